@@ -1,0 +1,1 @@
+//! What may you: the ladder, grants, database scope (REFERENCE §2, §7).

@@ -1,0 +1,49 @@
+//! The outcome of authentication: who, from where, with what in force (DESIGN §5).
+//!
+//! Everything after `auth` looks only at this. Roles and databases in force are worked out from
+//! the snapshot of the identity's epoch; a session asks again when its epoch moves on.
+
+use crate::catalog::{DatabaseId, PrincipalId, TenantId};
+use std::sync::Arc;
+
+/// How somebody proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// A client certificate.
+    Certificate,
+    /// An identity provider's token.
+    Jwt,
+    /// An API key.
+    ApiKey,
+    /// A password, by SCRAM-SHA-256.
+    Scram,
+}
+
+impl Method {
+    /// As SHOW SESSION and $auth.auth_method say it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Method::Certificate => "certificate",
+            Method::Jwt => "jwt",
+            Method::ApiKey => "api_key",
+            Method::Scram => "scram-sha-256",
+        }
+    }
+}
+
+/// Somebody who has proved who they are, in one database.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The user or service account.
+    pub principal: PrincipalId,
+    /// Its login name.
+    pub name: Arc<str>,
+    /// Its home tenant.
+    pub tenant: TenantId,
+    /// The database of this session.
+    pub database: DatabaseId,
+    /// The method that identified it.
+    pub method: Method,
+    /// When the credential ends, Unix microseconds.
+    pub ends_at: Option<i64>,
+}

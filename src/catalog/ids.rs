@@ -1,0 +1,53 @@
+//! The identifiers of the catalog: newtypes, so that they do not mix (STYLE habit 6).
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+identifier! {
+    /// The number of one published catalog state; it only grows.
+    Epoch(u64)
+}
+identifier! {
+    /// A tenant; 0 is `system`.
+    TenantId(u32)
+}
+identifier! {
+    /// A user or service account; never reused, also shown as `user_id` and pg_roles.oid.
+    PrincipalId(u32)
+}
+identifier! {
+    /// A database; also pg_database.oid.
+    DatabaseId(u32)
+}
+identifier! {
+    /// What a client knows a relation, constraint or schema by (pg_class.oid); stable for its life.
+    Oid(u32)
+}
+identifier! {
+    /// The prefix of a relation's keys in storage; TRUNCATE and DROP give a relation a new one,
+    /// as PostgreSQL's relfilenode.
+    RelationId(u32)
+}
+
+impl TenantId {
+    /// The first tenant, `system`.
+    pub const SYSTEM: TenantId = TenantId(0);
+}
+
+/// The first OID, principal and database number given to what users make; below it are
+/// PostgreSQL's own numbers (its FirstNormalObjectId).
+pub const FIRST_USER_OID: u32 = 16_384;

@@ -1,0 +1,17 @@
+//! What is true: tenants, users, roles, databases, and what is defined about rows.
+//!
+//! The catalog is an immutable [`Snapshot`] with structural sharing; a [`Request`] becomes
+//! changes, changes make the next epoch (DESIGN §2). Nothing here does I/O but `store`.
+
+pub mod definition;
+pub mod ids;
+pub mod principal;
+pub mod request;
+pub mod role;
+pub mod snapshot;
+pub mod sql_type;
+pub mod verifier;
+
+pub use ids::{DatabaseId, Epoch, Oid, PrincipalId, RelationId, TenantId};
+pub use request::Request;
+pub use snapshot::Snapshot;

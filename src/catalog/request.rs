@@ -1,0 +1,161 @@
+//! What a session may ask the control core to change: one variant a credential statement.
+//!
+//! Parsed by `sql::credential`, carried over the mesh, carried out by `control::exec`. Passwords
+//! never travel here, only verifiers (REFERENCE §3). Names are as the client gave them, quotes
+//! removed; resolving and permission checks happen in control, on the newest catalog.
+
+use super::definition::DefinitionChange;
+use super::ids::TenantId;
+use super::verifier::Verifier;
+
+/// IF [NOT] EXISTS: what to do where the object is already so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfExists {
+    /// An error.
+    Fail,
+    /// A notice, and the statement succeeds.
+    Skip,
+}
+
+/// TENANT n or TENANT 'name'.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantRef {
+    /// By number.
+    Id(TenantId),
+    /// By name.
+    Name(String),
+}
+
+/// One change asked for.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// CREATE USER
+    CreateUser {
+        /// IF NOT EXISTS
+        if_exists: IfExists,
+        /// The login name.
+        name: String,
+        /// None: PASSWORD NULL.
+        verifier: Option<Verifier>,
+        /// ROLE; default readwrite.
+        role: Option<String>,
+        /// TENANT; default the creator's.
+        tenant: Option<TenantRef>,
+    },
+    /// ALTER USER
+    AlterUser {
+        /// The login name.
+        name: String,
+        /// What to change.
+        change: UserChange,
+    },
+    /// DROP USER
+    DropUser {
+        /// IF EXISTS
+        if_exists: IfExists,
+        /// The login name.
+        name: String,
+    },
+    /// CREATE ROLE
+    CreateRole {
+        /// IF NOT EXISTS
+        if_exists: IfExists,
+        /// Its name.
+        name: String,
+        /// INHERIT
+        parent: Option<String>,
+    },
+    /// DROP ROLE
+    DropRole {
+        /// IF EXISTS
+        if_exists: IfExists,
+        /// Its name.
+        name: String,
+    },
+    /// GRANT role TO name
+    GrantRole {
+        /// A rung or a custom role.
+        role: String,
+        /// A user or service account.
+        to: String,
+    },
+    /// REVOKE role FROM name
+    RevokeRole {
+        /// A rung or a custom role.
+        role: String,
+        /// A user or service account.
+        from: String,
+    },
+    /// GRANT CONNECT ON DATABASE
+    GrantConnect {
+        /// The database.
+        database: String,
+        /// A user.
+        to: String,
+    },
+    /// REVOKE CONNECT ON DATABASE
+    RevokeConnect {
+        /// The database.
+        database: String,
+        /// A user.
+        from: String,
+    },
+    /// CREATE DATABASE
+    CreateDatabase {
+        /// IF NOT EXISTS
+        if_exists: IfExists,
+        /// Its name.
+        name: String,
+    },
+    /// DROP DATABASE
+    DropDatabase {
+        /// IF EXISTS
+        if_exists: IfExists,
+        /// Its name.
+        name: String,
+    },
+    /// CREATE TENANT
+    CreateTenant {
+        /// IF NOT EXISTS
+        if_exists: IfExists,
+        /// Its name.
+        name: String,
+        /// ID n
+        id: Option<TenantId>,
+    },
+    /// ALTER TENANT n RENAME TO name
+    RenameTenant {
+        /// Which.
+        tenant: TenantRef,
+        /// The new name.
+        name: String,
+    },
+    /// DROP TENANT
+    DropTenant {
+        /// IF EXISTS
+        if_exists: IfExists,
+        /// Which.
+        tenant: TenantRef,
+        /// CASCADE empties it first.
+        cascade: bool,
+    },
+    /// Definitions that a transaction has just committed, durable already: publish them.
+    PublishDefinitions(Vec<DefinitionChange>),
+}
+
+/// ALTER USER's forms.
+#[derive(Clone, Debug)]
+pub enum UserChange {
+    /// PASSWORD; None is PASSWORD NULL.
+    Password(Option<Verifier>),
+    /// SET ROLE
+    Role(String),
+    /// SET DEFAULT DATABASE
+    DefaultDatabase(String),
+    /// VALID UNTIL, Unix microseconds; None is 'infinity'.
+    ValidUntil(Option<i64>),
+    /// DISABLE
+    Disable,
+    /// ENABLE
+    Enable,
+}

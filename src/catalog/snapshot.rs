@@ -1,0 +1,90 @@
+//! The catalog at one epoch: immutable, shared by pointer, made anew by each change.
+
+use super::definition::Definitions;
+use super::ids::{DatabaseId, Epoch, PrincipalId, TenantId};
+use super::principal::{Database, Principal, Role, Tenant};
+use imbl::OrdMap;
+use std::sync::Arc;
+
+/// Everything the server knows besides rows, at one epoch. Cloning shares.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Which state this is.
+    pub epoch: Epoch,
+    /// Tenants, users, roles, databases.
+    pub principals: Principals,
+    /// Tables and what belongs to them.
+    pub definitions: Definitions,
+}
+
+impl Default for Epoch {
+    fn default() -> Self {
+        Epoch(0)
+    }
+}
+
+/// The maps of the principals' half.
+#[derive(Clone, Debug, Default)]
+pub struct Principals {
+    pub(super) tenants: OrdMap<TenantId, Arc<Tenant>>,
+    pub(super) principals: OrdMap<PrincipalId, Arc<Principal>>,
+    pub(super) by_name: OrdMap<Arc<str>, PrincipalId>,
+    pub(super) roles: OrdMap<(TenantId, Arc<str>), Arc<Role>>,
+    pub(super) databases: OrdMap<DatabaseId, Arc<Database>>,
+    pub(super) database_names: OrdMap<(TenantId, Arc<str>), DatabaseId>,
+}
+
+impl Principals {
+    /// The user or service account with this id.
+    pub fn principal(&self, id: PrincipalId) -> Option<&Arc<Principal>> {
+        self.principals.get(&id)
+    }
+
+    /// The user or service account of this name; names are unique in the whole server.
+    pub fn principal_named(&self, name: &str) -> Option<&Arc<Principal>> {
+        self.by_name
+            .get(name)
+            .and_then(|id| self.principals.get(id))
+    }
+
+    /// All users and service accounts, by id.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Principal>> {
+        self.principals.values()
+    }
+
+    /// The tenant.
+    pub fn tenant(&self, id: TenantId) -> Option<&Arc<Tenant>> {
+        self.tenants.get(&id)
+    }
+
+    /// All tenants, by id.
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.tenants.values()
+    }
+
+    /// The custom role of this tenant.
+    pub fn role(&self, tenant: TenantId, name: &str) -> Option<&Arc<Role>> {
+        self.roles.get(&(tenant, Arc::from(name)))
+    }
+
+    /// All custom roles.
+    pub fn roles(&self) -> impl Iterator<Item = &Arc<Role>> {
+        self.roles.values()
+    }
+
+    /// The database with this id.
+    pub fn database(&self, id: DatabaseId) -> Option<&Arc<Database>> {
+        self.databases.get(&id)
+    }
+
+    /// The database of this name in the tenant.
+    pub fn database_named(&self, tenant: TenantId, name: &str) -> Option<&Arc<Database>> {
+        let id = self.database_names.get(&(tenant, Arc::from(name)))?;
+        self.databases.get(id)
+    }
+
+    /// All databases, by id.
+    pub fn databases(&self) -> impl Iterator<Item = &Arc<Database>> {
+        self.databases.values()
+    }
+}

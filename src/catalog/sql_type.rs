@@ -1,0 +1,96 @@
+//! The SQL types a column, a parameter or a result may have: a kind and PostgreSQL's typmod.
+//!
+//! Only what the catalog must say about a type stands here. Its values (text, binary, Arrow) are
+//! `engine::types`.
+
+use serde::{Deserialize, Serialize};
+
+/// A scalar type, or an array of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TypeKind {
+    /// bool
+    Bool,
+    /// int2
+    Int2,
+    /// int4
+    Int4,
+    /// int8
+    Int8,
+    /// numeric
+    Numeric,
+    /// float4
+    Float4,
+    /// float8
+    Float8,
+    /// text
+    Text,
+    /// varchar, varchar(n)
+    Varchar,
+    /// char(n): blank-padded ("bpchar")
+    Bpchar,
+    /// name: PostgreSQL's 63-byte identifier type, in catalogs
+    Name,
+    /// "char": the single-byte type of catalogs
+    Char,
+    /// bytea
+    Bytea,
+    /// date
+    Date,
+    /// time
+    Time,
+    /// timestamp
+    Timestamp,
+    /// timestamptz
+    Timestamptz,
+    /// interval
+    Interval,
+    /// uuid
+    Uuid,
+    /// json
+    Json,
+    /// jsonb
+    Jsonb,
+    /// oid
+    Oid,
+    /// regclass and its like are oids that print as names
+    Regclass,
+    /// regtype
+    Regtype,
+    /// regproc
+    Regproc,
+    /// void: the result of a function called for its effect
+    Void,
+    /// unknown: an untyped literal that nothing has decided yet
+    Unknown,
+}
+
+/// A type as the wire and the catalogs name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SqlType {
+    /// The scalar type, or that of the elements.
+    pub kind: TypeKind,
+    /// PostgreSQL's atttypmod: -1 when none; varchar(n) is n+4, numeric(p,s) is ((p<<16)|s)+4.
+    pub typmod: i32,
+    /// Whether this is an array of the kind.
+    pub array: bool,
+}
+
+impl SqlType {
+    /// The type without a modifier.
+    pub const fn scalar(kind: TypeKind) -> SqlType {
+        SqlType {
+            kind,
+            typmod: -1,
+            array: false,
+        }
+    }
+
+    /// An array of the kind.
+    pub const fn array_of(kind: TypeKind) -> SqlType {
+        SqlType {
+            kind,
+            typmod: -1,
+            array: true,
+        }
+    }
+}

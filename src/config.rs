@@ -1,0 +1,1 @@
+//! nodedb.toml and the environment (REFERENCE §6).

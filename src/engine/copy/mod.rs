@@ -1,0 +1,1 @@
+//! COPY in and out: text and CSV.

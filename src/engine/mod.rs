@@ -1,0 +1,10 @@
+//! How a statement is answered: types, definitions, point statements, queries, the catalogs.
+
+pub mod copy;
+pub mod definitions;
+pub mod dml;
+pub mod pg_catalog;
+pub mod point;
+pub mod query;
+pub mod row;
+pub mod types;

@@ -1,0 +1,1 @@
+//! Point statements: compiled templates that run on the session core.

@@ -1,0 +1,1 @@
+//! Everything else: DataFusion on the query pool.

@@ -1,0 +1,2 @@
+//! NodeDB.
+fn main() {}

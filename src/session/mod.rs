@@ -1,0 +1,1 @@
+//! One session: state, settings, transaction, prepared statements, portals, COPY, its end.

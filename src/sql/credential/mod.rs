@@ -1,0 +1,1 @@
+//! The credential statements of REFERENCE §1, from text to a syntax tree.

@@ -1,0 +1,1 @@
+//! A small lexer that lifts literals out of a statement's text.

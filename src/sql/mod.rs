@@ -1,0 +1,7 @@
+//! Text: lexer, syntax tree, credential statements, templates.
+
+pub mod credential;
+pub mod depth;
+pub mod lexer;
+pub mod parse;
+pub mod template;

@@ -1,0 +1,1 @@
+//! PostgreSQL's dialect: text to sqlparser's syntax tree, errors with positions.

@@ -1,0 +1,1 @@
+//! Statement templates: a text with its literals lifted out.

@@ -1,0 +1,1 @@
+//! What is kept: LMDB, snapshots, write sets, overlay, locks, the commit thread (DESIGN §6).

@@ -1,0 +1,1 @@
+//! Black-box tests by capability: one binary, a real server, real clients.
