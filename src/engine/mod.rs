@@ -3,6 +3,7 @@
 pub mod copy;
 pub mod definitions;
 pub mod dml;
+pub mod outcome;
 pub mod pg_catalog;
 pub mod point;
 pub mod query;

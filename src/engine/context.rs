@@ -1,0 +1,182 @@
+//! What a statement may know besides its text and parameters.
+//!
+//! Everything here can travel to the query pool; nothing here is the session itself.
+
+use crate::access::Rights;
+use crate::auth::identity::Identity;
+use crate::catalog::{Oid, Snapshot};
+use crate::diagnostic::{Diagnostic, SqlState};
+use imbl::OrdMap;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+/// Why a running statement is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CancelReason {
+    /// CancelRequest, or the client went away.
+    User = 1,
+    /// statement_timeout
+    StatementTimeout = 2,
+    /// The session ends: its credential is gone, or the server stops.
+    SessionEnd = 3,
+}
+
+/// A flag that long work looks at; shared by the session and whatever runs for it.
+#[derive(Clone, Debug, Default)]
+pub struct CancelFlag(Arc<AtomicU8>);
+
+impl CancelFlag {
+    /// Asks the statement to stop. The first reason given stays.
+    pub fn set(&self, reason: CancelReason) {
+        let _ = self
+            .0
+            .compare_exchange(0, reason as u8, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// Ready for the next statement.
+    pub fn clear(&self) {
+        self.0.store(0, Ordering::Release);
+    }
+
+    /// Why, if it was asked.
+    pub fn reason(&self) -> Option<CancelReason> {
+        match self.0.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(CancelReason::User),
+            2 => Some(CancelReason::StatementTimeout),
+            _ => Some(CancelReason::SessionEnd),
+        }
+    }
+
+    /// 57014 (or 57P01 at the session's end) once the flag is set: for loops of long work.
+    pub fn check(&self) -> Result<(), Diagnostic> {
+        match self.reason() {
+            None => Ok(()),
+            Some(reason) => Err(reason.diagnostic()),
+        }
+    }
+}
+
+impl CancelReason {
+    /// What the client is told, in PostgreSQL's words.
+    pub fn diagnostic(self) -> Diagnostic {
+        match self {
+            CancelReason::User => Diagnostic::error(
+                SqlState::QUERY_CANCELED,
+                "canceling statement due to user request",
+            ),
+            CancelReason::StatementTimeout => Diagnostic::error(
+                SqlState::QUERY_CANCELED,
+                "canceling statement due to statement timeout",
+            ),
+            CancelReason::SessionEnd => Diagnostic::fatal(
+                SqlState::ADMIN_SHUTDOWN,
+                "terminating connection due to administrator command",
+            ),
+        }
+    }
+}
+
+/// The session's settings that change how a statement is answered. Immutable; SET makes a new one.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// TimeZone, by its IANA name.
+    pub time_zone: chrono_tz::Tz,
+    /// The schemas unqualified names are looked up in, besides pg_catalog which comes first.
+    pub search_path: Vec<Arc<str>>,
+    /// extra_float_digits; 1 and more print the shortest exact digits.
+    pub extra_float_digits: i32,
+    /// bytea_output = escape.
+    pub bytea_escape: bool,
+    /// Every setting by its canonical name as SHOW prints it, for current_setting and pg_settings.
+    pub values: OrdMap<Arc<str>, Arc<str>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            time_zone: chrono_tz::Tz::UTC,
+            search_path: vec![Arc::from("public")],
+            extra_float_digits: 1,
+            bytea_escape: false,
+            values: OrdMap::new(),
+        }
+    }
+}
+
+/// What functions with an effect on the session ask of it (nextval's memory, set_config).
+#[derive(Debug, Default)]
+pub struct SessionEffects {
+    /// The last value each sequence gave this session (currval), and which was last (lastval).
+    pub sequences: Mutex<SequenceMemory>,
+    /// set_config(name, value, is_local) calls, applied by the session when the statement ends.
+    pub settings: Mutex<Vec<SettingChange>>,
+}
+
+/// currval and lastval.
+#[derive(Debug, Default)]
+pub struct SequenceMemory {
+    /// By sequence.
+    pub values: std::collections::BTreeMap<Oid, i64>,
+    /// The one used last.
+    pub last: Option<Oid>,
+}
+
+/// One set_config call.
+#[derive(Clone, Debug)]
+pub struct SettingChange {
+    /// The setting.
+    pub name: String,
+    /// Its new text.
+    pub value: String,
+    /// Until the end of the transaction only.
+    pub local: bool,
+}
+
+/// Everything a statement may know. One for each statement; cheap to clone.
+#[derive(Clone)]
+pub struct StatementContext {
+    /// Who asks.
+    pub identity: Arc<Identity>,
+    /// What they may, at the snapshot's epoch.
+    pub rights: Arc<Rights>,
+    /// The catalog, with the transaction's own definitions in it.
+    pub snapshot: Arc<Snapshot>,
+    /// SET's effect.
+    pub settings: Arc<Settings>,
+    /// now(), in Unix microseconds: the start of the transaction.
+    pub transaction_time: i64,
+    /// statement_timestamp(), in Unix microseconds.
+    pub statement_time: i64,
+    /// Whether the transaction is READ ONLY (25006 on writes).
+    pub read_only: bool,
+    /// lock_timeout; None waits for ever.
+    pub lock_timeout: Option<Duration>,
+    /// pg_backend_pid().
+    pub backend_pid: i32,
+    /// Looked at by long work.
+    pub cancel: CancelFlag,
+    /// Functions with an effect on the session.
+    pub effects: Arc<SessionEffects>,
+    /// Notices to send before the statement's end.
+    pub notices: Notices,
+}
+
+/// Notices collected while a statement runs.
+#[derive(Clone, Debug, Default)]
+pub struct Notices(Arc<Mutex<Vec<Diagnostic>>>);
+
+impl Notices {
+    /// Adds one.
+    pub fn push(&self, notice: Diagnostic) {
+        self.0.lock().push(notice);
+    }
+
+    /// Takes those collected so far, in order.
+    pub fn take(&self) -> Vec<Diagnostic> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}

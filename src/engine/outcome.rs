@@ -1,0 +1,114 @@
+//! What a statement gives back: rows with their description, or a command tag.
+
+use crate::catalog::Oid;
+use crate::catalog::sql_type::SqlType;
+use crate::diagnostic::Diagnostic;
+use datafusion::arrow::array::RecordBatch;
+use futures::StreamExt;
+use futures::channel::mpsc;
+use std::fmt;
+use std::sync::Arc;
+
+/// One column of a result, as RowDescription tells it (PostgreSQL §55.7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultField {
+    /// The output name.
+    pub name: String,
+    /// Its type with typmod.
+    pub sql_type: SqlType,
+    /// The table the column comes from unchanged, if any.
+    pub table: Option<Oid>,
+    /// Its attnum there; 0 where `table` is none.
+    pub column: i16,
+}
+
+/// What a finished command was and how many rows it concerned; `Display` is PostgreSQL's tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandTag {
+    /// SELECT n, VALUES and TABLE too.
+    Select(u64),
+    /// INSERT 0 n
+    Insert(u64),
+    /// UPDATE n
+    Update(u64),
+    /// DELETE n
+    Delete(u64),
+    /// COPY n
+    Copy(u64),
+    /// Anything whose tag is fixed, such as CREATE TABLE.
+    Plain(&'static str),
+}
+
+impl CommandTag {
+    /// The same command with another count.
+    #[must_use]
+    pub fn with_count(self, rows: u64) -> CommandTag {
+        match self {
+            CommandTag::Select(_) => CommandTag::Select(rows),
+            CommandTag::Insert(_) => CommandTag::Insert(rows),
+            CommandTag::Update(_) => CommandTag::Update(rows),
+            CommandTag::Delete(_) => CommandTag::Delete(rows),
+            CommandTag::Copy(_) => CommandTag::Copy(rows),
+            CommandTag::Plain(tag) => CommandTag::Plain(tag),
+        }
+    }
+}
+
+impl fmt::Display for CommandTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CommandTag::Select(rows) => write!(f, "SELECT {rows}"),
+            CommandTag::Insert(rows) => write!(f, "INSERT 0 {rows}"),
+            CommandTag::Update(rows) => write!(f, "UPDATE {rows}"),
+            CommandTag::Delete(rows) => write!(f, "DELETE {rows}"),
+            CommandTag::Copy(rows) => write!(f, "COPY {rows}"),
+            CommandTag::Plain(tag) => f.write_str(tag),
+        }
+    }
+}
+
+/// Where the batches of a result come from.
+pub enum Source {
+    /// All there already: point statements and what answers from the catalog.
+    Ready(std::vec::IntoIter<RecordBatch>),
+    /// From the query pool, through a bounded channel; dropping it stops the query.
+    Pool(mpsc::Receiver<Result<RecordBatch, Diagnostic>>),
+}
+
+/// A result that is still coming.
+pub struct Rows {
+    /// Describes each column of every batch.
+    pub fields: Arc<[ResultField]>,
+    /// The command; the count is the number of rows sent for SELECT, and what the statement
+    /// changed for RETURNING.
+    pub tag: CommandTag,
+    /// The batches.
+    pub source: Source,
+}
+
+impl Rows {
+    /// A result that is all there.
+    pub fn ready(fields: Arc<[ResultField]>, tag: CommandTag, batches: Vec<RecordBatch>) -> Rows {
+        Rows {
+            fields,
+            tag,
+            source: Source::Ready(batches.into_iter()),
+        }
+    }
+
+    /// The next batch; None at the end. Never blocks a core: it awaits the pool.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch, Diagnostic>> {
+        match &mut self.source {
+            Source::Ready(batches) => batches.next().map(Ok),
+            Source::Pool(receiver) => receiver.next().await,
+        }
+    }
+}
+
+/// What executing a statement gave.
+pub enum Outcome {
+    /// Rows to send, then the tag.
+    Rows(Rows),
+    /// Just the tag.
+    Done(CommandTag),
+}
