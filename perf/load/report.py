@@ -1,0 +1,145 @@
+"""The page of a run: medians, ratios against PostgreSQL, what each figure had to reach, pictures."""
+
+import statistics
+
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)
+
+COLOURS = {"NodeDB": "#1b6ca8", "PostgreSQL": "#8a8a8a", "PgBouncer": "#d1913c"}
+
+
+def median(rows, subject, server, field):
+    """The median over the turns; None where no turn has the figure."""
+    values = [row[field] for row in rows
+              if row["subject"] == subject and row["server"] == server and row.get(field) is not None]
+    return statistics.median(values) if values else None
+
+
+def subjects_of(rows):
+    return list(dict.fromkeys(row["subject"] for row in rows))
+
+
+def number(value, digits=0):
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def ratio(a, b):
+    return None if a is None or b in (None, 0) else a / b
+
+
+def throughput_table(rows):
+    lines = ["| subject | NodeDB | PostgreSQL | PgBouncer | NodeDB : PostgreSQL | server CPU µs: NodeDB | PostgreSQL | PgBouncer + PostgreSQL |",
+             "|---|--:|--:|--:|--:|--:|--:|--:|"]
+    for subject in subjects_of(rows):
+        tps = {server: median(rows, subject, server, "tps") for server in COLOURS}
+        if not any(tps.values()):
+            continue
+        cpu = {server: median(rows, subject, server, "server_cpu_us") for server in COLOURS}
+        lines.append(f"| {subject} | {number(tps['NodeDB'])} | {number(tps['PostgreSQL'])} | {number(tps['PgBouncer'])} "
+                     f"| {number(ratio(tps['NodeDB'], tps['PostgreSQL']), 2)} | {number(cpu['NodeDB'], 1)} "
+                     f"| {number(cpu['PostgreSQL'], 1)} | {number(cpu['PgBouncer'], 1)} |")
+    return lines
+
+
+def seconds_table(rows):
+    lines = ["| subject | NodeDB s | PostgreSQL s | NodeDB : PostgreSQL | NodeDB private MiB |", "|---|--:|--:|--:|--:|"]
+    for subject in subjects_of(rows):
+        ours, theirs = (median(rows, subject, server, "seconds") for server in ("NodeDB", "PostgreSQL"))
+        if ours is None and theirs is None:
+            continue
+        memory = median(rows, subject, "NodeDB", "private_bytes")
+        lines.append(f"| {subject} | {number(ours, 2)} | {number(theirs, 2)} | {number(ratio(ours, theirs), 2)} "
+                     f"| {number(memory and memory / 2**20)} |")
+    return lines if len(lines) > 2 else []
+
+
+def goals(rows):
+    """What the first release had to reach, computed from the same rows."""
+    def tps(subject, server="NodeDB"):
+        return median(rows, subject, server, "tps")
+
+    def cpu(subject, server="NodeDB"):
+        return median(rows, subject, server, "server_cpu_us")
+
+    def against(subject, measure=tps):
+        return ratio(measure(subject), measure(subject, "PostgreSQL"))
+
+    at_5000 = ratio(tps("select simple 5000"), tps("select simple 256"))
+    idle = next((row["pss_bytes_per_connection"] for row in rows if "pss_bytes_per_connection" in row), None)
+    init_10 = ratio(median(rows, "init scale 10 -I dtgvp", "NodeDB", "seconds"),
+                    median(rows, "init scale 10 -I dtgvp", "PostgreSQL", "seconds"))
+    memory = median(rows, "init scale 100 -I dtgvp", "NodeDB", "private_bytes")
+    return [
+        ("select-only simple, 32 connections: tps against PostgreSQL", against("select simple 32"), "≥ 2", lambda v: v >= 2),
+        ("select-only prepared, 32 connections: tps against PostgreSQL", against("select prepared 32"), "≥ 1.8", lambda v: v >= 1.8),
+        ("select-only prepared, 1,000 connections: tps against PostgreSQL", against("select prepared 1000"), "≥ 2.5", lambda v: v >= 2.5),
+        ("select-only prepared, 1,000 connections: server CPU against PostgreSQL", against("select prepared 1000", cpu), "≤ 1/3", lambda v: v <= 1 / 3),
+        ("select-only simple: rate at 5,000 against rate at 256", at_5000, "≥ 0.6", lambda v: v >= 0.6),
+        ("server CPU, select prepared against an empty query, 100 connections", ratio(cpu("select prepared 100"), cpu("empty query 100")), "≤ 1.5", lambda v: v <= 1.5),
+        ("tpcb scale 10 prepared, 32 connections: tps against PostgreSQL", against("tpcb scale 10 prepared 32"), "≥ 3", lambda v: v >= 3),
+        ("tpcb scale 1 prepared, 32 connections: tps against PostgreSQL", against("tpcb scale 1 prepared 32"), "≥ 5", lambda v: v >= 5),
+        ("SCRAM log-ins by the driver: rate against PostgreSQL", against("scram login driver 16"), "≥ 20", lambda v: v >= 20),
+        ("PSS of an idle connection, bytes", idle, "≤ 4,096", lambda v: v <= 4096),
+        ("pgbench -i -s 10: time against PostgreSQL", init_10, "≤ 1.5", lambda v: v <= 1.5),
+        ("pgbench -i -s 100: private memory, MiB", memory and memory / 2**20, "≤ 512", lambda v: v <= 512),
+    ]
+
+
+def goals_table(rows):
+    lines = ["| figure | measured | to reach | |", "|---|--:|--:|---|"]
+    for name, value, wanted, reached in goals(rows):
+        verdict = "not measured in this run" if value is None else ("reached" if reached(value) else "**not reached**")
+        lines.append(f"| {name} | {number(value, 2)} | {wanted} | {verdict} |")
+    return lines
+
+
+def picture(results, name, rows, mode):
+    """Select-only throughput and server CPU over the number of connections."""
+    prefix = f"select {mode} "
+    subjects = [s for s in subjects_of(rows) if s.startswith(prefix)]
+    subjects = [s for s in subjects if s != f"{prefix}100"]
+    if len(subjects) < 2:
+        return None
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
+    for axis, field, title in ((left, "tps", "transactions a second"), (right, "server_cpu_us", "server CPU µs a transaction")):
+        for server, colour in COLOURS.items():
+            points = [(int(s.rpartition(" ")[2]), median(rows, s, server, field)) for s in subjects]
+            points = [(x, y) for x, y in points if y is not None]
+            if points:
+                axis.plot(*zip(*points), "o-", color=colour, label=server)
+        axis.set_xscale("log")
+        axis.set_xlabel("connections")
+        axis.set_title(title, fontsize=10)
+        axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.25)
+    left.legend(frameon=False)
+    figure.suptitle(f"select-only, {mode} protocol")
+    figure.tight_layout()
+    path = results / f"{name}-select-{mode}.svg"
+    figure.savefig(path)
+    plt.close(figure)
+    return path
+
+
+def write(results, name, facts, rows):
+    lines = [f"# NodeDB beside its peers: {name}", "",
+             f"{facts['cpu']}, {facts['cores']} cores shared by clients and servers, Linux {facts['kernel']}, commit {facts['commit']}, "
+             f"{facts['date']}. The disk's own 4 KiB write + fdatasync takes {facts['fdatasync_ms']:.2f} ms (median). "
+             f"`{facts['command']}`; medians over the turns; every row is in `{name}.json`.", "",
+             "## What it had to reach", "", *goals_table(rows), ""]
+    lines += ["## Throughput and server CPU a transaction", "", *throughput_table(rows), ""]
+    loading = seconds_table(rows)
+    if loading:
+        lines += ["## Loading", "", *loading, ""]
+    for mode in ("simple", "prepared"):
+        path = picture(results, name, rows, mode)
+        if path:
+            lines += [f"![select-only, {mode}]({path.name})", ""]
+    errors = [row for row in rows if "error" in row]
+    if errors:
+        lines += ["## Runs that failed", "", *[f"- {r['subject']} on {r['server']}: {r['error']}" for r in errors], ""]
+    page = results / f"{name}.md"
+    page.write_text("\n".join(lines))
+    return page

@@ -1,0 +1,176 @@
+"""What is compared, one function a subject. Each drives the servers in turns (A B A B)."""
+
+import json
+import os
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+import pgbench
+from servers import NodeDB, PgBouncer, PostgreSQL
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Bench:
+    """The servers of this run, the options, and the rows measured so far."""
+
+    def __init__(self, options, where):
+        self.options = options
+        self.where = where
+        self.rows = []
+
+    def start(self, kind, *arguments):
+        return kind(self.where, *arguments).start(self.options.binary)
+
+    def turns(self, subject, servers, drive):
+        """Runs `drive(server)` on each server in turns and keeps every result."""
+        for turn in range(self.options.turns):
+            for server in servers:
+                try:
+                    result = drive(server)
+                except pgbench.Failed as why:
+                    result = {"error": str(why)}
+                row = {"subject": subject, "server": server.name, "turn": turn, **result}
+                self.rows.append(row)
+                shown = {k: (round(v, 2) if isinstance(v, float) else v) for k, v in result.items()}
+                say(f"  {subject:32} {server.name:10} {shown}")
+
+
+def fdatasync_ms(where, rounds=200):
+    """The disk's own price of one durable 4 KiB write, median in milliseconds."""
+    path = pathlib.Path(where, "fdatasync-probe")
+    times = []
+    with open(path, "wb", buffering=0) as probe:
+        for _ in range(rounds):
+            started = time.perf_counter()
+            probe.write(b"\0" * 4096)
+            os.fdatasync(probe.fileno())
+            times.append((time.perf_counter() - started) * 1000)
+    path.unlink()
+    return statistics.median(times)
+
+
+def select(bench):
+    """Select-only at rising numbers of connections, simple and prepared."""
+    nodedb, postgres = bench.start(NodeDB), bench.start(PostgreSQL)
+    try:
+        for server in (nodedb, postgres):
+            pgbench.initialise(server, 10)
+        pooler = bench.start(PgBouncer, postgres)
+        try:
+            for clients in bench.options.clients:
+                for mode in ("simple", "prepared"):
+                    servers = [nodedb]
+                    if clients <= 1000:
+                        servers.append(postgres)
+                    if mode == "simple":
+                        # PgBouncer 1.18 keeps no prepared statements in transaction mode.
+                        servers.append(pooler)
+                    bench.turns(f"select {mode} {clients}", servers,
+                                lambda server: pgbench.run(server, clients, bench.options.seconds, "-S", "-M", mode))
+            empty = bench.where / "empty.sql"
+            empty.write_text(";\n")
+            bench.turns("empty query 100", [nodedb, postgres],
+                        lambda server: pgbench.run(server, 100, bench.options.seconds, "-f", str(empty), "-M", "simple"))
+            bench.turns("select prepared 100", [nodedb, postgres],
+                        lambda server: pgbench.run(server, 100, bench.options.seconds, "-S", "-M", "prepared"))
+        finally:
+            pooler.stop()
+    finally:
+        nodedb.stop()
+        postgres.stop()
+
+
+def tpcb(bench):
+    """TPC-B-like, durable on both, at scale 1 and 10."""
+    for scale in (1, 10):
+        nodedb, postgres = bench.start(NodeDB), bench.start(PostgreSQL)
+        try:
+            for server in (nodedb, postgres):
+                pgbench.initialise(server, scale)
+            for mode in ("simple", "prepared"):
+                bench.turns(f"tpcb scale {scale} {mode} 32", [nodedb, postgres],
+                            lambda server: pgbench.run(server, 32, bench.options.seconds, "-M", mode))
+        finally:
+            nodedb.stop()
+            postgres.stop()
+
+
+def init(bench):
+    """pgbench -i at scale 10 (both ways of generating), and 100 with the memory it takes."""
+    nodedb, postgres = bench.start(NodeDB), bench.start(PostgreSQL)
+    try:
+        for steps in ("dtgvp", "dtGvp"):
+            bench.turns(f"init scale 10 -I {steps}", [nodedb, postgres],
+                        lambda server: {"seconds": pgbench.initialise(server, 10, "-I", steps)})
+        if not bench.options.quick:
+            turns, bench.options.turns = bench.options.turns, 1
+            bench.turns("init scale 100 -I dtgvp", [nodedb, postgres], lambda server: {
+                "seconds": pgbench.initialise(server, 100), "private_bytes": anonymous_peak(server)})
+            bench.options.turns = turns
+    finally:
+        nodedb.stop()
+        postgres.stop()
+
+
+def anonymous_peak(server):
+    """Private anonymous memory now, in bytes: the map of the data file is the kernel's cache."""
+    rollup = pathlib.Path(f"/proc/{server.process.pid}/smaps_rollup").read_text()
+    return sum(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Anonymous:"))
+
+
+def login(bench):
+    """Log-ins a second: pgbench -C, and a driver that derives its client keys once."""
+    nodedb, postgres = bench.start(NodeDB), bench.start(PostgreSQL)
+    try:
+        one = bench.where / "one.sql"
+        one.write_text("SELECT 1;\n")
+        bench.turns("connect -C 16", [nodedb, postgres],
+                    lambda server: pgbench.run(server, 16, bench.options.seconds, "-C", "-f", str(one)))
+        bench.turns("scram login driver 16", [nodedb, postgres], lambda server: drive_logins(bench, server, 16))
+    finally:
+        nodedb.stop()
+        postgres.stop()
+
+
+def drive_logins(bench, server, connections):
+    before = server.cpu_seconds()
+    done = subprocess.run([bench.options.login_driver, "--address", f"127.0.0.1:{server.port}", "--user", server.user,
+                           "--database", server.database, "--connections", str(connections),
+                           "--seconds", str(bench.options.seconds)],
+                          env=server.environment(), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise pgbench.Failed(done.stderr.strip()[-400:])
+    report = json.loads(done.stdout)
+    count = report["logins"]
+    return {"tps": report["logins_per_second"], "transactions": count,
+            "server_cpu_us": (server.cpu_seconds() - before) / max(count, 1) * 1e6}
+
+
+def idle(bench):
+    """What an idle, authenticated connection holds in memory, at 5,000 of them."""
+    import login_pool
+    nodedb = bench.start(NodeDB)
+    try:
+        login_pool.open_and_close(nodedb, 100)
+        before = nodedb.pss_bytes()
+        count = bench.options.idle_connections
+        pool = login_pool.open_pool(nodedb, count)
+        time.sleep(3)
+        after = nodedb.pss_bytes()
+        bench.rows.append({"subject": f"idle {count}", "server": nodedb.name, "turn": 0,
+                           "pss_bytes_per_connection": (after - before) / count})
+        say(f"  idle {count}: {(after - before) / count:.0f} bytes PSS a connection")
+        for connection in pool:
+            connection.close()
+    finally:
+        nodedb.stop()
+
+
+SUBJECTS = {"select": select, "tpcb": tpcb, "login": login, "idle": idle, "init": init}
