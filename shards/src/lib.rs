@@ -1,1 +1,29 @@
-//! Shards.
+//! The per-core runtime (DESIGN §4): one executor pinned to each core, the core's own socket
+//! ring beside it, listeners on every core, a mesh of typed messages between them, snapshot
+//! replicas with an adoption fence, timers, and a graceful drain.
+//!
+//! It knows no SQL and no credentials: the program above implements [`Shard`] and is handed
+//! accepted connections and messages. The types of the executor and of the ring never leave
+//! this crate, so that a change of runtime touches it alone.
+
+mod core_id;
+mod error;
+mod mesh;
+mod metrics;
+mod options;
+mod replica;
+mod runtime;
+mod stream;
+mod task;
+mod timer;
+
+pub use core_id::{CoreId, core};
+pub use error::{StartError, StartWarning};
+pub use mesh::{Mesh, SendError};
+pub use metrics::CoreMetrics;
+pub use options::{Listener, ListenerId, Options};
+pub use replica::{Acknowledge, Adopted, Publisher, Replica};
+pub use runtime::{CoreContext, Runtime, Shard};
+pub use stream::{Admission, Stream};
+pub use task::{spawn, yield_now};
+pub use timer::{Elapsed, sleep, timeout};
