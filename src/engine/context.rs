@@ -6,7 +6,7 @@ use crate::access::Rights;
 use crate::auth::identity::Identity;
 use crate::catalog::{Oid, Snapshot};
 use crate::diagnostic::{Diagnostic, SqlState};
-use imbl::OrdMap;
+pub use crate::engine::settings::Settings;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -76,33 +76,6 @@ impl CancelReason {
                 SqlState::ADMIN_SHUTDOWN,
                 "terminating connection due to administrator command",
             ),
-        }
-    }
-}
-
-/// The session's settings that change how a statement is answered. Immutable; SET makes a new one.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// TimeZone, by its IANA name.
-    pub time_zone: chrono_tz::Tz,
-    /// The schemas unqualified names are looked up in, besides pg_catalog which comes first.
-    pub search_path: Vec<Arc<str>>,
-    /// extra_float_digits; 1 and more print the shortest exact digits.
-    pub extra_float_digits: i32,
-    /// bytea_output = escape.
-    pub bytea_escape: bool,
-    /// Every setting by its canonical name as SHOW prints it, for current_setting and pg_settings.
-    pub values: OrdMap<Arc<str>, Arc<str>>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            time_zone: chrono_tz::Tz::UTC,
-            search_path: vec![Arc::from("public")],
-            extra_float_digits: 1,
-            bytea_escape: false,
-            values: OrdMap::new(),
         }
     }
 }

@@ -8,4 +8,5 @@ pub mod pg_catalog;
 pub mod point;
 pub mod query;
 pub mod row;
+pub mod settings;
 pub mod types;

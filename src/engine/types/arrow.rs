@@ -104,8 +104,6 @@ fn fits(said: SqlType, data_type: &DataType) -> bool {
     }
 }
 
-
-
 /// The SQL type that an Arrow type means without metadata.
 ///
 /// # Errors

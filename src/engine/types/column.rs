@@ -2,7 +2,7 @@
 
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
-use crate::engine::context::Settings;
+use crate::engine::settings::Settings;
 use bytes::BytesMut;
 use datafusion::arrow::array::{Array, ArrayRef};
 

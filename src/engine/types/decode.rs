@@ -2,7 +2,7 @@
 
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
-use crate::engine::context::{Settings, StatementContext};
+use crate::engine::settings::Settings;
 use datafusion::common::ScalarValue;
 
 /// What input functions may look at besides the text.
@@ -12,16 +12,6 @@ pub struct Input<'a> {
     pub settings: &'a Settings,
     /// What `now`, `today` and their like mean, in Unix microseconds.
     pub transaction_time: i64,
-}
-
-impl<'a> Input<'a> {
-    /// That of a statement.
-    pub fn of(context: &'a StatementContext) -> Input<'a> {
-        Input {
-            settings: &context.settings,
-            transaction_time: context.transaction_time,
-        }
-    }
 }
 
 /// The value that a text means, the type's modifier applied as a cast does it (a varchar(3) of

@@ -263,10 +263,7 @@ fn array_of(element: SqlType) -> Result<SqlType, Diagnostic> {
     })
 }
 
-fn custom(
-    name: &sqlparser::ast::ObjectName,
-    modifiers: &[String],
-) -> Result<SqlType, Diagnostic> {
+fn custom(name: &sqlparser::ast::ObjectName, modifiers: &[String]) -> Result<SqlType, Diagnostic> {
     let mut parts = name.0.iter().filter_map(|part| part.as_ident());
     let (schema, word) = match (parts.next(), parts.next(), parts.next()) {
         (Some(word), None, None) => (None, word),
@@ -302,11 +299,43 @@ fn custom(
 
 fn unsupported_or_unknown(name: &str) -> Diagnostic {
     const POSTGRESQL_HAS: &[&str] = &[
-        "aclitem", "bit", "box", "cidr", "circle", "cstring", "inet", "int2vector", "int4range",
-        "int8range", "line", "lseg", "macaddr", "macaddr8", "money", "numrange", "oidvector",
-        "path", "pg_lsn", "point", "polygon", "regclass", "regnamespace", "regoper", "regrole",
-        "timetz", "tsquery", "tsrange", "tstzrange", "tsvector", "txid_snapshot", "varbit",
-        "xid", "xml", "daterange", "cid", "tid",
+        "aclitem",
+        "bit",
+        "box",
+        "cidr",
+        "circle",
+        "cstring",
+        "inet",
+        "int2vector",
+        "int4range",
+        "int8range",
+        "line",
+        "lseg",
+        "macaddr",
+        "macaddr8",
+        "money",
+        "numrange",
+        "oidvector",
+        "path",
+        "pg_lsn",
+        "point",
+        "polygon",
+        "regclass",
+        "regnamespace",
+        "regoper",
+        "regrole",
+        "timetz",
+        "tsquery",
+        "tsrange",
+        "tstzrange",
+        "tsvector",
+        "txid_snapshot",
+        "varbit",
+        "xid",
+        "xml",
+        "daterange",
+        "cid",
+        "tid",
     ];
     if POSTGRESQL_HAS.contains(&name) {
         Diagnostic::unsupported(format!("type {name}"))
@@ -330,7 +359,12 @@ fn bad_modifier(name: &str) -> Diagnostic {
 }
 
 fn float_of_bits(bits: u64) -> Result<SqlType, Diagnostic> {
-    let out_of_range = |message| Err(Diagnostic::error(SqlState::INVALID_PARAMETER_VALUE, message));
+    let out_of_range = |message| {
+        Err(Diagnostic::error(
+            SqlState::INVALID_PARAMETER_VALUE,
+            message,
+        ))
+    };
     match bits {
         0 => out_of_range("precision for type float must be at least 1 bit"),
         1..=24 => Ok(SqlType::scalar(TypeKind::Float4)),
@@ -383,7 +417,12 @@ fn with_length(kind: TypeKind, length: u64) -> Result<SqlType, Diagnostic> {
     } else {
         "char"
     };
-    let out_of_range = |message| Err(Diagnostic::error(SqlState::INVALID_PARAMETER_VALUE, message));
+    let out_of_range = |message| {
+        Err(Diagnostic::error(
+            SqlState::INVALID_PARAMETER_VALUE,
+            message,
+        ))
+    };
     match length {
         0 => out_of_range(format!("length for type {name} must be at least 1")),
         1..=CHARACTER_LENGTH_MAX => Ok(SqlType {
