@@ -1,0 +1,71 @@
+"""asyncpg's everyday: binary formats throughout, a pool, COPY, its own introspection of types."""
+
+import asyncio
+
+import asyncpg
+
+
+def connect_arguments(server):
+    return dict(host="127.0.0.1", port=server.port, user="app", password="app password", database="nodedb")
+
+
+def run(coroutine):
+    return asyncio.run(asyncio.wait_for(coroutine, 60))
+
+
+def test_prepare_and_fetch(server):
+    async def story():
+        connection = await asyncpg.connect(**connect_arguments(server))
+        await connection.execute("DROP TABLE IF EXISTS note")
+        await connection.execute("CREATE TABLE note (id bigint PRIMARY KEY, body text)")
+        await connection.executemany("INSERT INTO note VALUES ($1, $2)", [(n, f"note {n}") for n in range(100)])
+        statement = await connection.prepare("SELECT body FROM note WHERE id = $1")
+        assert await statement.fetchval(42) == "note 42"
+        assert await connection.fetchval("SELECT count(*) FROM note") == 100
+        await connection.close()
+
+    run(story())
+
+
+def test_a_transaction_rolls_back(server):
+    async def story():
+        connection = await asyncpg.connect(**connect_arguments(server))
+        await connection.execute("DROP TABLE IF EXISTS ledger")
+        await connection.execute("CREATE TABLE ledger (id int PRIMARY KEY, amount int)")
+        try:
+            async with connection.transaction():
+                await connection.execute("INSERT INTO ledger VALUES (1, 10)")
+                raise RuntimeError("changed my mind")
+        except RuntimeError:
+            pass
+        assert await connection.fetchval("SELECT count(*) FROM ledger") == 0
+        try:
+            await connection.execute("INSERT INTO ledger VALUES ('x', 1)")
+        except asyncpg.PostgresError as error:
+            assert error.sqlstate == "22P02"
+        await connection.close()
+
+    run(story())
+
+
+def test_a_pool_of_twenty_serves_many_tasks(server):
+    async def story():
+        async with asyncpg.create_pool(**connect_arguments(server), min_size=20, max_size=20) as pool:
+            answers = await asyncio.gather(*(pool.fetchval("SELECT $1::int * 2", n) for n in range(200)))
+        assert answers == [2 * n for n in range(200)]
+
+    run(story())
+
+
+def test_copy_records_to_table(server):
+    async def story():
+        connection = await asyncpg.connect(**connect_arguments(server))
+        await connection.execute("DROP TABLE IF EXISTS reading")
+        await connection.execute("CREATE TABLE reading (id int PRIMARY KEY, label text)")
+        rows = "\n".join(f"{n},label {n}" for n in range(500)).encode()
+        import io
+        await connection.copy_to_table("reading", source=io.BytesIO(rows), format="csv")
+        assert await connection.fetchval("SELECT count(*) FROM reading") == 500
+        await connection.close()
+
+    run(story())
