@@ -1,1 +1,3 @@
 //! Black-box tests by capability: one binary, a real server, real clients.
+
+mod architecture;
