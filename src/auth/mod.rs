@@ -1,3 +1,12 @@
 //! Who are you: each method a state machine or a pure function over bytes, a snapshot and a clock.
+//!
+//! Nothing here opens a socket, sleeps or keeps global state (DESIGN §5); `derivation` owns
+//! threads, because hashing a password anew must not run on a session core.
 
+pub mod authenticated;
+pub mod derivation;
 pub mod identity;
+pub mod scram;
+pub mod secret;
+
+pub use authenticated::Authenticated;

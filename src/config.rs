@@ -1,1 +1,0 @@
-//! nodedb.toml and the environment (REFERENCE §6).

@@ -1,0 +1,201 @@
+//! nodedb.toml and the environment (REFERENCE §6).
+//!
+//! [`Config::default`] is what the annotated `nodedb.toml` at the top of the repository says; a
+//! test keeps the two equal. A key, section or variable that has no effect in this version is an
+//! error rather than ignored: a configuration means all that it says. `reader` reads the file,
+//! `sections` knows its keys, `environment` the variables that override it.
+
+mod environment;
+mod error;
+mod reader;
+mod sections;
+
+pub use environment::Environment;
+pub use error::ConfigError;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+const TIB: u64 = 1024 * GIB;
+
+/// Everything an operator can set.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[storage]`
+    pub storage: Storage,
+    /// `[auth]`
+    pub auth: Auth,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Name or address to listen on; every address it resolves to.
+    pub host: String,
+    /// Where everything is kept; made with mode 0700.
+    pub data_dir: PathBuf,
+    /// How many session cores.
+    pub cores: Cores,
+    /// Connections on all ports together.
+    pub max_connections: u32,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// How long a connection may take to log in.
+    pub login_deadline: Duration,
+    /// How long sessions may take to end when the server is told to stop.
+    pub drain_deadline: Duration,
+    /// The longest message a client may send, in bytes.
+    pub message_bytes_max: u64,
+    /// The longest value of a column or parameter, in bytes (54000 past it).
+    pub value_bytes_max: u64,
+    /// Reply bytes that may wait for a client before its session pauses.
+    pub outbox_bytes_max: u64,
+    /// Prepared statements a session may hold.
+    pub prepared_statements_max: u32,
+    /// Portals a session may hold open.
+    pub portals_max: u32,
+    /// `[server.ports]`
+    pub ports: Ports,
+}
+
+/// How many session cores a server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cores {
+    /// `"all"`: one for each CPU this process may use.
+    All,
+    /// So many, at least one.
+    Count(u16),
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[server.ports]`; 0 lets the system choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// PostgreSQL's protocol.
+    pub pgwire: u16,
+    /// Health and metrics.
+    pub http: u16,
+}
+
+/// `[storage]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// Address space kept for the store, in bytes; the file grows as data comes.
+    pub map_size: u64,
+    /// How long a transaction may hold a snapshot before it ends with 72000.
+    pub snapshot_age_max: Duration,
+    /// The most that one transaction may write, in bytes (54000 past it).
+    pub transaction_bytes_max: u64,
+}
+
+/// `[auth]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// The superuser made at first start.
+    pub superuser_name: String,
+    /// PBKDF2 rounds of verifiers made from now on.
+    pub scram_iterations: u32,
+}
+
+impl Default for Server {
+    fn default() -> Server {
+        Server {
+            host: "localhost".to_owned(),
+            data_dir: PathBuf::from("nodedb-data"),
+            cores: Cores::All,
+            max_connections: 10_000,
+            log_format: LogFormat::Text,
+            login_deadline: Duration::from_secs(10),
+            drain_deadline: Duration::from_secs(10),
+            message_bytes_max: 64 * MIB,
+            value_bytes_max: 256 * MIB,
+            outbox_bytes_max: 256 * KIB,
+            prepared_statements_max: 1_024,
+            portals_max: 1_024,
+            ports: Ports::default(),
+        }
+    }
+}
+
+impl Default for Ports {
+    fn default() -> Ports {
+        Ports {
+            pgwire: 6432,
+            http: 6480,
+        }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Storage {
+        Storage {
+            map_size: TIB,
+            snapshot_age_max: Duration::from_secs(600),
+            transaction_bytes_max: 4 * GIB,
+        }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Auth {
+        Auth {
+            superuser_name: "nodedb".to_owned(),
+            scram_iterations: 4_096,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file, then applies the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]: the file cannot be read, is not TOML, or says something that this version
+    /// does not know or cannot do.
+    pub fn load(path: &Path, environment: &Environment) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        Config::parse(&text, path, environment)
+    }
+
+    /// Reads the text of a file (`path` is for messages), then applies the environment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn parse(
+        text: &str,
+        path: &Path,
+        environment: &Environment,
+    ) -> Result<Config, ConfigError> {
+        let mut config = sections::read(text, path)?;
+        environment.apply(&mut config)?;
+        Ok(config)
+    }
+
+    /// The defaults with the environment applied: for a server without a file.
+    ///
+    /// # Errors
+    ///
+    /// A variable with a bad value.
+    pub fn without_file(environment: &Environment) -> Result<Config, ConfigError> {
+        let mut config = Config::default();
+        environment.apply(&mut config)?;
+        Ok(config)
+    }
+}

@@ -1,0 +1,137 @@
+//! Reading one TOML table key by key, so that what nobody asked for can be named.
+//!
+//! serde's own message for an unknown key lists every key there is; this names the line and the
+//! nearest one.
+
+use super::error::{ConfigError, Position};
+use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The file being read.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) path: &'a Path,
+    pub(super) text: &'a str,
+}
+
+impl Source<'_> {
+    fn position(&self, byte: usize) -> Position {
+        let before = &self.text.as_bytes()[..byte.min(self.text.len())];
+        let newlines = before.iter().filter(|byte| **byte == b'\n').count();
+        Position {
+            path: self.path.to_owned(),
+            line: newlines + 1,
+        }
+    }
+}
+
+/// One table of the file, or an absent one (all of it defaults).
+pub(super) struct Section<'a> {
+    source: Source<'a>,
+    /// `server.ports`; empty for the file itself.
+    name: String,
+    table: Option<&'a DeTable<'a>>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Section<'a> {
+    pub(super) fn root(source: Source<'a>, table: &'a DeTable<'a>) -> Section<'a> {
+        Section {
+            source,
+            name: String::new(),
+            table: Some(table),
+            known: Vec::new(),
+        }
+    }
+
+    /// Reads a key into its place; leaves the default there when the key is absent.
+    ///
+    /// `convert` gives what the value must be when it is not that.
+    pub(super) fn read<T>(
+        &mut self,
+        key: &'static str,
+        place: &mut T,
+        convert: impl Fn(&DeValue<'_>) -> Result<T, String>,
+    ) -> Result<(), ConfigError> {
+        let Some(value) = self.take(key) else {
+            return Ok(());
+        };
+        *place = convert(value.get_ref()).map_err(|expected| ConfigError::BadValue {
+            at: self.source.position(value.span().start),
+            key: self.qualified(key),
+            expected,
+        })?;
+        Ok(())
+    }
+
+    /// Opens a table below this one.
+    pub(super) fn section(&mut self, key: &'static str) -> Result<Section<'a>, ConfigError> {
+        let value = self.take(key);
+        let table = match value.map(|value| (value, value.get_ref())) {
+            None => None,
+            Some((_, DeValue::Table(table))) => Some(table),
+            Some((value, _)) => {
+                return Err(ConfigError::BadValue {
+                    at: self.source.position(value.span().start),
+                    key: self.qualified(key),
+                    expected: "must be a section".to_owned(),
+                });
+            }
+        };
+        Ok(Section {
+            source: self.source,
+            name: self.qualified(key),
+            table,
+            known: Vec::new(),
+        })
+    }
+
+    /// A key or section that REFERENCE knows and this version cannot do: an error when present.
+    pub(super) fn not_yet(&self, key: &'static str) -> Result<(), ConfigError> {
+        let found = self.table.and_then(|table| table.get_key_value(key));
+        match found {
+            None => Ok(()),
+            Some((found, _)) => Err(ConfigError::Unsupported {
+                at: self.source.position(found.span().start),
+                key: self.qualified(key),
+            }),
+        }
+    }
+
+    /// The end of the section: an error for the first key that nobody asked for.
+    pub(super) fn finish(self) -> Result<(), ConfigError> {
+        let keys = self.table.into_iter().flat_map(|table| table.keys());
+        let unknown = keys
+            .filter(|key| !self.known.contains(&key.get_ref().as_ref()))
+            .min_by_key(|key| key.span().start);
+        match unknown {
+            None => Ok(()),
+            Some(key) => Err(ConfigError::UnknownKey {
+                at: self.source.position(key.span().start),
+                key: self.qualified(key.get_ref()),
+                nearest: self.qualified(self.nearest(key.get_ref())),
+            }),
+        }
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.known.push(key);
+        self.table?.get(key)
+    }
+
+    fn nearest(&self, unknown: &str) -> &'static str {
+        self.known
+            .iter()
+            .min_by_key(|known| strsim::damerau_levenshtein(known, unknown))
+            .expect("every section has keys")
+    }
+
+    fn qualified(&self, key: &str) -> String {
+        if self.name.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.name)
+        }
+    }
+}

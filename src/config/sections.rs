@@ -1,0 +1,210 @@
+//! The keys of each section and what their values must be.
+
+use super::error::ConfigError;
+use super::reader::{Section, Source};
+use super::{Auth, Config, Cores, LogFormat, MIB, Ports, Server, Storage};
+use crate::auth::scram::{ITERATIONS_MAX, ITERATIONS_MIN};
+use bytesize::ByteSize;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::de::{DeTable, DeValue};
+
+/// More cores than any machine of today has; beyond it is a typing error.
+pub(super) const CORES: RangeInclusive<u16> = 1..=1_024;
+
+/// One descriptor each: the kernel's default ceiling of descriptors for one process.
+pub(super) const CONNECTIONS: RangeInclusive<u32> = 1..=1_048_576;
+
+/// Sizes up to what a message's 31-bit length can say.
+const MESSAGE_BYTES: RangeInclusive<u64> = 64 * 1024..=i32::MAX as u64;
+
+/// From one page of replies to one message.
+const OUTBOX_BYTES: RangeInclusive<u64> = 16 * 1024..=64 * MIB;
+
+/// From a store that can hold its own roots up to what 47 bits of address space leave room for.
+const MAP_BYTES: RangeInclusive<u64> = 64 * MIB..=64 * super::TIB;
+
+/// What one transaction may write.
+const TRANSACTION_BYTES: RangeInclusive<u64> = MIB..=64 * super::TIB;
+
+/// Statements and portals of one session.
+const SESSION_OBJECTS: RangeInclusive<u32> = 1..=1_048_576;
+
+/// Deadlines from a second to a day.
+const DEADLINE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
+
+/// Reads all of a file.
+pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
+    let document = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })?;
+    let mut root = Section::root(Source { path, text }, document.get_ref());
+    let mut config = Config::default();
+    read_server(root.section("server")?, &mut config.server)?;
+    read_storage(root.section("storage")?, &mut config.storage)?;
+    read_auth(root.section("auth")?, &mut config.auth)?;
+    root.not_yet("audit")?;
+    root.finish()?;
+    Ok(config)
+}
+
+fn read_server(mut section: Section<'_>, server: &mut Server) -> Result<(), ConfigError> {
+    section.read("host", &mut server.host, nonempty)?;
+    section.read("data_dir", &mut server.data_dir, |value| {
+        nonempty(value).map(PathBuf::from)
+    })?;
+    section.read("cores", &mut server.cores, cores)?;
+    section.read("max_connections", &mut server.max_connections, |value| {
+        whole(value, CONNECTIONS)
+    })?;
+    section.read("log_format", &mut server.log_format, |value| {
+        log_format(value.as_str().unwrap_or_default())
+    })?;
+    section.read("login_deadline", &mut server.login_deadline, deadline)?;
+    section.read("drain_deadline", &mut server.drain_deadline, deadline)?;
+    section.read(
+        "message_bytes_max",
+        &mut server.message_bytes_max,
+        |value| size(value, MESSAGE_BYTES),
+    )?;
+    section.read("value_bytes_max", &mut server.value_bytes_max, |value| {
+        size(value, MESSAGE_BYTES)
+    })?;
+    section.read("outbox_bytes_max", &mut server.outbox_bytes_max, |value| {
+        size(value, OUTBOX_BYTES)
+    })?;
+    section.read(
+        "prepared_statements_max",
+        &mut server.prepared_statements_max,
+        |value| whole(value, SESSION_OBJECTS),
+    )?;
+    section.read("portals_max", &mut server.portals_max, |value| {
+        whole(value, SESSION_OBJECTS)
+    })?;
+    read_ports(section.section("ports")?, &mut server.ports)?;
+    section.not_yet("tls")?;
+    section.not_yet("allow_plain_bearer")?;
+    section.finish()
+}
+
+fn read_ports(mut section: Section<'_>, ports: &mut Ports) -> Result<(), ConfigError> {
+    section.read("pgwire", &mut ports.pgwire, |value| {
+        whole(value, 0..=u16::MAX)
+    })?;
+    section.read("http", &mut ports.http, |value| whole(value, 0..=u16::MAX))?;
+    section.not_yet("native")?;
+    section.finish()
+}
+
+fn read_storage(mut section: Section<'_>, storage: &mut Storage) -> Result<(), ConfigError> {
+    section.read("map_size", &mut storage.map_size, |value| {
+        size(value, MAP_BYTES)
+    })?;
+    section.read("snapshot_age_max", &mut storage.snapshot_age_max, deadline)?;
+    section.read(
+        "transaction_bytes_max",
+        &mut storage.transaction_bytes_max,
+        |value| size(value, TRANSACTION_BYTES),
+    )?;
+    section.finish()
+}
+
+fn read_auth(mut section: Section<'_>, auth: &mut Auth) -> Result<(), ConfigError> {
+    section.read("superuser_name", &mut auth.superuser_name, nonempty)?;
+    section.read("scram_iterations", &mut auth.scram_iterations, |value| {
+        whole(value, ITERATIONS_MIN..=ITERATIONS_MAX)
+    })?;
+    section.not_yet("throttle")?;
+    section.not_yet("jwks")?;
+    section.not_yet("cert")?;
+    section.finish()
+}
+
+fn nonempty(value: &DeValue<'_>) -> Result<String, String> {
+    match value.as_str() {
+        Some(text) if !text.is_empty() => Ok(text.to_owned()),
+        _ => Err("must be a text that is not empty".to_owned()),
+    }
+}
+
+fn cores(value: &DeValue<'_>) -> Result<Cores, String> {
+    let expected = || {
+        format!(
+            "must be \"all\" or a whole number from {} to {}",
+            CORES.start(),
+            CORES.end()
+        )
+    };
+    match value.as_str() {
+        Some("all") => Ok(Cores::All),
+        Some(_) => Err(expected()),
+        None => whole(value, CORES)
+            .map(Cores::Count)
+            .map_err(|_| expected()),
+    }
+}
+
+/// `text` or `json`; the environment says it in the same words.
+pub(super) fn log_format(word: &str) -> Result<LogFormat, String> {
+    match word {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("must be \"text\" or \"json\"".to_owned()),
+    }
+}
+
+fn whole<T: TryFrom<i64> + PartialOrd + Display>(
+    value: &DeValue<'_>,
+    range: RangeInclusive<T>,
+) -> Result<T, String> {
+    let number = value.as_integer().and_then(|integer| {
+        let digits = i64::from_str_radix(integer.as_str(), integer.radix()).ok()?;
+        T::try_from(digits).ok()
+    });
+    number
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| out_of(&range))
+}
+
+/// The words for a whole number out of range.
+pub(super) fn out_of<T: Display>(range: &RangeInclusive<T>) -> String {
+    format!(
+        "must be a whole number from {} to {}",
+        range.start(),
+        range.end()
+    )
+}
+
+fn size(value: &DeValue<'_>, range: RangeInclusive<u64>) -> Result<u64, String> {
+    let bytes = match value.as_str() {
+        Some(text) => text.parse::<ByteSize>().ok().map(|size| size.as_u64()),
+        None => whole(value, 0..=i64::MAX)
+            .ok()
+            .and_then(|bytes| u64::try_from(bytes).ok()),
+    };
+    bytes.filter(|bytes| range.contains(bytes)).ok_or_else(|| {
+        format!(
+            "must be a size such as \"64 MiB\", from {} to {}",
+            ByteSize(*range.start()),
+            ByteSize(*range.end())
+        )
+    })
+}
+
+fn deadline(value: &DeValue<'_>) -> Result<Duration, String> {
+    let parsed = value
+        .as_str()
+        .and_then(|text| humantime::parse_duration(text).ok());
+    parsed
+        .filter(|duration| DEADLINE.contains(duration))
+        .ok_or_else(|| {
+            format!(
+                "must be a time such as \"10s\" or \"10min\", from {} to {}",
+                humantime::format_duration(*DEADLINE.start()),
+                humantime::format_duration(*DEADLINE.end())
+            )
+        })
+}
