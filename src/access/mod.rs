@@ -1,1 +1,17 @@
-//! What may you: the ladder, grants, database scope (REFERENCE §2, §7).
+//! What may you: the ladder, custom roles, table grants, database scope (REFERENCE §2, §7).
+//!
+//! Everything here is a pure function of a catalog snapshot and an identity. What is not decided
+//! is refused (DESIGN §7, invariant 9), and a check leaves a [`Permit`] that what it guards takes
+//! as an argument.
+
+pub mod grants;
+pub mod login;
+pub mod permit;
+pub mod rights;
+pub mod show;
+pub mod validity;
+
+pub use login::{database_in_reach, login};
+pub use permit::Permit;
+pub use rights::{Rights, rights};
+pub use validity::{EndReason, ends_at, still_valid};

@@ -222,8 +222,9 @@ pub struct View {
 /// GRANT … ON TABLE … TO.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// A user or a custom role, by name.
-    pub grantee: Arc<str>,
+    /// A user, service account or custom role. By id, which is never reused, so that a grant to
+    /// a dropped name says nothing about the next holder of that name.
+    pub grantee: PrincipalId,
     /// Which statements.
     pub privileges: Privileges,
 }
@@ -239,6 +240,55 @@ pub struct Privileges {
     pub update: bool,
     /// DELETE
     pub delete: bool,
+}
+
+impl Privileges {
+    /// ALL
+    pub const ALL: Privileges = Privileges {
+        select: true,
+        insert: true,
+        update: true,
+        delete: true,
+    };
+
+    /// What either gives.
+    #[must_use]
+    pub fn union(self, other: Privileges) -> Privileges {
+        Privileges {
+            select: self.select || other.select,
+            insert: self.insert || other.insert,
+            update: self.update || other.update,
+            delete: self.delete || other.delete,
+        }
+    }
+
+    /// What this gives and the other does not.
+    #[must_use]
+    pub fn without(self, other: Privileges) -> Privileges {
+        Privileges {
+            select: self.select && !other.select,
+            insert: self.insert && !other.insert,
+            update: self.update && !other.update,
+            delete: self.delete && !other.delete,
+        }
+    }
+
+    /// Whether it gives nothing.
+    pub fn is_empty(self) -> bool {
+        self == Privileges::default()
+    }
+
+    /// The names of those given, in PostgreSQL's order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.insert, "INSERT"),
+            (self.select, "SELECT"),
+            (self.update, "UPDATE"),
+            (self.delete, "DELETE"),
+        ]
+        .into_iter()
+        .filter_map(|(given, name)| given.then_some(name))
+    }
 }
 
 impl Definitions {

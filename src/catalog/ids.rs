@@ -26,7 +26,8 @@ identifier! {
     TenantId(u32)
 }
 identifier! {
-    /// A user or service account; never reused, also shown as `user_id` and pg_roles.oid.
+    /// A user, service account or custom role; never reused, also shown as `user_id` and
+    /// pg_roles.oid.
     PrincipalId(u32)
 }
 identifier! {
@@ -46,6 +47,16 @@ identifier! {
 impl TenantId {
     /// The first tenant, `system`.
     pub const SYSTEM: TenantId = TenantId(0);
+}
+
+impl PrincipalId {
+    /// The superuser that the first start makes: PostgreSQL's bootstrap superuser has OID 10.
+    pub const FIRST_SUPERUSER: PrincipalId = PrincipalId(10);
+}
+
+impl DatabaseId {
+    /// The first tenant's default database: PostgreSQL's first one has OID 5.
+    pub const FIRST: DatabaseId = DatabaseId(5);
 }
 
 /// The first OID, principal and database number given to what users make; below it are

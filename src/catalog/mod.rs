@@ -3,15 +3,19 @@
 //! The catalog is an immutable [`Snapshot`] with structural sharing; a [`Request`] becomes
 //! changes, changes make the next epoch (DESIGN §2). Nothing here does I/O but `store`.
 
+pub mod change;
 pub mod definition;
 pub mod ids;
+pub mod port;
 pub mod principal;
 pub mod request;
 pub mod role;
 pub mod snapshot;
 pub mod sql_type;
+pub mod store;
 pub mod verifier;
 
+pub use change::Change;
 pub use ids::{DatabaseId, Epoch, Oid, PrincipalId, RelationId, TenantId};
 pub use request::Request;
 pub use snapshot::Snapshot;

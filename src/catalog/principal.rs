@@ -73,7 +73,9 @@ pub enum Parent {
 /// A custom role: holds table grants (which name it), may inherit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Role {
-    /// Unique in the tenant; never a rung's name.
+    /// From the same sequence as users, never reused; grants name it (also pg_roles.oid).
+    pub id: PrincipalId,
+    /// Unique in the tenant; never a rung's name, nor a login name of the tenant.
     pub name: Arc<str>,
     /// Its tenant.
     pub tenant: TenantId,

@@ -159,3 +159,26 @@ pub enum UserChange {
     /// ENABLE
     Enable,
 }
+
+impl Request {
+    /// The words that name the statement.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Request::CreateUser { .. } => "CREATE USER",
+            Request::AlterUser { .. } => "ALTER USER",
+            Request::DropUser { .. } => "DROP USER",
+            Request::CreateRole { .. } => "CREATE ROLE",
+            Request::DropRole { .. } => "DROP ROLE",
+            Request::GrantRole { .. } => "GRANT",
+            Request::RevokeRole { .. } => "REVOKE",
+            Request::GrantConnect { .. } => "GRANT CONNECT",
+            Request::RevokeConnect { .. } => "REVOKE CONNECT",
+            Request::CreateDatabase { .. } => "CREATE DATABASE",
+            Request::DropDatabase { .. } => "DROP DATABASE",
+            Request::CreateTenant { .. } => "CREATE TENANT",
+            Request::RenameTenant { .. } => "ALTER TENANT",
+            Request::DropTenant { .. } => "DROP TENANT",
+            Request::PublishDefinitions(_) => "publication of definitions",
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The catalog at one epoch: immutable, shared by pointer, made anew by each change.
 
 use super::definition::Definitions;
+use super::change::Marks;
 use super::ids::{DatabaseId, Epoch, PrincipalId, TenantId};
 use super::principal::{Database, Principal, Role, Tenant};
 use imbl::OrdMap;
@@ -27,14 +28,22 @@ impl Default for Epoch {
 #[derive(Clone, Debug, Default)]
 pub struct Principals {
     pub(super) tenants: OrdMap<TenantId, Arc<Tenant>>,
+    pub(super) tenant_names: OrdMap<Arc<str>, TenantId>,
     pub(super) principals: OrdMap<PrincipalId, Arc<Principal>>,
     pub(super) by_name: OrdMap<Arc<str>, PrincipalId>,
     pub(super) roles: OrdMap<(TenantId, Arc<str>), Arc<Role>>,
+    pub(super) role_ids: OrdMap<PrincipalId, (TenantId, Arc<str>)>,
     pub(super) databases: OrdMap<DatabaseId, Arc<Database>>,
     pub(super) database_names: OrdMap<(TenantId, Arc<str>), DatabaseId>,
+    pub(super) marks: Marks,
 }
 
 impl Principals {
+    /// Whether this is the state before the first start.
+    pub fn is_empty(&self) -> bool {
+        self.tenants.is_empty()
+    }
+
     /// The user or service account with this id.
     pub fn principal(&self, id: PrincipalId) -> Option<&Arc<Principal>> {
         self.principals.get(&id)
@@ -57,6 +66,12 @@ impl Principals {
         self.tenants.get(&id)
     }
 
+    /// The tenant of this name.
+    pub fn tenant_named(&self, name: &str) -> Option<&Arc<Tenant>> {
+        let id = self.tenant_names.get(name)?;
+        self.tenants.get(id)
+    }
+
     /// All tenants, by id.
     pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
         self.tenants.values()
@@ -65,6 +80,19 @@ impl Principals {
     /// The custom role of this tenant.
     pub fn role(&self, tenant: TenantId, name: &str) -> Option<&Arc<Role>> {
         self.roles.get(&(tenant, Arc::from(name)))
+    }
+
+    /// The custom role with this id.
+    pub fn role_by_id(&self, id: PrincipalId) -> Option<&Arc<Role>> {
+        self.role_ids.get(&id).and_then(|key| self.roles.get(key))
+    }
+
+    /// The name of a user, service account or custom role, as grants and owners point at them.
+    pub fn name_of(&self, id: PrincipalId) -> Option<&Arc<str>> {
+        match self.principals.get(&id) {
+            Some(principal) => Some(&principal.name),
+            None => self.role_by_id(id).map(|role| &role.name),
+        }
     }
 
     /// All custom roles.

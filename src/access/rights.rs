@@ -1,0 +1,300 @@
+//! What somebody may do, worked out once an epoch: the rung in force, the roles, the reach.
+//!
+//! A rung binds its holder everywhere in the tenant; table grants extend a lower rung table by
+//! table. Ownership alone gives nothing beyond the rung: whoever is set back to readonly reads
+//! only, also what they once made. Wording of the refusals: PostgreSQL 15, aclcheck_error.
+
+use super::permit::{self, DefinePermit, Permit};
+use crate::auth::identity::Identity;
+use crate::catalog::definition::{Privileges, Relation, RelationBody};
+use crate::catalog::principal::{Parent, Principal};
+use crate::catalog::role::Ladder;
+use crate::catalog::{DatabaseId, PrincipalId, Snapshot, TenantId};
+use crate::diagnostic::{Diagnostic, SqlState};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What one identity may do at one epoch. Recomputed when the epoch moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rights {
+    principal: PrincipalId,
+    name: Arc<str>,
+    rung: Option<Ladder>,
+    roles: BTreeSet<PrincipalId>,
+    tenant: TenantId,
+    database: DatabaseId,
+}
+
+/// The rights of an identity in the database of its session.
+///
+/// An identity whose user is gone has none: its session is about to end (`still_valid`).
+pub fn rights(snapshot: &Snapshot, identity: &Identity) -> Rights {
+    match snapshot.principals.principal(identity.principal) {
+        Some(principal) => Rights::of(snapshot, principal, identity.database),
+        None => Rights {
+            principal: identity.principal,
+            name: identity.name.clone(),
+            rung: None,
+            roles: BTreeSet::new(),
+            tenant: identity.tenant,
+            database: identity.database,
+        },
+    }
+}
+
+impl Rights {
+    /// The rights of a user or service account in a database, as a view's owner needs them too.
+    ///
+    /// In a database of another tenant only a superuser has any.
+    pub fn of(snapshot: &Snapshot, principal: &Principal, database: DatabaseId) -> Rights {
+        let held = Held::of(snapshot, principal);
+        let tenant = snapshot
+            .principals
+            .database(database)
+            .map_or(principal.tenant, |database| database.tenant);
+        let at_home = tenant == principal.tenant || held.rung == Some(Ladder::Superuser);
+        Rights {
+            principal: principal.id,
+            name: principal.name.clone(),
+            rung: held.rung.filter(|_| at_home),
+            roles: if at_home { held.roles } else { BTreeSet::new() },
+            tenant,
+            database,
+        }
+    }
+
+    /// Whose these are.
+    pub fn principal(&self) -> PrincipalId {
+        self.principal
+    }
+
+    /// The highest rung in force; None for somebody who has table grants only.
+    pub fn rung(&self) -> Option<Ladder> {
+        self.rung
+    }
+
+    /// The tenant in force: that of the session's database.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// The session's database.
+    pub fn database(&self) -> DatabaseId {
+        self.database
+    }
+
+    /// Everything, across tenants; no row policy binds it.
+    pub fn is_superuser(&self) -> bool {
+        self.rung == Some(Ladder::Superuser)
+    }
+
+    /// Whether the rung in force is this one or above.
+    pub fn reaches(&self, rung: Ladder) -> bool {
+        self.rung >= Some(rung)
+    }
+
+    /// The ids that grants may name: itself and its custom roles, inherited ones too.
+    pub fn grantees(&self) -> &BTreeSet<PrincipalId> {
+        &self.roles
+    }
+
+    /// The privileges on a relation that grants give, the rung aside.
+    pub fn granted(&self, relation: &Relation) -> Privileges {
+        relation
+            .grants
+            .iter()
+            .filter(|grant| self.roles.contains(&grant.grantee))
+            .fold(Privileges::default(), |sum, grant| {
+                sum.union(grant.privileges)
+            })
+    }
+
+    /// The privileges on a relation, of the rung and of grants together.
+    pub fn privileges(&self, relation: &Relation) -> Privileges {
+        if relation.database != self.database {
+            return Privileges::default();
+        }
+        let rung = Privileges {
+            select: self.reaches(Ladder::ReadOnly),
+            insert: self.reaches(Ladder::ReadWrite),
+            update: self.reaches(Ladder::ReadWrite),
+            delete: self.reaches(Ladder::ReadWrite),
+        };
+        rung.union(self.granted(relation))
+    }
+
+    /// SELECT, COPY TO.
+    ///
+    /// # Errors
+    /// 42501 `permission denied for table t`.
+    pub fn may_select(&self, relation: &Relation) -> Result<Permit<permit::Select>, Diagnostic> {
+        allow(self.privileges(relation).select, relation)
+    }
+
+    /// INSERT, COPY FROM.
+    ///
+    /// # Errors
+    /// 42501 `permission denied for table t`.
+    pub fn may_insert(&self, relation: &Relation) -> Result<Permit<permit::Insert>, Diagnostic> {
+        allow(self.privileges(relation).insert, relation)
+    }
+
+    /// UPDATE; with SELECT also SELECT … FOR UPDATE and FOR SHARE.
+    ///
+    /// # Errors
+    /// 42501 `permission denied for table t`.
+    pub fn may_update(&self, relation: &Relation) -> Result<Permit<permit::Update>, Diagnostic> {
+        allow(self.privileges(relation).update, relation)
+    }
+
+    /// DELETE.
+    ///
+    /// # Errors
+    /// 42501 `permission denied for table t`.
+    pub fn may_delete(&self, relation: &Relation) -> Result<Permit<permit::Delete>, Diagnostic> {
+        allow(self.privileges(relation).delete, relation)
+    }
+
+    /// Row locks (FOR UPDATE, FOR SHARE and their like): UPDATE or DELETE, as PostgreSQL.
+    ///
+    /// # Errors
+    /// 42501 `permission denied for table t`.
+    pub fn may_lock(&self, relation: &Relation) -> Result<Permit<permit::Update>, Diagnostic> {
+        let privileges = self.privileges(relation);
+        allow(privileges.update || privileges.delete, relation)
+    }
+
+    /// TRUNCATE: readwrite and above (REFERENCE §2); no grant gives it.
+    ///
+    /// # Errors
+    /// 42501 `permission denied for table t`.
+    pub fn may_truncate(
+        &self,
+        relation: &Relation,
+    ) -> Result<Permit<permit::Truncate>, Diagnostic> {
+        let here = relation.database == self.database;
+        allow(here && self.reaches(Ladder::ReadWrite), relation)
+    }
+
+    /// A foreign key that points at the relation: admin and above.
+    ///
+    /// # Errors
+    /// 42501 `permission denied for table t`.
+    pub fn may_reference(
+        &self,
+        relation: &Relation,
+    ) -> Result<Permit<permit::References>, Diagnostic> {
+        let here = relation.database == self.database;
+        allow(here && self.reaches(Ladder::Admin), relation)
+    }
+
+    /// ALTER, DROP, CREATE INDEX, COMMENT, VACUUM and whatever else PostgreSQL asks the owner
+    /// for: admin and above, in their tenant.
+    ///
+    /// # Errors
+    /// 42501 `must be owner of table t`.
+    pub fn may_own(&self, relation: &Relation) -> Result<Permit<permit::Own>, Diagnostic> {
+        if relation.database == self.database && self.reaches(Ladder::Admin) {
+            return Ok(Permit::new(relation.oid));
+        }
+        let (kind, name) = (kind_of(relation), &relation.name);
+        Err(denied(format!("must be owner of {kind} {name}")))
+    }
+
+    /// CREATE TABLE, VIEW, SEQUENCE and their like in a schema of the session's database.
+    ///
+    /// # Errors
+    /// 42501 `permission denied for schema public`.
+    pub fn may_define(&self, schema: &str) -> Result<DefinePermit, Diagnostic> {
+        if self.reaches(Ladder::Admin) {
+            return Ok(DefinePermit(()));
+        }
+        Err(denied(format!("permission denied for schema {schema}")))
+    }
+
+    /// CREATE SCHEMA in the session's database.
+    ///
+    /// # Errors
+    /// 42501 `permission denied for database d`.
+    pub fn may_define_schema(&self, snapshot: &Snapshot) -> Result<DefinePermit, Diagnostic> {
+        if self.reaches(Ladder::Admin) {
+            return Ok(DefinePermit(()));
+        }
+        let database = snapshot.principals.database(self.database);
+        let name = database.map_or("?", |database| &database.name);
+        Err(denied(format!("permission denied for database {name}")))
+    }
+}
+
+/// The rung and the roles somebody holds in their own tenant, inheritance followed.
+pub(crate) struct Held {
+    /// The highest rung.
+    pub(crate) rung: Option<Ladder>,
+    /// The principal's own id and those of its custom roles.
+    pub(crate) roles: BTreeSet<PrincipalId>,
+}
+
+impl Held {
+    /// What the principal holds; a disabled one still does, it only cannot log in.
+    pub(crate) fn of(snapshot: &Snapshot, principal: &Principal) -> Held {
+        let mut held = Held {
+            rung: principal.ladder.iter().max().copied(),
+            roles: BTreeSet::from([principal.id]),
+        };
+        for role in &principal.roles {
+            held.follow(snapshot, principal.tenant, role);
+        }
+        held
+    }
+
+    /// What the custom role gives whoever holds it.
+    pub(crate) fn of_role(snapshot: &Snapshot, tenant: TenantId, role: &str) -> Held {
+        let mut held = Held {
+            rung: None,
+            roles: BTreeSet::new(),
+        };
+        held.follow(snapshot, tenant, role);
+        held
+    }
+
+    /// Adds a custom role and what it inherits. A cycle ends where it began.
+    fn follow(&mut self, snapshot: &Snapshot, tenant: TenantId, role: &str) {
+        let mut next = Some(Arc::<str>::from(role));
+        while let Some(name) = next.take() {
+            let Some(role) = snapshot.principals.role(tenant, &name) else {
+                return;
+            };
+            if !self.roles.insert(role.id) {
+                return;
+            }
+            match &role.parent {
+                Some(Parent::Ladder(rung)) => self.rung = self.rung.max(Some(*rung)),
+                Some(Parent::Role(parent)) => next = Some(parent.clone()),
+                None => {}
+            }
+        }
+    }
+}
+
+fn allow<What>(allowed: bool, relation: &Relation) -> Result<Permit<What>, Diagnostic> {
+    if allowed {
+        return Ok(Permit::new(relation.oid));
+    }
+    let (kind, name) = (kind_of(relation), &relation.name);
+    Err(denied(format!("permission denied for {kind} {name}")))
+}
+
+/// 42501 with this message.
+pub(crate) fn denied(message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error(SqlState::INSUFFICIENT_PRIVILEGE, message)
+}
+
+/// The word PostgreSQL uses for the relation in refusals.
+fn kind_of(relation: &Relation) -> &'static str {
+    match relation.body {
+        RelationBody::Table(_) => "table",
+        RelationBody::Index(_) => "index",
+        RelationBody::Sequence(_) => "sequence",
+        RelationBody::View(_) => "view",
+    }
+}

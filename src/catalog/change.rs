@@ -1,0 +1,142 @@
+//! One step of an epoch: what the log records and what makes the next [`Principals`].
+//!
+//! A change carries the object as it is afterwards, so that applying one needs no decision: all
+//! checks were made by `control` before it was written. Applying is deterministic and total, the
+//! same on the control core, at recovery and in a test's model.
+
+use super::ids::{DatabaseId, FIRST_USER_OID, PrincipalId, TenantId};
+use super::principal::{Database, Principal, Role, Tenant};
+use super::snapshot::Principals;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// One step of an epoch. The order of the variants is part of the log's format.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Change {
+    /// Made, or replaced under the same id.
+    PutTenant(Arc<Tenant>),
+    /// Gone. What belonged to it has been dropped before.
+    DropTenant(TenantId),
+    /// Made, or replaced under the same id.
+    PutPrincipal(Arc<Principal>),
+    /// Gone; its id is never given again.
+    DropPrincipal(PrincipalId),
+    /// Made, or replaced under the same id.
+    PutRole(Arc<Role>),
+    /// Gone; its id is never given again.
+    DropRole(PrincipalId),
+    /// Made, or replaced under the same id.
+    PutDatabase(Arc<Database>),
+    /// Gone; its id is never given again.
+    DropDatabase(DatabaseId),
+}
+
+/// The next ids to give: they only grow, so that no id is ever given twice, dropped or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marks {
+    /// Users, service accounts and custom roles.
+    pub next_principal: u32,
+    /// Databases.
+    pub next_database: u32,
+    /// Tenants that CREATE TENANT does not number.
+    pub next_tenant: u32,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Marks {
+            next_principal: FIRST_USER_OID,
+            next_database: FIRST_USER_OID,
+            next_tenant: 1,
+        }
+    }
+}
+
+impl Marks {
+    fn saw_principal(&mut self, id: PrincipalId) {
+        self.next_principal = self.next_principal.max(id.0.saturating_add(1));
+    }
+
+    fn saw_database(&mut self, id: DatabaseId) {
+        self.next_database = self.next_database.max(id.0.saturating_add(1));
+    }
+
+    fn saw_tenant(&mut self, id: TenantId) {
+        self.next_tenant = self.next_tenant.max(id.0.saturating_add(1));
+    }
+}
+
+impl Principals {
+    /// The next ids to give.
+    pub fn marks(&self) -> Marks {
+        self.marks
+    }
+
+    /// Applies one change.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::PutTenant(tenant) => self.put_tenant(tenant),
+            Change::DropTenant(id) => self.drop_tenant(*id),
+            Change::PutPrincipal(principal) => self.put_principal(principal),
+            Change::DropPrincipal(id) => self.drop_principal(*id),
+            Change::PutRole(role) => self.put_role(role),
+            Change::DropRole(id) => self.drop_role(*id),
+            Change::PutDatabase(database) => self.put_database(database),
+            Change::DropDatabase(id) => self.drop_database(*id),
+        }
+    }
+
+    fn put_tenant(&mut self, tenant: &Arc<Tenant>) {
+        self.marks.saw_tenant(tenant.id);
+        self.drop_tenant(tenant.id);
+        self.tenant_names.insert(tenant.name.clone(), tenant.id);
+        self.tenants.insert(tenant.id, tenant.clone());
+    }
+
+    fn drop_tenant(&mut self, id: TenantId) {
+        if let Some(old) = self.tenants.remove(&id) {
+            self.tenant_names.remove(&old.name);
+        }
+    }
+
+    fn put_principal(&mut self, principal: &Arc<Principal>) {
+        self.marks.saw_principal(principal.id);
+        self.drop_principal(principal.id);
+        self.by_name.insert(principal.name.clone(), principal.id);
+        self.principals.insert(principal.id, principal.clone());
+    }
+
+    fn drop_principal(&mut self, id: PrincipalId) {
+        if let Some(old) = self.principals.remove(&id) {
+            self.by_name.remove(&old.name);
+        }
+    }
+
+    fn put_role(&mut self, role: &Arc<Role>) {
+        self.marks.saw_principal(role.id);
+        self.drop_role(role.id);
+        let key = (role.tenant, role.name.clone());
+        self.role_ids.insert(role.id, key.clone());
+        self.roles.insert(key, role.clone());
+    }
+
+    fn drop_role(&mut self, id: PrincipalId) {
+        if let Some(key) = self.role_ids.remove(&id) {
+            self.roles.remove(&key);
+        }
+    }
+
+    fn put_database(&mut self, database: &Arc<Database>) {
+        self.marks.saw_database(database.id);
+        self.drop_database(database.id);
+        let key = (database.tenant, database.name.clone());
+        self.database_names.insert(key, database.id);
+        self.databases.insert(database.id, database.clone());
+    }
+
+    fn drop_database(&mut self, id: DatabaseId) {
+        if let Some(old) = self.databases.remove(&id) {
+            self.database_names.remove(&(old.tenant, old.name.clone()));
+        }
+    }
+}

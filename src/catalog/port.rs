@@ -1,0 +1,132 @@
+//! The way to the control core: what a session holds to ask for a change and await its answer.
+//!
+//! It stands here so that `session` can name it without importing `control`. The asking side is
+//! a [`Handle`]; `control` owns the [`Inbox`]. The channel itself has no bound: every session has
+//! at most one request under way, so it holds at most `max_connections` of them; and requests
+//! that may be refused are, with 53300, past [`WAITING_REQUESTS_MAX`].
+
+use super::Request;
+use super::ids::{DatabaseId, PrincipalId, TenantId};
+use crate::diagnostic::{Diagnostic, SqlState};
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use futures::channel::oneshot;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Credential statements that may wait at once; beyond it 53300. At one fsync a group of
+/// `control::GROUP_REQUESTS_MAX` that is well under a second of waiting.
+pub const WAITING_REQUESTS_MAX: usize = 4_096;
+
+/// Who asks. Their rights are worked out by control, on the newest catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user or service account.
+    pub principal: PrincipalId,
+    /// The tenant in force: its own, or that of SET tenant.
+    pub tenant: TenantId,
+    /// The database of its session.
+    pub database: DatabaseId,
+}
+
+/// A change that was made and that every core has adopted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The command tag, such as `CREATE ROLE`.
+    pub tag: &'static str,
+    /// Notices and warnings, in order.
+    pub notices: Vec<Diagnostic>,
+}
+
+/// One request on its way to control.
+pub struct Ask {
+    /// Who asks.
+    pub by: Caller,
+    /// For what.
+    pub request: Request,
+    /// Where the answer goes; a session that has ended in the meantime is no matter.
+    pub reply: oneshot::Sender<Result<Reply, Diagnostic>>,
+    waiting: Waiting,
+}
+
+impl Ask {
+    /// Sends the answer.
+    pub fn answer(self, answer: Result<Reply, Diagnostic>) {
+        drop(self.waiting);
+        // The session may have ended while it waited; the change stands all the same.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// Counts a credential statement among those waiting for as long as it lives.
+struct Waiting(Option<Arc<AtomicUsize>>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(count) = &self.0 {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Control's end of the channel; it ends when the last [`Handle`] is gone.
+pub type Inbox = Receiver<Ask>;
+
+/// What a session asks control through. Cloning shares.
+#[derive(Clone)]
+pub struct Handle {
+    asks: Sender<Ask>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A new channel to control.
+pub fn channel() -> (Handle, Inbox) {
+    let (asks, inbox) = unbounded();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    (Handle { asks, waiting }, inbox)
+}
+
+impl Handle {
+    /// Asks for a change and waits until every core has adopted it (bound 1 s, then a warning).
+    ///
+    /// Never blocks the core. Dropping the future does not take the request back.
+    ///
+    /// # Errors
+    /// What the statement's own rules say (REFERENCE §1); 53300 when too many wait; 57P01 when
+    /// the control core has ended, as it does only with the server.
+    pub async fn execute(&self, by: Caller, request: Request) -> Result<Reply, Diagnostic> {
+        let waiting = self.admit(&request)?;
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask {
+            by,
+            request,
+            reply,
+            waiting,
+        };
+        self.asks.send(ask).map_err(|_| shutting_down())?;
+        answer.await.unwrap_or_else(|_| Err(shutting_down()))
+    }
+
+    /// Definitions to publish are durable already and cannot be refused any more.
+    fn admit(&self, request: &Request) -> Result<Waiting, Diagnostic> {
+        if matches!(request, Request::PublishDefinitions(_)) {
+            return Ok(Waiting(None));
+        }
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(Some(self.waiting.clone()));
+        if before >= WAITING_REQUESTS_MAX {
+            return Err(Diagnostic::error(
+                SqlState::TOO_MANY_CONNECTIONS,
+                "too many credential statements are waiting",
+            )
+            .with_hint("Try again in a moment."));
+        }
+        Ok(waiting)
+    }
+}
+
+fn shutting_down() -> Diagnostic {
+    Diagnostic::error(
+        SqlState::ADMIN_SHUTDOWN,
+        "the catalog takes no more changes: the server is shutting down",
+    )
+}
