@@ -67,12 +67,10 @@ fn resolve(snapshot: &Snapshot, rights: &Rights, name: &str) -> Result<Principal
 }
 
 fn change(grants: &mut Vec<Grant>, grantee: PrincipalId, statement: &TableGrant) {
-    let held = grants
-        .iter()
-        .filter(|grant| grant.grantee == grantee)
-        .fold(Default::default(), |sum: crate::catalog::definition::Privileges, grant| {
-            sum.union(grant.privileges)
-        });
+    let held = grants.iter().filter(|grant| grant.grantee == grantee).fold(
+        Default::default(),
+        |sum: crate::catalog::definition::Privileges, grant| sum.union(grant.privileges),
+    );
     let privileges = match statement.direction {
         Direction::Grant => held.union(statement.privileges),
         Direction::Revoke => held.without(statement.privileges),

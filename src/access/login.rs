@@ -44,11 +44,7 @@ pub fn login(
 }
 
 /// Whether a login of the principal may be in the database.
-pub fn database_in_reach(
-    snapshot: &Snapshot,
-    principal: &Principal,
-    database: &Database,
-) -> bool {
+pub fn database_in_reach(snapshot: &Snapshot, principal: &Principal, database: &Database) -> bool {
     let rung = Held::of(snapshot, principal).rung;
     if rung == Some(Ladder::Superuser) {
         return true;

@@ -1,7 +1,7 @@
 //! The catalog at one epoch: immutable, shared by pointer, made anew by each change.
 
-use super::definition::Definitions;
 use super::change::Marks;
+use super::definition::Definitions;
 use super::ids::{DatabaseId, Epoch, PrincipalId, TenantId};
 use super::principal::{Database, Principal, Role, Tenant};
 use imbl::OrdMap;

@@ -19,11 +19,7 @@ pub struct Table {
 ///
 /// # Errors
 /// 42501 for who may not see it; 42704 for FOR somebody who does not exist.
-pub fn rows(
-    _show: &Show,
-    _snapshot: &Snapshot,
-    _identity: &Identity,
-) -> Result<Table, Diagnostic> {
+pub fn rows(_show: &Show, _snapshot: &Snapshot, _identity: &Identity) -> Result<Table, Diagnostic> {
     Ok(Table {
         columns: vec![("name", SqlType::scalar(TypeKind::Text))],
         rows: Vec::new(),
