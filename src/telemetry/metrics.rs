@@ -167,7 +167,7 @@ impl Collector for PerCoreCollector {
         };
         let mut metric = encoder.encode_descriptor(self.name, self.help, None, metric_type)?;
         for (core, value) in self.cells.values().enumerate() {
-            let labels = [("core", core.to_string())];
+            let labels = [("core", core)];
             let family = metric.encode_family(&labels)?;
             match self.kind {
                 PerCoreKind::Counter => ConstCounter::new(value).encode(family)?,
@@ -196,11 +196,11 @@ mod tests {
         sessions.cell(1).set(7);
         assert_eq!(
             metrics.render().unwrap(),
-            "# HELP nodedb_statements Statements run.\n\
+            "# HELP nodedb_statements Statements run\n\
              # TYPE nodedb_statements counter\n\
              nodedb_statements_total{core=\"0\"} 3\n\
              nodedb_statements_total{core=\"1\"} 5\n\
-             # HELP nodedb_sessions Sessions open.\n\
+             # HELP nodedb_sessions Sessions open\n\
              # TYPE nodedb_sessions gauge\n\
              nodedb_sessions{core=\"0\"} 0\n\
              nodedb_sessions{core=\"1\"} 7\n\

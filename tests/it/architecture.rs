@@ -28,8 +28,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             "wire",
             [&["session", "telemetry"], below_session.as_slice()].concat(),
         ),
-        ("telemetry", vec![]),
-        ("config", vec![]),
+        ("telemetry", vec!["config"]),
+        ("config", vec!["auth"]),
         ("diagnostic", vec![]),
     ])
 }

@@ -92,18 +92,23 @@ impl AwaitClientFirst {
         message: &[u8],
         server_nonce: ServerNonce,
     ) -> Result<(AwaitClientFinal, Vec<u8>), ScramError> {
+        self.receive_with(message, &server_nonce.0)
+    }
+
+    /// The RFC's example has a nonce of another length than ours.
+    fn receive_with(
+        self,
+        message: &[u8],
+        server_nonce: &[u8],
+    ) -> Result<(AwaitClientFinal, Vec<u8>), ScramError> {
         let client = ClientFirst::parse(message)?;
+        let nonce = [client.nonce, server_nonce].concat();
         let verifier = self.credential.verifier();
-        let reply = server_first(
-            &[client.nonce, &server_nonce.0],
-            &verifier.salt,
-            verifier.iterations,
-        );
-        let transcript = [client.bare, b",", &reply, b","].concat();
+        let reply = server_first(&nonce, &verifier.salt, verifier.iterations);
         let next = AwaitClientFinal {
             channel_binding: client.channel_binding,
-            transcript,
-            nonce: [client.nonce, &server_nonce.0].concat(),
+            transcript: [client.bare, b",", &reply, b","].concat(),
+            nonce,
             credential: self.credential,
         };
         Ok((next, reply))
@@ -176,10 +181,10 @@ mod tests {
 
     /// RFC 7677 §3, the example conversation (user `user`, password `pencil`).
     const CLIENT_FIRST: &[u8] = b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO";
-    const SERVER_NONCE: &[u8; 24] = b"%hvYDpWUa2RaTCAfuxFIlj)h";
-    const SERVER_FIRST: &[u8] = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)h,\
+    const SERVER_NONCE: &[u8] = b"%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+    const SERVER_FIRST: &[u8] = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
         s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
-    const CLIENT_FINAL: &[u8] = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)h,\
+    const CLIENT_FINAL: &[u8] = b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
         p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
     const SERVER_FINAL: &[u8] = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
 
@@ -194,9 +199,7 @@ mod tests {
     }
 
     fn begin(message: &[u8]) -> (AwaitClientFinal, Vec<u8>) {
-        known()
-            .receive(message, ServerNonce(*SERVER_NONCE))
-            .unwrap()
+        known().receive_with(message, SERVER_NONCE).unwrap()
     }
 
     #[test]
@@ -255,8 +258,7 @@ mod tests {
         let mock = Mock::new(MockKey::new([9; 32]), 4096);
         let unknown =
             AwaitClientFirst::new(Credential::mock(&mock, "nobody", Refusal::UnknownUser));
-        let nonce = ServerNonce(*SERVER_NONCE);
-        let (unknown, unknown_reply) = unknown.receive(CLIENT_FIRST, nonce).unwrap();
+        let (unknown, unknown_reply) = unknown.receive_with(CLIENT_FIRST, SERVER_NONCE).unwrap();
         let (wrong, wrong_reply) = begin(CLIENT_FIRST);
         assert_eq!(unknown_reply.len(), wrong_reply.len());
 

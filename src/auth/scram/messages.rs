@@ -115,12 +115,10 @@ impl<'a> ClientFinal<'a> {
 }
 
 /// server-first-message: `r=…,s=…,i=…`.
-pub(super) fn server_first(nonce: &[&[u8]], salt: &[u8], iterations: u32) -> Vec<u8> {
+pub(super) fn server_first(nonce: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
     let mut message = Vec::with_capacity(128);
     message.extend_from_slice(b"r=");
-    for part in nonce {
-        message.extend_from_slice(part);
-    }
+    message.extend_from_slice(nonce);
     message.extend_from_slice(b",s=");
     message.extend_from_slice(BASE64_STANDARD.encode(salt).as_bytes());
     message.extend_from_slice(format!(",i={iterations}").as_bytes());

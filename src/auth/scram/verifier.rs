@@ -130,8 +130,8 @@ fn is_md5(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Made by PostgreSQL 15 (`ALTER USER … PASSWORD 'pencil'` with RFC 7677 §3's salt gives the
-    /// keys that its conversation proves).
+    /// The verifier of RFC 7677 §3's password and salt, in the form that PostgreSQL keeps; the
+    /// conversation there proves its keys (`exchange`).
     const PENCIL: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
         WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
 

@@ -1,0 +1,301 @@
+//! What a configuration file and the environment may say, and what is answered to the rest.
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("nodedb.toml"), &Environment::default())
+}
+
+fn error(text: &str) -> String {
+    parse(text).unwrap_err().to_string()
+}
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    Environment::of(|name| {
+        let found = variables.iter().find(|(given, _)| *given == name);
+        found.map(|(_, value)| (*value).to_owned())
+    })
+}
+
+#[test]
+fn the_annotated_file_says_the_defaults() {
+    let annotated = include_str!("../../nodedb.toml");
+    assert_eq!(parse(annotated).unwrap(), Config::default());
+    assert_eq!(parse("").unwrap(), Config::default());
+}
+
+#[test]
+fn the_annotated_file_shows_every_key() {
+    // Moving each key's value away from the default must change what is read: a key that the file
+    // does not show, or that nobody reads, would be noticed here.
+    let annotated = include_str!("../../nodedb.toml");
+    let assignments = annotated
+        .lines()
+        .filter(|line| !line.starts_with('#') && line.contains(" = "))
+        .count();
+    let fields = format!("{:?}", Config::default());
+    let nested = ["server: ", "ports: ", "storage: ", "auth: "].len();
+    assert_eq!(
+        assignments,
+        fields.matches(": ").count() - nested,
+        "{fields}"
+    );
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = parse(
+        r#"
+        [server]
+        host = "0.0.0.0"
+        data_dir = "/srv/nodedb"
+        cores = 2
+        max_connections = 7
+        log_format = "json"
+        login_deadline = "3s"
+        drain_deadline = "1min"
+        message_bytes_max = "1 MiB"
+        value_bytes_max = 2097152
+        outbox_bytes_max = "64 KiB"
+        prepared_statements_max = 5
+        portals_max = 6
+        ports = { pgwire = 1, http = 2 }
+        [storage]
+        map_size = "1 GiB"
+        snapshot_age_max = "5min"
+        transaction_bytes_max = "8 MiB"
+        [auth]
+        superuser_name = "root"
+        scram_iterations = 100_000
+        "#,
+    );
+    let expected = Config {
+        server: Server {
+            host: "0.0.0.0".to_owned(),
+            data_dir: PathBuf::from("/srv/nodedb"),
+            cores: Cores::Count(2),
+            max_connections: 7,
+            log_format: LogFormat::Json,
+            login_deadline: Duration::from_secs(3),
+            drain_deadline: Duration::from_secs(60),
+            message_bytes_max: MIB,
+            value_bytes_max: 2 * MIB,
+            outbox_bytes_max: 64 * KIB,
+            prepared_statements_max: 5,
+            portals_max: 6,
+            ports: Ports { pgwire: 1, http: 2 },
+        },
+        storage: Storage {
+            map_size: GIB,
+            snapshot_age_max: Duration::from_secs(300),
+            transaction_bytes_max: 8 * MIB,
+        },
+        auth: Auth {
+            superuser_name: "root".to_owned(),
+            scram_iterations: 100_000,
+        },
+    };
+    assert_eq!(config.unwrap(), expected);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_the_nearest_one() {
+    for (text, expected) in [
+        (
+            "[server]\nhost = \"localhost\"\nmax_conections = 5\n",
+            "nodedb.toml, line 3: unknown key `server.max_conections`; \
+             did you mean `server.max_connections`?",
+        ),
+        (
+            "[server.ports]\npgwire = 1\npgwired = 2\n",
+            "nodedb.toml, line 3: unknown key `server.ports.pgwired`; \
+             did you mean `server.ports.pgwire`?",
+        ),
+        (
+            "\n[sever]\nhost = \"x\"\n",
+            "nodedb.toml, line 2: unknown key `sever`; did you mean `server`?",
+        ),
+    ] {
+        assert_eq!(error(text), expected);
+    }
+}
+
+#[test]
+fn what_this_version_does_not_have_is_refused_rather_than_ignored() {
+    for (text, line, key) in [
+        ("[server.tls]\ncert = \"x\"\n", 1, "server.tls"),
+        (
+            "[server]\nallow_plain_bearer = true\n",
+            2,
+            "server.allow_plain_bearer",
+        ),
+        ("[server.ports]\nnative = 6433\n", 2, "server.ports.native"),
+        ("[auth.throttle]\nwindow_secs = 60\n", 1, "auth.throttle"),
+        ("[auth.jwks]\nproviders = []\n", 1, "auth.jwks"),
+        ("[auth.cert]\nmap = []\n", 1, "auth.cert"),
+        ("[audit]\nlevel = \"full\"\n", 1, "audit"),
+    ] {
+        assert_eq!(
+            error(text),
+            format!(
+                "nodedb.toml, line {line}: `{key}` is not supported yet; \
+                 remove it, since it would have no effect"
+            )
+        );
+    }
+    assert_eq!(
+        Config::without_file(&environment(&[("NODEDB_PORT_NATIVE", "6433")]))
+            .unwrap_err()
+            .to_string(),
+        "environment variable NODEDB_PORT_NATIVE is not supported yet; \
+         unset it, since it would have no effect"
+    );
+}
+
+#[test]
+fn a_bad_value_says_what_it_must_be() {
+    for (text, expected) in [
+        (
+            "[server]\nhost = 5\n",
+            "`server.host` must be a text that is not empty",
+        ),
+        (
+            "[server]\ndata_dir = \"\"\n",
+            "`server.data_dir` must be a text that is not empty",
+        ),
+        (
+            "[server]\ncores = 0\n",
+            "`server.cores` must be \"all\" or a whole number from 1 to 1024",
+        ),
+        (
+            "[server]\ncores = \"some\"\n",
+            "`server.cores` must be \"all\" or a whole number from 1 to 1024",
+        ),
+        (
+            "[server]\nmax_connections = -1\n",
+            "`server.max_connections` must be a whole number from 1 to 1048576",
+        ),
+        (
+            "[server]\nlog_format = \"xml\"\n",
+            "`server.log_format` must be \"text\" or \"json\"",
+        ),
+        (
+            "[server]\nlogin_deadline = 10\n",
+            "`server.login_deadline` must be a time such as \"10s\" or \"10min\", from 1s to 1day",
+        ),
+        (
+            "[server]\noutbox_bytes_max = \"1 KiB\"\n",
+            "`server.outbox_bytes_max` must be a size such as \"64 MiB\", \
+             from 16.0 KiB to 64.0 MiB",
+        ),
+        (
+            "[server]\nports = { pgwire = 65536 }\n",
+            "`server.ports.pgwire` must be a whole number from 0 to 65535",
+        ),
+        (
+            "[auth]\nscram_iterations = 4095\n",
+            "`auth.scram_iterations` must be a whole number from 4096 to 100000",
+        ),
+        (
+            "[auth]\nscram_iterations = 100001\n",
+            "`auth.scram_iterations` must be a whole number from 4096 to 100000",
+        ),
+    ] {
+        assert_eq!(error(text), format!("nodedb.toml, line 2: {expected}"));
+    }
+    assert_eq!(
+        error("server = 5\n"),
+        "nodedb.toml, line 1: `server` must be a section"
+    );
+}
+
+#[test]
+fn what_is_not_toml_is_shown_with_its_line() {
+    let message = error("[server\nhost = \"x\"\n");
+    assert!(
+        message.starts_with("nodedb.toml is not valid TOML:\n"),
+        "{message}"
+    );
+    assert!(message.contains("line 1"), "{message}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let missing = Path::new("no/such/nodedb.toml");
+    let error = Config::load(missing, &Environment::default()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("cannot read no/such/nodedb.toml: ")
+    );
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let variables = environment(&[
+        ("NODEDB_HOST", "::1"),
+        ("NODEDB_DATA_DIR", "/data"),
+        ("NODEDB_PORT_PGWIRE", "5432"),
+        ("NODEDB_PORT_HTTP", "8080"),
+        ("NODEDB_CORES", "3"),
+        ("NODEDB_MAX_CONNECTIONS", "99"),
+        ("NODEDB_LOG_FORMAT", "json"),
+        ("NODEDB_SUPERUSER_PASSWORD", "secret"),
+    ]);
+    let text = "[server]\nhost = \"localhost\"\nports = { pgwire = 1 }\n";
+    let config = Config::parse(text, Path::new("nodedb.toml"), &variables).unwrap();
+    let expected = Server {
+        host: "::1".to_owned(),
+        data_dir: PathBuf::from("/data"),
+        cores: Cores::Count(3),
+        max_connections: 99,
+        log_format: LogFormat::Json,
+        ports: Ports {
+            pgwire: 5432,
+            http: 8080,
+        },
+        ..Server::default()
+    };
+    assert_eq!(config.server, expected);
+    assert_eq!(
+        variables.superuser_password(),
+        Some(&crate::auth::secret::Password::new("secret".to_owned()))
+    );
+    assert!(!format!("{variables:?}").contains("secret"));
+}
+
+#[test]
+fn an_empty_variable_is_not_set() {
+    let variables = environment(&[("NODEDB_HOST", ""), ("NODEDB_SUPERUSER_PASSWORD", "")]);
+    assert_eq!(Config::without_file(&variables).unwrap(), Config::default());
+    assert!(variables.superuser_password().is_none());
+}
+
+#[test]
+fn a_bad_variable_is_named_with_what_it_must_be() {
+    for (name, value, expected) in [
+        (
+            "NODEDB_PORT_PGWIRE",
+            "x",
+            "must be a whole number from 0 to 65535",
+        ),
+        (
+            "NODEDB_PORT_HTTP",
+            "70000",
+            "must be a whole number from 0 to 65535",
+        ),
+        ("NODEDB_CORES", "0", "must be a whole number from 1 to 1024"),
+        (
+            "NODEDB_MAX_CONNECTIONS",
+            "0",
+            "must be a whole number from 1 to 1048576",
+        ),
+        ("NODEDB_LOG_FORMAT", "xml", "must be \"text\" or \"json\""),
+    ] {
+        let error = Config::without_file(&environment(&[(name, value)])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("environment variable {name} {expected}")
+        );
+    }
+}
