@@ -25,5 +25,5 @@ impl fmt::Display for CoreId {
 ///
 /// On a thread that is not a core of a runtime.
 pub fn core() -> CoreId {
-    todo!()
+    crate::core::Core::current().shared.id
 }

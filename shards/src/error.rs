@@ -1,5 +1,6 @@
 //! Why a runtime does not start, and what it starts in spite of.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
@@ -29,6 +30,16 @@ pub enum StartError {
         found_bytes: u64,
         /// What is needed.
         needed_bytes: u64,
+    },
+    /// RLIMIT_NOFILE leaves no descriptor for a connection.
+    #[error(
+        "the limit of open files is {found}, at least {needed} are needed: raise it with `ulimit -Hn`, or LimitNOFILE= in the unit file"
+    )]
+    DescriptorsTooFew {
+        /// The hard limit found.
+        found: u64,
+        /// What a single connection needs.
+        needed: u64,
     },
     /// An address cannot be listened on.
     #[error("cannot listen on {address} ({listener}): {source}")]
@@ -67,4 +78,14 @@ pub struct StartWarning {
     pub connections_max: usize,
     /// How to raise it.
     pub hint: String,
+}
+
+impl fmt::Display for StartWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is {}, {} would be needed: at most {} connections are served; {}",
+            self.limit, self.found, self.needed, self.connections_max, self.hint
+        )
+    }
 }

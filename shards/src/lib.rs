@@ -6,10 +6,16 @@
 //! accepted connections and messages. The types of the executor and of the ring never leave
 //! this crate, so that a change of runtime touches it alone.
 
+mod balance;
+mod core;
 mod core_id;
+mod doorbell;
+mod driver;
 mod error;
+mod limits;
 mod mesh;
 mod metrics;
+mod net;
 mod options;
 mod replica;
 mod runtime;
@@ -19,11 +25,11 @@ mod timer;
 
 pub use core_id::{CoreId, core};
 pub use error::{StartError, StartWarning};
-pub use mesh::{Mesh, SendError};
+pub use mesh::{MAILBOX_MESSAGES_MAX, Mesh, SendError};
 pub use metrics::CoreMetrics;
 pub use options::{Listener, ListenerId, Options};
 pub use replica::{Acknowledge, Adopted, Publisher, Replica};
-pub use runtime::{CoreContext, Runtime, Shard};
-pub use stream::{Admission, Stream};
+pub use runtime::{CoreContext, MetricsHandle, Runtime, Shard};
+pub use stream::{Admission, CLOSE_FLUSH_MAX, Stream};
 pub use task::{spawn, yield_now};
 pub use timer::{Elapsed, sleep, timeout};

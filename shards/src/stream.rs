@@ -1,9 +1,17 @@
 //! One connection, as its session sees it.
 
+use crate::net::{Connection, Life, Net, Receiving, Sending};
 use bytes::BytesMut;
-use std::cell::RefMut;
+use std::cell::{Cell, RefMut};
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// How long closing waits for a peer that does not read what is still to be sent.
+pub const CLOSE_FLUSH_MAX: Duration = Duration::from_secs(5);
 
 /// Whether a connection is within the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,50 +25,106 @@ pub enum Admission {
 /// One plain connection. Lives on its core. Dropping it without [`Stream::close`] aborts the
 /// connection; what was flushed before may then not arrive.
 pub struct Stream {
-    _core: std::marker::PhantomData<std::rc::Rc<()>>,
+    net: Rc<Net>,
+    connection: Rc<Connection>,
 }
 
 impl Stream {
-    /// The peer's address.
-    pub fn peer(&self) -> SocketAddr {
-        todo!()
+    pub(crate) fn new(net: Rc<Net>, connection: Rc<Connection>) -> Self {
+        Self { net, connection }
     }
 
-    /// Our own address.
-    pub fn local(&self) -> SocketAddr {
-        todo!()
+    /// The peer's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.connection.peer
+    }
+
+    /// Our own address. Costs a system call.
+    ///
+    /// # Errors
+    ///
+    /// The connection has been closed or aborted.
+    pub fn local(&self) -> io::Result<SocketAddr> {
+        let socket = self.connection.socket.borrow();
+        let socket = socket.as_ref().ok_or_else(aborted)?;
+        let address = socket2::SockRef::from(socket).local_addr()?;
+        address
+            .as_socket()
+            .ok_or_else(|| io::Error::other("not an internet address"))
+    }
+
+    /// The listener that accepted it.
+    pub fn listener(&self) -> crate::ListenerId {
+        self.connection.listener
     }
 
     /// Whether it is within the limit of connections.
     pub fn admission(&self) -> Admission {
-        todo!()
+        self.connection.admission
     }
 
     /// What has been received and not yet consumed; consume with `advance` or `split_to`. Not
     /// to be held over an await.
     pub fn inbox(&self) -> RefMut<'_, BytesMut> {
-        todo!()
+        self.connection.inbox.borrow_mut()
     }
 
     /// Waits until the inbox has grown, and returns by how much since the last call. 0: the
-    /// peer has ended its side.
+    /// peer has ended its side. What is in the inbox already does not count: consume it first.
     ///
     /// # Errors
     ///
     /// The connection was reset or aborted.
     pub async fn fill(&self) -> io::Result<usize> {
-        todo!()
+        poll_fn(|context| self.poll_fill(context)).await
+    }
+
+    fn poll_fill(&self, context: &Context<'_>) -> Poll<io::Result<usize>> {
+        let connection = &self.connection;
+        let unseen = connection.unseen.take();
+        if unseen > 0 {
+            return Poll::Ready(Ok(unseen));
+        }
+        if let Some(error) = connection.failure.get() {
+            return Poll::Ready(Err(io::Error::from_raw_os_error(error)));
+        }
+        if connection.receiving.get() == Receiving::Ended {
+            return Poll::Ready(Ok(0));
+        }
+        self.net.resume(connection);
+        self.give_back_buffers();
+        register(&connection.reader, context);
+        Poll::Pending
+    }
+
+    /// An idle connection holds no buffers.
+    fn give_back_buffers(&self) {
+        for buffer in [&self.connection.inbox, &self.connection.outbox] {
+            let mut buffer = buffer.borrow_mut();
+            if buffer.is_empty() && buffer.capacity() > 0 {
+                self.net.pool.give_back(&mut buffer);
+            }
+        }
     }
 
     /// What is to be sent: append to it, then [`flush`](Self::flush). Not to be held over an
     /// await.
     pub fn outbox(&self) -> RefMut<'_, BytesMut> {
-        todo!()
+        let mut outbox = self.connection.outbox.borrow_mut();
+        if outbox.capacity() == 0 {
+            *outbox = self.net.pool.take();
+        }
+        outbox
     }
 
     /// Has the outbox sent at the end of the slice.
     pub fn flush(&self) {
-        todo!()
+        self.net.flush(&self.connection);
+    }
+
+    /// Bytes that have not yet been given to the kernel.
+    pub fn unsent(&self) -> usize {
+        self.connection.unsent()
     }
 
     /// Waits until at most so many bytes are waiting to be sent (those in flight included).
@@ -69,34 +133,90 @@ impl Stream {
     /// # Errors
     ///
     /// The connection was reset or aborted: nothing more will be sent.
-    pub async fn drained(&self, _bytes: usize) -> io::Result<()> {
-        todo!()
+    pub async fn drained(&self, bytes: usize) -> io::Result<()> {
+        self.flush();
+        poll_fn(|context| {
+            let connection = &self.connection;
+            if let Some(error) = connection.failure.get() {
+                return Poll::Ready(Err(io::Error::from_raw_os_error(error)));
+            }
+            if connection.unsent() <= bytes {
+                return Poll::Ready(Ok(()));
+            }
+            register(&connection.writer, context);
+            Poll::Pending
+        })
+        .await
     }
 
     /// Resolves when the peer has ended its side or the connection has failed, without
     /// consuming anything: for stopping a statement whose client has gone.
     pub async fn peer_gone(&self) {
-        todo!()
+        poll_fn(|context| {
+            if self.peer_closed() {
+                return Poll::Ready(());
+            }
+            register(&self.connection.watcher, context);
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Whether the peer has ended its side (what it sent before may still be in the inbox).
+    /// Learned as it happens, without reading.
     pub fn peer_closed(&self) -> bool {
-        todo!()
+        self.connection.receiving.get() == Receiving::Ended || self.is_closed()
     }
 
     /// Whether nothing can be sent any more.
     pub fn is_closed(&self) -> bool {
-        todo!()
+        self.connection.failure.get().is_some() || self.connection.life.get() != Life::Open
     }
 
-    /// Sends what is in the outbox, then closes. Waits at most a few seconds for a peer that
-    /// does not read.
+    /// Sends what is in the outbox, then closes. A peer that does not read gets
+    /// [`CLOSE_FLUSH_MAX`], then the connection is aborted.
     pub async fn close(&self) {
-        todo!()
+        if self.is_closed() {
+            return;
+        }
+        self.flush();
+        if self.connection.sending.get() != Sending::Idle
+            && crate::timeout(CLOSE_FLUSH_MAX, self.drained(0))
+                .await
+                .is_err()
+        {
+            self.abort();
+        }
+        if self.connection.failure.get().is_some() {
+            self.net.abort(&self.connection);
+        } else {
+            self.net.finish(&self.connection);
+        }
     }
 
-    /// Ends the connection at once; `fill` and `drained` then fail.
+    /// Ends the connection at once; whoever waits in `fill` or `drained` gets an error.
     pub fn abort(&self) {
-        todo!()
+        self.net.abort(&self.connection);
     }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.connection.life.get() == Life::Open {
+            self.net.abort(&self.connection);
+        }
+    }
+}
+
+fn register(place: &Cell<Option<Waker>>, context: &Context<'_>) {
+    // Kept when it is the same task's: cloning a waker costs an atomic instruction.
+    let waker = match place.take() {
+        Some(waker) if waker.will_wake(context.waker()) => waker,
+        _ => context.waker().clone(),
+    };
+    place.set(Some(waker));
+}
+
+fn aborted() -> io::Error {
+    io::Error::from(io::ErrorKind::ConnectionAborted)
 }
