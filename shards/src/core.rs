@@ -85,6 +85,8 @@ pub(crate) struct Core {
     pub(crate) net: Rc<Net>,
     pub(crate) followers: RefCell<Vec<Rc<dyn Follower>>>,
     pub(crate) yielded: RefCell<Vec<Waker>>,
+    /// Set when the core has been told to end.
+    pub(crate) stopping: Cell<bool>,
     /// Tasks spawned and not yet ended.
     pub(crate) tasks: Cell<usize>,
 }

@@ -36,10 +36,15 @@ impl Doorbell {
         // this call, or this call sees that the core is going to sleep.
         fence(Ordering::SeqCst);
         if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::AcqRel) {
-            let one = 1_u64.to_ne_bytes();
-            // The only possible failure is a full counter, and then it is readable already.
-            let _ = rustix::io::write(&self.event, &one);
+            self.ring_always();
         }
+    }
+
+    /// Has the listener at the doorbell notice, whether the core sleeps or not.
+    pub(crate) fn ring_always(&self) {
+        let one = 1_u64.to_ne_bytes();
+        // The only possible failure is a full counter, and then it is readable already.
+        let _ = rustix::io::write(&self.event, &one);
     }
 
     /// Announces sleep. The core looks at its queues once more after this.

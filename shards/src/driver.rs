@@ -48,6 +48,8 @@ pub(crate) struct Driver<S: Shard> {
     mailbox: Arc<Mailbox<S::Message>>,
     reactor: Reactor,
     usage_read: Cell<Instant>,
+    /// Wakes the driver when the doorbell rings.
+    listening: glommio::Task<()>,
 }
 
 impl<S: Shard> Driver<S> {
@@ -56,8 +58,8 @@ impl<S: Shard> Driver<S> {
         shard: Rc<S>,
         mailbox: Arc<Mailbox<S::Message>>,
     ) -> io::Result<Self> {
-        listen_to_doorbell(&core)?;
         Ok(Self {
+            listening: listen_to_doorbell(&core)?,
             core,
             shard,
             mailbox,
@@ -72,6 +74,11 @@ impl<S: Shard> Driver<S> {
             self.rest(work).await;
         }
         self.stop().await;
+        // Files dropped at the executor's end are never closed, and a task that waits then would
+        // keep the ring.
+        self.core.shared.doorbell.ring_always();
+        self.listening.await;
+        self.reactor.close().await;
     }
 
     /// One pass; whether the core goes on, and how much there was to do.
@@ -202,6 +209,7 @@ impl<S: Shard> Driver<S> {
 
     /// Ends all connections and lets their tasks end.
     async fn stop(&self) {
+        self.core.stopping.set(true);
         self.mailbox.stop();
         let net = &self.core.net;
         net.stop_accepting();
@@ -268,6 +276,12 @@ impl Reactor {
         self.last.set(Instant::now());
     }
 
+    async fn close(self) {
+        if let Err(error) = self.tick.close().await {
+            tracing::warn!(%error, "a descriptor was not closed");
+        }
+    }
+
     async fn pass(&self) {
         if let Err(error) = self.tick.read_at(0, 8).await {
             tracing::error!(%error, "the executor's reactor failed");
@@ -279,18 +293,18 @@ impl Reactor {
 
 /// Starts the task that wakes the driver when the doorbell rings. A task of its own: the read
 /// stays under way while the driver is woken by others, and is never started twice.
-fn listen_to_doorbell(core: &Rc<Core>) -> io::Result<()> {
+fn listen_to_doorbell(core: &Rc<Core>) -> io::Result<glommio::Task<()>> {
     let doorbell: &Doorbell = &core.shared.doorbell;
     let event = doorbell.event().as_fd().try_clone_to_owned()?;
     // SAFETY: the descriptor is ours, and the file becomes its only owner.
     let event = unsafe { BufferedFile::from_raw_fd(event.into_raw_fd()) };
-    let net = Rc::clone(&core.net);
-    glommio::spawn_local(async move {
-        // Fails only when the executor is ending.
-        while event.read_at(0, 8).await.is_ok() {
-            net.kick();
+    let core = Rc::clone(core);
+    Ok(glommio::spawn_local(async move {
+        while event.read_at(0, 8).await.is_ok() && !core.stopping.get() {
+            core.net.kick();
         }
-    })
-    .detach();
-    Ok(())
+        if let Err(error) = event.close().await {
+            tracing::warn!(%error, "a descriptor was not closed");
+        }
+    }))
 }

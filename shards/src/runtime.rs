@@ -308,6 +308,7 @@ impl<M: Send + 'static> Seed<M> {
             net: Rc::new(net),
             followers: RefCell::default(),
             yielded: RefCell::default(),
+            stopping: Cell::new(false),
             tasks: Cell::new(0),
         });
         Core::install(Some(Rc::clone(&core)));

@@ -36,7 +36,8 @@ impl Linger {
         waiting.push_back((end, connection.slot.get(), connection.serial));
         drop(waiting);
         if !self.sweeping.replace(true) {
-            crate::spawn(sweep());
+            // Not a task of the program's: stopping does not wait for it.
+            glommio::spawn_local(sweep()).detach();
         }
         true
     }

@@ -1,0 +1,10 @@
+//! The runtime as a program above it sees it: real cores, real sockets on the loopback.
+
+mod close;
+mod connections;
+mod echo;
+mod mesh;
+mod replica;
+mod robustness;
+mod server;
+mod tasks;
