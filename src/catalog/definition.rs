@@ -319,6 +319,12 @@ impl Definitions {
             .filter_map(|(_, oid)| self.relations.get(oid))
     }
 
+    /// Whether both are one and the same state. Constant time; two equal states that came about
+    /// separately count as different.
+    pub fn same(&self, other: &Definitions) -> bool {
+        self.relations.ptr_eq(&other.relations)
+    }
+
     /// This with one step applied.
     #[must_use]
     pub fn with(&self, change: &DefinitionChange) -> Definitions {

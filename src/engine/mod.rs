@@ -1,12 +1,19 @@
 //! How a statement is answered: types, definitions, point statements, queries, the catalogs.
 
+pub mod context;
 pub mod copy;
 pub mod definitions;
 pub mod dml;
+pub mod entry;
 pub mod outcome;
 pub mod pg_catalog;
+pub mod plan;
 pub mod point;
 pub mod query;
 pub mod row;
 pub mod settings;
+pub mod transaction;
 pub mod types;
+
+pub use entry::{Engine, Options};
+pub use plan::Plan;

@@ -76,7 +76,7 @@ impl Transaction {
 
     /// Undoes everything after the savepoint, which stays usable.
     pub fn rollback_to(&mut self, savepoint: &Savepoint) {
-        self.storage.rollback_to(&savepoint.storage);
+        self.storage.rollback_to(savepoint.storage);
         self.changes.truncate(savepoint.changes);
         self.derived = None;
     }
