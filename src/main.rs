@@ -1,2 +1,83 @@
-//! NodeDB.
-fn main() {}
+//! The command line of NodeDB.
+
+use clap::{Parser, Subcommand};
+use nodedb::config::{Config, ConfigError, Environment};
+use nodedb::{server, telemetry};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const CONFIG_DEFAULT: &str = "nodedb.toml";
+
+/// A database server that proves who you are in every way at once, and answers in SQL.
+///
+/// Without a command it serves, with nodedb.toml as it lies in the current directory (or its
+/// defaults, if there is none). At first start it makes the superuser `nodedb` and says in which
+/// file the password is; then: psql -h localhost -p 6432 -U nodedb
+#[derive(Debug, Parser)]
+#[command(
+    name = "nodedb",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+struct Arguments {
+    /// The configuration file [default: nodedb.toml, if it is there]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or ctrl-c (what it does without a command)
+    Serve,
+    /// Say whether a configuration file is good, and what is wrong with it
+    Check {
+        /// The file to check [default: that of --config]
+        file: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let environment = Environment::of_process();
+    let outcome = match arguments.command {
+        None | Some(Command::Serve) => serve(arguments.config.as_deref(), &environment),
+        Some(Command::Check { file }) => check(file.or(arguments.config), &environment),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nodedb: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(file: Option<&Path>, environment: &Environment) -> Result<(), Box<dyn Error>> {
+    let config = load(file, environment)?;
+    telemetry::start_logs(config.server.log_format)?;
+    server::run(&config, environment)?;
+    Ok(())
+}
+
+fn check(file: Option<PathBuf>, environment: &Environment) -> Result<(), Box<dyn Error>> {
+    let file = file.unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT));
+    Config::load(&file, environment)?;
+    println!("{} is good", file.display());
+    Ok(())
+}
+
+/// A file that was named must be there; nodedb.toml need not be.
+fn load(file: Option<&Path>, environment: &Environment) -> Result<Config, ConfigError> {
+    match file {
+        Some(file) => Config::load(file, environment),
+        None if Path::new(CONFIG_DEFAULT).exists() => {
+            Config::load(Path::new(CONFIG_DEFAULT), environment)
+        }
+        None => Config::without_file(environment),
+    }
+}

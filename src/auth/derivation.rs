@@ -40,6 +40,9 @@ pub enum DerivationError {
     /// Longer than [`PASSWORD_BYTES_MAX`].
     #[error("the password is too long")]
     TooLong,
+    /// Empty, where one is needed.
+    #[error("the password is empty")]
+    Empty,
 }
 
 impl DerivationError {
@@ -50,7 +53,8 @@ impl DerivationError {
             DerivationError::Stopped => SqlState::ADMIN_SHUTDOWN,
             DerivationError::Md5
             | DerivationError::IterationsOutOfRange(_)
-            | DerivationError::TooLong => SqlState::INVALID_PARAMETER_VALUE,
+            | DerivationError::TooLong
+            | DerivationError::Empty => SqlState::INVALID_PARAMETER_VALUE,
         }
     }
 }
@@ -60,7 +64,7 @@ impl From<DerivationError> for Diagnostic {
         let diagnostic = Diagnostic::error(error.sqlstate(), error.to_string());
         match error {
             DerivationError::QueueFull => diagnostic.with_hint("Try again in a moment."),
-            DerivationError::Stopped => diagnostic,
+            DerivationError::Stopped | DerivationError::Empty => diagnostic,
             DerivationError::Md5 => {
                 diagnostic.with_hint("Give the password itself, or a SCRAM-SHA-256 verifier of it.")
             }
