@@ -2,6 +2,7 @@
 
 pub mod credential;
 pub mod depth;
+pub mod dialect;
 pub mod lexer;
 pub mod parse;
 pub mod template;

@@ -1,0 +1,101 @@
+//! PostgreSQL's dialect of sqlparser, with what it leaves out.
+//!
+//! Everything is the wrapped dialect's, and `dialect()` answers with its type, so that sqlparser's
+//! own questions "is this PostgreSQL?" are answered yes.
+
+use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use std::any::TypeId;
+
+/// The dialect of every statement text.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeDialect;
+
+const INNER: PostgreSqlDialect = PostgreSqlDialect {};
+
+macro_rules! yes {
+    ($($name:ident)*) => {
+        $(fn $name(&self) -> bool { INNER.$name() })*
+    };
+}
+
+impl Dialect for NodeDialect {
+    fn dialect(&self) -> TypeId {
+        INNER.dialect()
+    }
+
+    fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
+        INNER.identifier_quote_style(identifier)
+    }
+
+    fn is_delimited_identifier_start(&self, character: char) -> bool {
+        INNER.is_delimited_identifier_start(character)
+    }
+
+    fn is_identifier_start(&self, character: char) -> bool {
+        INNER.is_identifier_start(character)
+    }
+
+    fn is_identifier_part(&self, character: char) -> bool {
+        INNER.is_identifier_part(character)
+    }
+
+    fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
+        INNER.is_reserved_for_identifier(keyword)
+    }
+
+    fn is_custom_operator_part(&self, character: char) -> bool {
+        INNER.is_custom_operator_part(character)
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        INNER.get_next_precedence(parser)
+    }
+
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        INNER.prec_value(precedence)
+    }
+
+    /// `'a'` newline `'b'` is one literal (SQL standard; PostgreSQL §4.1.2.1).
+    fn supports_string_literal_concatenation_with_newline(&self) -> bool {
+        true
+    }
+
+    /// Optimizer hints in comments are pg_hint_plan's, not PostgreSQL's.
+    fn supports_comment_optimizer_hint(&self) -> bool {
+        false
+    }
+
+    yes! {
+        supports_unicode_string_literal
+        supports_filter_during_aggregation
+        supports_group_by_expr
+        allow_extract_custom
+        allow_extract_single_quotes
+        supports_create_index_with_clause
+        supports_explain_with_utility_options
+        supports_listen_notify
+        supports_factorial_operator
+        supports_bitwise_shift_operators
+        supports_comment_on
+        supports_load_extension
+        supports_named_fn_args_with_colon_operator
+        supports_named_fn_args_with_expr_name
+        supports_empty_projections
+        supports_nested_comments
+        supports_string_escape_constant
+        supports_numeric_literal_underscores
+        supports_array_typedef_with_brackets
+        supports_geometric_types
+        supports_set_names
+        supports_alter_column_type_using
+        supports_notnull_operator
+        supports_interval_options
+        supports_insert_table_alias
+        supports_create_table_like_parenthesized
+        supports_select_wildcard_with_alias
+        supports_comma_separated_trim
+        supports_xml_expressions
+    }
+}
