@@ -14,6 +14,7 @@ use sqlparser::ast::{
     BinaryOperator, Expr, Query, SetExpr, Statement, TableFactor, Value, ValueWithSpan, Visit,
     VisitMut, Visitor, VisitorMut,
 };
+use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 use std::ops::ControlFlow;
 
@@ -59,29 +60,36 @@ pub fn too_deep() -> Diagnostic {
 /// 54001 where brackets nest deeper than [`NESTING_MAX`] or a chain is longer than
 /// [`CHAIN_LENGTH_MAX`].
 pub fn stack_bytes_needed(tokens: &[TokenWithSpan]) -> Result<usize, Diagnostic> {
-    let mut open: Vec<usize> = Vec::new();
+    let mut open: Vec<Open> = Vec::new();
     let mut here = 0_usize;
     let mut below = 0_usize;
     let mut deepest = 0_usize;
+    let mut prefixes = 0_usize;
     for token in tokens {
         match &token.token {
-            Token::Whitespace(_) => {}
-            Token::LParen | Token::LBracket => {
-                open.push(here);
+            Token::Whitespace(_) => continue,
+            token if opens(token) => {
+                let case = !matches!(token, Token::LParen | Token::LBracket);
+                open.push(Open { outer: here, case });
                 below += here;
                 here = 1;
-                if open.len() > NESTING_MAX {
-                    return Err(too_deep());
-                }
             }
-            Token::RParen | Token::RBracket => {
-                let outer = open.pop().unwrap_or(0);
+            token if closes(token, open.last()) => {
+                let outer = open.pop().map_or(0, |open| open.outer);
                 below -= outer;
                 here = outer + 1;
             }
             Token::Comma => here = 0,
             Token::SemiColon if open.is_empty() => here = 0,
             _ => here += 1,
+        }
+        prefixes = if is_prefix(&token.token) {
+            prefixes + 1
+        } else {
+            0
+        };
+        if open.len() + prefixes > NESTING_MAX {
+            return Err(too_deep());
         }
         deepest = deepest.max(below + here);
     }
@@ -91,6 +99,32 @@ pub fn stack_bytes_needed(tokens: &[TokenWithSpan]) -> Result<usize, Diagnostic>
         return Err(too_deep());
     }
     Ok(STACK_BYTES_BASE + levels * STACK_BYTES_A_LEVEL)
+}
+
+/// A bracket or CASE that is open, and how many tokens stood before it.
+struct Open {
+    outer: usize,
+    case: bool,
+}
+
+fn opens(token: &Token) -> bool {
+    matches!(token, Token::LParen | Token::LBracket) || is_word(token, Keyword::CASE)
+}
+
+fn closes(token: &Token, open: Option<&Open>) -> bool {
+    match open {
+        Some(open) if open.case => is_word(token, Keyword::END),
+        _ => matches!(token, Token::RParen | Token::RBracket),
+    }
+}
+
+/// Operators that nest without brackets.
+fn is_prefix(token: &Token) -> bool {
+    matches!(token, Token::Minus | Token::Plus | Token::Tilde) || is_word(token, Keyword::NOT)
+}
+
+fn is_word(token: &Token, keyword: Keyword) -> bool {
+    matches!(token, Token::Word(word) if word.keyword == keyword && word.quote_style.is_none())
 }
 
 /// Makes long flat chains of associative operators shallow. Recurses on the unbalanced tree.
