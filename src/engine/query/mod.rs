@@ -1,1 +1,4 @@
 //! Everything else: DataFusion on the query pool.
+
+pub mod expression;
+pub mod failure;

@@ -1,0 +1,465 @@
+//! One scalar expression over one row: from the syntax tree to DataFusion's physical expression.
+//!
+//! This is the one place where expressions of point statements, DEFAULTs, CHECKs, RETURNING and ON
+//! CONFLICT are planned, so that they mean the same everywhere. Parameters are extra columns of the
+//! row, and so is the transaction's time, which stands for now() and CURRENT_TIMESTAMP; whatever
+//! else is not immutable is refused here and goes the way of a query.
+
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::failure;
+use crate::engine::types;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{
+    Column as LogicalColumn, DFSchema, DataFusionError, ScalarValue, TableReference,
+};
+use datafusion::logical_expr::execution_props::ExecutionProps;
+use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, Operator, ScalarUDF, TableSource,
+    Volatility, WindowUDF,
+};
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
+use datafusion::physical_expr::expressions::{BinaryExpr, Column};
+use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+use sqlparser::ast;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+/// The name of the column that holds the transaction's time.
+const NOW: &str = "now()";
+
+/// The columns an expression may name, in the order of the row's values.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    fields: Vec<(Option<TableReference>, FieldRef)>,
+}
+
+impl Scope {
+    /// A row without columns.
+    pub fn empty() -> Scope {
+        Scope { fields: Vec::new() }
+    }
+
+    /// This with the columns of one more relation, known by `qualifier`.
+    #[must_use]
+    pub fn with<'c>(
+        mut self,
+        qualifier: &str,
+        columns: impl Iterator<Item = (&'c str, SqlType)>,
+    ) -> Scope {
+        let qualifier = TableReference::bare(qualifier);
+        self.fields.extend(columns.map(|(name, sql_type)| {
+            let field = types::arrow_field(name, sql_type, true);
+            (Some(qualifier.clone()), Arc::new(field))
+        }));
+        self
+    }
+
+    /// How many columns there are.
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    fn schema(&self) -> Result<DFSchema, DataFusionError> {
+        DFSchema::new_with_metadata(self.fields.clone(), HashMap::new())
+    }
+}
+
+/// Where a value that an expression needs comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A column of the scope.
+    Column(usize),
+    /// A parameter, from 0.
+    Parameter(usize),
+    /// The transaction's time, as timestamptz.
+    TransactionTime,
+}
+
+/// An expression, ready to be evaluated.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// DataFusion's expression over a batch with `inputs` as its columns.
+    pub physical: Arc<dyn PhysicalExpr>,
+    /// Which values it needs, in the order of the batch's columns.
+    pub inputs: Vec<Input>,
+    /// Its type.
+    pub sql_type: SqlType,
+    schema: SchemaRef,
+}
+
+impl Compiled {
+    /// Evaluates over batches of equal length.
+    ///
+    /// # Errors
+    /// What the expression raises: 22003, 22012, …
+    pub fn evaluate(&self, inputs: Vec<ArrayRef>, rows: usize) -> Result<ArrayRef, Diagnostic> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(self.schema.clone(), inputs, &options)
+            .map_err(DataFusionError::from)
+            .and_then(|batch| self.physical.evaluate(&batch))
+            .and_then(|value| value.into_array(rows))
+            .map_err(failure::diagnostic)
+    }
+
+    /// The input the expression is, if it is nothing else.
+    pub fn plain_input(&self) -> Option<Input> {
+        self.physical.downcast_ref::<Column>()?;
+        self.inputs.first().copied()
+    }
+
+    /// The constant the expression is, if it is one.
+    pub fn constant(&self) -> Option<Result<ScalarValue, Diagnostic>> {
+        self.inputs.is_empty().then(|| {
+            let array = self.evaluate(Vec::new(), 1)?;
+            ScalarValue::try_from_array(&array, 0).map_err(failure::diagnostic)
+        })
+    }
+}
+
+/// Compiles an expression over the scope. `parameters` holds the types that are known, and
+/// afterwards those that the expression determined.
+///
+/// # Errors
+/// What planning finds wrong; 0A000 for subqueries and for functions that are not immutable; 42P18
+/// for a parameter that nothing determines.
+pub fn compile(
+    expression: &ast::Expr,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+) -> Result<Compiled, Diagnostic> {
+    let logical = plan(expression, scope, parameters).map_err(failure::diagnostic)?;
+    note_parameters(&logical, parameters)?;
+    let (row, inputs) = row_schema(scope, parameters)?;
+    lower(logical, &row, &inputs)
+}
+
+fn plan(
+    expression: &ast::Expr,
+    scope: &Scope,
+    parameters: &[Option<SqlType>],
+) -> Result<Expr, DataFusionError> {
+    let provider = Functions::shared();
+    let options = ParserOptions::new().with_parse_float_as_decimal(true);
+    let known = parameters
+        .iter()
+        .map(|known| known.map(|known| Arc::new(types::arrow_field("parameter", known, true))))
+        .collect();
+    let mut context = PlannerContext::new().with_prepare_param_data_types(known);
+    let schema = scope.schema()?;
+    let logical = SqlToRel::new_with_options(provider, options).sql_to_expr(
+        expression.clone(),
+        &schema,
+        &mut context,
+    )?;
+    let logical = logical.transform_up(narrow_integer).data()?;
+    let logical = logical.transform_up(placeholder_under_cast).data()?;
+    // Narrowed literals may decide the type of a parameter beside them.
+    Ok(logical.infer_placeholder_types(&schema)?.0)
+}
+
+/// Integer literals are int4 where they fit, as in PostgreSQL.
+fn narrow_integer(expression: Expr) -> Result<Transformed<Expr>, DataFusionError> {
+    match &expression {
+        Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => match i32::try_from(*value) {
+            Ok(value) => Ok(Transformed::yes(Expr::Literal(
+                ScalarValue::Int32(Some(value)),
+                metadata.clone(),
+            ))),
+            Err(_) => Ok(Transformed::no(expression)),
+        },
+        _ => Ok(Transformed::no(expression)),
+    }
+}
+
+/// `$1::date` makes the parameter a date.
+fn placeholder_under_cast(expression: Expr) -> Result<Transformed<Expr>, DataFusionError> {
+    let Expr::Cast(cast) = &expression else {
+        return Ok(Transformed::no(expression));
+    };
+    match &*cast.expr {
+        Expr::Placeholder(Placeholder { id, field: None }) => {
+            Ok(Transformed::yes(Expr::Placeholder(
+                Placeholder::new_with_field(id.clone(), Some(cast.field.clone())),
+            )))
+        }
+        _ => Ok(Transformed::no(expression)),
+    }
+}
+
+fn parameter_index(id: &str) -> Option<usize> {
+    id.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)
+}
+
+/// Remembers the types that the placeholders of a planned expression have.
+fn note_parameters(
+    logical: &Expr,
+    parameters: &mut Vec<Option<SqlType>>,
+) -> Result<(), Diagnostic> {
+    let mut result = Ok(());
+    let note = |parameters: &mut Vec<Option<SqlType>>, placeholder: &Placeholder| {
+        let index = parameter_index(&placeholder.id).ok_or_else(|| {
+            let id = &placeholder.id;
+            Diagnostic::error(
+                SqlState::UNDEFINED_PARAMETER,
+                format!("there is no parameter {id}"),
+            )
+        })?;
+        if parameters.len() <= index {
+            parameters.resize(index + 1, None);
+        }
+        if parameters[index].is_none()
+            && let Some(field) = &placeholder.field
+        {
+            parameters[index] = Some(types::sql_type(field)?);
+        }
+        match parameters[index] {
+            Some(_) => Ok(()),
+            None => Err(Diagnostic::error(
+                SqlState::INDETERMINATE_DATATYPE,
+                format!("could not determine data type of parameter ${}", index + 1),
+            )),
+        }
+    };
+    logical
+        .apply(|node| {
+            if let Expr::Placeholder(placeholder) = node
+                && let Err(error) = note(parameters, placeholder)
+            {
+                result = Err(error);
+                return Ok(TreeNodeRecursion::Stop);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .map_err(failure::diagnostic)?;
+    result
+}
+
+/// The scope, the parameters and the time as one row.
+fn row_schema(
+    scope: &Scope,
+    parameters: &[Option<SqlType>],
+) -> Result<(DFSchema, Vec<Input>), Diagnostic> {
+    let mut fields = scope.fields.clone();
+    let mut inputs: Vec<Input> = (0..fields.len()).map(Input::Column).collect();
+    for (index, known) in parameters.iter().enumerate() {
+        let known = known.unwrap_or(SqlType::scalar(TypeKind::Text));
+        let field = types::arrow_field(format!("${}", index + 1), known, true);
+        fields.push((None, Arc::new(field)));
+        inputs.push(Input::Parameter(index));
+    }
+    let time = types::arrow_field(NOW, SqlType::scalar(TypeKind::Timestamptz), true);
+    fields.push((None, Arc::new(time)));
+    inputs.push(Input::TransactionTime);
+    let schema =
+        DFSchema::new_with_metadata(fields, HashMap::new()).map_err(failure::diagnostic)?;
+    Ok((schema, inputs))
+}
+
+fn lower(logical: Expr, row: &DFSchema, inputs: &[Input]) -> Result<Compiled, Diagnostic> {
+    let logical = logical
+        .transform_up(bind)
+        .data()
+        .and_then(|bound| bound.rewrite(&mut TypeCoercionRewriter::new(row)).data())
+        .map_err(failure::diagnostic)?;
+    refuse_what_is_not_immutable(&logical)?;
+    let (_, field) = logical.to_field(row).map_err(failure::diagnostic)?;
+    let sql_type = types::sql_type(&field)?;
+    let physical = create_physical_expr(
+        &logical,
+        row,
+        &ExecutionProps::new(),
+        &PhysicalPlanningContext::default(),
+    )
+    .and_then(|physical| physical.transform_up(checked).data())
+    .map_err(failure::diagnostic)?;
+    narrow(physical, row, inputs, sql_type)
+}
+
+/// Placeholders and the time become columns.
+fn bind(expression: Expr) -> Result<Transformed<Expr>, DataFusionError> {
+    let bound = match &expression {
+        Expr::Placeholder(placeholder) => placeholder.id.clone(),
+        Expr::ScalarFunction(call) if call.func.name() == "now" && call.args.is_empty() => {
+            NOW.to_owned()
+        }
+        _ => return Ok(Transformed::no(expression)),
+    };
+    Ok(Transformed::yes(Expr::Column(
+        LogicalColumn::new_unqualified(bound),
+    )))
+}
+
+fn refuse_what_is_not_immutable(logical: &Expr) -> Result<(), Diagnostic> {
+    let mut refused = None;
+    logical
+        .apply(|node| {
+            refused = match node {
+                Expr::ScalarFunction(call)
+                    if call.func.signature().volatility != Volatility::Immutable =>
+                {
+                    Some(format!("function {}() here", call.func.name()))
+                }
+                Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) => {
+                    Some("a subquery here".to_owned())
+                }
+                _ => None,
+            };
+            Ok(match refused {
+                Some(_) => TreeNodeRecursion::Stop,
+                None => TreeNodeRecursion::Continue,
+            })
+        })
+        .map_err(failure::diagnostic)?;
+    refused.map_or(Ok(()), |what| Err(Diagnostic::unsupported(what)))
+}
+
+/// Integers do not wrap.
+fn checked(
+    expression: Arc<dyn PhysicalExpr>,
+) -> Result<Transformed<Arc<dyn PhysicalExpr>>, DataFusionError> {
+    let Some(binary) = expression.downcast_ref::<BinaryExpr>() else {
+        return Ok(Transformed::no(expression));
+    };
+    match binary.op() {
+        Operator::Plus | Operator::Minus | Operator::Multiply => Ok(Transformed::yes(Arc::new(
+            binary.clone().with_fail_on_overflow(true),
+        ))),
+        _ => Ok(Transformed::no(expression)),
+    }
+}
+
+/// Leaves only the columns that the expression looks at, so that a row is as small as can be.
+fn narrow(
+    physical: Arc<dyn PhysicalExpr>,
+    row: &DFSchema,
+    inputs: &[Input],
+    sql_type: SqlType,
+) -> Result<Compiled, Diagnostic> {
+    let mut used: Vec<usize> = Vec::new();
+    let physical = physical
+        .transform_up(|node| {
+            let Some(column) = node.downcast_ref::<Column>() else {
+                return Ok(Transformed::no(node));
+            };
+            let place = used.iter().position(|index| *index == column.index());
+            let place = place.unwrap_or_else(|| {
+                used.push(column.index());
+                used.len() - 1
+            });
+            let moved: Arc<dyn PhysicalExpr> = Arc::new(Column::new(column.name(), place));
+            Ok(Transformed::yes(moved))
+        })
+        .data()
+        .map_err(failure::diagnostic)?;
+    let fields: Vec<Field> = used
+        .iter()
+        .enumerate()
+        .map(|(place, index)| {
+            row.field(*index)
+                .as_ref()
+                .clone()
+                .with_name(format!("{place}"))
+        })
+        .collect();
+    Ok(Compiled {
+        physical,
+        inputs: used.iter().map(|index| inputs[*index]).collect(),
+        sql_type,
+        schema: Arc::new(Schema::new(fields)),
+    })
+}
+
+/// The functions and operators that expressions may use.
+struct Functions {
+    scalar: HashMap<String, Arc<ScalarUDF>>,
+    planners: Vec<Arc<dyn ExprPlanner>>,
+    options: ConfigOptions,
+}
+
+impl Functions {
+    fn shared() -> &'static Functions {
+        static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
+        FUNCTIONS.get_or_init(|| {
+            let mut scalar = HashMap::new();
+            for function in datafusion::functions::all_default_functions() {
+                for alias in function.aliases() {
+                    scalar.insert(alias.clone(), function.clone());
+                }
+                scalar.insert(function.name().to_owned(), function);
+            }
+            Functions {
+                scalar,
+                planners: datafusion::execution::session_state::SessionStateDefaults::default_expr_planners(),
+                options: ConfigOptions::new(),
+            }
+        })
+    }
+}
+
+impl ContextProvider for Functions {
+    fn get_table_source(
+        &self,
+        name: TableReference,
+    ) -> Result<Arc<dyn TableSource>, DataFusionError> {
+        Err(DataFusionError::External(Box::new(
+            Diagnostic::unsupported(format!("a subquery over {name} here")),
+        )))
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        &self.planners
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.scalar.get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {
+        None
+    }
+
+    fn get_aggregate_meta(&self, _: &str) -> Option<Arc<AggregateUDF>> {
+        None
+    }
+
+    fn get_window_meta(&self, _: &str) -> Option<Arc<WindowUDF>> {
+        None
+    }
+
+    fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        &self.options
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.scalar.keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
