@@ -402,7 +402,7 @@ impl Functions {
             }
             Functions {
                 scalar,
-                planners: datafusion::execution::session_state::SessionStateDefaults::default_expr_planners(),
+                planners: datafusion::execution::SessionStateDefaults::default_expr_planners(),
                 options: ConfigOptions::new(),
             }
         })
