@@ -1,0 +1,338 @@
+//! Values of a statement: columns, parameters, constants and expressions over one row.
+//!
+//! What needs no computation never becomes an Arrow array: a point statement's usual values are
+//! plain columns and parameters.
+
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::expression::{self, Compiled, Input as Needed, Scope};
+use crate::engine::query::failure;
+use crate::engine::types::{self, CastContext, Input};
+use crate::sql::parse;
+use datafusion::arrow::array::ArrayRef;
+use datafusion::common::ScalarValue;
+use sqlparser::ast;
+
+/// A value that is worked out for each row.
+#[derive(Clone, Debug)]
+pub struct Value {
+    source: Source,
+    /// Its type.
+    pub sql_type: SqlType,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Constant(ScalarValue),
+    Column(usize),
+    Parameter(usize),
+    Computed(Compiled),
+    /// Another value, assigned to a column of this value's type.
+    Assigned(Box<Value>),
+}
+
+/// What a value may be worked out from.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    /// The columns of the scope.
+    pub columns: &'a [ScalarValue],
+    /// The statement's parameters.
+    pub parameters: &'a [ScalarValue],
+    /// What input functions look at; its transaction time is now().
+    pub input: Input<'a>,
+}
+
+/// A value of the expression over the scope, of whatever type it has.
+///
+/// # Errors
+/// As [`expression::compile`].
+pub fn compile(
+    tree: &ast::Expr,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+) -> Result<Value, Diagnostic> {
+    let compiled = expression::compile(tree, scope, parameters)?;
+    let sql_type = compiled.sql_type;
+    let source = match compiled.plain_input() {
+        Some(Needed::Column(position)) => Source::Column(position),
+        Some(Needed::Parameter(position)) => Source::Parameter(position),
+        Some(Needed::TransactionTime) => Source::Computed(compiled),
+        None => match compiled.constant() {
+            Some(constant) => Source::Constant(constant?),
+            None => Source::Computed(compiled),
+        },
+    };
+    Ok(Value { source, sql_type })
+}
+
+/// A value to be stored in a column of this type and name.
+///
+/// # Errors
+/// 42804 where the expression has a type that the column does not take; as [`compile`].
+pub fn compile_for_column(
+    tree: &ast::Expr,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+    column: (&str, SqlType),
+    input: Input<'_>,
+) -> Result<Value, Diagnostic> {
+    let (name, sql_type) = column;
+    let constant = |value| Value {
+        source: Source::Constant(value),
+        sql_type,
+    };
+    match unknown_literal(tree) {
+        Some(Literal::Null) => return Ok(constant(types::null_scalar(sql_type))),
+        Some(Literal::Text(text)) => {
+            return types::decode_text(text, sql_type, input).map(constant);
+        }
+        Some(Literal::Parameter(index)) => {
+            if parameters.len() <= index {
+                parameters.resize(index + 1, None);
+            }
+            // The parameter takes the column's type; its modifier is applied on assignment.
+            let known = *parameters[index].get_or_insert(SqlType {
+                typmod: -1,
+                ..sql_type
+            });
+            let value = Value {
+                source: Source::Parameter(index),
+                sql_type: known,
+            };
+            return value.assigned_to(name, sql_type);
+        }
+        None => {}
+    }
+    compile(tree, scope, parameters)?.assigned_to(name, sql_type)
+}
+
+/// A value of an expression kept as text in the catalog.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_text(text: &str, scope: &Scope, _input: Input<'_>) -> Result<Value, Diagnostic> {
+    let tree = parse::parse_expression(text)?;
+    compile(&tree, scope, &mut Vec::new())
+}
+
+/// A literal whose place decides its type.
+enum Literal<'t> {
+    Null,
+    Text(&'t str),
+    Parameter(usize),
+}
+
+fn unknown_literal(tree: &ast::Expr) -> Option<Literal<'_>> {
+    match tree {
+        ast::Expr::Nested(inner) => unknown_literal(inner),
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::Null => Some(Literal::Null),
+            ast::Value::SingleQuotedString(text) | ast::Value::EscapedStringLiteral(text) => {
+                Some(Literal::Text(text))
+            }
+            ast::Value::Placeholder(id) => {
+                let number: usize = id.strip_prefix('$')?.parse().ok()?;
+                number.checked_sub(1).map(Literal::Parameter)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+impl Value {
+    /// NULL of this type.
+    pub fn null(sql_type: SqlType) -> Value {
+        Value {
+            source: Source::Constant(types::null_scalar(sql_type)),
+            sql_type,
+        }
+    }
+
+    /// A column of the scope as it is.
+    pub fn column(position: usize, sql_type: SqlType) -> Value {
+        Value {
+            source: Source::Column(position),
+            sql_type,
+        }
+    }
+
+    /// The column of the scope this is, if it is nothing else.
+    pub fn as_column(&self) -> Option<usize> {
+        match self.source {
+            Source::Column(position) => Some(position),
+            _ => None,
+        }
+    }
+
+    /// Whether the value is the same for every row of the scope.
+    pub fn is_free_of_columns(&self) -> bool {
+        match &self.source {
+            Source::Constant(_) | Source::Parameter(_) => true,
+            Source::Column(_) => false,
+            Source::Computed(compiled) => !compiled
+                .inputs
+                .iter()
+                .any(|input| matches!(input, Needed::Column(_))),
+            Source::Assigned(inner) => inner.is_free_of_columns(),
+        }
+    }
+
+    /// This, where the catalog's own texts may hold no parameters.
+    ///
+    /// # Errors
+    /// XX000 for a parameter.
+    pub fn without_parameters(self) -> Result<Value, Diagnostic> {
+        let parameter = match &self.source {
+            Source::Parameter(_) => true,
+            Source::Computed(compiled) => compiled
+                .inputs
+                .iter()
+                .any(|input| matches!(input, Needed::Parameter(_))),
+            Source::Constant(_) | Source::Column(_) | Source::Assigned(_) => false,
+        };
+        if parameter {
+            return Err(Diagnostic::internal("a stored expression has a parameter"));
+        }
+        Ok(self)
+    }
+
+    /// This as a column of another type keeps it.
+    ///
+    /// # Errors
+    /// 42804 in PostgreSQL's words where there is no assignment cast.
+    pub fn assigned_to(self, column: &str, to: SqlType) -> Result<Value, Diagnostic> {
+        if self.sql_type == to {
+            return Ok(self);
+        }
+        let from = self.sql_type;
+        if !types::can_cast(from, to, CastContext::Assignment) {
+            let plain = |sql_type: SqlType| {
+                types::format_type(SqlType {
+                    typmod: -1,
+                    ..sql_type
+                })
+            };
+            return Err(Diagnostic::error(
+                SqlState::DATATYPE_MISMATCH,
+                format!(
+                    "column \"{column}\" is of type {} but expression is of type {}",
+                    plain(to),
+                    plain(from)
+                ),
+            )
+            .with_hint("You will need to rewrite or cast the expression."));
+        }
+        Ok(Value {
+            source: Source::Assigned(Box::new(self)),
+            sql_type: to,
+        })
+    }
+
+    /// Works it out for one row.
+    ///
+    /// # Errors
+    /// What the expression or the assignment raises.
+    pub fn evaluate(&self, row: Row<'_>) -> Result<ScalarValue, Diagnostic> {
+        match &self.source {
+            Source::Constant(value) => Ok(value.clone()),
+            Source::Column(position) => Ok(row.columns[*position].clone()),
+            Source::Parameter(position) => Ok(row.parameters[*position].clone()),
+            Source::Computed(compiled) => {
+                let inputs = compiled
+                    .inputs
+                    .iter()
+                    .map(|input| row.array(*input))
+                    .collect::<Result<Vec<_>, _>>()?;
+                let array = compiled.evaluate(inputs, 1)?;
+                ScalarValue::try_from_array(&array, 0).map_err(failure::diagnostic)
+            }
+            Source::Assigned(inner) => {
+                let value = inner.evaluate(row)?;
+                types::assign(value, inner.sql_type, self.sql_type, row.input)
+            }
+        }
+    }
+
+    /// Works it out for all rows of a batch.
+    ///
+    /// # Errors
+    /// As [`Value::evaluate`].
+    pub fn evaluate_batch(
+        &self,
+        columns: &[ArrayRef],
+        rows: usize,
+        parameters: &[ScalarValue],
+        input: Input<'_>,
+    ) -> Result<ArrayRef, Diagnostic> {
+        let repeated =
+            |value: &ScalarValue| value.to_array_of_size(rows).map_err(failure::diagnostic);
+        match &self.source {
+            Source::Constant(value) => repeated(value),
+            Source::Column(position) => Ok(columns[*position].clone()),
+            Source::Parameter(position) => repeated(&parameters[*position]),
+            Source::Computed(compiled) => {
+                let inputs = compiled
+                    .inputs
+                    .iter()
+                    .map(|needed| match needed {
+                        Needed::Column(position) => Ok(columns[*position].clone()),
+                        Needed::Parameter(position) => repeated(&parameters[*position]),
+                        Needed::TransactionTime => repeated(&time_of(input)),
+                    })
+                    .collect::<Result<Vec<_>, _>>()?;
+                compiled.evaluate(inputs, rows)
+            }
+            Source::Assigned(inner) => {
+                let values = inner.evaluate_batch(columns, rows, parameters, input)?;
+                types::assign_array(&values, inner.sql_type, self.sql_type, input)
+            }
+        }
+    }
+
+    /// Whether a condition holds: not for false, nor for NULL.
+    ///
+    /// # Errors
+    /// As [`Value::evaluate`].
+    pub fn holds(&self, row: Row<'_>) -> Result<bool, Diagnostic> {
+        Ok(matches!(
+            self.evaluate(row)?,
+            ScalarValue::Boolean(Some(true))
+        ))
+    }
+}
+
+impl Row<'_> {
+    fn array(&self, needed: Needed) -> Result<ArrayRef, Diagnostic> {
+        let array = match needed {
+            Needed::Column(position) => self.columns[position].to_array(),
+            Needed::Parameter(position) => self.parameters[position].to_array(),
+            Needed::TransactionTime => time_of(self.input).to_array(),
+        };
+        array.map_err(failure::diagnostic)
+    }
+}
+
+fn time_of(input: Input<'_>) -> ScalarValue {
+    ScalarValue::TimestampMicrosecond(Some(input.transaction_time), Some("UTC".into()))
+}
+
+/// 42804 unless a WHERE's or CHECK's expression is boolean.
+///
+/// # Errors
+/// 42804 in PostgreSQL's words.
+pub fn demand_boolean(value: &Value, clause: &str) -> Result<(), Diagnostic> {
+    if value.sql_type.kind == TypeKind::Bool && !value.sql_type.array {
+        return Ok(());
+    }
+    Err(Diagnostic::error(
+        SqlState::DATATYPE_MISMATCH,
+        format!(
+            "argument of {clause} must be type boolean, not type {}",
+            types::format_type(SqlType {
+                typmod: -1,
+                ..value.sql_type
+            })
+        ),
+    ))
+}
