@@ -9,22 +9,43 @@
 //! Everything here is called from session cores: nothing waits but the `async` functions, and those
 //! are plain futures, woken from whichever thread lets them go on.
 
+mod bulk;
+mod commit;
+mod commit_gate;
+mod commit_thread;
+mod deadlock;
 mod error;
+mod format;
+mod group;
+mod holdings;
+mod housekeeping;
 mod keyspace;
+mod lmdb;
+mod lock_mode;
+mod lock_table;
+mod made_relations;
+mod newest;
+mod numbers;
 mod options;
+mod overlay;
+mod reader;
+mod record;
 mod scan;
+mod sequences;
 mod store;
 mod transaction;
 mod view;
+mod write_set;
 
 pub use error::StorageError;
 pub use keyspace::{
     ALL_KEYS, CommitNumber, DEFINITIONS_RELATION, FIRST_RELATION, KeyRange, RELATION_BYTES,
 };
+pub use lock_mode::{LockMode, Use};
+pub use newest::{Newest, NewestEntry};
 pub use options::{Isolation, Options};
-pub use scan::{Direction, Scan};
-pub use store::{SequenceState, SequenceSteps, Storage};
-pub use transaction::{
-    LockMode, LockWait, Locked, Newest, Savepoint, Transaction, TransactionId, Use,
-};
-pub use view::{View, ViewScan};
+pub use scan::{Direction, Entry, Scan};
+pub use sequences::{SequenceState, SequenceSteps};
+pub use store::{Storage, StorageMetrics};
+pub use transaction::{LockWait, Locked, Savepoint, Transaction, TransactionId};
+pub use view::View;

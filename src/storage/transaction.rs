@@ -1,44 +1,29 @@
-//! One transaction of a session.
+//! One transaction of a session: its snapshot, write set, locks, savepoints, and its end.
 
+use super::commit_gate::Taken;
 use super::error::StorageError;
-use super::keyspace::{CommitNumber, KeyRange};
+use super::holdings::{Acquired, Holdings};
+use super::keyspace::{CommitNumber, KeyRange, StoreKey, split_value, store_key};
+use super::lock_mode::{LockMode, Use};
+use super::lock_table::Patience;
+use super::made_relations::MadeRelations;
 use super::options::Isolation;
+use super::reader::{Parked, Reader};
 use super::scan::{Direction, Scan};
+use super::store::CoreStore;
 use super::view::View;
+use super::write_set::WriteSet;
 use crate::catalog::{Oid, RelationId};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Locks or writes beyond which a rolled-back transaction is taken apart on the commit thread.
+const DISMANTLED_HERE_MAX: usize = 1_024;
+
 /// A transaction's number, unique while the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionId(pub u64);
-
-/// PostgreSQL's four row locks, weakest first (PostgreSQL 15, table 13.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum LockMode {
-    /// FOR KEY SHARE: foreign-key checks take it on the parent.
-    KeyShare,
-    /// FOR SHARE
-    Share,
-    /// FOR NO KEY UPDATE: an UPDATE that leaves the keys alone.
-    NoKeyUpdate,
-    /// FOR UPDATE: DELETE, and an UPDATE of a key.
-    Update,
-}
-
-/// How a transaction uses a relation, weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Use {
-    /// Reads it.
-    Shared,
-    /// Writes rows of it.
-    Writing,
-    /// Keeps writers out and readers in: CREATE INDEX. One at a time.
-    BlockWriters,
-    /// Alone: ALTER, DROP, TRUNCATE.
-    Exclusive,
-}
 
 /// What to do when the lock is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +38,16 @@ pub enum LockWait {
     Timeout(Duration),
 }
 
+impl LockWait {
+    fn patience(self) -> Patience {
+        match self {
+            LockWait::Block => Patience::Wait(None),
+            LockWait::Timeout(time) => Patience::Wait(Some(time)),
+            LockWait::NoWait | LockWait::SkipLocked => Patience::None,
+        }
+    }
+}
+
 /// What came of asking for a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Locked {
@@ -62,207 +57,331 @@ pub enum Locked {
     Skipped,
 }
 
-/// The newest version of a row, ordered commits included.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Newest {
-    /// The row; none: there is no such row, or it was deleted.
-    pub row: Option<Arc<[u8]>>,
-    /// Who wrote (or deleted) it; [`CommitNumber`] 0 for the transaction's own writes and for rows of
-    /// which nothing is known.
-    pub commit: CommitNumber,
-}
-
 /// A point to roll back to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Savepoint(usize);
+pub struct Savepoint(u64);
+
+/// What a savepoint returns to.
+struct SavepointState {
+    savepoint: Savepoint,
+    writes: WriteSet,
+    row_locks: usize,
+}
+
+/// Whether the transaction can still do things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It can.
+    Open,
+    /// It was committed or rolled back, or is being committed.
+    Ended,
+}
 
 /// One transaction. `Send`, not `Sync`.
 ///
 /// Dropped without a commit it rolls back and releases everything, whatever state it is in.
-pub struct Transaction {}
+pub struct Transaction {
+    pub(super) core: Arc<CoreStore>,
+    id: TransactionId,
+    isolation: Isolation,
+    pub(super) phase: Phase,
+    /// The statement's snapshot.
+    snapshot: Option<Arc<Reader>>,
+    /// REPEATABLE READ: where the snapshot is between statements.
+    parked: Option<Arc<Parked>>,
+    pub(super) writes: WriteSet,
+    pub(super) row_locks: Holdings,
+    pub(super) uses: Holdings,
+    /// Kept after the commit was ordered; the queue holds the other share.
+    pub(super) committed_uses: Option<Arc<Holdings>>,
+    savepoints: Vec<SavepointState>,
+    savepoint_count: u64,
+    pub(super) made: MadeRelations,
+    pub(super) taken: Option<Taken>,
+}
 
 impl Transaction {
+    pub(super) fn begin(core: Arc<CoreStore>, isolation: Isolation) -> Transaction {
+        let id = core.next_transaction();
+        Transaction {
+            id,
+            isolation,
+            phase: Phase::Open,
+            snapshot: None,
+            parked: None,
+            writes: WriteSet::default(),
+            row_locks: Holdings::new(core.shared.locks.clone(), id),
+            uses: Holdings::new(core.shared.locks.clone(), id),
+            committed_uses: None,
+            savepoints: Vec::new(),
+            savepoint_count: 0,
+            made: MadeRelations::default(),
+            taken: None,
+            core,
+        }
+    }
+
     /// Its number.
     pub fn id(&self) -> TransactionId {
-        todo!()
+        self.id
     }
 
     /// What it was begun with.
     pub fn isolation(&self) -> Isolation {
-        todo!()
+        self.isolation
+    }
+
+    pub(super) fn check_open(&self) -> Result<(), StorageError> {
+        match self.phase {
+            Phase::Open => Ok(()),
+            Phase::Ended => Err(StorageError::Misuse("the transaction has ended")),
+        }
     }
 
     /// READ COMMITTED: takes a fresh snapshot; REPEATABLE READ: the first one stays.
     pub fn begin_statement(&mut self) -> Result<(), StorageError> {
-        todo!()
+        self.check_open()?;
+        if let Some(taken) = self.taken {
+            self.core.shared.gate.check_taken(taken)?;
+        }
+        if !self.made.is_settled() {
+            return Err(StorageError::Misuse("a bulk load was not finished"));
+        }
+        let pool = &self.core.pool;
+        let snapshot = match (self.isolation, self.snapshot.take(), &self.parked) {
+            (Isolation::ReadCommitted, Some(open), _) => pool.renew(open)?,
+            (Isolation::ReadCommitted, None, _) => pool.take()?,
+            (Isolation::RepeatableRead, Some(open), _) => open,
+            (Isolation::RepeatableRead, None, Some(parked)) => {
+                parked.unpark().ok_or(StorageError::SnapshotTooOld)?
+            }
+            (Isolation::RepeatableRead, None, None) => {
+                self.parked = Some(self.core.shared.watch.parking());
+                pool.take()?
+            }
+        };
+        self.snapshot.insert(snapshot).check_age()
     }
 
     /// READ COMMITTED: gives the snapshot back.
     pub fn end_statement(&mut self) {
-        todo!()
+        let Some(snapshot) = self.snapshot.take() else {
+            return;
+        };
+        match &self.parked {
+            Some(parked) => parked.park(snapshot),
+            None => self.core.pool.give_back(snapshot),
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Result<&Arc<Reader>, StorageError> {
+        self.snapshot
+            .as_ref()
+            .ok_or(StorageError::Misuse("no statement has begun"))
     }
 
     /// A row: own write set, then the statement's snapshot.
     pub fn get(
         &self,
-        _relation: RelationId,
-        _key: &[u8],
+        relation: RelationId,
+        key: &[u8],
     ) -> Result<Option<Cow<'_, [u8]>>, StorageError> {
-        todo!()
+        let key = store_key(relation, key);
+        if !self.writes.is_empty()
+            && let Some(own) = self.writes.get(&key)
+        {
+            return Ok(own.map(|row| Cow::Borrowed(row.as_ref())));
+        }
+        let snapshot = self.snapshot()?;
+        snapshot.check_age()?;
+        match snapshot.get(&key)? {
+            Some(value) => Ok(Some(Cow::Borrowed(split_value(value)?.1))),
+            None => Ok(None),
+        }
     }
 
-    /// A range: the statement's snapshot with own writes merged.
+    /// A range: the statement's snapshot with own writes merged, as they are now: what is written
+    /// while the scan runs it does not see.
     pub fn scan(
         &self,
-        _relation: RelationId,
-        _range: KeyRange<'_>,
-        _direction: Direction,
-    ) -> Result<Scan<'_>, StorageError> {
-        todo!()
+        relation: RelationId,
+        range: KeyRange<'_>,
+        direction: Direction,
+    ) -> Result<Scan, StorageError> {
+        let entries = self.writes.entries();
+        Scan::new(self.snapshot()?, entries, relation, range, direction)
     }
 
-    /// The statement's sight for the query pool: `parallelism` read transactions of the statement's
-    /// own LMDB id, or of a newer one that the statement then has too (READ COMMITTED).
-    pub fn view(&mut self, _parallelism: usize) -> Result<View, StorageError> {
-        todo!()
+    /// The statement's sight for the query pool: up to `parallelism` read transactions of the
+    /// statement's own LMDB id (fewer when a commit came in between), and the write set as it is now.
+    pub fn view(&self, parallelism: usize) -> Result<View, StorageError> {
+        let entries = self.writes.entries().clone();
+        View::open(self.snapshot()?, entries, parallelism, self.core.clone())
     }
 
     /// Locks a key, whether or not a row is there, until the transaction ends (or rolls back to a
     /// savepoint before). Follow it with [`Transaction::newest`].
     pub async fn lock(
         &mut self,
-        _relation: RelationId,
-        _key: &[u8],
-        _mode: LockMode,
-        _wait: LockWait,
+        relation: RelationId,
+        key: &[u8],
+        mode: LockMode,
+        wait: LockWait,
     ) -> Result<Locked, StorageError> {
-        todo!()
-    }
-
-    /// The newest version of a row that this transaction has locked: own writes, the overlay, then a
-    /// snapshot begun after that look-up (DESIGN §6).
-    pub fn newest(&mut self, _relation: RelationId, _key: &[u8]) -> Result<Newest, StorageError> {
-        todo!()
-    }
-
-    /// The newest versions in a range, read the same way, in key order; for unique and foreign-key
-    /// checks. At most `limit` of them.
-    pub fn newest_range(
-        &mut self,
-        _relation: RelationId,
-        _range: KeyRange<'_>,
-        _limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Arc<[u8]>, CommitNumber)>, StorageError> {
-        todo!()
-    }
-
-    /// Whether this version is newer than the transaction's snapshot. Under REPEATABLE READ that is
-    /// 40001 ([`StorageError::ConcurrentUpdate`]); so is a row that the snapshot has and `newest` has not.
-    pub fn changed_since_snapshot(&self, _commit: CommitNumber) -> Result<bool, StorageError> {
-        todo!()
-    }
-
-    /// Writes a row into the write set.
-    pub fn put(
-        &mut self,
-        _relation: RelationId,
-        _key: &[u8],
-        _row: &[u8],
-    ) -> Result<(), StorageError> {
-        todo!()
-    }
-
-    /// Deletes a row in the write set.
-    pub fn delete(&mut self, _relation: RelationId, _key: &[u8]) -> Result<(), StorageError> {
-        todo!()
-    }
-
-    /// Marks a point to roll back to.
-    pub fn savepoint(&mut self) -> Savepoint {
-        todo!()
-    }
-
-    /// Undoes writes and releases row locks since the savepoint, which stays.
-    pub fn rollback_to(&mut self, _savepoint: Savepoint) {
-        todo!()
-    }
-
-    /// Forgets the savepoint and those after it; their writes stay.
-    pub fn release(&mut self, _savepoint: Savepoint) {
-        todo!()
+        self.check_open()?;
+        let key = self.checked_key(relation, key)?;
+        let acquired = self.row_locks.lock_row(&key, mode, wait.patience()).await?;
+        match (acquired, wait) {
+            (Acquired::Yes, _) => self.check_size().map(|()| Locked::Granted),
+            (Acquired::Busy, LockWait::SkipLocked) => Ok(Locked::Skipped),
+            (Acquired::Busy, _) => Err(StorageError::LockNotAvailable),
+        }
     }
 
     /// Uses a relation until the transaction ends. A change of definition waits for its users, and its
     /// users for it; `wait` as for a row (SkipLocked as NoWait).
     pub async fn use_relation(
         &mut self,
-        _relation: Oid,
-        _how: Use,
-        _wait: LockWait,
+        relation: Oid,
+        how: Use,
+        wait: LockWait,
     ) -> Result<(), StorageError> {
-        todo!()
+        self.check_open()?;
+        let (core, patience) = (self.core.core, wait.patience());
+        match self
+            .uses
+            .use_relation(core, relation, how, patience)
+            .await?
+        {
+            Acquired::Yes => Ok(()),
+            Acquired::Busy => Err(StorageError::LockNotAvailable),
+        }
     }
 
-    /// The layout version that this transaction's rows of the relation are written for; the commit
-    /// asserts it against the last one committed by [`Transaction::set_layout`].
-    pub fn expect_layout(&mut self, _relation: Oid, _layout_version: u32) {
-        todo!()
-    }
-
-    /// The layout version that this transaction's definition gives the relation.
-    pub fn set_layout(&mut self, _relation: Oid, _layout_version: u32) {
-        todo!()
-    }
-
-    /// A fresh relation id that belongs to nobody else until this transaction commits; a rollback
-    /// clears it. This is how CREATE, TRUNCATE and a rewrite get their store.
-    pub fn create_relation(&mut self) -> Result<RelationId, StorageError> {
-        todo!()
-    }
-
-    /// Gives the relation's rows up at commit (DROP, TRUNCATE, a rewrite); they are cleared later, in
-    /// steps, between groups.
-    pub fn drop_relation(&mut self, _relation: RelationId) {
-        todo!()
-    }
-
-    /// Whether [`Transaction::bulk_put`] may load this relation: made by this transaction, with no
-    /// savepoint set since, under READ COMMITTED. Otherwise use `put`.
-    pub fn bulk_loads(&self, _relation: RelationId) -> bool {
-        todo!()
-    }
-
-    /// Loads a row straight into a relation that [`Transaction::bulk_loads`]; waits only when two
-    /// batches of 8 MiB are under way. Fastest when keys ascend. A key that is there already is
-    /// [`StorageError::DuplicateKey`], here or at [`Transaction::bulk_finish`].
-    pub async fn bulk_put(
+    /// Writes a row into the write set.
+    pub fn put(
         &mut self,
-        _relation: RelationId,
-        _key: &[u8],
-        _row: &[u8],
+        relation: RelationId,
+        key: &[u8],
+        row: &[u8],
     ) -> Result<(), StorageError> {
-        todo!()
+        self.write(relation, key, Some(row))
     }
 
-    /// Waits until all loaded rows are in the store; statements begun afterwards see them. Needed
-    /// before the statement ends.
-    pub async fn bulk_finish(&mut self) -> Result<(), StorageError> {
-        todo!()
+    /// Deletes a row in the write set.
+    pub fn delete(&mut self, relation: RelationId, key: &[u8]) -> Result<(), StorageError> {
+        self.write(relation, key, None)
     }
 
-    /// Commits. Row locks go as soon as the write set is ordered; the future is ready after the fsync.
-    /// Relation uses stay until this transaction is dropped, so that a definition is published first.
-    pub async fn commit(&mut self) -> Result<CommitNumber, StorageError> {
-        todo!()
+    fn write(
+        &mut self,
+        relation: RelationId,
+        key: &[u8],
+        row: Option<&[u8]>,
+    ) -> Result<(), StorageError> {
+        self.check_open()?;
+        let key = self.checked_key(relation, key)?;
+        self.writes.set(&key, row)?;
+        self.check_size()
+    }
+
+    /// The stored key; 54000 when LMDB does not take it.
+    pub(super) fn checked_key(
+        &self,
+        relation: RelationId,
+        key: &[u8],
+    ) -> Result<StoreKey, StorageError> {
+        let key = store_key(relation, key);
+        let bytes_max = self.core.shared.environment.key_bytes_max;
+        match key.len() <= bytes_max {
+            true => Ok(key),
+            false => Err(StorageError::KeyTooLong {
+                bytes: key.len(),
+                bytes_max,
+            }),
+        }
+    }
+
+    fn check_size(&self) -> Result<(), StorageError> {
+        let bytes_max = self.core.shared.transaction_bytes_max;
+        match self.writes.bytes() + self.row_locks.bytes() <= bytes_max {
+            true => Ok(()),
+            false => Err(StorageError::TransactionTooLarge { bytes_max }),
+        }
+    }
+
+    /// Marks a point to roll back to.
+    pub fn savepoint(&mut self) -> Savepoint {
+        self.savepoint_count += 1;
+        let savepoint = Savepoint(self.savepoint_count);
+        self.savepoints.push(SavepointState {
+            savepoint,
+            writes: self.writes.clone(),
+            row_locks: self.row_locks.len(),
+        });
+        self.made.set_savepoint();
+        savepoint
+    }
+
+    /// Undoes writes and releases row locks since the savepoint, which stays.
+    pub fn rollback_to(&mut self, savepoint: Savepoint) {
+        let place = self.place_of(savepoint);
+        self.savepoints.truncate(place + 1);
+        let state = &self.savepoints[place];
+        self.writes = state.writes.clone();
+        self.row_locks.release_since(state.row_locks);
+        self.made.rollback_to(place, &self.core.shared);
+    }
+
+    /// Forgets the savepoint and those after it; their writes stay.
+    pub fn release(&mut self, savepoint: Savepoint) {
+        let place = self.place_of(savepoint);
+        self.savepoints.truncate(place);
+        self.made.release(place);
+    }
+
+    fn place_of(&self, savepoint: Savepoint) -> usize {
+        let mut savepoints = self.savepoints.iter();
+        savepoints
+            .position(|state| state.savepoint == savepoint)
+            .expect(
+                "a savepoint belongs to its transaction, and was not released or rolled back over",
+            )
     }
 
     /// Undoes everything and releases everything.
     pub fn rollback(&mut self) {
-        todo!()
+        if self.phase == Phase::Open {
+            self.made.abandon(&self.core.shared);
+        }
+        self.end();
+        let large = self.row_locks.len() + self.writes.entries().len() > DISMANTLED_HERE_MAX;
+        let row_locks = self.row_locks.take();
+        let writes = std::mem::take(&mut self.writes);
+        if large {
+            self.core.shared.discard(Box::new((row_locks, writes)));
+        }
+        self.committed_uses = None;
+        self.uses.release_since(0);
     }
 
-    /// Waits until the values taken by `newest` are durable: before a reply that carries them.
-    pub async fn durable(&self) -> Result<(), StorageError> {
-        todo!()
+    /// No statement, savepoint or snapshot is left.
+    pub(super) fn end(&mut self) {
+        self.phase = Phase::Ended;
+        self.savepoints.clear();
+        if let Some(snapshot) = self.snapshot.take() {
+            self.core.pool.give_back(snapshot);
+        }
+        if let Some(parked) = self.parked.take()
+            && let Some(snapshot) = parked.unpark()
+        {
+            self.core.pool.give_back(snapshot);
+        }
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.rollback();
     }
 }

@@ -1,47 +1,107 @@
 //! What the query pool reads of a transaction: a set of read transactions of one LMDB id, and the
 //! write set as it was when the view was made.
+//!
+//! The scans of a view are dealt out over the set; one reader serves one thread at a time (it has a
+//! lock, held for a fetch), so a set of one is slower and not wrong.
 
 use super::error::StorageError;
-use super::keyspace::KeyRange;
-use super::scan::{Direction, Entry};
+use super::keyspace::{KeyRange, split_value, store_key};
+use super::reader::{Reader, ReaderPool};
+use super::scan::{Direction, Scan};
+use super::write_set::Entries;
 use crate::catalog::RelationId;
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A transaction's sight of the store, for several threads. Cloning shares.
+/// A transaction's sight of the store, for several threads. `Send`, `Sync`; cloning shares.
 ///
 /// A view may outlive its statement and its transaction; it pins its snapshot until it is dropped.
 #[derive(Clone)]
-pub struct View {}
+pub struct View(Arc<Set>);
+
+struct Set {
+    readers: Vec<Arc<Reader>>,
+    entries: Entries,
+    next: AtomicUsize,
+    pool: Arc<dyn Pools>,
+}
+
+/// Where a view's readers go when it ends.
+pub(super) trait Pools: Send + Sync {
+    fn pool(&self) -> &ReaderPool;
+}
 
 impl View {
+    /// A view beside `reader`, with up to `parallelism` readers of the same LMDB id. A commit in
+    /// between makes newer ones useless; then the set is smaller.
+    pub(super) fn open(
+        reader: &Arc<Reader>,
+        entries: Entries,
+        parallelism: usize,
+        pool: Arc<dyn Pools>,
+    ) -> Result<View, StorageError> {
+        reader.check_age()?;
+        let mut readers = vec![reader.clone()];
+        while readers.len() < parallelism {
+            let another = pool.pool().take()?;
+            if another.id() != reader.id() {
+                pool.pool().give_back(another);
+                break;
+            }
+            readers.push(another);
+        }
+        Ok(View(Arc::new(Set {
+            readers,
+            entries,
+            next: AtomicUsize::new(0),
+            pool,
+        })))
+    }
+
+    fn reader(&self) -> &Arc<Reader> {
+        let turn = self.0.next.fetch_add(1, Ordering::Relaxed);
+        &self.0.readers[turn % self.0.readers.len()]
+    }
+
+    /// How many threads can read at a time.
+    pub fn parallelism(&self) -> usize {
+        self.0.readers.len()
+    }
+
     /// A row, own writes first.
     pub fn get(
         &self,
-        _relation: RelationId,
-        _key: &[u8],
+        relation: RelationId,
+        key: &[u8],
     ) -> Result<Option<Cow<'_, [u8]>>, StorageError> {
-        todo!()
+        let key = store_key(relation, key);
+        if let Some(own) = self.0.entries.get(key.as_slice()) {
+            return Ok(own.as_deref().map(Cow::Borrowed));
+        }
+        let reader = self.reader();
+        reader.check_age()?;
+        match reader.get(&key)? {
+            Some(value) => Ok(Some(Cow::Borrowed(split_value(value)?.1))),
+            None => Ok(None),
+        }
     }
 
-    /// A scan that owns its place in the set; 53300 when more scans run at a time than there are
-    /// reader slots.
+    /// A scan with nothing borrowed, for any thread.
     pub fn scan(
         &self,
-        _relation: RelationId,
-        _range: KeyRange<'_>,
-        _direction: Direction,
-    ) -> Result<ViewScan, StorageError> {
-        todo!()
+        relation: RelationId,
+        range: KeyRange<'_>,
+        direction: Direction,
+    ) -> Result<Scan, StorageError> {
+        Scan::new(self.reader(), &self.0.entries, relation, range, direction)
     }
 }
 
-/// A scan of a [`View`], on any thread, with nothing borrowed.
-pub struct ViewScan {}
-
-impl ViewScan {
-    /// The next entry, or none at the end of the range.
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Result<Option<Entry<'_>>, StorageError> {
-        todo!()
+impl Drop for Set {
+    fn drop(&mut self) {
+        for reader in self.readers.drain(..) {
+            self.pool.pool().give_back(reader);
+        }
     }
 }

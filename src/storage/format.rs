@@ -1,0 +1,95 @@
+//! The format number of the store: one line of text beside the data file (REFERENCE §6).
+//!
+//! A newer number than this server's is refused with both; an older one is migrated, once there is one.
+
+use super::error::StorageError;
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The format that this server writes.
+pub(super) const FORMAT: u32 = 1;
+
+/// The file's name.
+const FILE_NAME: &str = "format";
+
+/// The longest content read.
+const FILE_BYTES_MAX: u64 = 64;
+
+const PREFIX: &str = "nodedb storage ";
+
+/// Checks the format of the store in a directory; writes it for a new one.
+pub(super) fn check(directory: &Path) -> Result<(), StorageError> {
+    let path = directory.join(FILE_NAME);
+    match fs::metadata(&path) {
+        Ok(metadata) if metadata.len() > FILE_BYTES_MAX => Err(unreadable()),
+        Ok(_) => {
+            let found = parse(&fs::read_to_string(&path).map_err(io("read the format file"))?)?;
+            match found <= FORMAT {
+                true => Ok(()),
+                false => Err(StorageError::FormatNewer {
+                    found,
+                    supported: FORMAT,
+                }),
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => write(directory, &path),
+        Err(error) => Err(io("read the format file")(error)),
+    }
+}
+
+fn parse(text: &str) -> Result<u32, StorageError> {
+    let number = text.strip_prefix(PREFIX).ok_or_else(unreadable)?;
+    number.trim_end().parse().map_err(|_| unreadable())
+}
+
+fn unreadable() -> StorageError {
+    StorageError::Damaged("its format file does not read as one".into())
+}
+
+fn io(operation: &'static str) -> impl Fn(std::io::Error) -> StorageError {
+    move |error| StorageError::Io {
+        operation,
+        error: Arc::new(error),
+    }
+}
+
+/// Writes the file so that it is either whole or not there.
+fn write(directory: &Path, path: &Path) -> Result<(), StorageError> {
+    let draft = directory.join("format.new");
+    let failed = io("write the format file");
+    let mut file = fs::File::create(&draft).map_err(&failed)?;
+    file.write_all(format!("{PREFIX}{FORMAT}\n").as_bytes())
+        .map_err(&failed)?;
+    file.sync_all().map_err(&failed)?;
+    fs::rename(&draft, path).map_err(&failed)?;
+    fs::File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(&failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_format_is_refused_with_both_numbers() {
+        let directory = tempfile::tempdir().unwrap();
+        check(directory.path()).unwrap();
+        check(directory.path()).unwrap();
+        fs::write(directory.path().join(FILE_NAME), "nodedb storage 7\n").unwrap();
+        let refused = check(directory.path()).unwrap_err().to_string();
+        assert!(refused.contains('7') && refused.contains('1'), "{refused}");
+    }
+
+    #[test]
+    fn a_format_file_of_another_kind_is_damage() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(FILE_NAME), "hello").unwrap();
+        assert!(matches!(
+            check(directory.path()),
+            Err(StorageError::Damaged(_))
+        ));
+    }
+}

@@ -1,0 +1,455 @@
+//! The lock table: who holds which row lock or relation use, and who waits for it.
+//!
+//! Sharded; a shard's mutex is held for one look-up. A wait is a future that is woken by whoever lets
+//! it go on: a release, the deadlock search, a timeout, a cancel. First come, first served, but for a
+//! holder that wants a stronger mode, which goes first (behind it nobody else could get anywhere).
+//!
+//! A row's key lives in the shard of its hash. The uses of a relation lie in the shard of a core:
+//! light ones (reading, writing) on the transaction's own core alone, heavy ones (a definition's
+//! change, an index build) on every core, in ascending order. So a light use touches nothing that
+//! other cores touch.
+
+use super::error::StorageError;
+use super::lock_mode::Mode;
+use super::transaction::TransactionId;
+use crate::catalog::Oid;
+use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// Shards of row locks.
+const ROW_SHARDS: usize = 64;
+
+/// What a lock is on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum LockKey {
+    /// A stored key.
+    Row(Arc<[u8]>),
+    /// A relation, as one core's transactions use it.
+    Use {
+        /// The core.
+        core: usize,
+        /// The relation.
+        relation: Oid,
+    },
+}
+
+/// The locks of the store.
+pub(super) struct LockTable {
+    rows: Vec<Mutex<Shard>>,
+    uses: Vec<Mutex<Shard>>,
+    hasher: RandomState,
+    /// Who waits, for the deadlock search and timeouts.
+    waiting: Mutex<HashMap<TransactionId, Arc<Waiter>>>,
+}
+
+pub(super) type Shard = HashMap<LockKey, Entry>;
+
+/// One lock.
+#[derive(Default)]
+pub(super) struct Entry {
+    holders: SmallVec<[(TransactionId, Mode); 2]>,
+    queue: VecDeque<Arc<Waiter>>,
+}
+
+/// A transaction that waits for a lock.
+pub(super) struct Waiter {
+    pub(super) transaction: TransactionId,
+    pub(super) key: LockKey,
+    pub(super) mode: Mode,
+    pub(super) since: Instant,
+    pub(super) timeout: Option<Duration>,
+    /// What it holds on the same key already, to return to when the lock is released.
+    held: Option<Mode>,
+    /// Deadlock searches made for it.
+    pub(super) searches: AtomicU32,
+    state: Mutex<WaitState>,
+}
+
+#[derive(Default)]
+struct WaitState {
+    outcome: Option<Result<(), StorageError>>,
+    waker: Option<Waker>,
+}
+
+/// What came of asking at once.
+pub(super) enum Attempt {
+    /// Held before in this mode or a stronger one; nothing to release.
+    Held,
+    /// Granted; release it to `previous`.
+    Granted {
+        /// The weaker mode held before, if any.
+        previous: Option<Mode>,
+    },
+    /// Somebody else's, and waiting was not asked for.
+    Busy,
+    /// In the queue.
+    Queued(Wait),
+}
+
+/// How to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Not at all.
+    None,
+    /// For ever, or for so long.
+    Wait(Option<Duration>),
+}
+
+impl Entry {
+    fn held_by(&self, transaction: TransactionId) -> Option<Mode> {
+        let mut holders = self.holders.iter();
+        holders
+            .find(|(holder, _)| *holder == transaction)
+            .map(|(_, mode)| *mode)
+    }
+
+    fn is_blocked(&self, transaction: TransactionId, mode: Mode) -> bool {
+        let mut holders = self.holders.iter();
+        holders.any(|(holder, held)| *holder != transaction && mode.conflicts_with(*held))
+    }
+
+    fn hold(&mut self, transaction: TransactionId, mode: Mode) {
+        let mut holders = self.holders.iter_mut();
+        match holders.find(|(holder, _)| *holder == transaction) {
+            Some((_, held)) => *held = mode,
+            None => self.holders.push((transaction, mode)),
+        }
+    }
+
+    fn unhold(&mut self, transaction: TransactionId, previous: Option<Mode>) {
+        // The last to come is mostly the first to go.
+        let place = self
+            .holders
+            .iter()
+            .rposition(|(holder, _)| *holder == transaction);
+        match (place, previous) {
+            (Some(place), None) => {
+                self.holders.swap_remove(place);
+            }
+            (Some(place), Some(mode)) => self.holders[place].1 = mode,
+            (None, _) => {}
+        }
+    }
+
+    /// Lets those in the queue go on that nothing stands before any more.
+    fn grant(&mut self, woken: &mut Vec<Arc<Waiter>>) {
+        let (mut ahead, mut at) = (0, 0);
+        while at < self.queue.len() {
+            let waiter = &self.queue[at];
+            let blocked = waiter.mode.conflicts() & ahead != 0
+                || self.is_blocked(waiter.transaction, waiter.mode);
+            if blocked {
+                ahead |= waiter.mode.bit();
+                at += 1;
+                continue;
+            }
+            let waiter = self.queue.remove(at).expect("within the queue's length");
+            self.hold(waiter.transaction, waiter.mode);
+            woken.push(waiter);
+        }
+    }
+
+    fn is_unused(&self) -> bool {
+        self.holders.is_empty() && self.queue.is_empty()
+    }
+
+    /// Whom a waiter of this lock waits for: conflicting holders, and those ahead of it in the queue.
+    /// Nobody, when it has been granted and only not been told yet.
+    fn blockers(&self, waiter: &Waiter, into: &mut Vec<TransactionId>) {
+        let mut queue = self.queue.iter();
+        let Some(place) = queue.position(|other| std::ptr::eq(other.as_ref(), waiter)) else {
+            return;
+        };
+        let ahead = self.queue.iter().take(place);
+        let ahead = ahead.map(|other| (other.transaction, other.mode));
+        for (other, mode) in self.holders.iter().copied().chain(ahead) {
+            if other != waiter.transaction && waiter.mode.conflicts_with(mode) {
+                into.push(other);
+            }
+        }
+    }
+}
+
+impl Waiter {
+    /// Ends the wait; the first to do so decides. Returns whether this one did.
+    fn finish(&self, outcome: Result<(), StorageError>) -> bool {
+        let mut state = self.state.lock();
+        if state.outcome.is_some() {
+            return false;
+        }
+        state.outcome = Some(outcome);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+}
+
+impl LockTable {
+    pub(super) fn new(cores: usize) -> LockTable {
+        let shards = |count| (0..count).map(|_| Mutex::new(Shard::new())).collect();
+        LockTable {
+            rows: shards(ROW_SHARDS),
+            uses: shards(cores),
+            hasher: RandomState::new(),
+            waiting: Mutex::new(HashMap::new()),
+        }
+    }
+
+    fn shard(&self, key: &LockKey) -> &Mutex<Shard> {
+        match key {
+            LockKey::Row(bytes) => {
+                let hash = self.hasher.hash_one(bytes);
+                &self.rows[hash as usize % ROW_SHARDS]
+            }
+            LockKey::Use { core, .. } => &self.uses[*core],
+        }
+    }
+
+    /// How many cores' uses there are.
+    pub(super) fn cores(&self) -> usize {
+        self.uses.len()
+    }
+
+    /// Asks for a lock.
+    pub(super) fn acquire(
+        self: &Arc<Self>,
+        key: &LockKey,
+        transaction: TransactionId,
+        mode: Mode,
+        patience: Patience,
+    ) -> Attempt {
+        let mut shard = self.shard(key).lock();
+        let entry = shard.entry(key.clone()).or_default();
+        let held = entry.held_by(transaction);
+        if held.is_some_and(|held| held >= mode) {
+            return Attempt::Held;
+        }
+        let behind = held.is_none() && entry.queue.iter().any(|w| mode.conflicts_with(w.mode));
+        if !behind && !entry.is_blocked(transaction, mode) {
+            entry.hold(transaction, mode);
+            return Attempt::Granted { previous: held };
+        }
+        let Patience::Wait(timeout) = patience else {
+            return Attempt::Busy;
+        };
+        let waiter = Arc::new(Waiter {
+            transaction,
+            key: key.clone(),
+            mode,
+            since: Instant::now(),
+            timeout,
+            held,
+            searches: AtomicU32::new(0),
+            state: Mutex::default(),
+        });
+        match held {
+            Some(_) => entry.queue.push_front(waiter.clone()),
+            None => entry.queue.push_back(waiter.clone()),
+        }
+        // While the shard is locked, so that the search never meets a queue of strangers.
+        self.waiting.lock().insert(transaction, waiter.clone());
+        Attempt::Queued(Wait {
+            table: self.clone(),
+            waiter,
+            taken: false,
+        })
+    }
+
+    /// Releases a lock, or returns to a weaker mode.
+    pub(super) fn release(
+        &self,
+        key: &LockKey,
+        transaction: TransactionId,
+        previous: Option<Mode>,
+    ) {
+        let mut woken = Vec::new();
+        {
+            let mut shard = self.shard(key).lock();
+            let Some(entry) = shard.get_mut(key) else {
+                return;
+            };
+            entry.unhold(transaction, previous);
+            entry.grant(&mut woken);
+            if entry.is_unused() {
+                shard.remove(key);
+            }
+        }
+        self.wake(woken);
+    }
+
+    fn wake(&self, granted: Vec<Arc<Waiter>>) {
+        for waiter in granted {
+            self.unlist(&waiter);
+            waiter.finish(Ok(()));
+        }
+    }
+
+    /// Strikes a wait off the list, unless its transaction has begun another one since.
+    fn unlist(&self, waiter: &Arc<Waiter>) {
+        let mut waiting = self.waiting.lock();
+        let listed = waiting.get(&waiter.transaction);
+        if listed.is_some_and(|listed| Arc::ptr_eq(listed, waiter)) {
+            waiting.remove(&waiter.transaction);
+        }
+    }
+
+    /// Takes a waiter out of its queue with an error; nothing happens when it was granted before.
+    pub(super) fn give_up(&self, waiter: &Arc<Waiter>, error: StorageError) {
+        if self.leave(waiter) {
+            waiter.finish(Err(error));
+        }
+    }
+
+    /// Takes a waiter out of its queue; whether it was still in it.
+    fn leave(&self, waiter: &Arc<Waiter>) -> bool {
+        let mut woken = Vec::new();
+        let left = {
+            let mut shard = self.shard(&waiter.key).lock();
+            let Some(entry) = shard.get_mut(&waiter.key) else {
+                return false;
+            };
+            let Some(place) = entry
+                .queue
+                .iter()
+                .position(|other| Arc::ptr_eq(other, waiter))
+            else {
+                return false;
+            };
+            entry.queue.remove(place);
+            entry.grant(&mut woken);
+            if entry.is_unused() {
+                shard.remove(&waiter.key);
+            }
+            self.unlist(waiter);
+            true
+        };
+        self.wake(woken);
+        left
+    }
+
+    /// The waits under way.
+    pub(super) fn waits(&self) -> Vec<Arc<Waiter>> {
+        self.waiting.lock().values().cloned().collect()
+    }
+
+    /// The wait of a transaction.
+    pub(super) fn wait_of(&self, transaction: TransactionId) -> Option<Arc<Waiter>> {
+        self.waiting.lock().get(&transaction).cloned()
+    }
+
+    /// How many keys are locked.
+    pub(super) fn len(&self) -> usize {
+        self.rows
+            .iter()
+            .chain(&self.uses)
+            .map(|shard| shard.lock().len())
+            .sum()
+    }
+
+    /// Everything at one moment, for the deadlock search.
+    pub(super) fn freeze(&self) -> Frozen<'_> {
+        // Ascending order; nobody else holds two shards at a time.
+        let rows = self.rows.iter().map(Mutex::lock).collect();
+        let uses = self.uses.iter().map(Mutex::lock).collect();
+        Frozen {
+            table: self,
+            rows,
+            uses,
+            waiting: self.waiting.lock(),
+        }
+    }
+}
+
+/// The whole table, locked.
+pub(super) struct Frozen<'t> {
+    table: &'t LockTable,
+    rows: Vec<MutexGuard<'t, Shard>>,
+    uses: Vec<MutexGuard<'t, Shard>>,
+    waiting: MutexGuard<'t, HashMap<TransactionId, Arc<Waiter>>>,
+}
+
+impl Frozen<'_> {
+    /// The wait of a transaction.
+    pub(super) fn wait_of(&self, transaction: TransactionId) -> Option<&Arc<Waiter>> {
+        self.waiting.get(&transaction)
+    }
+
+    /// Whom it waits for.
+    pub(super) fn blockers(&self, waiter: &Waiter) -> Vec<TransactionId> {
+        let shard = match &waiter.key {
+            LockKey::Row(bytes) => {
+                let hash = self.table.hasher.hash_one(bytes);
+                &self.rows[hash as usize % ROW_SHARDS]
+            }
+            LockKey::Use { core, .. } => &self.uses[*core],
+        };
+        let mut blockers = Vec::new();
+        if let Some(entry) = shard.get(&waiter.key) {
+            entry.blockers(waiter, &mut blockers);
+        }
+        blockers
+    }
+}
+
+/// A place in a lock's queue. Ready when granted or refused; dropped before, it leaves the queue, and
+/// a grant that nobody took is released.
+pub(super) struct Wait {
+    table: Arc<LockTable>,
+    waiter: Arc<Waiter>,
+    taken: bool,
+}
+
+impl Wait {
+    /// What to return to when the lock is released.
+    pub(super) fn previous(&self) -> Option<Mode> {
+        self.waiter.held
+    }
+}
+
+impl Future for Wait {
+    type Output = Result<(), StorageError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = {
+            let mut state = self.waiter.state.lock();
+            match &state.outcome {
+                Some(outcome) => outcome.clone(),
+                None => {
+                    match &mut state.waker {
+                        Some(waker) => waker.clone_from(context.waker()),
+                        None => state.waker = Some(context.waker().clone()),
+                    }
+                    return Poll::Pending;
+                }
+            }
+        };
+        self.taken = true;
+        Poll::Ready(outcome)
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if self.taken || self.table.leave(&self.waiter) {
+            return;
+        }
+        // Not in the queue any more: granted (or refused) just now, and nobody will look. A grant is
+        // held already before `finish` tells of it, so a release is due unless it was refused.
+        let refused = matches!(self.waiter.state.lock().outcome, Some(Err(_)));
+        if !refused {
+            self.table
+                .release(&self.waiter.key, self.waiter.transaction, self.waiter.held);
+        }
+    }
+}
