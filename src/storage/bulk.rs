@@ -7,7 +7,6 @@ use super::keyspace::{RELATION_BYTES, StoreKey};
 use crate::catalog::RelationId;
 use futures::channel::oneshot;
 use std::collections::VecDeque;
-use std::ops::Range;
 
 /// Bytes of a batch: one batch is written in one group (DESIGN §6).
 pub(super) const BATCH_BYTES_MAX: usize = 8 << 20;
@@ -50,12 +49,22 @@ impl Batch {
     /// Keys and rows in the order of the keys; sorts them if they are not.
     pub(super) fn sorted(&mut self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let Batch { bytes, rows, .. } = self;
-        let key = |row: &BatchRow| &bytes[row.start..row.start + row.key_bytes];
-        if !rows.is_sorted_by(|a, b| key(a) <= key(b)) {
-            rows.sort_by(|a, b| key(a).cmp(key(b)));
+        let bytes = bytes.as_slice();
+        if !rows.is_sorted_by(|a, b| a.key(bytes) <= b.key(bytes)) {
+            rows.sort_by(|a, b| a.key(bytes).cmp(b.key(bytes)));
         }
-        let value = |row: &BatchRow| -> Range<usize> { row.start + row.key_bytes..row.end };
-        rows.iter().map(move |row| (key(row), &bytes[value(row)]))
+        rows.iter()
+            .map(move |row| (row.key(bytes), row.value(bytes)))
+    }
+}
+
+impl BatchRow {
+    fn key<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        &bytes[self.start..self.start + self.key_bytes]
+    }
+
+    fn value<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        &bytes[self.start + self.key_bytes..self.end]
     }
 }
 

@@ -320,11 +320,10 @@ impl CommitGate {
                     .extend(commit.request.new_layouts.iter().copied());
             }
             let waiters = std::mem::take(&mut state.waiters);
-            let (ready, rest) = waiters
+            let (ready, rest): (Vec<_>, Vec<_>) = waiters
                 .into_iter()
                 .partition(|waiter| waiter.commit <= last);
             state.waiters = rest;
-            let _: &Vec<DurableWaiter> = &ready;
             ready
         };
         for commit in &commits {
@@ -338,9 +337,13 @@ impl CommitGate {
         }
         for commit in commits {
             let OrderedCommit {
-                number, rows, done, ..
+                number,
+                request,
+                rows,
+                done,
             } = *commit;
             drop(rows);
+            drop(request.uses);
             // A session that went away does not listen; its commit stands.
             let _ = done.send(Ok(number));
         }
@@ -370,11 +373,10 @@ impl CommitGate {
             }
             state.overlay.clear();
             let queue = std::mem::take(&mut state.queue);
-            let (behind, rest) = queue
+            let (behind, rest): (VecDeque<Job>, VecDeque<Job>) = queue
                 .into_iter()
                 .partition(|job| matches!(job, Job::Commit(_)));
             state.queue = rest;
-            let _: &VecDeque<Job> = &behind;
             (behind, std::mem::take(&mut state.waiters))
         };
         let behind = behind.into_iter().filter_map(|job| match job {
@@ -391,6 +393,7 @@ impl CommitGate {
             } = *commit;
             orphans.extend_from_slice(&request.loaded);
             drop(rows);
+            drop(request.uses);
             let _ = done.send(Err(error.clone()));
         }
         for waiter in waiters {

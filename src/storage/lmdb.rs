@@ -165,7 +165,7 @@ impl Environment {
         // SAFETY: the environment is open.
         let key_bytes_max = unsafe { ffi::mdb_env_get_maxkeysize(raw) };
         self.key_bytes_max = usize::try_from(key_bytes_max).expect("a key size is not negative");
-        let mut transaction = self.write()?;
+        let transaction = self.write()?;
         let mut database = 0;
         // SAFETY: the transaction is live and the only one that opens a database handle.
         let code = unsafe { ffi::mdb_dbi_open(transaction.live(), ptr::null(), 0, &mut database) };

@@ -87,14 +87,14 @@ mod tests {
     const RELATION: RelationId = RelationId(20);
 
     fn entries(rows: &[(&[u8], Option<&[u8]>)]) -> Entries {
-        rows.iter()
-            .map(|(key, row)| {
-                (
-                    Arc::from(store_key(RELATION, key).as_slice()),
-                    row.map(Arc::from),
-                )
-            })
-            .collect()
+        let mut entries = Entries::new();
+        for (key, row) in rows {
+            entries.insert(
+                store_key(RELATION, key).as_slice().into(),
+                row.map(Arc::from),
+            );
+        }
+        entries
     }
 
     #[test]

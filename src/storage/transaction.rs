@@ -3,7 +3,7 @@
 use super::commit_gate::Taken;
 use super::error::StorageError;
 use super::holdings::{Acquired, Holdings};
-use super::keyspace::{CommitNumber, KeyRange, StoreKey, split_value, store_key};
+use super::keyspace::{KeyRange, StoreKey, split_value, store_key};
 use super::lock_mode::{LockMode, Use};
 use super::lock_table::Patience;
 use super::made_relations::MadeRelations;
