@@ -72,6 +72,13 @@ impl Principals {
         self.marks
     }
 
+    /// Makes up for ids whose holders are gone, as a snapshot file remembers them.
+    pub(super) fn raise_marks(&mut self, marks: Marks) {
+        self.marks.next_principal = self.marks.next_principal.max(marks.next_principal);
+        self.marks.next_database = self.marks.next_database.max(marks.next_database);
+        self.marks.next_tenant = self.marks.next_tenant.max(marks.next_tenant);
+    }
+
     /// Applies one change.
     pub fn apply(&mut self, change: &Change) {
         match change {

@@ -2,31 +2,39 @@
 //!
 //! One thread orders all changes. It takes the requests that wait, checks each against the newest
 //! catalog, makes the changes of all of them durable with one fsync, publishes them as one epoch
-//! and answers when every core has adopted it (DESIGN §2).
+//! and answers when every core has adopted it (DESIGN §2). Definitions that transactions have
+//! committed travel in the same epochs; they are durable before they come here.
 
+mod authority;
+mod draft;
+mod exec;
+mod first_start;
+mod group;
+mod publish;
+mod resolve;
 pub mod rows;
+#[cfg(test)]
+mod tests;
 
+pub use first_start::{FirstStart, first_start, reset_superuser};
+pub use publish::Publish;
+pub use resolve::NAME_BYTES_MAX;
 pub use rows::RowKeeper;
 
-use crate::catalog::port::Inbox;
-use crate::catalog::store::{Store, StoreError};
-use crate::catalog::verifier::Verifier;
-use crate::catalog::{Epoch, Snapshot};
+use crate::catalog::Snapshot;
+use crate::catalog::port::{Ask, Inbox, Reply};
+use crate::catalog::request::Request;
+use crate::catalog::store::Store;
+use crate::diagnostic::{Diagnostic, SqlState};
+use group::{Group, Outcome};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a statement waits for every core to adopt its epoch before it answers with a warning.
 pub const ADOPTION_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// Publishing to the cores: `shards::Publisher<Snapshot>`, or a test's.
-pub trait Publish: Send {
-    /// Makes it the newest; cores adopt it between two slices.
-    fn publish(&self, snapshot: Arc<Snapshot>);
-
-    /// Waits until every core has adopted the epoch or the bound has passed; gives the numbers
-    /// of the cores that have not. Blocks.
-    fn wait_adopted(&self, epoch: Epoch, bound: Duration) -> Vec<u16>;
-}
+/// Requests that one fsync and one epoch carry at most.
+pub const GROUP_REQUESTS_MAX: usize = 256;
 
 /// What the control thread works with.
 pub struct Control {
@@ -42,23 +50,139 @@ pub struct Control {
 
 impl Control {
     /// Starts the control thread; it ends when the last handle of the port is gone.
-    pub fn spawn(self, inbox: Inbox) -> std::io::Result<std::thread::JoinHandle<()>> {
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn spawn(mut self, inbox: Inbox) -> std::io::Result<std::thread::JoinHandle<()>> {
         std::thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || for _ask in inbox {})
+            .spawn(move || {
+                self.forget_orphans();
+                while let Some(asks) = next_group(&inbox) {
+                    self.carry_out(asks);
+                }
+            })
+    }
+
+    /// One group: check, make durable, publish, wait, answer, tidy up.
+    fn carry_out(&mut self, asks: Vec<Ask>) {
+        let mut group = Group::new(&self.current);
+        let now = unix_micros();
+        for ask in asks {
+            group.add(ask, now);
+        }
+        if let Err(error) = self.make_durable(&group) {
+            group.fail(&self.current, &error);
+        }
+        let late = self.publish(&group);
+        let forgotten = self.forget(&group);
+        let mut warnings: Vec<Diagnostic> = late.into_iter().chain(forgotten).collect();
+        warnings.dedup();
+        for outcome in group.into_outcomes() {
+            answer(outcome, &warnings);
+        }
+        if let Err(error) = self
+            .store
+            .settle(self.current.epoch, &self.current.principals)
+        {
+            tracing::error!(%error, "the catalog log could not be compacted");
+        }
+    }
+
+    fn make_durable(&mut self, group: &Group) -> Result<(), Diagnostic> {
+        if group.changes().is_empty() {
+            return Ok(());
+        }
+        self.store
+            .append(group.snapshot().epoch, group.changes())
+            .map_err(|error| {
+                tracing::error!(%error, "a change of the catalog could not be made durable");
+                Diagnostic::from(&error)
+            })
+    }
+
+    /// Publishes the group's catalog; gives the warning about cores that are late with it.
+    fn publish(&mut self, group: &Group) -> Option<Diagnostic> {
+        if !group.has_effect() {
+            return None;
+        }
+        let next = Arc::new(group.snapshot().clone());
+        let epoch = next.epoch;
+        assert!(epoch > self.current.epoch, "epochs only grow");
+        self.current = next.clone();
+        self.publisher.publish(next);
+        let late = self.publisher.wait_adopted(epoch, ADOPTION_WAIT_MAX);
+        if late.is_empty() {
+            return None;
+        }
+        let cores = late.iter().map(u16::to_string).collect::<Vec<_>>();
+        let cores = cores.join(", ");
+        tracing::warn!(%epoch, cores, "cores have not adopted the catalog in time");
+        Some(
+            Diagnostic::warning(
+                SqlState::WARNING,
+                format!("the change has not been adopted yet by core {cores}"),
+            )
+            .with_detail("It admits no login and no statement until it has."),
+        )
+    }
+
+    /// Has the rows of dropped databases removed, once every core has let go of them.
+    fn forget(&mut self, group: &Group) -> Option<Diagnostic> {
+        let relations = group.orphans();
+        if relations.is_empty() {
+            return None;
+        }
+        let error = self.rows.forget(relations).err()?;
+        tracing::error!(%error, "the rows of a dropped database are left to the next start");
+        Some(
+            Diagnostic::warning(
+                error.sqlstate(),
+                "the database is gone, its rows are removed at the next start",
+            )
+            .with_detail(error.message()),
+        )
+    }
+
+    /// What a crash left behind between DROP DATABASE and the removal of its rows.
+    fn forget_orphans(&mut self) {
+        let mut group = Group::new(&self.current);
+        group.drop_orphans();
+        if group.orphans().is_empty() {
+            return;
+        }
+        tracing::info!(
+            relations = group.orphans().len(),
+            "removing the relations of databases that were dropped before a crash"
+        );
+        self.publish(&group);
+        self.forget(&group);
     }
 }
 
-/// The first start: tenant 0 `system`, database `nodedb` and the superuser, durable when this
-/// returns. `now` in Unix microseconds. The snapshot has no definitions yet.
-///
-/// # Errors
-/// What the store says.
-pub fn first_start(
-    _store: &mut dyn Store,
-    _superuser_name: &str,
-    _verifier: Verifier,
-    _now: i64,
-) -> Result<Snapshot, StoreError> {
-    Ok(Snapshot::default())
+/// Waits for a request and takes those that wait behind it. None: nobody can ask any more.
+fn next_group(inbox: &Inbox) -> Option<Vec<Ask>> {
+    let first = inbox.recv().ok()?;
+    let mut asks = vec![first];
+    asks.extend(inbox.try_iter().take(GROUP_REQUESTS_MAX - 1));
+    Some(asks)
+}
+
+fn answer(outcome: Outcome, warnings: &[Diagnostic]) {
+    let Outcome { ask, result } = outcome;
+    let is_statement = !matches!(ask.request, Request::PublishDefinitions(_));
+    let answer = result.map(|mut reply: Reply| {
+        // A COMMIT has been made durable and says nothing about cores, as in PostgreSQL.
+        if is_statement {
+            reply.notices.extend_from_slice(warnings);
+        }
+        reply
+    });
+    ask.answer(answer);
+}
+
+fn unix_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let micros = since.map_or(0, |since| since.as_micros());
+    i64::try_from(micros).unwrap_or(i64::MAX)
 }

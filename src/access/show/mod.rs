@@ -1,8 +1,23 @@
 //! SHOW USERS, ROLES, DATABASES, TENANTS, GRANTS and PERMISSIONS, from the snapshot.
+//!
+//! Columns: REFERENCE §1. Rows: of the tenant in force only, for a superuser of all tenants.
+//! Users, roles and other people's grants are shown to admin and above (REFERENCE §2); databases
+//! in reach, one's own grants and one's own permissions to everybody.
 
+mod databases;
+mod grants;
+mod permissions;
+mod roles;
+mod tenants;
+#[cfg(test)]
+mod tests;
+mod users;
+
+use super::rights::{Rights, denied, rights};
 use crate::auth::identity::Identity;
-use crate::catalog::Snapshot;
+use crate::catalog::role::Ladder;
 use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::catalog::{Snapshot, TenantId};
 use crate::diagnostic::Diagnostic;
 use crate::sql::credential::Show;
 
@@ -18,10 +33,57 @@ pub struct Table {
 /// Answers a SHOW, as much of it as the identity may see.
 ///
 /// # Errors
-/// 42501 for who may not see it; 42704 for FOR somebody who does not exist.
-pub fn rows(_show: &Show, _snapshot: &Snapshot, _identity: &Identity) -> Result<Table, Diagnostic> {
-    Ok(Table {
-        columns: vec![("name", SqlType::scalar(TypeKind::Text))],
-        rows: Vec::new(),
-    })
+/// 42501 for who may not see it; 42704 for FOR somebody who does not exist. SHOW SESSION and
+/// SHOW SESSIONS are not the catalog's: XX000.
+pub fn rows(show: &Show, snapshot: &Snapshot, identity: &Identity) -> Result<Table, Diagnostic> {
+    let viewer = Viewer {
+        rights: rights(snapshot, identity),
+        snapshot,
+    };
+    match show {
+        Show::Users => users::rows(&viewer),
+        Show::Roles => roles::rows(&viewer),
+        Show::Databases => Ok(databases::rows(&viewer)),
+        Show::Tenants => tenants::rows(&viewer),
+        Show::Grants { of } => grants::rows(&viewer, of.as_deref()),
+        Show::Permissions => Ok(permissions::rows(&viewer)),
+        Show::Session | Show::Sessions => Err(Diagnostic::internal(
+            "SHOW SESSION is answered by the session",
+        )),
+    }
+}
+
+/// Who looks, at what.
+struct Viewer<'a> {
+    rights: Rights,
+    snapshot: &'a Snapshot,
+}
+
+impl Viewer<'_> {
+    /// Whether something of this tenant is in sight.
+    fn sees(&self, tenant: TenantId) -> bool {
+        self.rights.is_superuser() || tenant == self.rights.tenant()
+    }
+
+    /// SHOW of credentials: admin and above.
+    fn require_admin(&self, what: &str) -> Result<(), Diagnostic> {
+        if self.rights.reaches(Ladder::Admin) {
+            return Ok(());
+        }
+        Err(denied(format!("permission denied to show {what}"))
+            .with_detail("It takes the role admin or one above it."))
+    }
+}
+
+const TEXT: SqlType = SqlType::scalar(TypeKind::Text);
+const TENANT_ID: SqlType = SqlType::scalar(TypeKind::Int4);
+const BOOL: SqlType = SqlType::scalar(TypeKind::Bool);
+
+fn text(value: impl ToString) -> Option<String> {
+    Some(value.to_string())
+}
+
+/// PostgreSQL's text form of a boolean.
+fn boolean(value: bool) -> Option<String> {
+    Some(if value { "t" } else { "f" }.to_owned())
 }

@@ -4,6 +4,15 @@
 //! embedded one is an append-only log with checksums, compacted into a snapshot file; a
 //! distributed one would use its revision as the epoch.
 
+pub mod directory;
+pub mod embedded;
+mod image;
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub use embedded::{Embedded, Recovered, TornTail};
+
 use super::change::Change;
 use super::ids::Epoch;
 use super::snapshot::Principals;
@@ -92,4 +101,17 @@ impl From<&StoreError> for Diagnostic {
     fn from(error: &StoreError) -> Diagnostic {
         Diagnostic::error(error.sqlstate(), error.to_string())
     }
+}
+
+/// The fuzz target's body: whatever the bytes, no panic, and what was read can be read again.
+pub fn fuzz(bytes: &[u8]) {
+    if let Ok(record) = record::decode_record(bytes) {
+        let again = record::encode_record(record.epoch, &record.changes)
+            .expect("what was read is within the limit");
+        let again = record::decode_record(&again).expect("what was written can be read");
+        assert_eq!(record.changes, again.changes);
+    }
+    record::contains_intact_record(bytes);
+    record::decode_header(bytes);
+    image::decode_image(bytes);
 }

@@ -1,22 +1,155 @@
 //! The credential statements of REFERENCE §1, from text to a tree.
 //!
-//! The grammar is our own, so the parser is too: a small tokenizer and a recursive descent of
-//! bounded depth, one file a family of statements. What is not one of ours is `None` and belongs
-//! to `sql::parse`. Passwords live in `auth::secret::Password` from the token on.
+//! The grammar is our own, so the parser is too: a small tokenizer and a descent without
+//! recursion, one file a family of statements. What is not one of ours is `None` and belongs to
+//! `sql::parse`. Statements whose feature is not there yet are recognised and answer 0A000.
+//! Passwords live in `auth::secret::Password` from the token on, and no error repeats a literal.
+//!
+//! GRANT and REVOKE ON TABLE are parsed here as well, since they share their first words with
+//! the others; they are changes of definitions and run in the session's transaction
+//! (`access::grants` works them out).
 
+mod cursor;
+mod database;
+mod grant;
+mod role;
+mod show;
+mod split;
 mod statement;
+mod tenant;
+#[cfg(test)]
+mod tests;
+mod timestamp;
+mod token;
+mod user;
 
+pub use grant::LIST_NAMES_MAX;
+pub use split::{Piece, split};
 pub use statement::{
-    AlterPassword, CreateUser, CredentialStatement, Direction, NewPassword, Show, TableGrant,
-    TableName,
+    AlterPassword, CreateUser, CredentialStatement, Direction, Show, TableGrant, TableName,
 };
 
 use crate::diagnostic::Diagnostic;
+use cursor::Cursor;
 
-/// Parses one statement; a trailing semicolon is allowed. None: not a credential statement.
+/// Parses one statement; a trailing semicolon is allowed. None: not a credential statement,
+/// which costs the look at its first words.
 ///
 /// # Errors
 /// 42601 with the position; 0A000 for what is not there yet.
-pub fn parse(_text: &str) -> Option<Result<CredentialStatement, Diagnostic>> {
+pub fn parse(text: &str) -> Option<Result<CredentialStatement, Diagnostic>> {
+    let mut cursor = Cursor::new(text);
+    let parsed = first_words(&mut cursor)?;
+    Some(parsed.and_then(|statement| cursor.end().map(|()| statement)))
+}
+
+/// The index of the statements, by what they begin with.
+fn first_words(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnostic>> {
+    if cursor.take(&["show"]) {
+        return show::parse(cursor);
+    }
+    if cursor.take(&["grant"]) {
+        return Some(grant::parse(cursor, Direction::Grant));
+    }
+    if let Some(feature) = later(cursor) {
+        return Some(Err(Diagnostic::unsupported(feature)));
+    }
+    if cursor.take(&["revoke"]) {
+        return Some(grant::parse(cursor, Direction::Revoke));
+    }
+    if cursor.take(&["create"]) {
+        return create(cursor);
+    }
+    if cursor.take(&["alter"]) {
+        return alter(cursor);
+    }
+    if cursor.take(&["drop"]) {
+        return drop(cursor);
+    }
     None
+}
+
+fn create(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnostic>> {
+    match cursor.word()?.as_str() {
+        "user" if cursor.take(&["user"]) => Some(user::create(cursor)),
+        "role" if cursor.take(&["role"]) => Some(role::create(cursor)),
+        "database" if cursor.take(&["database"]) => Some(database::create(cursor)),
+        "tenant" if cursor.take(&["tenant"]) => Some(tenant::create(cursor)),
+        _ => None,
+    }
+}
+
+fn alter(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnostic>> {
+    match cursor.word()?.as_str() {
+        // PostgreSQL's ALTER ROLE and ALTER USER are one.
+        "user" if cursor.take(&["user"]) => Some(user::alter(cursor)),
+        "role" if cursor.take(&["role"]) => Some(user::alter(cursor)),
+        "tenant" if cursor.take(&["tenant"]) => Some(tenant::alter(cursor)),
+        _ => None,
+    }
+}
+
+fn drop(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnostic>> {
+    match cursor.word()?.as_str() {
+        "user" if cursor.take(&["user"]) => Some(user::drop(cursor)),
+        "role" if cursor.take(&["role"]) => Some(role::drop(cursor)),
+        "database" if cursor.take(&["database"]) => Some(database::drop(cursor)),
+        "tenant" if cursor.take(&["tenant"]) => Some(tenant::drop(cursor)),
+        _ => None,
+    }
+}
+
+/// Statements whose feature is not there yet, by their first words.
+fn later(cursor: &mut Cursor<'_>) -> Option<String> {
+    const FEATURES: [&[&str]; 24] = [
+        &["create", "api", "key"],
+        &["drop", "api", "key"],
+        &["revoke", "api", "key"],
+        &["create", "service", "account"],
+        &["alter", "service", "account"],
+        &["drop", "service", "account"],
+        &["create", "oidc", "provider"],
+        &["alter", "oidc", "provider"],
+        &["drop", "oidc", "provider"],
+        &["create", "rls", "policy"],
+        &["drop", "rls", "policy"],
+        &["kill", "session"],
+        &["verify", "audit", "chain"],
+        &["explain", "authentication"],
+        &["explain", "access"],
+        &["use", "database"],
+        &["reassign", "owned"],
+        &["drop", "owned"],
+        &["alter", "database"],
+        &["alter", "default", "privileges"],
+        &["create", "user", "mapping", "for"],
+        &["create", "group"],
+        &["alter", "group"],
+        &["drop", "group"],
+    ];
+    let feature = FEATURES.iter().find(|words| cursor.take(words))?;
+    Some(feature.join(" ").to_ascii_uppercase())
+}
+
+/// The fuzz target's body: whatever the text, no panic, and positions inside it.
+pub fn fuzz(text: &str) {
+    let characters = text.chars().count() + 1;
+    let check = |error: &Diagnostic| {
+        if let Some(position) = error.fields().position {
+            assert!(position >= 1 && position as usize <= characters);
+        }
+    };
+    match parse(text) {
+        Some(Err(error)) => check(&error),
+        Some(Ok(_)) | None => {}
+    }
+    match split(text) {
+        Err(error) => check(&error),
+        Ok(pieces) => {
+            for piece in pieces {
+                assert!(!piece.text.is_empty());
+                assert!(text.contains(piece.text));
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@ use crate::catalog::Request;
 use crate::catalog::definition::Privileges;
 use crate::catalog::request::{IfExists, TenantRef, UserChange};
 use crate::catalog::verifier::Verifier;
+use crate::diagnostic::{Diagnostic, SqlState};
 
 /// One statement of REFERENCE §1.
 #[derive(Debug)]
@@ -21,19 +22,6 @@ pub enum CredentialStatement {
     Show(Show),
 }
 
-/// A new password.
-#[derive(Debug)]
-pub enum NewPassword {
-    /// PASSWORD NULL: password login is off.
-    Null,
-    /// PASSWORD '': as NULL, with PostgreSQL's notice ([`NewPassword::empty_notice`]).
-    Empty,
-    /// A password to derive a verifier from, off the session core.
-    Plain(Password),
-    /// A well-formed `SCRAM-SHA-256$…`: stored as it is.
-    Verifier(Verifier),
-}
-
 /// CREATE USER.
 #[derive(Debug)]
 pub struct CreateUser {
@@ -41,8 +29,8 @@ pub struct CreateUser {
     pub if_exists: IfExists,
     /// The login name.
     pub name: String,
-    /// PASSWORD
-    pub password: NewPassword,
+    /// PASSWORD; None is NULL. `auth::derivation` makes the verifier of it.
+    pub password: Option<Password>,
     /// ROLE
     pub role: Option<String>,
     /// TENANT
@@ -54,8 +42,8 @@ pub struct CreateUser {
 pub struct AlterPassword {
     /// The login name.
     pub name: String,
-    /// The new one.
-    pub password: NewPassword,
+    /// The new one; None is NULL. `auth::derivation` makes the verifier of it.
+    pub password: Option<Password>,
 }
 
 /// Which way a table grant goes.
@@ -114,12 +102,12 @@ pub enum Show {
 }
 
 impl CreateUser {
-    /// The request, with the verifier that was derived from [`NewPassword::Plain`].
-    pub fn into_request(self, derived: Option<Verifier>) -> Request {
+    /// The request, with the verifier that was made of the password (None: no password).
+    pub fn into_request(self, verifier: Option<Verifier>) -> Request {
         Request::CreateUser {
             if_exists: self.if_exists,
             name: self.name,
-            verifier: self.password.into_verifier(derived),
+            verifier,
             role: self.role,
             tenant: self.tenant,
         }
@@ -127,32 +115,11 @@ impl CreateUser {
 }
 
 impl AlterPassword {
-    /// The request, with the verifier that was derived from [`NewPassword::Plain`].
-    pub fn into_request(self, derived: Option<Verifier>) -> Request {
+    /// The request, with the verifier that was made of the password (None: no password).
+    pub fn into_request(self, verifier: Option<Verifier>) -> Request {
         Request::AlterUser {
             name: self.name,
-            change: UserChange::Password(self.password.into_verifier(derived)),
-        }
-    }
-}
-
-impl NewPassword {
-    /// What PostgreSQL says to an empty password, and we with it.
-    pub fn empty_notice(&self) -> Option<crate::diagnostic::Diagnostic> {
-        matches!(self, NewPassword::Empty).then(|| {
-            crate::diagnostic::Diagnostic::notice(
-                "empty string is not a valid password, clearing password",
-            )
-        })
-    }
-
-    fn into_verifier(self, derived: Option<Verifier>) -> Option<Verifier> {
-        match self {
-            NewPassword::Null | NewPassword::Empty => None,
-            NewPassword::Verifier(verifier) => Some(verifier),
-            NewPassword::Plain(_) => {
-                Some(derived.expect("a plain password is derived before it is asked for"))
-            }
+            change: UserChange::Password(verifier),
         }
     }
 }
@@ -167,6 +134,26 @@ impl CredentialStatement {
             | CredentialStatement::Change(_) => true,
             CredentialStatement::Table(_) | CredentialStatement::Show(_) => false,
         }
+    }
+
+    /// 25001 for one inside a transaction block, in PostgreSQL's words.
+    pub fn refused_in_transaction(&self) -> Diagnostic {
+        Diagnostic::error(
+            SqlState::ACTIVE_SQL_TRANSACTION,
+            format!("{} cannot run inside a transaction block", self.title()),
+        )
+    }
+
+    /// 25001 for one in the same message as statements of another kind.
+    pub fn refused_beside_others(&self) -> Diagnostic {
+        Diagnostic::error(
+            SqlState::ACTIVE_SQL_TRANSACTION,
+            format!(
+                "{} cannot be sent together with statements of another kind",
+                self.title()
+            ),
+        )
+        .with_hint("Send it as a message of its own.")
     }
 
     /// The words that name it in 25001, such as `CREATE USER`.

@@ -1,0 +1,53 @@
+//! SHOW USERS: username, tenant_id, roles, is_superuser, status.
+
+use super::{BOOL, TENANT_ID, TEXT, Table, Viewer, boolean, text};
+use crate::access::rights::Held;
+use crate::catalog::principal::{Principal, PrincipalKind};
+use crate::catalog::role::Ladder;
+use crate::diagnostic::Diagnostic;
+
+pub fn rows(viewer: &Viewer<'_>) -> Result<Table, Diagnostic> {
+    viewer.require_admin("users")?;
+    let principals = &viewer.snapshot.principals;
+    let mut users: Vec<_> = principals
+        .all()
+        .filter(|user| viewer.sees(user.tenant))
+        .filter(|user| matches!(user.kind, PrincipalKind::User { .. }))
+        .collect();
+    users.sort_by(|a, b| a.name.cmp(&b.name));
+    let rows = users.into_iter().map(|user| {
+        let is_superuser = Held::of(viewer.snapshot, user).rung == Some(Ladder::Superuser);
+        vec![
+            text(&user.name),
+            text(user.tenant),
+            text(roles_of(user)),
+            boolean(is_superuser),
+            text(status(user)),
+        ]
+    });
+    Ok(Table {
+        columns: vec![
+            ("username", TEXT),
+            ("tenant_id", TENANT_ID),
+            ("roles", TEXT),
+            ("is_superuser", BOOL),
+            ("status", TEXT),
+        ],
+        rows: rows.collect(),
+    })
+}
+
+/// Those held directly, the highest rung first.
+fn roles_of(user: &Principal) -> String {
+    let mut ladder = user.ladder.clone();
+    ladder.sort_unstable_by(|a, b| b.cmp(a));
+    let ladder = ladder.iter().map(|rung| rung.to_string());
+    let roles = user.roles.iter().map(|role| role.to_string());
+    ladder.chain(roles).collect::<Vec<_>>().join(", ")
+}
+
+/// VALID UNTIL is not looked at: a snapshot has no clock, and the end of validity is a column of
+/// pg_user.
+fn status(user: &Principal) -> &'static str {
+    if user.enabled { "active" } else { "disabled" }
+}

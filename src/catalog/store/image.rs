@@ -1,0 +1,125 @@
+//! The bytes of the snapshot file: the principals' half at one epoch, in one piece.
+//!
+//! ```text
+//!  0  8  magic "NDBCSNP\n"
+//!  8  4  format number, little endian like everything below
+//! 12  8  epoch
+//! 20  8  length of the payload in bytes
+//! 28  4  CRC-32 of the payload
+//! 32  4  CRC-32 of the 32 bytes before
+//! 36  n  payload: bincode 2 (standard configuration)
+//! ```
+
+use super::super::change::{Change, Marks};
+use super::super::ids::Epoch;
+use super::super::principal::{Database, Principal, Role, Tenant};
+use super::super::snapshot::Principals;
+use super::record::{u32_at, u64_at};
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The first bytes of a snapshot file.
+pub const IMAGE_MAGIC: [u8; 8] = *b"NDBCSNP\n";
+/// The newest format of the snapshot file that this server reads, and the one it writes.
+pub const IMAGE_FORMAT: u32 = 1;
+/// The size of its header.
+pub const IMAGE_HEADER_BYTES: usize = 36;
+/// The largest payload: some ten million users.
+pub const IMAGE_PAYLOAD_BYTES_MAX: usize = 4 * 1024 * 1024 * 1024;
+
+const CONFIG: Configuration<LittleEndian, Varint, Limit<IMAGE_PAYLOAD_BYTES_MAX>> =
+    bincode::config::standard().with_limit::<IMAGE_PAYLOAD_BYTES_MAX>();
+
+/// What a snapshot file says.
+pub enum Image {
+    /// The state at this epoch.
+    State(Epoch, Principals),
+    /// A format number above ours.
+    Newer(u32),
+    /// Not what was written: offset and reason.
+    Damaged(u64, &'static str),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    marks: Marks,
+    tenants: Vec<Arc<Tenant>>,
+    principals: Vec<Arc<Principal>>,
+    roles: Vec<Arc<Role>>,
+    databases: Vec<Arc<Database>>,
+}
+
+/// The whole file. None when the payload exceeds [`IMAGE_PAYLOAD_BYTES_MAX`].
+pub fn encode_image(epoch: Epoch, principals: &Principals) -> Option<Vec<u8>> {
+    let payload = Payload {
+        marks: principals.marks(),
+        tenants: principals.tenants().cloned().collect(),
+        principals: principals.all().cloned().collect(),
+        roles: principals.roles().cloned().collect(),
+        databases: principals.databases().cloned().collect(),
+    };
+    let mut bytes = vec![0; IMAGE_HEADER_BYTES];
+    bincode::serde::encode_into_std_write(payload, &mut bytes, CONFIG)
+        .expect("principals are plain data and memory takes any number of bytes");
+    let length = bytes.len() - IMAGE_HEADER_BYTES;
+    if length > IMAGE_PAYLOAD_BYTES_MAX {
+        return None;
+    }
+    bytes[..8].copy_from_slice(&IMAGE_MAGIC);
+    bytes[8..12].copy_from_slice(&IMAGE_FORMAT.to_le_bytes());
+    bytes[12..20].copy_from_slice(&epoch.0.to_le_bytes());
+    bytes[20..28].copy_from_slice(&(length as u64).to_le_bytes());
+    let body = crc32fast::hash(&bytes[IMAGE_HEADER_BYTES..]);
+    bytes[28..32].copy_from_slice(&body.to_le_bytes());
+    let head = crc32fast::hash(&bytes[..32]);
+    bytes[32..36].copy_from_slice(&head.to_le_bytes());
+    Some(bytes)
+}
+
+/// Reads a snapshot file.
+pub fn decode_image(bytes: &[u8]) -> Image {
+    if bytes.len() < IMAGE_HEADER_BYTES {
+        return Image::Damaged(0, "the header is incomplete");
+    }
+    if bytes[..8] != IMAGE_MAGIC {
+        return Image::Damaged(0, "not a catalog snapshot");
+    }
+    let format = u32_at(bytes, 8);
+    if format > IMAGE_FORMAT {
+        return Image::Newer(format);
+    }
+    if u32_at(bytes, 32) != crc32fast::hash(&bytes[..32]) {
+        return Image::Damaged(0, "the header's checksum does not match");
+    }
+    let payload = &bytes[IMAGE_HEADER_BYTES..];
+    let start = IMAGE_HEADER_BYTES as u64;
+    if payload.len() as u64 != u64_at(bytes, 20) {
+        return Image::Damaged(start, "the payload has another length than the header says");
+    }
+    if u32_at(bytes, 28) != crc32fast::hash(payload) {
+        return Image::Damaged(start, "the payload's checksum does not match");
+    }
+    match bincode::serde::decode_from_slice::<Payload, _>(payload, CONFIG) {
+        Ok((decoded, used)) if used == payload.len() => {
+            Image::State(Epoch(u64_at(bytes, 12)), decoded.into_principals())
+        }
+        Ok(_) | Err(_) => Image::Damaged(start, "the payload cannot be decoded"),
+    }
+}
+
+impl Payload {
+    fn into_principals(self) -> Principals {
+        let mut principals = Principals::default();
+        let changes = (self.tenants.into_iter().map(Change::PutTenant))
+            .chain(self.principals.into_iter().map(Change::PutPrincipal))
+            .chain(self.roles.into_iter().map(Change::PutRole))
+            .chain(self.databases.into_iter().map(Change::PutDatabase));
+        for change in changes {
+            principals.apply(&change);
+        }
+        // The marks remember ids whose holders are gone.
+        principals.raise_marks(self.marks);
+        principals
+    }
+}

@@ -1,0 +1,71 @@
+//! What stands in the way of a DROP: owned databases and relations, grants (2BP01).
+
+use crate::catalog::definition::RelationBody;
+use crate::catalog::{DatabaseId, PrincipalId, Snapshot};
+use crate::diagnostic::{Diagnostic, SqlState};
+
+/// Dependents named in the detail of 2BP01; PostgreSQL stops at as many
+/// (MAX_REPORTED_DEPS).
+pub const REPORTED_MAX: usize = 100;
+
+/// What the principal owns outside the databases that go anyway.
+pub fn owned_by(
+    snapshot: &Snapshot,
+    principal: PrincipalId,
+    leaving_out: impl Fn(DatabaseId) -> bool,
+) -> Vec<String> {
+    let databases = snapshot
+        .principals
+        .databases()
+        .filter(|database| database.owner == principal && !leaving_out(database.id))
+        .map(|database| format!("owner of database {}", database.name));
+    let relations = snapshot
+        .definitions
+        .all()
+        .filter(|relation| relation.owner == principal && !leaving_out(relation.database))
+        // An index goes with its table.
+        .filter_map(|relation| {
+            let kind = match relation.body {
+                RelationBody::Table(_) => "table",
+                RelationBody::Sequence(_) => "sequence",
+                RelationBody::View(_) => "view",
+                RelationBody::Index(_) => return None,
+            };
+            Some(format!("owner of {kind} {}", relation.name))
+        });
+    databases.chain(relations).collect()
+}
+
+/// The tables whose grants name a role.
+pub fn granted_to(snapshot: &Snapshot, role: PrincipalId) -> Vec<String> {
+    snapshot
+        .definitions
+        .all()
+        .filter(|relation| relation.grants.iter().any(|grant| grant.grantee == role))
+        .map(|relation| format!("privileges for table {}", relation.name))
+        .collect()
+}
+
+/// 2BP01 when there are any.
+///
+/// # Errors
+/// `message` with the dependents as detail and the hint.
+pub fn require_none(
+    dependents: Vec<String>,
+    message: String,
+    hint: impl Into<String>,
+) -> Result<(), Diagnostic> {
+    if dependents.is_empty() {
+        return Ok(());
+    }
+    let more = dependents.len().saturating_sub(REPORTED_MAX);
+    let mut detail = dependents[..dependents.len().min(REPORTED_MAX)].join("\n");
+    if more > 0 {
+        detail.push_str(&format!("\nand {more} other objects"));
+    }
+    Err(
+        Diagnostic::error(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+            .with_detail(detail)
+            .with_hint(hint),
+    )
+}

@@ -1,0 +1,71 @@
+//! A request to its changes: one file for each statement, and this index of them.
+
+mod alter_user;
+mod connect;
+mod create_database;
+mod create_role;
+mod create_tenant;
+mod create_user;
+mod dependents;
+mod drop_database;
+mod drop_role;
+mod drop_tenant;
+mod drop_user;
+mod membership;
+mod rename_tenant;
+mod superuser_left;
+
+pub use create_tenant::DEFAULT_DATABASE;
+
+use super::draft::Draft;
+use crate::catalog::Request;
+use crate::diagnostic::Diagnostic;
+
+/// Carries one request out on the draft; gives the command tag.
+///
+/// # Errors
+/// What the statement's rules say; the draft is then to be thrown away.
+pub fn carry_out(draft: &mut Draft, request: Request) -> Result<&'static str, Diagnostic> {
+    match request {
+        Request::CreateUser {
+            if_exists,
+            name,
+            verifier,
+            role,
+            tenant,
+        } => create_user::carry_out(draft, if_exists, &name, verifier, role.as_deref(), tenant),
+        Request::AlterUser { name, change } => alter_user::carry_out(draft, &name, change),
+        Request::DropUser { if_exists, name } => drop_user::carry_out(draft, if_exists, &name),
+        Request::CreateRole {
+            if_exists,
+            name,
+            parent,
+        } => create_role::carry_out(draft, if_exists, &name, parent.as_deref()),
+        Request::DropRole { if_exists, name } => drop_role::carry_out(draft, if_exists, &name),
+        Request::GrantRole { role, to } => membership::grant(draft, &role, &to),
+        Request::RevokeRole { role, from } => membership::revoke(draft, &role, &from),
+        Request::GrantConnect { database, to } => connect::grant(draft, &database, &to),
+        Request::RevokeConnect { database, from } => connect::revoke(draft, &database, &from),
+        Request::CreateDatabase { if_exists, name } => {
+            create_database::carry_out(draft, if_exists, &name)
+        }
+        Request::DropDatabase { if_exists, name } => {
+            drop_database::carry_out(draft, if_exists, &name)
+        }
+        Request::CreateTenant {
+            if_exists,
+            name,
+            id,
+        } => create_tenant::carry_out(draft, if_exists, &name, id),
+        Request::RenameTenant { tenant, name } => rename_tenant::carry_out(draft, &tenant, &name),
+        Request::DropTenant {
+            if_exists,
+            tenant,
+            cascade,
+        } => drop_tenant::carry_out(draft, if_exists, &tenant, cascade),
+        // The group publishes them; they are no statement and nobody's rights are asked.
+        Request::PublishDefinitions(_) => {
+            unreachable!("the group takes definitions before statements are carried out")
+        }
+    }
+}

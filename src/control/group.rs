@@ -1,0 +1,158 @@
+//! The requests that one fsync and one epoch carry, worked out one after the other.
+
+use super::authority::Authority;
+use super::draft::Draft;
+use super::exec;
+use crate::catalog::definition::{DefinitionChange, Relation};
+use crate::catalog::port::{Ask, Reply};
+use crate::catalog::request::Request;
+use crate::catalog::{Change, Epoch, Snapshot};
+use crate::diagnostic::Diagnostic;
+use std::sync::Arc;
+
+/// A group under way: its requests with what became of each, and the catalog they lead to.
+pub struct Group {
+    snapshot: Snapshot,
+    changes: Vec<Change>,
+    outcomes: Vec<Outcome>,
+    orphans: Vec<Arc<Relation>>,
+    has_definitions: bool,
+}
+
+/// One request and what became of it.
+pub struct Outcome {
+    /// The request, to be answered once the epoch is adopted.
+    pub ask: Ask,
+    /// Its answer.
+    pub result: Result<Reply, Diagnostic>,
+}
+
+impl Group {
+    /// An empty group on the newest catalog.
+    pub fn new(current: &Snapshot) -> Group {
+        let mut snapshot = current.clone();
+        snapshot.epoch = Epoch(current.epoch.0 + 1);
+        Group {
+            snapshot,
+            changes: Vec::new(),
+            outcomes: Vec::new(),
+            orphans: Vec::new(),
+            has_definitions: false,
+        }
+    }
+
+    /// The catalog with the group's changes, at the next epoch.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// What the store has to keep.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Whether there is anything to publish.
+    pub fn has_effect(&self) -> bool {
+        !self.changes.is_empty() || self.has_definitions
+    }
+
+    /// Relations whose database is gone: their rows can go when no core uses them any more.
+    pub fn orphans(&self) -> &[Arc<Relation>] {
+        &self.orphans
+    }
+
+    /// The requests with their answers, in order.
+    pub fn into_outcomes(self) -> Vec<Outcome> {
+        self.outcomes
+    }
+
+    /// Works one request out on top of those before it.
+    pub fn add(&mut self, mut ask: Ask, now: i64) {
+        let result = match &mut ask.request {
+            Request::PublishDefinitions(changes) => {
+                self.define(changes);
+                Ok(Reply {
+                    tag: "COMMIT",
+                    notices: Vec::new(),
+                })
+            }
+            request => {
+                let request = request.clone();
+                self.statement(&ask, request, now)
+            }
+        };
+        self.outcomes.push(Outcome { ask, result });
+    }
+
+    /// The store has refused the group's changes: its statements fail with that, and only what
+    /// was durable before, the definitions, is still to be published.
+    pub fn fail(&mut self, current: &Snapshot, error: &Diagnostic) {
+        let failed = std::mem::replace(self, Group::new(current));
+        for mut outcome in failed.outcomes {
+            match &outcome.ask.request {
+                Request::PublishDefinitions(changes) => self.define(changes),
+                _ => outcome.result = outcome.result.and_then(|_| Err(error.clone())),
+            }
+            self.outcomes.push(outcome);
+        }
+    }
+
+    fn statement(&mut self, ask: &Ask, request: Request, now: i64) -> Result<Reply, Diagnostic> {
+        let by = Authority::of(&self.snapshot, ask.by, now)?;
+        let mut draft = Draft::new(by, self.snapshot.clone(), now);
+        let tag = exec::carry_out(&mut draft, request)?;
+        let (snapshot, changes, notices) = draft.finish();
+        let before = std::mem::replace(&mut self.snapshot, snapshot);
+        self.take_orphans(&before, &changes);
+        self.changes.extend(changes);
+        Ok(Reply { tag, notices })
+    }
+
+    /// The relations of the databases that these changes drop.
+    fn take_orphans(&mut self, before: &Snapshot, changes: &[Change]) {
+        for change in changes {
+            if let Change::DropDatabase(id) = change {
+                let relations = before.definitions.of_database(*id).cloned();
+                self.orphans.extend(relations);
+            }
+        }
+    }
+
+    /// Definitions of a transaction that has committed. Its database may have been dropped
+    /// meanwhile: then they are removed again rather than published.
+    fn define(&mut self, changes: &[DefinitionChange]) {
+        for change in changes {
+            match change {
+                DefinitionChange::Put(relation) if !self.is_known(relation) => {
+                    self.orphans.push(relation.clone());
+                }
+                DefinitionChange::Put(_) | DefinitionChange::Drop(_) => {
+                    self.snapshot.definitions = self.snapshot.definitions.with(change);
+                    self.has_definitions = true;
+                }
+            }
+        }
+    }
+
+    fn is_known(&self, relation: &Relation) -> bool {
+        let databases = &self.snapshot.principals;
+        databases.database(relation.database).is_some()
+    }
+
+    /// Drops the relations whose database is not there.
+    pub fn drop_orphans(&mut self) {
+        let orphans: Vec<_> = self
+            .snapshot
+            .definitions
+            .all()
+            .filter(|relation| !self.is_known(relation))
+            .cloned()
+            .collect();
+        for relation in &orphans {
+            let change = DefinitionChange::Drop(relation.oid);
+            self.snapshot.definitions = self.snapshot.definitions.with(&change);
+            self.has_definitions = true;
+        }
+        self.orphans.extend(orphans);
+    }
+}

@@ -1,0 +1,55 @@
+//! SHOW of what the catalog knows. SHOW of a setting is the session's.
+
+use super::cursor::Cursor;
+use super::statement::{CredentialStatement, Show};
+use crate::diagnostic::Diagnostic;
+
+/// After SHOW; None for a setting.
+pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnostic>> {
+    const WORDS: [(&[&str], Show); 6] = [
+        (&["users"], Show::Users),
+        (&["roles"], Show::Roles),
+        (&["databases"], Show::Databases),
+        (&["tenants"], Show::Tenants),
+        (&["permissions"], Show::Permissions),
+        (&["sessions"], Show::Sessions),
+    ];
+    const LATER: [&[&str]; 7] = [
+        &["api", "keys"],
+        &["service", "accounts"],
+        &["oidc", "providers"],
+        &["rls", "policies"],
+        &["audit", "log"],
+        &["tls"],
+        &["revocations"],
+    ];
+    for words in LATER {
+        if cursor.take(words) {
+            let words = words.join(" ").to_ascii_uppercase();
+            return Some(Err(Diagnostic::unsupported(format!("SHOW {words}"))));
+        }
+    }
+    for (words, show) in WORDS {
+        if cursor.take(words) {
+            return Some(Ok(CredentialStatement::Show(show)));
+        }
+    }
+    if cursor.take(&["grants"]) {
+        return Some(grants(cursor));
+    }
+    // SHOW SESSION AUTHORIZATION is PostgreSQL's.
+    let mut ahead = cursor.clone();
+    if ahead.take(&["session"]) && ahead.at_end() {
+        *cursor = ahead;
+        return Some(Ok(CredentialStatement::Show(Show::Session)));
+    }
+    None
+}
+
+fn grants(cursor: &mut Cursor<'_>) -> Result<CredentialStatement, Diagnostic> {
+    let of = match cursor.take(&["for"]) {
+        true => Some(cursor.name()?),
+        false => None,
+    };
+    Ok(CredentialStatement::Show(Show::Grants { of }))
+}
