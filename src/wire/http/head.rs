@@ -1,0 +1,393 @@
+//! Reading a request's head (RFC 9112): request line, fields, and what they say of the body.
+//!
+//! httparse splits the head; what stands here decides. Everything that two servers in a row could
+//! read in two ways (request smuggling, RFC 9112 §11.2) is refused rather than interpreted: both
+//! Content-Length and Transfer-Encoding, either of them twice, obs-fold, a bare line feed, a
+//! transfer coding in HTTP/1.0, a missing or second Host.
+
+use super::error::HttpError;
+use super::response::KeepAlive;
+
+/// The longest head, in bytes (request line and fields; 431 past it).
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// The most fields of a head (431 past it).
+pub const HEADERS_MAX: usize = 64;
+
+/// What the bytes so far hold.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// The head goes on.
+    Incomplete,
+    /// A head, and how many bytes it took.
+    Complete(Head, usize),
+}
+
+/// A request, without its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// What to do.
+    pub method: Method,
+    /// With what, without the query.
+    pub path: String,
+    /// Whether the client goes on afterwards.
+    pub keep_alive: KeepAlive,
+    /// What follows the head.
+    pub body: Body,
+}
+
+/// The methods that are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// GET
+    Get,
+    /// HEAD
+    Head,
+    /// Any other.
+    Other,
+}
+
+/// What follows the head (RFC 9112 §6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// So many bytes, at least one.
+    Length(u64),
+    /// Chunks.
+    Chunked,
+}
+
+/// Reads the head at the beginning of the bytes.
+///
+/// # Errors
+///
+/// [`HttpError`]; the connection cannot go on after one.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, HttpError> {
+    let limited = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut headers);
+    match request.parse(limited) {
+        Ok(httparse::Status::Complete(length)) => {
+            refuse_bare_line_feeds(&limited[..length])?;
+            Ok(Parsed::Complete(interpret(&request)?, length))
+        }
+        Ok(httparse::Status::Partial) if bytes.len() >= HEAD_BYTES_MAX => {
+            Err(HttpError::HeadTooLarge)
+        }
+        Ok(httparse::Status::Partial) => Ok(Parsed::Incomplete),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+fn refused(error: httparse::Error) -> HttpError {
+    match error {
+        httparse::Error::TooManyHeaders => HttpError::HeadTooLarge,
+        httparse::Error::Version => HttpError::Version,
+        httparse::Error::HeaderName => HttpError::Malformed("bad field name"),
+        httparse::Error::HeaderValue => HttpError::Malformed("bad field value"),
+        httparse::Error::NewLine => HttpError::Malformed("bad line end"),
+        httparse::Error::Token | httparse::Error::Status => {
+            HttpError::Malformed("bad request line")
+        }
+    }
+}
+
+fn refuse_bare_line_feeds(head: &[u8]) -> Result<(), HttpError> {
+    let mut before = 0;
+    for byte in head {
+        if *byte == b'\n' && before != b'\r' {
+            return Err(HttpError::Malformed("bad line end"));
+        }
+        before = *byte;
+    }
+    Ok(())
+}
+
+fn interpret(request: &httparse::Request<'_, '_>) -> Result<Head, HttpError> {
+    let fields = Fields::read(request.headers)?;
+    let version = match request.version {
+        Some(0) => Version::Http10,
+        _ => Version::Http11,
+    };
+    if version == Version::Http11 && fields.hosts == 0 {
+        return Err(HttpError::Malformed("the Host field is missing"));
+    }
+    Ok(Head {
+        method: match request.method {
+            Some("GET") => Method::Get,
+            Some("HEAD") => Method::Head,
+            _ => Method::Other,
+        },
+        path: path_of(request.path.unwrap_or_default()).to_owned(),
+        keep_alive: fields.keep_alive(version),
+        body: fields.body(version)?,
+    })
+}
+
+/// The path of a target in origin or absolute form (RFC 9112 §3.2).
+fn path_of(target: &str) -> &str {
+    let absolute = target
+        .strip_prefix("http://")
+        .map(|rest| rest.find('/').map_or("/", |slash| &rest[slash..]));
+    let path = absolute.unwrap_or(target);
+    path.split(['?', '#']).next().unwrap_or(path)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Http10,
+    Http11,
+}
+
+/// The fields that decide how the connection goes on.
+#[derive(Default)]
+struct Fields<'a> {
+    hosts: usize,
+    content_length: Option<&'a [u8]>,
+    transfer_encoding: Option<&'a [u8]>,
+    close: bool,
+    keep_alive: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn read(headers: &[httparse::Header<'a>]) -> Result<Fields<'a>, HttpError> {
+        let mut fields = Fields::default();
+        for header in headers {
+            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+            if is("host") {
+                fields.hosts += 1;
+            } else if is("content-length") {
+                if fields.content_length.replace(header.value).is_some() {
+                    return Err(HttpError::Malformed("two Content-Length fields"));
+                }
+            } else if is("transfer-encoding") {
+                if fields.transfer_encoding.replace(header.value).is_some() {
+                    return Err(HttpError::Malformed("two Transfer-Encoding fields"));
+                }
+            } else if is("connection") {
+                for option in header.value.split(|byte| *byte == b',') {
+                    let option = option.trim_ascii();
+                    fields.close |= option.eq_ignore_ascii_case(b"close");
+                    fields.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
+            }
+        }
+        if fields.hosts > 1 {
+            return Err(HttpError::Malformed("two Host fields"));
+        }
+        Ok(fields)
+    }
+
+    fn keep_alive(&self, version: Version) -> KeepAlive {
+        match version {
+            _ if self.close => KeepAlive::Close,
+            Version::Http11 => KeepAlive::Yes,
+            Version::Http10 if self.keep_alive => KeepAlive::Yes,
+            Version::Http10 => KeepAlive::Close,
+        }
+    }
+
+    fn body(&self, version: Version) -> Result<Body, HttpError> {
+        match (self.content_length, self.transfer_encoding) {
+            (None, None) => Ok(Body::Empty),
+            (Some(_), Some(_)) => Err(HttpError::Malformed(
+                "both Content-Length and Transfer-Encoding",
+            )),
+            (None, Some(_)) if version == Version::Http10 => {
+                Err(HttpError::Malformed("Transfer-Encoding in HTTP/1.0"))
+            }
+            (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Body::Chunked),
+            (None, Some(_)) => Err(HttpError::TransferCoding),
+            (Some(length), None) => match decimal(length) {
+                Some(0) => Ok(Body::Empty),
+                Some(length) => Ok(Body::Length(length)),
+                None => Err(HttpError::Malformed("bad Content-Length")),
+            },
+        }
+    }
+}
+
+/// `1*DIGIT`, and nothing else that a number parser would take.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIVE: &str = "GET /health/live?verbose=1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    fn head(text: &str) -> Head {
+        match parse(text.as_bytes()) {
+            Ok(Parsed::Complete(head, length)) if length == text.len() => head,
+            other => panic!("{text:?}: {other:?}"),
+        }
+    }
+
+    fn error(text: &str) -> HttpError {
+        parse(text.as_bytes()).unwrap_err()
+    }
+
+    fn with_fields(fields: &str) -> String {
+        format!("GET / HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n")
+    }
+
+    #[test]
+    fn a_request_is_read_the_same_wherever_it_is_split() {
+        let whole = head(LIVE);
+        assert_eq!(
+            whole,
+            Head {
+                method: Method::Get,
+                path: "/health/live".to_owned(),
+                keep_alive: KeepAlive::Yes,
+                body: Body::Empty,
+            }
+        );
+        for end in 0..LIVE.len() {
+            let so_far = parse(&LIVE.as_bytes()[..end]);
+            assert_eq!(so_far, Ok(Parsed::Incomplete), "{end} bytes");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_head_is_left_for_the_next() {
+        let pipelined = format!("{LIVE}{LIVE}");
+        let parsed = parse(pipelined.as_bytes());
+        assert_eq!(parsed, Ok(Parsed::Complete(head(LIVE), LIVE.len())));
+    }
+
+    #[test]
+    fn the_connection_field_and_the_version_decide_what_comes_after() {
+        for (version, fields, expected) in [
+            ("1.1", "", KeepAlive::Yes),
+            ("1.1", "Connection: close\r\n", KeepAlive::Close),
+            ("1.1", "connection: TE , Close\r\n", KeepAlive::Close),
+            ("1.0", "", KeepAlive::Close),
+            ("1.0", "Connection: keep-alive\r\n", KeepAlive::Yes),
+            ("1.0", "Connection: keep-alive, close\r\n", KeepAlive::Close),
+        ] {
+            let text = format!("GET / HTTP/{version}\r\nHost: x\r\n{fields}\r\n");
+            assert_eq!(head(&text).keep_alive, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_target_may_be_absolute() {
+        for (target, path) in [
+            ("/", "/"),
+            ("/metrics?x=/y", "/metrics"),
+            ("http://localhost:6480/metrics", "/metrics"),
+            ("http://localhost", "/"),
+            ("*", "*"),
+        ] {
+            let text = format!("OPTIONS {target} HTTP/1.1\r\nHost: x\r\n\r\n");
+            assert_eq!(head(&text).path, path);
+            assert_eq!(head(&text).method, Method::Other);
+        }
+    }
+
+    #[test]
+    fn bodies_are_announced_by_length_or_chunks() {
+        assert_eq!(head(&with_fields("Content-Length: 0")).body, Body::Empty);
+        assert_eq!(
+            head(&with_fields("content-length: 12")).body,
+            Body::Length(12)
+        );
+        assert_eq!(
+            head(&with_fields("Transfer-Encoding: Chunked")).body,
+            Body::Chunked
+        );
+    }
+
+    /// RFC 9112 §11.2 and REFERENCE §4: shapes that a proxy in front could read otherwise.
+    #[test]
+    fn smuggling_shapes_are_refused() {
+        for fields in [
+            "Content-Length: 5\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: chunked\r\nContent-Length: 0",
+            "Content-Length: 5\r\nContent-Length: 5",
+            "Content-Length: 5\r\nContent-Length: 6",
+            "Content-Length: 5, 5",
+            "Content-Length: +5",
+            "Content-Length: -1",
+            "Content-Length: 0x5",
+            "Content-Length: 5 5",
+            "Content-Length: 99999999999999999999",
+            "Content-Length: ",
+            "Content-Length : 5",
+            "Transfer-Encoding : chunked",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            " Content-Length: 5",
+            "X: a\r\n Content-Length: 5",
+            "X: a\r\n\tfolded",
+            "X: a\nContent-Length: 5",
+            "X: a\rContent-Length: 5",
+            "X: a\0b",
+            "Host: y",
+        ] {
+            let error = error(&with_fields(fields));
+            assert!(
+                matches!(error, HttpError::Malformed(_)),
+                "{fields:?}: {error:?}"
+            );
+        }
+        for text in [
+            "GET / HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "GET / HTTP/1.1\nHost: x\n\n",
+            "GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
+        ] {
+            let error = error(text);
+            assert!(
+                matches!(error, HttpError::Malformed(_)),
+                "{text:?}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_supported_says_so() {
+        assert_eq!(
+            error(&with_fields("Transfer-Encoding: gzip, chunked")),
+            HttpError::TransferCoding
+        );
+        assert_eq!(
+            error("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+            HttpError::Version
+        );
+        assert_eq!(
+            error("\x16\x03\x01\x02\x00\x01"),
+            HttpError::Malformed("bad request line")
+        );
+    }
+
+    #[test]
+    fn a_head_at_the_limit_is_taken_and_one_byte_more_is_not() {
+        let padded = |bytes: usize| {
+            let fixed = with_fields("X: ").len();
+            with_fields(&format!("X: {}", "y".repeat(bytes - fixed)))
+        };
+        let at_limit = padded(HEAD_BYTES_MAX);
+        assert_eq!(at_limit.len(), HEAD_BYTES_MAX);
+        assert_eq!(head(&at_limit).path, "/");
+        assert_eq!(error(&padded(HEAD_BYTES_MAX + 1)), HttpError::HeadTooLarge);
+        let endless = "GET /".to_owned() + &"y".repeat(HEAD_BYTES_MAX);
+        assert_eq!(error(&endless), HttpError::HeadTooLarge);
+    }
+
+    #[test]
+    fn as_many_fields_as_the_limit_are_taken_and_one_more_is_not() {
+        let fields = |count: usize| vec!["X: y"; count].join("\r\n");
+        assert_eq!(head(&with_fields(&fields(HEADERS_MAX - 1))).path, "/");
+        assert_eq!(
+            error(&with_fields(&fields(HEADERS_MAX))),
+            HttpError::HeadTooLarge
+        );
+    }
+}

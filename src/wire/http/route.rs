@@ -1,0 +1,211 @@
+//! What each path answers.
+
+use super::error::HttpError;
+use super::head::{Body, Head, Method};
+use super::readiness::{Phase, Readiness};
+use super::response::{Response, Status};
+use crate::telemetry::Metrics;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// prometheus-client prints OpenMetrics 1.0, which Prometheus reads as its own text format too.
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the HTTP port shows. One for the whole server.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// What /metrics prints.
+    pub metrics: Metrics,
+    /// What the health endpoints say.
+    pub readiness: Arc<Readiness>,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// This machine.
+    Loopback,
+    /// Anywhere else.
+    Elsewhere,
+}
+
+impl Peer {
+    /// From the peer's address; IPv4 in IPv6 counts as what it is.
+    pub fn of(address: IpAddr) -> Peer {
+        if address.to_canonical().is_loopback() {
+            Peer::Loopback
+        } else {
+            Peer::Elsewhere
+        }
+    }
+}
+
+/// The answer to a request.
+///
+/// # Errors
+///
+/// [`HttpError`]; see [`HttpError::response`].
+pub fn answer(head: &Head, peer: Peer, service: &Service) -> Result<Response, HttpError> {
+    match head.body {
+        Body::Empty => {}
+        Body::Length(_) => return Err(HttpError::BodyTooLarge),
+        Body::Chunked => return Err(HttpError::ChunkedBody),
+    }
+    let endpoint = match head.path.as_str() {
+        "/health/live" => Endpoint::Live,
+        "/health/ready" | "/healthz" => Endpoint::Ready,
+        "/metrics" => Endpoint::Metrics,
+        _ => return Err(HttpError::NotFound),
+    };
+    if head.method == Method::Other {
+        return Err(HttpError::MethodNotAllowed);
+    }
+    match endpoint {
+        // Whoever reads this answer sees a process whose cores run.
+        Endpoint::Live => Ok(health(Status::OK, Phase::Serving)),
+        Endpoint::Ready => match service.readiness.phase() {
+            Phase::Serving => Ok(health(Status::OK, Phase::Serving)),
+            phase @ (Phase::Starting | Phase::Draining) => {
+                Ok(health(Status::SERVICE_UNAVAILABLE, phase))
+            }
+        },
+        Endpoint::Metrics => match peer {
+            Peer::Loopback => {
+                let text = service.metrics.render().map_err(|error| {
+                    tracing::error!(%error, "the metrics cannot be printed");
+                    HttpError::Internal
+                })?;
+                Ok(Response::new(Status::OK, METRICS_TYPE, text))
+            }
+            Peer::Elsewhere => Err(HttpError::NotLoopback),
+        },
+    }
+}
+
+enum Endpoint {
+    Live,
+    Ready,
+    Metrics,
+}
+
+fn health(status: Status, phase: Phase) -> Response {
+    Response::json(status, format!("{{\"status\":\"{}\"}}\n", phase.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::response::KeepAlive;
+    use super::*;
+
+    fn service() -> Service {
+        Service {
+            metrics: Metrics::new(),
+            readiness: Arc::new(Readiness::default()),
+        }
+    }
+
+    fn request(method: Method, path: &str) -> Head {
+        Head {
+            method,
+            path: path.to_owned(),
+            keep_alive: KeepAlive::Yes,
+            body: Body::Empty,
+        }
+    }
+
+    fn get(path: &str, peer: Peer, service: &Service) -> Result<(u16, String), HttpError> {
+        let response = answer(&request(Method::Get, path), peer, service)?;
+        Ok((response.status().code(), response.body().to_owned()))
+    }
+
+    #[test]
+    fn health_follows_the_phases_of_the_server() {
+        let service = service();
+        let get = |path| get(path, Peer::Elsewhere, &service).unwrap();
+        let live = (200, "{\"status\":\"ok\"}\n".to_owned());
+        assert_eq!(get("/health/live"), live);
+        assert_eq!(
+            get("/health/ready"),
+            (503, "{\"status\":\"starting\"}\n".to_owned())
+        );
+        service.readiness.enter(Phase::Serving);
+        assert_eq!(get("/health/ready"), live);
+        assert_eq!(get("/healthz"), live);
+        service.readiness.enter(Phase::Draining);
+        assert_eq!(
+            get("/health/ready"),
+            (503, "{\"status\":\"draining\"}\n".to_owned())
+        );
+        assert_eq!(get("/health/live"), live);
+    }
+
+    #[test]
+    fn metrics_are_for_loopback_only() {
+        let service = service();
+        let loopback = ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"];
+        for address in loopback {
+            let peer = Peer::of(address.parse().unwrap());
+            assert_eq!(
+                get("/metrics", peer, &service),
+                Ok((200, "# EOF\n".to_owned())),
+                "{address}"
+            );
+        }
+        for address in ["10.0.0.1", "::ffff:10.0.0.1", "2001:db8::1", "0.0.0.0"] {
+            let peer = Peer::of(address.parse().unwrap());
+            assert_eq!(
+                get("/metrics", peer, &service),
+                Err(HttpError::NotLoopback),
+                "{address}"
+            );
+        }
+    }
+
+    #[test]
+    fn everything_else_is_404() {
+        let service = service();
+        for path in [
+            "/",
+            "/v1/query",
+            "/metrics/",
+            "/health",
+            "//metrics",
+            "*",
+            "",
+        ] {
+            assert_eq!(
+                get(path, Peer::Loopback, &service),
+                Err(HttpError::NotFound),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_methods_are_405_and_bodies_are_refused() {
+        let service = service();
+        let post = request(Method::Other, "/metrics");
+        assert_eq!(
+            answer(&post, Peer::Loopback, &service),
+            Err(HttpError::MethodNotAllowed)
+        );
+        for (body, error) in [
+            (Body::Length(1), HttpError::BodyTooLarge),
+            (Body::Chunked, HttpError::ChunkedBody),
+        ] {
+            let head = Head {
+                body,
+                ..request(Method::Get, "/healthz")
+            };
+            assert_eq!(answer(&head, Peer::Loopback, &service), Err(error));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a server does not go back a phase")]
+    fn a_server_does_not_go_back_a_phase() {
+        let readiness = Readiness::default();
+        readiness.enter(Phase::Draining);
+        readiness.enter(Phase::Serving);
+    }
+}
