@@ -40,7 +40,7 @@ pub(crate) fn place(cores: &Cores, accepting: CoreId) -> CoreId {
 /// A hand-over costs a message and a wake-up, which one connection more does not justify; among
 /// thousands neither do a few.
 fn clearly_more(here: usize, emptiest: usize) -> bool {
-    here > emptiest + emptiest / 32
+    here > emptiest + 1 + emptiest / 32
 }
 
 #[cfg(test)]
@@ -66,16 +66,16 @@ mod tests {
             place(&cores, CoreId(1));
         }
         for core in &cores.all {
-            assert_eq!(core.connections.load(Ordering::Relaxed), 10);
+            assert!(core.connections.load(Ordering::Relaxed).abs_diff(10) <= 1);
         }
     }
 
     #[test]
     fn a_small_difference_among_many_moves_nothing() {
-        assert!(!clearly_more(1030, 1000));
-        assert!(clearly_more(1032, 1000));
-        assert!(clearly_more(1, 0));
-        assert!(!clearly_more(5, 5));
+        assert!(!clearly_more(1032, 1000));
+        assert!(clearly_more(1033, 1000));
+        assert!(clearly_more(2, 0));
+        assert!(!clearly_more(6, 5));
     }
 
     #[test]

@@ -271,7 +271,7 @@ fn a_connection_aborted_from_another_task_ends_its_session() {
     let mut stream = server.connect();
     server.wait_for("the session", |metrics| metrics.connections() == 1);
     for core in 0..server.runtime().mesh().cores() {
-        server.on_core(CoreId(core as u16), |shard| shards::Shard::drain(shard));
+        server.on_core(CoreId(core as u16), shards::Shard::drain);
     }
     assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(_)));
     server.wait_for("the release", |metrics| metrics.connections() == 0);

@@ -37,7 +37,7 @@ fn a_message_larger_than_all_buffers_comes_back_whole() {
     let server = Server::start(echo);
     let stream = server.connect();
     let message: Vec<u8> = (0..8_u32 << 20)
-        .map(|index| (index * 7 >> 3) as u8)
+        .map(|index| ((index * 7) >> 3) as u8)
         .collect();
     let mut writer = stream.try_clone().expect("a second handle");
     let sent = message.clone();

@@ -91,7 +91,7 @@ fn a_peer_that_sends_without_end_fills_the_inbox_to_its_limit_only() {
         "{received} bytes were taken from a peer that nobody reads"
     );
     for core in 0..server.runtime().mesh().cores() {
-        server.on_core(CoreId(core as u16), |shard| shards::Shard::drain(shard));
+        server.on_core(CoreId(core as u16), shards::Shard::drain);
     }
     let mut total = [0; 8];
     let mut reader = stream;
