@@ -1,1 +1,3 @@
 //! One session: state, settings, transaction, prepared statements, portals, COPY, its end.
+
+pub mod settings;
