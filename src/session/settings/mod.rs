@@ -10,7 +10,7 @@ pub mod value;
 
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::context::Settings;
+use crate::engine::settings::Settings;
 use known::{Kind, Known, Report, Unit};
 use std::cell::RefCell;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 
 use super::extended::{Format, Formats};
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::context::Settings;
+use crate::engine::settings::Settings;
 use crate::engine::outcome::ResultField;
 use crate::engine::types::Column;
 use bytes::{BufMut, BytesMut};
