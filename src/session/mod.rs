@@ -1,3 +1,232 @@
 //! One session: state, settings, transaction, prepared statements, portals, COPY, its end.
+//!
+//! A protocol (`wire`) reads what its client wants and calls [`Session`]; it gets an [`Answer`] to
+//! encode, and then ends the statement. Whatever goes wrong comes back as a [`Diagnostic`]; the
+//! protocol tells the client and calls [`Session::fail`]. A session never leaves its core, and an
+//! idle one keeps little: no transaction, no buffers, settings shared with others.
 
+pub mod cancel_key;
+pub mod command;
+pub mod control;
+pub mod copy;
+pub mod credential;
+pub mod cursor;
+pub mod end;
+pub mod extended;
+pub mod format;
+pub mod message;
+pub mod off_core;
+pub mod prepared;
+pub mod registry;
+pub mod rights;
+pub mod run;
+pub mod services;
 pub mod settings;
+pub mod show;
+pub mod transaction;
+
+pub use end::EndReason;
+pub use services::{CoreServices, Limits, Parts, Signal};
+
+use crate::access::{self, Rights};
+use crate::auth::identity::Identity;
+use crate::catalog::Snapshot;
+use crate::catalog::port::Caller;
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::context::{Notices, SessionEffects, StatementContext};
+use crate::engine::outcome::{CommandTag, Rows};
+use crate::engine::settings::Settings;
+use prepared::Named;
+use registry::{Entry, Handle};
+use services::now_microseconds;
+use settings::SessionSettings;
+use shards::Adopted;
+use std::rc::Rc;
+use std::sync::Arc;
+use transaction::{Access, Block, Status};
+
+/// One session.
+pub struct Session {
+    services: Rc<CoreServices>,
+    entry: Entry,
+    identity: Arc<Identity>,
+    rights: Arc<Rights>,
+    epoch: u64,
+    settings: SessionSettings,
+    block: Block,
+    named: Named,
+    effects: Option<Arc<SessionEffects>>,
+    notices: Vec<Diagnostic>,
+}
+
+/// What a statement gave, for the protocol to send.
+pub enum Answer {
+    /// Rows to send, then the tag.
+    Rows(Box<cursor::Cursor>),
+    /// Just the tag.
+    Done(CommandTag),
+    /// COPY … FROM STDIN: the client's data are wanted.
+    CopyIn(Box<copy::CopyIn>),
+    /// COPY … TO STDOUT: data to send, then the tag.
+    CopyOut(Box<copy::CopyOut>),
+}
+
+impl Answer {
+    fn rows(rows: Rows) -> Answer {
+        Answer::Rows(Box::new(cursor::Cursor::new(rows)))
+    }
+}
+
+/// What a new session begins with.
+pub struct Beginning {
+    /// Who.
+    pub identity: Identity,
+    /// Settings that the client asked for.
+    pub settings: Vec<(String, String)>,
+    /// Where its client is.
+    pub peer: std::net::SocketAddr,
+}
+
+impl Session {
+    /// Begins a session for somebody who has proved who they are.
+    ///
+    /// # Errors
+    /// FATAL: a setting that does not exist or takes no such value, no room on this core.
+    pub fn begin(services: Rc<CoreServices>, beginning: Beginning) -> Result<Session, Diagnostic> {
+        let identity = Arc::new(beginning.identity);
+        let adopted = services.parts.catalog.current();
+        let rights = services.rights(&adopted, &identity);
+        let superuser = if rights.is_superuser() { "on" } else { "off" };
+        let tenant = rights.tenant().to_string();
+        let server = [
+            ("is_superuser", superuser),
+            ("session_authorization", &*identity.name),
+            ("tenant", tenant.as_str()),
+        ];
+        let settings = services
+            .settings
+            .settings(&beginning.settings, &server)
+            .map_err(|error| error.with_severity(crate::diagnostic::Severity::Fatal))?;
+        let entry = services
+            .sessions
+            .enter(identity.clone(), beginning.peer)
+            .ok_or_else(|| {
+                Diagnostic::fatal(
+                    SqlState::TOO_MANY_CONNECTIONS,
+                    "sorry, too many clients already",
+                )
+            })?;
+        Ok(Session {
+            services,
+            entry,
+            identity,
+            rights,
+            epoch: adopted.epoch(),
+            settings: SessionSettings::new(settings),
+            block: Block::None,
+            named: Named::default(),
+            effects: None,
+            notices: Vec::new(),
+        })
+    }
+
+    /// How others reach it.
+    pub fn handle(&self) -> &Rc<Handle> {
+        &self.entry
+    }
+
+    /// What it works with.
+    pub fn services(&self) -> &Rc<CoreServices> {
+        &self.services
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &SessionSettings {
+        &self.settings
+    }
+
+    /// What ReadyForQuery tells.
+    pub fn status(&self) -> Status {
+        self.block.status()
+    }
+
+    /// What is to be told before the end of the statement.
+    pub fn take_notices(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Before each statement: the newest catalog is in force, and whether the session may go on
+    /// under it is decided (DESIGN §2 "Adoption").
+    ///
+    /// # Errors
+    /// FATAL: why the session ends; [`Handle::ending`] says it too.
+    pub fn adopt(&mut self) -> Result<Arc<Adopted<Snapshot>>, Diagnostic> {
+        let adopted = self.services.parts.catalog.current();
+        if adopted.epoch() != self.epoch {
+            let now = now_microseconds();
+            if let Err(reason) = access::still_valid(adopted.snapshot(), &self.identity, now) {
+                self.entry.end(EndReason::Access(reason));
+            }
+            self.rights = self.services.rights(&adopted, &self.identity);
+            self.epoch = adopted.epoch();
+        }
+        match self.entry.ending().and_then(|reason| reason.diagnostic()) {
+            Some(diagnostic) => Err(diagnostic),
+            None => Ok(adopted),
+        }
+    }
+
+    /// Who asks the control core.
+    fn caller(&self) -> Caller {
+        Caller {
+            principal: self.identity.principal,
+            tenant: self.rights.tenant(),
+            database: self.identity.database,
+        }
+    }
+
+    /// What a statement may know, under the catalog given.
+    fn context(&mut self, snapshot: Arc<Snapshot>) -> StatementContext {
+        let now = now_microseconds();
+        let (started_at, read_only) = match self.block.open() {
+            Some(open) => (open.started_at, open.modes.access == Access::ReadOnly),
+            None => (now, false),
+        };
+        StatementContext {
+            identity: self.identity.clone(),
+            rights: self.rights.clone(),
+            snapshot,
+            settings: self.settings.current().clone(),
+            transaction_time: started_at,
+            statement_time: now,
+            read_only,
+            lock_timeout: self.settings.lock_timeout(),
+            backend_pid: self.entry.pid().number(),
+            cancel: self.entry.cancel_flag().clone(),
+            effects: self.effects.get_or_insert_default().clone(),
+            notices: Notices::default(),
+        }
+    }
+
+    /// Notices and set_config calls of a statement that has run.
+    fn absorb(&mut self, context: &StatementContext) {
+        self.notices.append(&mut context.notices.take());
+        let changes = std::mem::take(&mut *context.effects.settings.lock());
+        for change in changes {
+            let scope = match change.local {
+                true => settings::Scope::Local,
+                false => settings::Scope::Session,
+            };
+            if let Err(error) = self.settings.set(&change.name, Some(&change.value), scope) {
+                // The function has returned already; it checks what it can before.
+                self.notices
+                    .push(error.with_severity(crate::diagnostic::Severity::Warning));
+            }
+        }
+    }
+
+    /// The settings in force, for what encodes rows.
+    pub fn current_settings(&self) -> &Arc<Settings> {
+        self.settings.current()
+    }
+}

@@ -4,35 +4,24 @@
 //! whole, so that its iterators cannot fail.
 
 use super::body::{Body, BodyError};
+use crate::session::format::Format;
 
-/// How a value is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Format {
-    /// As SQL's text.
-    #[default]
-    Text,
-    /// As PostgreSQL's `typsend` writes it.
-    Binary,
+fn format_of_code(code: i16) -> Result<Format, BodyError> {
+    match code {
+        0 => Ok(Format::Text),
+        1 => Ok(Format::Binary),
+        other => Err(BodyError::Code {
+            field: "format code",
+            value: i32::from(other),
+        }),
+    }
 }
 
-impl Format {
-    fn from_code(code: i16) -> Result<Format, BodyError> {
-        match code {
-            0 => Ok(Format::Text),
-            1 => Ok(Format::Binary),
-            other => Err(BodyError::Code {
-                field: "format code",
-                value: i32::from(other),
-            }),
-        }
-    }
-
-    /// The number on the wire.
-    pub fn code(self) -> i16 {
-        match self {
-            Format::Text => 0,
-            Format::Binary => 1,
-        }
+/// The number on the wire.
+pub fn format_code(format: Format) -> i16 {
+    match format {
+        Format::Text => 0,
+        Format::Binary => 1,
     }
 }
 
@@ -45,7 +34,7 @@ impl<'a> Formats<'a> {
         let count = body.count()?;
         let codes = body.bytes(count * 2)?;
         for code in codes.chunks_exact(2) {
-            Format::from_code(i16::from_be_bytes([code[0], code[1]]))?;
+            format_of_code(i16::from_be_bytes([code[0], code[1]]))?;
         }
         Ok(Formats(codes))
     }

@@ -3,35 +3,21 @@
 //! Source: PostgreSQL §55.7. The seldom ones (authentication, parameters, errors, COPY) are encoded
 //! by crate pgwire's message types in `seldom` and `error`; these are hot and allocate nothing.
 
-use super::extended::Format;
+use super::extended::format_code;
 use crate::engine::outcome::{CommandTag, ResultField};
 use crate::engine::types;
+use crate::session::format::Format;
+use crate::session::transaction::Status;
 use bytes::{BufMut, BytesMut};
 
-/// What ReadyForQuery says of the transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransactionStatus {
-    /// Not in a block.
-    Idle,
-    /// In a block.
-    InBlock,
-    /// In a block that has failed.
-    Failed,
-}
-
-impl TransactionStatus {
-    fn code(self) -> u8 {
-        match self {
-            TransactionStatus::Idle => b'I',
-            TransactionStatus::InBlock => b'T',
-            TransactionStatus::Failed => b'E',
-        }
-    }
-}
-
 /// ReadyForQuery
-pub fn ready_for_query(outbox: &mut BytesMut, status: TransactionStatus) {
-    outbox.extend_from_slice(&[b'Z', 0, 0, 0, 5, status.code()]);
+pub fn ready_for_query(outbox: &mut BytesMut, status: Status) {
+    let code = match status {
+        Status::Idle => b'I',
+        Status::InBlock => b'T',
+        Status::Failed => b'E',
+    };
+    outbox.extend_from_slice(&[b'Z', 0, 0, 0, 5, code]);
 }
 
 /// ParseComplete
@@ -110,7 +96,7 @@ pub fn row_description(
             outbox.put_u32(types::oid(field.sql_type).0);
             outbox.put_i16(types::type_length(field.sql_type));
             outbox.put_i32(field.sql_type.typmod);
-            outbox.put_i16(format(index).code());
+            outbox.put_i16(format_code(format(index)));
         }
     });
 }
@@ -172,7 +158,7 @@ mod tests {
         empty_query(&mut outbox);
         no_data(&mut outbox);
         portal_suspended(&mut outbox);
-        ready_for_query(&mut outbox, TransactionStatus::InBlock);
+        ready_for_query(&mut outbox, Status::InBlock);
         parameter_description(&mut outbox, [23_u32, 25].into_iter());
         assert_eq!(
             &outbox[..],

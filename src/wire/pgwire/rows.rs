@@ -2,63 +2,41 @@
 //!
 //! The values are `engine::types`'s; here stand the message's frame and the NULLs.
 
-use super::extended::{Format, Formats};
+use super::extended::Formats;
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::settings::Settings;
 use crate::engine::outcome::ResultField;
+use crate::engine::settings::Settings;
 use crate::engine::types::Column;
+use crate::session::format::{Format, ResultFormats};
 use bytes::{BufMut, BytesMut};
 use datafusion::arrow::array::RecordBatch;
 
 /// PostgreSQL's own bound on one message (1 GiB less one byte).
 const DATA_ROW_BYTES_MAX: usize = 0x3fff_ffff;
 
-/// The result formats of a portal, kept with it.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub enum ResultFormats {
-    /// All text, as every simple query's.
-    #[default]
-    Text,
-    /// All binary.
-    Binary,
-    /// One for each column.
-    Each(Box<[Format]>),
-}
-
-impl ResultFormats {
-    /// From Bind's codes, for a result of so many columns.
-    ///
-    /// # Errors
-    /// 08P01 when the codes are neither none, one, nor one for each column.
-    pub fn new(codes: Formats<'_>, columns: usize) -> Result<ResultFormats, Diagnostic> {
-        let codes_count = codes.len();
-        if codes_count > 1 && codes_count != columns {
-            return Err(Diagnostic::error(
-                SqlState::PROTOCOL_VIOLATION,
-                format!(
-                    "bind message has {codes_count} result formats but query has {columns} columns"
-                ),
-            ));
-        }
-        if codes_count > 1 {
-            return Ok(ResultFormats::Each(
-                (0..columns).map(|index| codes.of(index)).collect(),
-            ));
-        }
-        Ok(match codes.of(0) {
-            Format::Text => ResultFormats::Text,
-            Format::Binary => ResultFormats::Binary,
-        })
+/// The formats that Bind's codes mean for a result of so many columns.
+///
+/// # Errors
+/// 08P01 when the codes are neither none, one, nor one for each column.
+pub fn result_formats(codes: Formats<'_>, columns: usize) -> Result<ResultFormats, Diagnostic> {
+    let codes_count = codes.len();
+    if codes_count > 1 && codes_count != columns {
+        return Err(Diagnostic::error(
+            SqlState::PROTOCOL_VIOLATION,
+            format!(
+                "bind message has {codes_count} result formats but query has {columns} columns"
+            ),
+        ));
     }
-
-    /// Of column number `index`.
-    pub fn of(&self, index: usize) -> Format {
-        match self {
-            ResultFormats::Text => Format::Text,
-            ResultFormats::Binary => Format::Binary,
-            ResultFormats::Each(formats) => formats.get(index).copied().unwrap_or_default(),
-        }
+    if codes_count > 1 {
+        return Ok(ResultFormats::Each(
+            (0..columns).map(|index| codes.of(index)).collect(),
+        ));
     }
+    Ok(match codes.of(0) {
+        Format::Text => ResultFormats::Text,
+        Format::Binary => ResultFormats::Binary,
+    })
 }
 
 /// The rows of one batch, ready to be written.

@@ -7,7 +7,8 @@ use pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
 };
 
-use super::extended::Format;
+use super::extended::format_code;
+use crate::session::format::Format;
 
 /// The one SASL mechanism offered over plain connections.
 pub const SCRAM_SHA_256: &str = "SCRAM-SHA-256";
@@ -88,7 +89,8 @@ pub fn copy_done(outbox: &mut BytesMut) {
 
 fn copy_formats(format: Format, columns: usize) -> (i8, i16, Vec<i16>) {
     let count = i16::try_from(columns).expect("a table has at most 1,600 columns");
-    (format.code() as i8, count, vec![format.code(); columns])
+    let code = format_code(format);
+    (code as i8, count, vec![code; columns])
 }
 
 #[cfg(test)]

@@ -1,0 +1,364 @@
+//! The session's own statements: BEGIN to ROLLBACK, SET and SHOW, DISCARD, DEALLOCATE.
+
+use super::command::{Chain, Command, Discard};
+use super::settings::{self, Scope};
+use super::transaction::{Access, Block, Modes, ModesGiven, Open, not_in_a_block, only_in_a_block};
+use super::{Answer, Session, command};
+use crate::catalog::Request;
+use crate::catalog::port::{Caller, Handle as ControlHandle};
+use crate::diagnostic::{Diagnostic, Severity, SqlState};
+use crate::engine::outcome::CommandTag;
+use crate::engine::transaction::Transaction;
+use crate::storage::Isolation;
+use futures::channel::oneshot;
+
+impl Session {
+    pub(super) async fn run_control(&mut self, command: Command) -> Result<Answer, Diagnostic> {
+        self.adopt()?;
+        let tag = match command {
+            Command::Begin(modes, tag) => self.begin_block(modes, tag),
+            Command::Commit(chain) => return self.commit_block(chain).await,
+            Command::Rollback(chain) => self.roll_back_block(chain)?,
+            Command::Savepoint(name) => {
+                let mark = self.settings.mark();
+                self.block.savepoint(&name, mark)?;
+                "SAVEPOINT"
+            }
+            Command::Release(name) => {
+                self.block.release(&name)?;
+                "RELEASE"
+            }
+            Command::RollbackTo(name) => {
+                let mark = self.block.rollback_to(&name)?;
+                self.settings.roll_back(&mark);
+                self.named.clear_portals();
+                "ROLLBACK"
+            }
+            Command::Set {
+                name,
+                value,
+                scope,
+                tag,
+            } => {
+                self.set(&name, value.as_deref(), scope)?;
+                tag
+            }
+            Command::SetTransaction(modes) => {
+                self.set_transaction(modes)?;
+                "SET"
+            }
+            Command::SetCharacteristics(modes) => {
+                self.set_characteristics(modes)?;
+                "SET"
+            }
+            Command::ResetAll => {
+                self.open()?;
+                self.settings.reset_all();
+                "RESET"
+            }
+            Command::Show(name) => return self.show(&name),
+            Command::ShowAll => return self.show_all(),
+            Command::Discard(what) => self.discard(what)?,
+            Command::Deallocate(name) => self.deallocate(name.as_deref())?,
+            Command::CloseCursor(name) => self.close_cursor(name.as_deref())?,
+            Command::Prepare { .. }
+            | Command::Execute { .. }
+            | Command::Copy(_)
+            | Command::Engine(_) => unreachable!("run_command keeps these"),
+        };
+        Ok(Answer::Done(CommandTag::Plain(tag)))
+    }
+
+    fn begin_block(&mut self, given: ModesGiven, tag: &'static str) -> &'static str {
+        match std::mem::replace(&mut self.block, Block::None) {
+            Block::None => {
+                let modes = given.over(self.default_modes());
+                self.block = Block::Explicit(Box::new(self.new_transaction(modes)));
+            }
+            // Statements of the same message before BEGIN belong to the block, as in PostgreSQL.
+            Block::Implicit(open) => self.block = Block::Explicit(open),
+            block @ (Block::Explicit(_) | Block::Failed(_)) => {
+                self.block = block;
+                self.warn(
+                    SqlState::ACTIVE_SQL_TRANSACTION,
+                    "there is already a transaction in progress",
+                );
+            }
+        }
+        tag
+    }
+
+    async fn commit_block(&mut self, chain: Chain) -> Result<Answer, Diagnostic> {
+        let modes = self.block.modes();
+        let tag = match &self.block {
+            Block::Failed(_) => {
+                self.abandon();
+                "ROLLBACK"
+            }
+            Block::Explicit(_) => {
+                self.commit().await?;
+                "COMMIT"
+            }
+            Block::None | Block::Implicit(_) => {
+                if chain == Chain::Yes {
+                    return Err(only_in_a_block("COMMIT AND CHAIN"));
+                }
+                self.warn_no_transaction();
+                self.commit().await?;
+                "COMMIT"
+            }
+        };
+        self.chain(chain, modes);
+        Ok(Answer::Done(CommandTag::Plain(tag)))
+    }
+
+    fn roll_back_block(&mut self, chain: Chain) -> Result<&'static str, Diagnostic> {
+        let modes = self.block.modes();
+        if matches!(self.block, Block::None | Block::Implicit(_)) {
+            if chain == Chain::Yes {
+                return Err(only_in_a_block("ROLLBACK AND CHAIN"));
+            }
+            self.warn_no_transaction();
+        }
+        self.abandon();
+        self.chain(chain, modes);
+        Ok("ROLLBACK")
+    }
+
+    fn chain(&mut self, chain: Chain, modes: Option<Modes>) {
+        if let (Chain::Yes, Some(modes)) = (chain, modes) {
+            self.block = Block::Explicit(Box::new(self.new_transaction(modes)));
+        }
+    }
+
+    /// Ends an implicit transaction: at the end of a message, or at Sync.
+    ///
+    /// # Errors
+    /// What COMMIT fails with.
+    pub async fn end_implicit(&mut self) -> Result<(), Diagnostic> {
+        match self.block {
+            Block::Implicit(_) => self.commit().await,
+            Block::None | Block::Explicit(_) | Block::Failed(_) => Ok(()),
+        }
+    }
+
+    /// Commits whatever is open. Cannot be interrupted: what a client is told is what happened.
+    async fn commit(&mut self) -> Result<(), Diagnostic> {
+        self.named.clear_portals();
+        let open = match std::mem::replace(&mut self.block, Block::None) {
+            Block::Implicit(open) | Block::Explicit(open) => open,
+            Block::None => return Ok(()),
+            Block::Failed(_) => unreachable!("a failed block is abandoned"),
+        };
+        let Open {
+            mut transaction,
+            settings,
+            ..
+        } = *open;
+        let committed = if transaction.has_definitions() {
+            let control = self.services.parts.control.clone();
+            commit_definitions(transaction, control, self.caller()).await
+        } else {
+            transaction.commit().await.map(|_| Vec::new())
+        };
+        match committed {
+            Ok(mut notices) => {
+                self.settings.commit();
+                self.notices.append(&mut notices);
+                Ok(())
+            }
+            Err(error) => {
+                self.settings.roll_back(&settings);
+                Err(error)
+            }
+        }
+    }
+
+    /// Rolls back whatever is open or has failed.
+    pub fn abandon(&mut self) {
+        self.named.clear_portals();
+        let settings = match std::mem::replace(&mut self.block, Block::None) {
+            Block::None => return,
+            Block::Implicit(open) | Block::Explicit(open) => open.settings,
+            Block::Failed(failed) => failed.settings,
+        };
+        self.settings.roll_back(&settings);
+    }
+
+    /// A statement has failed: its block has too.
+    pub fn fail(&mut self) {
+        if let Some(settings) = self.block.fail() {
+            self.settings.roll_back(&settings);
+        }
+        // Portals of a transaction that has failed can only be closed.
+        self.named.clear_portals();
+    }
+
+    fn set(&mut self, name: &str, value: Option<&str>, scope: Scope) -> Result<(), Diagnostic> {
+        if settings::is_transaction_setting(name) {
+            return self.set_transaction_setting(name, value);
+        }
+        if settings::is_tenant(name) {
+            return self.set_tenant(value);
+        }
+        if scope == Scope::Local && !matches!(self.block, Block::Explicit(_)) {
+            self.warn(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                "SET LOCAL can only be used in transaction blocks",
+            );
+        }
+        // The change belongs to the transaction, an implicit one too.
+        self.open()?;
+        self.settings.set(name, value, scope)
+    }
+
+    /// `SET transaction_isolation = …`: what drivers send for SET TRANSACTION.
+    fn set_transaction_setting(
+        &mut self,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<(), Diagnostic> {
+        let known = settings::known::find(name).expect("it was recognised");
+        let value = value.unwrap_or(known.default);
+        let value = settings::value::canonical(known, value)?;
+        let mut modes = ModesGiven::default();
+        match known.name {
+            "transaction_isolation" => modes.isolation = Some(command::isolation_of(&value)),
+            "transaction_read_only" => modes.access = Some(access_of(&value)),
+            _ => {}
+        }
+        self.set_transaction(modes)
+    }
+
+    fn set_transaction(&mut self, modes: ModesGiven) -> Result<(), Diagnostic> {
+        if !matches!(self.block, Block::Explicit(_)) {
+            self.warn(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                "SET TRANSACTION can only be used in transaction blocks",
+            );
+            return Ok(());
+        }
+        let core = usize::from(self.services.parts.core.0);
+        let storage = &self.services.parts.storage;
+        let begin = |isolation: Isolation| Transaction::new(storage.begin(core, isolation));
+        let open = self.block.open().expect("the block is explicit");
+        open.set_modes(modes, begin)
+    }
+
+    fn set_characteristics(&mut self, modes: ModesGiven) -> Result<(), Diagnostic> {
+        self.open()?;
+        if let Some(isolation) = modes.isolation {
+            let text = isolation_text(isolation);
+            let name = "default_transaction_isolation";
+            self.settings.set(name, Some(text), Scope::Session)?;
+        }
+        if let Some(access) = modes.access {
+            let text = match access {
+                Access::ReadOnly => "on",
+                Access::ReadWrite => "off",
+            };
+            let name = "default_transaction_read_only";
+            self.settings.set(name, Some(text), Scope::Session)?;
+        }
+        Ok(())
+    }
+
+    fn discard(&mut self, what: Discard) -> Result<&'static str, Diagnostic> {
+        match what {
+            Discard::All => {
+                if !matches!(self.block, Block::None) {
+                    return Err(not_in_a_block("DISCARD ALL"));
+                }
+                self.settings.reset_all();
+                self.named = Default::default();
+                self.effects = None;
+            }
+            Discard::Sequences => self.effects = None,
+            // Plans are made anew whenever they must be, and there are no temporary tables.
+            Discard::Plans | Discard::Temporary => {}
+        }
+        Ok(what.tag())
+    }
+
+    fn deallocate(&mut self, name: Option<&str>) -> Result<&'static str, Diagnostic> {
+        match name {
+            None => {
+                self.named.clear_statements();
+                Ok("DEALLOCATE ALL")
+            }
+            Some(name) => {
+                self.named.statement(name)?;
+                self.named.remove_statement(name);
+                Ok("DEALLOCATE")
+            }
+        }
+    }
+
+    fn close_cursor(&mut self, name: Option<&str>) -> Result<&'static str, Diagnostic> {
+        match name {
+            None => {
+                self.named.clear_portals();
+                Ok("CLOSE CURSOR ALL")
+            }
+            Some(name) if self.named.remove_portal(name) => Ok("CLOSE CURSOR"),
+            Some(name) => Err(Diagnostic::error(
+                SqlState::INVALID_CURSOR_NAME,
+                format!("cursor \"{name}\" does not exist"),
+            )),
+        }
+    }
+
+    fn warn_no_transaction(&mut self) {
+        self.warn(
+            SqlState::NO_ACTIVE_SQL_TRANSACTION,
+            "there is no transaction in progress",
+        );
+    }
+
+    pub(super) fn warn(&mut self, sqlstate: SqlState, message: &str) {
+        self.notices
+            .push(Diagnostic::new(Severity::Warning, sqlstate, message));
+    }
+}
+
+/// READ ONLY or READ WRITE, from a Boolean setting.
+pub(super) fn access_of(read_only: &str) -> Access {
+    match read_only {
+        "on" => Access::ReadOnly,
+        _ => Access::ReadWrite,
+    }
+}
+
+/// As SHOW prints it.
+pub(super) fn isolation_text(isolation: Isolation) -> &'static str {
+    match isolation {
+        Isolation::ReadCommitted => "read committed",
+        Isolation::RepeatableRead => "repeatable read",
+    }
+}
+
+/// COMMIT of a transaction with definitions: durable first, then published and adopted everywhere.
+///
+/// In a task of its own, because a session that goes away in between must not leave definitions
+/// durable that nobody has been told of.
+async fn commit_definitions(
+    mut transaction: Transaction,
+    control: ControlHandle,
+    caller: Caller,
+) -> Result<Vec<Diagnostic>, Diagnostic> {
+    let (sender, receiver) = oneshot::channel();
+    shards::spawn(async move {
+        let outcome = match transaction.commit().await {
+            Ok(changes) => control
+                .execute(caller, Request::PublishDefinitions(changes))
+                .await
+                .map(|reply| reply.notices),
+            Err(error) => Err(error),
+        };
+        // Nobody listens any more when the session has gone; the definitions stand all the same.
+        let _ = sender.send(outcome);
+    });
+    receiver
+        .await
+        .unwrap_or_else(|_| Err(Diagnostic::internal("the commit was abandoned")))
+}

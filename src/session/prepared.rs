@@ -1,0 +1,311 @@
+//! Prepared statements and portals: what a session keeps by name, and their limits.
+//!
+//! The maps are made when the first one is; a session that never prepares keeps none. A portal
+//! lives until its transaction ends, a statement until it is deallocated.
+
+use super::cursor::Cursor;
+use super::format::ResultFormats;
+use crate::catalog::sql_type::SqlType;
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::context::StatementContext;
+use crate::engine::outcome::{CommandTag, ResultField};
+use crate::engine::plan::Plan;
+use crate::engine::settings::Settings;
+use datafusion::common::ScalarValue;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// A prepared statement.
+pub struct Prepared {
+    /// What it does.
+    pub body: Body,
+    /// Types of its parameters.
+    pub parameters: Box<[SqlType]>,
+    /// What its result looks like; None: no rows.
+    pub fields: Option<Arc<[ResultField]>>,
+    /// The protocol's own encoding of `fields`, kept so that it is written once.
+    pub described: OnceCell<Box<[u8]>>,
+}
+
+/// What a prepared statement does.
+pub enum Body {
+    /// Nothing: an empty text.
+    Empty,
+    /// Something of the session's own, such as BEGIN; told apart anew at each execution.
+    Session(Box<sqlparser::ast::Statement>),
+    /// A credential statement; parsed anew at each execution, since it may hold a password.
+    Credential(Zeroizing<String>),
+    /// COPY; told apart anew at each execution.
+    Copy(Box<sqlparser::ast::Statement>),
+    /// A statement of the engine's.
+    Engine {
+        /// For planning it again after a change of definitions or settings.
+        source: Source,
+        /// What Parse declared.
+        declared: Box<[Option<SqlType>]>,
+        /// The plan in force.
+        planned: RefCell<Planned>,
+    },
+}
+
+/// A statement and the text that its spans point into.
+#[derive(Clone)]
+pub struct Source {
+    /// The tree.
+    pub statement: Box<sqlparser::ast::Statement>,
+    /// The text.
+    pub text: Arc<str>,
+}
+
+/// A plan, and what it was made under.
+#[derive(Clone)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// The settings.
+    pub settings: Arc<Settings>,
+}
+
+impl Planned {
+    /// Whether it still says what the statement's text says.
+    pub fn holds(&self, context: &StatementContext) -> bool {
+        let settings = &context.settings;
+        self.plan.is_current(&context.snapshot.definitions)
+            && (Arc::ptr_eq(&self.settings, settings)
+                || (self.settings.search_path == settings.search_path
+                    && self.settings.time_zone == settings.time_zone))
+    }
+}
+
+/// A statement with its parameters, ready to run or half run.
+pub struct Portal {
+    /// Of which statement.
+    pub prepared: Rc<Prepared>,
+    /// Its parameters.
+    pub parameters: Vec<ScalarValue>,
+    /// How its result is written.
+    pub formats: ResultFormats,
+    /// How far it has come.
+    pub progress: Progress,
+}
+
+/// How far a portal has come.
+pub enum Progress {
+    /// Not begun.
+    Bound,
+    /// Some rows sent, more to come.
+    Suspended(Cursor),
+    /// At its end, with the tag of an execution that finds nothing more.
+    Finished(Option<CommandTag>),
+}
+
+/// What a session keeps by name.
+#[derive(Default)]
+pub struct Named(Option<Box<Maps>>);
+
+#[derive(Default)]
+struct Maps {
+    statements: HashMap<Box<str>, Rc<Prepared>>,
+    portals: HashMap<Box<str>, Portal>,
+}
+
+impl Named {
+    /// The prepared statement.
+    ///
+    /// # Errors
+    /// 26000
+    pub fn statement(&self, name: &str) -> Result<&Rc<Prepared>, Diagnostic> {
+        self.0
+            .as_ref()
+            .and_then(|maps| maps.statements.get(name))
+            .ok_or_else(|| {
+                let message = if name.is_empty() {
+                    "unnamed prepared statement does not exist".to_owned()
+                } else {
+                    format!("prepared statement \"{name}\" does not exist")
+                };
+                Diagnostic::error(SqlState::INVALID_SQL_STATEMENT_NAME, message)
+            })
+    }
+
+    /// Whether a named statement could be added.
+    ///
+    /// # Errors
+    /// 42P05 for a name that is taken (the unnamed one is replaced), 54000 past the limit.
+    pub fn admit_statement(&self, name: &str, statements_max: usize) -> Result<(), Diagnostic> {
+        let Some(maps) = &self.0 else { return Ok(()) };
+        if !name.is_empty() && maps.statements.contains_key(name) {
+            return Err(Diagnostic::error(
+                SqlState::DUPLICATE_PREPARED_STATEMENT,
+                format!("prepared statement \"{name}\" already exists"),
+            ));
+        }
+        if maps.statements.len() >= statements_max && !maps.statements.contains_key(name) {
+            return Err(too_many("prepared statements", statements_max)
+                .with_hint("DEALLOCATE those that are no longer used."));
+        }
+        Ok(())
+    }
+
+    /// Adds a statement that was admitted.
+    pub fn add_statement(&mut self, name: &str, prepared: Rc<Prepared>) {
+        let maps = self.0.get_or_insert_default();
+        maps.statements.insert(name.into(), prepared);
+    }
+
+    /// Drops a statement; gives whether it was there.
+    pub fn remove_statement(&mut self, name: &str) -> bool {
+        self.0
+            .as_mut()
+            .is_some_and(|maps| maps.statements.remove(name).is_some())
+    }
+
+    /// Drops all statements.
+    pub fn clear_statements(&mut self) {
+        if let Some(maps) = &mut self.0 {
+            maps.statements.clear();
+        }
+    }
+
+    /// The portal.
+    ///
+    /// # Errors
+    /// 34000
+    pub fn portal(&mut self, name: &str) -> Result<&mut Portal, Diagnostic> {
+        self.0
+            .as_mut()
+            .and_then(|maps| maps.portals.get_mut(name))
+            .ok_or_else(|| no_portal(name))
+    }
+
+    /// Adds a portal.
+    ///
+    /// # Errors
+    /// 42P03 for a name that is taken (the unnamed one is replaced), 54000 past the limit.
+    pub fn add_portal(
+        &mut self,
+        name: &str,
+        portal: Portal,
+        portals_max: usize,
+    ) -> Result<(), Diagnostic> {
+        let maps = self.0.get_or_insert_default();
+        let taken = maps.portals.contains_key(name);
+        if taken && !name.is_empty() {
+            return Err(Diagnostic::error(
+                SqlState::DUPLICATE_CURSOR,
+                format!("cursor \"{name}\" already exists"),
+            ));
+        }
+        if maps.portals.len() >= portals_max && !taken {
+            return Err(too_many("portals", portals_max));
+        }
+        maps.portals.insert(name.into(), portal);
+        Ok(())
+    }
+
+    /// Takes a portal out, to run it.
+    ///
+    /// # Errors
+    /// 34000
+    pub fn take_portal(&mut self, name: &str) -> Result<Portal, Diagnostic> {
+        self.0
+            .as_mut()
+            .and_then(|maps| maps.portals.remove(name))
+            .ok_or_else(|| no_portal(name))
+    }
+
+    /// Puts back a portal that was taken out.
+    pub fn put_portal_back(&mut self, name: &str, portal: Portal) {
+        let maps = self.0.get_or_insert_default();
+        maps.portals.insert(name.into(), portal);
+    }
+
+    /// Drops a portal; gives whether it was there.
+    pub fn remove_portal(&mut self, name: &str) -> bool {
+        self.0
+            .as_mut()
+            .is_some_and(|maps| maps.portals.remove(name).is_some())
+    }
+
+    /// Drops all portals: their transaction has ended.
+    pub fn clear_portals(&mut self) {
+        if let Some(maps) = &mut self.0 {
+            maps.portals.clear();
+        }
+    }
+}
+
+fn no_portal(name: &str) -> Diagnostic {
+    Diagnostic::error(
+        SqlState::INVALID_CURSOR_NAME,
+        format!("portal \"{name}\" does not exist"),
+    )
+}
+
+fn too_many(what: &str, max: usize) -> Diagnostic {
+    Diagnostic::error(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        format!("more than {max} {what} in one session"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prepared() -> Rc<Prepared> {
+        Rc::new(Prepared {
+            body: Body::Empty,
+            parameters: Box::default(),
+            fields: None,
+            described: OnceCell::new(),
+        })
+    }
+
+    fn portal() -> Portal {
+        Portal {
+            prepared: prepared(),
+            parameters: Vec::new(),
+            formats: ResultFormats::Text,
+            progress: Progress::Bound,
+        }
+    }
+
+    #[test]
+    fn names_are_taken_once_and_the_unnamed_one_is_replaced() {
+        let mut named = Named::default();
+        for name in ["", "s"] {
+            named.admit_statement(name, 2).expect("free");
+            named.add_statement(name, prepared());
+        }
+        named.admit_statement("", 2).expect("replaced");
+        let error = named.admit_statement("s", 2).expect_err("taken");
+        assert_eq!(error.sqlstate(), SqlState::DUPLICATE_PREPARED_STATEMENT);
+        let error = named.admit_statement("t", 2).expect_err("past the limit");
+        assert_eq!(error.sqlstate(), SqlState::PROGRAM_LIMIT_EXCEEDED);
+        assert!(named.remove_statement("s"));
+        assert!(!named.remove_statement("s"));
+        let error = named.statement("s").err().expect("gone");
+        assert_eq!(error.sqlstate(), SqlState::INVALID_SQL_STATEMENT_NAME);
+    }
+
+    #[test]
+    fn portals_have_names_and_a_limit_of_their_own() {
+        let mut named = Named::default();
+        named.add_portal("", portal(), 1).expect("free");
+        named.add_portal("", portal(), 1).expect("replaced");
+        let error = named
+            .add_portal("p", portal(), 1)
+            .expect_err("past the limit");
+        assert_eq!(error.sqlstate(), SqlState::PROGRAM_LIMIT_EXCEEDED);
+        named.clear_portals();
+        named.add_portal("p", portal(), 1).expect("free again");
+        let error = named.add_portal("p", portal(), 1).expect_err("taken");
+        assert_eq!(error.sqlstate(), SqlState::DUPLICATE_CURSOR);
+        let error = named.portal("q").err().expect("none");
+        assert_eq!(error.sqlstate(), SqlState::INVALID_CURSOR_NAME);
+    }
+}

@@ -1,0 +1,38 @@
+//! The rights in force, worked out once an epoch for all sessions of one login.
+
+use super::services::CoreServices;
+use crate::access::{self, Rights};
+use crate::auth::identity::Identity;
+use crate::catalog::{DatabaseId, PrincipalId, Snapshot};
+use shards::Adopted;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The rights of one epoch.
+#[derive(Default)]
+pub struct Cache {
+    inner: RefCell<OfEpoch>,
+}
+
+#[derive(Default)]
+struct OfEpoch {
+    epoch: u64,
+    rights: HashMap<(PrincipalId, DatabaseId), Arc<Rights>>,
+}
+
+impl CoreServices {
+    /// What the identity may under this catalog.
+    pub fn rights(&self, adopted: &Adopted<Snapshot>, identity: &Identity) -> Arc<Rights> {
+        let mut inner = self.rights_cache.inner.borrow_mut();
+        if inner.epoch != adopted.epoch() {
+            inner.epoch = adopted.epoch();
+            inner.rights.clear();
+        }
+        inner
+            .rights
+            .entry((identity.principal, identity.database))
+            .or_insert_with(|| Arc::new(access::rights(adopted.snapshot(), identity)))
+            .clone()
+    }
+}

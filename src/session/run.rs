@@ -1,0 +1,203 @@
+//! Running one statement: told apart, run in the session's transaction, answered.
+
+use super::command::Command;
+use super::prepared::{Planned, Source};
+use super::registry::Handle;
+use super::services::now_microseconds;
+use super::transaction::{Block, Modes, Open};
+use super::{Answer, Session, command};
+use crate::catalog::sql_type::SqlType;
+use crate::diagnostic::Diagnostic;
+use crate::engine;
+use crate::engine::context::StatementContext;
+use crate::engine::outcome::Outcome;
+use crate::engine::plan::Plan;
+use crate::storage::Isolation;
+use datafusion::common::ScalarValue;
+use sqlparser::ast::Statement;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+impl Session {
+    /// Runs one statement of a simple query.
+    ///
+    /// The answer's rows are sent and the statement ended ([`Session::end_statement`]) before the
+    /// next one runs.
+    ///
+    /// # Errors
+    /// What it failed with; the caller calls [`Session::fail`].
+    pub async fn run(
+        &mut self,
+        statement: Statement,
+        text: &Arc<str>,
+    ) -> Result<Answer, Diagnostic> {
+        let command = Command::of(statement);
+        // In a failed block even what would be 0A000 is 25P02 first.
+        if !matches!(&command, Ok(command) if command.ends_failed_block()) {
+            self.block.check_usable()?;
+        }
+        self.run_command(command?, text).await
+    }
+
+    pub(super) async fn run_command(
+        &mut self,
+        command: Command,
+        text: &Arc<str>,
+    ) -> Result<Answer, Diagnostic> {
+        match command {
+            Command::Engine(statement) => self.run_engine(*statement, text).await,
+            Command::Copy(statement) => self.run_copy(*statement).await,
+            Command::Execute { name, parameters } => self.run_execute(&name, &parameters).await,
+            Command::Prepare {
+                name,
+                types,
+                statement,
+            } => self.run_prepare(&name, &types, *statement, text).await,
+            other => self.run_control(other).await,
+        }
+    }
+
+    async fn run_engine(
+        &mut self,
+        statement: Statement,
+        text: &Arc<str>,
+    ) -> Result<Answer, Diagnostic> {
+        let context = self.begin_engine_statement()?;
+        let engine = self.services.parts.engine.clone();
+        let analyzed = engine.analyze(statement, text.clone(), &[], &context);
+        let plan = interruptible(&self.entry.clone(), analyzed).await?;
+        self.execute_plan(&plan, &[], &context).await
+    }
+
+    /// Opens a transaction where none is, and gives the statement's context.
+    ///
+    /// # Errors
+    /// The session ends, or storage has no reader left.
+    pub(super) fn begin_engine_statement(&mut self) -> Result<StatementContext, Diagnostic> {
+        let adopted = self.adopt()?;
+        let open = self.open()?;
+        let snapshot = open.transaction.snapshot(adopted.snapshot());
+        Ok(self.context(snapshot))
+    }
+
+    /// Runs a plan in the open transaction.
+    ///
+    /// # Errors
+    /// What the statement failed with.
+    pub(super) async fn execute_plan(
+        &mut self,
+        plan: &Arc<Plan>,
+        parameters: &[ScalarValue],
+        context: &StatementContext,
+    ) -> Result<Answer, Diagnostic> {
+        let handle = self.entry.clone();
+        let engine = self.services.parts.engine.clone();
+        let open = self.block.open().expect("the statement opened it");
+        open.statement_ran();
+        open.transaction.storage.begin_statement()?;
+        let executed = engine.execute(plan, parameters, &mut open.transaction, context);
+        let outcome = interruptible(&handle, executed).await;
+        self.absorb(context);
+        let outcome = outcome?;
+        // Values taken from commits that are ordered but not yet on disk are not told before.
+        let open = self.block.open().expect("the statement opened it");
+        open.transaction.storage.durable().await?;
+        Ok(match outcome {
+            Outcome::Rows(rows) => Answer::rows(rows),
+            Outcome::Done(tag) => {
+                open.transaction.storage.end_statement();
+                Answer::Done(tag)
+            }
+        })
+    }
+
+    /// The statement's rows have been sent: its snapshot is given back.
+    pub fn end_statement(&mut self) {
+        if let Some(open) = self.block.open() {
+            open.transaction.storage.end_statement();
+        }
+    }
+
+    /// The open transaction; an implicit one is begun where there is none.
+    ///
+    /// # Errors
+    /// 25P02 in a failed block.
+    pub(super) fn open(&mut self) -> Result<&mut Open, Diagnostic> {
+        self.block.check_usable()?;
+        if matches!(self.block, Block::None) {
+            let modes = self.default_modes();
+            self.block = Block::Implicit(Box::new(self.new_transaction(modes)));
+        }
+        Ok(self.block.open().expect("it is open now"))
+    }
+
+    pub(super) fn new_transaction(&self, modes: Modes) -> Open {
+        Open::new(
+            self.storage_transaction(modes.isolation),
+            modes,
+            now_microseconds(),
+            self.settings.mark(),
+        )
+    }
+
+    pub(super) fn storage_transaction(
+        &self,
+        isolation: Isolation,
+    ) -> engine::transaction::Transaction {
+        let parts = &self.services.parts;
+        let core = usize::from(parts.core.0);
+        engine::transaction::Transaction::new(parts.storage.begin(core, isolation))
+    }
+
+    /// What `default_transaction_…` say.
+    pub(super) fn default_modes(&self) -> Modes {
+        let isolation = self.settings.value("default_transaction_isolation");
+        let read_only = self.settings.value("default_transaction_read_only");
+        Modes {
+            isolation: command::isolation_of(isolation),
+            access: super::control::access_of(read_only),
+        }
+    }
+
+    /// A plan of a prepared statement under what is in force now.
+    ///
+    /// # Errors
+    /// Whatever planning fails with.
+    pub(super) async fn plan(
+        &mut self,
+        source: &Source,
+        declared: &[Option<SqlType>],
+        context: &StatementContext,
+    ) -> Result<Planned, Diagnostic> {
+        let engine = self.services.parts.engine.clone();
+        let statement = Statement::clone(&source.statement);
+        let analyzed = engine.analyze(statement, source.text.clone(), declared, context);
+        let plan = interruptible(&self.entry.clone(), analyzed).await?;
+        Ok(Planned {
+            plan,
+            settings: context.settings.clone(),
+        })
+    }
+}
+
+/// The work, given up as soon as the session's flag asks for it. What the work has changed in its
+/// transaction is undone by the failure that follows.
+pub async fn interruptible<T>(
+    handle: &Handle,
+    work: impl Future<Output = Result<T, Diagnostic>>,
+) -> Result<T, Diagnostic> {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        if let Err(stop) = handle.cancel_flag().check() {
+            return Poll::Ready(Err(stop));
+        }
+        let polled = work.as_mut().poll(context);
+        if polled.is_pending() {
+            handle.listen(context.waker());
+        }
+        polled
+    })
+    .await
+}

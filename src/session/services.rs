@@ -1,0 +1,231 @@
+//! What every session of one core works with: the rooms below, and the core's registry.
+//!
+//! `server` makes one for each core; sessions hold it by `Rc`. Other cores are reached only by
+//! [`Signal`]s through the mesh.
+
+use super::cancel_key::{BackendPid, CancelSecret};
+use super::end::EndReason;
+use super::off_core::OffCore;
+use super::registry::{Activity, Handle, Registry};
+use super::{rights, settings};
+use crate::access;
+use crate::auth::derivation::Derivation;
+use crate::auth::scram::mock::Mock;
+use crate::catalog::{Snapshot, port};
+use crate::engine::entry::Engine;
+use crate::storage::Storage;
+use shards::{Acknowledge, Adopted, CoreId, Replica};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How often credentials that end by the clock are looked at.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the sessions of a core may take (REFERENCE §6).
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest message of a session.
+    pub message_bytes_max: usize,
+    /// Bytes waiting to be sent past which a statement waits for its client.
+    pub outbox_bytes_max: usize,
+    /// Prepared statements and portals, each.
+    pub statements_max: usize,
+    /// How long a connection may take to log in.
+    pub login_deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            message_bytes_max: 64 << 20,
+            outbox_bytes_max: 256 << 10,
+            statements_max: 1_024,
+            login_deadline: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Word for the sessions of another core.
+#[derive(Clone, Debug)]
+pub enum Signal {
+    /// CancelRequest.
+    Cancel {
+        /// The session's place.
+        place: u32,
+        /// The key presented.
+        key: Box<[u8]>,
+    },
+}
+
+/// What `server` gives a core's sessions.
+pub struct Parts {
+    /// This core.
+    pub core: CoreId,
+    /// The catalog as this core has adopted it.
+    pub catalog: Replica<Snapshot>,
+    /// The way to the control core.
+    pub control: port::Handle,
+    /// How statements are answered.
+    pub engine: Arc<Engine>,
+    /// What is kept.
+    pub storage: Storage,
+    /// Where passwords become verifiers.
+    pub derivation: Derivation,
+    /// Where long texts are parsed.
+    pub off_core: OffCore,
+    /// What names that cannot log in by password are answered with.
+    pub mock: Arc<Mock>,
+    /// PBKDF2 rounds of new verifiers.
+    pub scram_iterations: u32,
+    /// What sessions may take.
+    pub limits: Limits,
+    /// Sends word to a core; its `message` hands it to [`CoreServices::signal`] there.
+    pub send: Box<dyn Fn(CoreId, Signal)>,
+}
+
+/// What every session of one core works with.
+pub struct CoreServices {
+    /// As given.
+    pub parts: Parts,
+    /// The sessions of this core.
+    pub sessions: Rc<Registry>,
+    /// The settings that sessions begin with.
+    pub settings: settings::Shared,
+    pub(super) rights_cache: rights::Cache,
+    draining: Cell<Draining>,
+    fence: Rc<Fence>,
+}
+
+/// Whether new sessions are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Draining {
+    /// They are.
+    No,
+    /// The server stops.
+    Yes,
+}
+
+/// Sessions that have to end before an epoch can be acknowledged.
+#[derive(Default)]
+struct Fence {
+    waiting: Cell<usize>,
+    epoch: Cell<u64>,
+}
+
+impl CoreServices {
+    /// Takes the parts and listens to the catalog.
+    pub fn start(parts: Parts) -> Rc<CoreServices> {
+        let secret = CancelSecret::random(&ring::rand::SystemRandom::new());
+        let services = Rc::new(CoreServices {
+            sessions: Rc::new(Registry::new(parts.core.0, secret)),
+            settings: settings::Shared::default(),
+            rights_cache: rights::Cache::default(),
+            draining: Cell::new(Draining::No),
+            fence: Rc::new(Fence::default()),
+            parts,
+        });
+        let adopting = Rc::downgrade(&services);
+        services.parts.catalog.on_adopt(move |_, now| {
+            adopting
+                .upgrade()
+                .map_or(Acknowledge::Now, |services| services.adopt(now))
+        });
+        let expiring = Rc::downgrade(&services);
+        shards::spawn(async move {
+            loop {
+                shards::sleep(EXPIRY_INTERVAL).await;
+                let Some(services) = expiring.upgrade() else {
+                    return;
+                };
+                services.end_invalid(services.parts.catalog.current().snapshot());
+            }
+        });
+        services
+    }
+
+    /// Word from another core, or from this one.
+    pub fn signal(&self, signal: Signal) {
+        match signal {
+            Signal::Cancel { place, key } => self.sessions.cancel(place, &key),
+        }
+    }
+
+    /// CancelRequest for whichever core the number names.
+    pub fn cancel(&self, backend_pid: i32, key: &[u8]) {
+        if let Some(BackendPid { core, place }) = BackendPid::from_number(backend_pid) {
+            let key = key.into();
+            (self.parts.send)(CoreId(core), Signal::Cancel { place, key });
+        }
+    }
+
+    /// The server stops: no new sessions, and each ends once its statement has.
+    pub fn drain(&self) {
+        self.draining.set(Draining::Yes);
+        self.sessions
+            .for_each(|session| session.end_when_idle(EndReason::Shutdown));
+    }
+
+    /// Whether new sessions are taken.
+    pub fn draining(&self) -> Draining {
+        self.draining.get()
+    }
+
+    /// A newer catalog is in force: sessions it concerns end, and the epoch is acknowledged when
+    /// none of them runs a statement any more (DESIGN §2 "Adoption").
+    fn adopt(&self, now: &Arc<Adopted<Snapshot>>) -> Acknowledge {
+        let stopping = self.end_invalid(now.snapshot());
+        if stopping.is_empty() {
+            return Acknowledge::Now;
+        }
+        self.fence.epoch.set(now.epoch());
+        self.fence
+            .waiting
+            .set(self.fence.waiting.get() + stopping.len());
+        for session in stopping {
+            session.fence();
+        }
+        Acknowledge::Later
+    }
+
+    /// Ends the sessions whose credential or database is gone; gives those that run a statement.
+    fn end_invalid(&self, snapshot: &Snapshot) -> Vec<Rc<Handle>> {
+        let mut decided = HashMap::new();
+        let mut stopping = Vec::new();
+        let now = now_microseconds();
+        self.sessions.for_each(|session| {
+            let identity = session.identity();
+            // Many sessions are of one login: it is decided once.
+            let verdict = *decided
+                .entry((identity.principal, identity.database, identity.ends_at))
+                .or_insert_with(|| access::still_valid(snapshot, &identity, now));
+            if let Err(reason) = verdict {
+                let running = session.activity() == Activity::Running;
+                if running && session.ending().is_none() {
+                    stopping.push(session.clone());
+                }
+                session.end(EndReason::Access(reason));
+            }
+        });
+        stopping
+    }
+
+    /// A session that an adoption waits for has stopped its statement.
+    pub fn release_fence(&self) {
+        let waiting = self.fence.waiting.get() - 1;
+        self.fence.waiting.set(waiting);
+        if waiting == 0 {
+            self.parts.catalog.acknowledge(self.fence.epoch.get());
+        }
+    }
+}
+
+/// The clock, in Unix microseconds.
+pub fn now_microseconds() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("the clock is past 1970");
+    i64::try_from(since.as_micros()).expect("the clock is before the year 294,000")
+}

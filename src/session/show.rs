@@ -1,0 +1,151 @@
+//! SHOW: a setting, all settings, the session, and the tables of `access::show`.
+
+use super::control::isolation_text;
+use super::transaction::Access;
+use super::{Answer, Session, settings};
+use crate::access;
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::Diagnostic;
+use crate::engine::outcome::{CommandTag, ResultField, Rows};
+use crate::engine::types;
+use crate::sql::credential::Show;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{Field, Schema};
+use std::sync::Arc;
+
+/// What SHOW of one setting tells, before it runs: a column named as the setting.
+pub(super) fn show_fields(name: &str) -> Arc<[ResultField]> {
+    let canonical = settings::known::find(name).map_or(name, |known| known.name);
+    fields(&[(canonical, text())])
+}
+
+/// What SHOW ALL tells.
+pub(super) fn show_all_fields() -> Arc<[ResultField]> {
+    fields(&settings::show_columns())
+}
+
+impl Session {
+    pub(super) fn show(&mut self, name: &str) -> Result<Answer, Diagnostic> {
+        let (name, value) = self.shown(name)?;
+        let column = [(name.as_str(), text())];
+        rows(&column, vec![vec![Some(value)]], CommandTag::Plain("SHOW"))
+    }
+
+    fn shown(&self, name: &str) -> Result<(String, String), Diagnostic> {
+        let (name, value) = self.settings.show(name)?;
+        // The transaction's own modes are not kept as settings.
+        let modes = self.block.modes().unwrap_or_else(|| self.default_modes());
+        let value = match name.as_str() {
+            "transaction_isolation" => isolation_text(modes.isolation).to_owned(),
+            "transaction_read_only" => match modes.access {
+                Access::ReadOnly => "on".to_owned(),
+                Access::ReadWrite => "off".to_owned(),
+            },
+            _ => value,
+        };
+        Ok((name, value))
+    }
+
+    pub(super) fn show_all(&mut self) -> Result<Answer, Diagnostic> {
+        let names: Vec<String> = self
+            .settings
+            .all()
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let table = names
+            .iter()
+            .map(|name| {
+                let (name, value) = self.shown(name)?;
+                Ok(vec![Some(name), Some(value), Some(String::new())])
+            })
+            .collect::<Result<_, Diagnostic>>()?;
+        rows(&settings::show_columns(), table, CommandTag::Plain("SHOW"))
+    }
+
+    /// SHOW USERS and its like, and SHOW SESSION.
+    pub(super) fn show_credentials(&mut self, show: &Show) -> Result<Answer, Diagnostic> {
+        let adopted = self.adopt()?;
+        match show {
+            Show::Session => self.show_session(),
+            Show::Sessions => Err(Diagnostic::unsupported("SHOW SESSIONS")),
+            _ => {
+                let table = access::show::rows(show, adopted.snapshot(), &self.identity)?;
+                let count = table.rows.len() as u64;
+                rows(&table.columns, table.rows, CommandTag::Select(count))
+            }
+        }
+    }
+
+    /// REFERENCE §1: username, user_id, tenant_id, database, roles, auth_method, core.
+    fn show_session(&mut self) -> Result<Answer, Diagnostic> {
+        let adopted = self.adopt()?;
+        let principals = &adopted.snapshot().principals;
+        let database = principals
+            .database(self.identity.database)
+            .map(|database| database.name.to_string());
+        let roles = principals
+            .principal(self.identity.principal)
+            .map(|principal| {
+                let ladder = principal.ladder.iter().map(|rung| rung.as_str().to_owned());
+                let custom = principal.roles.iter().map(|role| role.to_string());
+                ladder.chain(custom).collect::<Vec<_>>().join(", ")
+            });
+        let integer = SqlType::scalar(TypeKind::Int8);
+        let columns = [
+            ("username", text()),
+            ("user_id", integer),
+            ("tenant_id", integer),
+            ("database", text()),
+            ("roles", text()),
+            ("auth_method", text()),
+            ("core", integer),
+        ];
+        let row = vec![
+            Some(self.identity.name.to_string()),
+            Some(self.identity.principal.to_string()),
+            Some(self.rights.tenant().to_string()),
+            database,
+            roles,
+            Some(self.identity.method.as_str().to_owned()),
+            Some(self.services.parts.core.0.to_string()),
+        ];
+        rows(&columns, vec![row], CommandTag::Select(1))
+    }
+}
+
+fn text() -> SqlType {
+    SqlType::scalar(TypeKind::Text)
+}
+
+fn fields(columns: &[(&str, SqlType)]) -> Arc<[ResultField]> {
+    columns
+        .iter()
+        .map(|(name, sql_type)| ResultField {
+            name: (*name).to_owned(),
+            sql_type: *sql_type,
+            table: None,
+            column: 0,
+        })
+        .collect()
+}
+
+/// A small table of texts as an answer; columns of other types are cast from their text.
+fn rows(
+    columns: &[(&str, SqlType)],
+    table: Vec<Vec<Option<String>>>,
+    tag: CommandTag,
+) -> Result<Answer, Diagnostic> {
+    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len());
+    let mut described = Vec::with_capacity(columns.len());
+    for (index, (name, sql_type)) in columns.iter().enumerate() {
+        let texts: StringArray = table.iter().map(|row| row[index].as_deref()).collect();
+        let data_type = types::data_type(*sql_type);
+        let array = datafusion::arrow::compute::cast(&texts, &data_type)
+            .map_err(|error| Diagnostic::internal(format!("SHOW {name}: {error}")))?;
+        described.push(Field::new(*name, data_type, true));
+        arrays.push(array);
+    }
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(described)), arrays)
+        .map_err(|error| Diagnostic::internal(format!("SHOW: {error}")))?;
+    Ok(Answer::rows(Rows::ready(fields(columns), tag, vec![batch])))
+}

@@ -1,0 +1,363 @@
+//! The log-in as states; each is consumed by the message it waits for.
+//!
+//! ```text
+//!   AwaitStartup ──SSLRequest, GSSENCRequest: N──▶ AwaitStartup
+//!        │  └──CancelRequest──▶ (closed)
+//!        ▼ StartupMessage: AuthenticationSASL
+//!   AwaitSaslInitial
+//!        ▼ SASLInitialResponse: AuthenticationSASLContinue
+//!   AwaitSaslFinal
+//!        ▼ SASLResponse: AuthenticationSASLFinal
+//!   Verified
+//! ```
+//!
+//! No I/O, no clock, no randomness: they come in as arguments. Unknown names walk the same path
+//! (DESIGN §7, invariant 6). Any error is FATAL and the last message.
+
+use super::body::Body;
+use super::seldom;
+use super::startup::{self, Startup, StartupError, StartupPacket};
+use crate::auth::Authenticated;
+use crate::auth::scram::{AwaitClientFinal, AwaitClientFirst, Credential, ScramError, ServerNonce};
+use crate::catalog::TenantId;
+use crate::diagnostic::{Diagnostic, SqlState};
+use bytes::BytesMut;
+
+/// PostgreSQL takes each kind of encryption request once.
+const ENCRYPTION_REQUESTS_MAX: u8 = 2;
+
+/// What the client asked for in its start-up packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The login name.
+    pub user: String,
+    /// The database it named, if any.
+    pub database: Option<String>,
+    /// `options=-c tenant=n`.
+    pub tenant: Option<TenantId>,
+    /// Settings to begin with, `options` first.
+    pub settings: Vec<(String, String)>,
+    /// The minor version both sides speak.
+    pub minor: u16,
+}
+
+/// Waits for a first packet.
+#[derive(Debug, Default)]
+pub struct AwaitStartup {
+    encryption_requests: u8,
+}
+
+/// What a first packet led to.
+#[derive(Debug)]
+pub enum AfterStartup {
+    /// An encryption request was answered; another packet follows.
+    Again(AwaitStartup),
+    /// Nothing is answered; the connection closes.
+    Cancel {
+        /// As presented.
+        backend_pid: i32,
+        /// As presented.
+        key: Box<[u8]>,
+    },
+    /// The mechanisms have been offered.
+    Sasl(AwaitSaslInitial),
+}
+
+impl AwaitStartup {
+    /// Takes a first packet.
+    ///
+    /// # Errors
+    /// What is wrong with it, FATAL.
+    pub fn receive(
+        self,
+        packet: StartupPacket<'_>,
+        outbox: &mut BytesMut,
+    ) -> Result<AfterStartup, Diagnostic> {
+        match packet {
+            StartupPacket::SslRequest | StartupPacket::GssencRequest => {
+                let encryption_requests = self.encryption_requests + 1;
+                if encryption_requests > ENCRYPTION_REQUESTS_MAX {
+                    return Err(StartupError::EncryptionRequests.into());
+                }
+                outbox.extend_from_slice(b"N");
+                Ok(AfterStartup::Again(AwaitStartup {
+                    encryption_requests,
+                }))
+            }
+            StartupPacket::Cancel { backend_pid, key } => Ok(AfterStartup::Cancel {
+                backend_pid,
+                key: key.into(),
+            }),
+            StartupPacket::Startup(startup) => {
+                if startup.needs_negotiation() {
+                    seldom::negotiate_protocol_version(
+                        outbox,
+                        startup.minor_agreed(),
+                        startup.extensions(),
+                    );
+                }
+                let request = Request::new(&startup)?;
+                seldom::authentication_sasl(outbox);
+                Ok(AfterStartup::Sasl(AwaitSaslInitial { request }))
+            }
+        }
+    }
+}
+
+impl Request {
+    fn new(startup: &Startup<'_>) -> Result<Request, Diagnostic> {
+        let user = startup
+            .parameter("user")
+            .filter(|user| !user.is_empty())
+            .ok_or_else(|| {
+                Diagnostic::fatal(
+                    SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+                    "no PostgreSQL user name specified in startup packet",
+                )
+            })?;
+        let mut request = Request {
+            user: user.to_owned(),
+            database: startup.parameter("database").map(str::to_owned),
+            tenant: None,
+            settings: Vec::new(),
+            minor: startup.minor_agreed(),
+        };
+        if let Some(options) = startup.parameter("options") {
+            for (name, value) in startup::options(options)? {
+                request.add_setting(name, value)?;
+            }
+        }
+        for (name, value) in startup.parameters() {
+            match name {
+                "user" | "database" | "options" => {}
+                "replication" if matches!(value, "false" | "off" | "no" | "0") => {}
+                "replication" => {
+                    return Err(Diagnostic::unsupported("streaming replication")
+                        .with_severity(crate::diagnostic::Severity::Fatal));
+                }
+                extension if extension.starts_with("_pq_.") => {}
+                setting => request.add_setting(setting.to_owned(), value.to_owned())?,
+            }
+        }
+        Ok(request)
+    }
+
+    fn add_setting(&mut self, name: String, value: String) -> Result<(), Diagnostic> {
+        if !name.eq_ignore_ascii_case("tenant") {
+            self.settings.push((name, value));
+            return Ok(());
+        }
+        let tenant = value.parse().map_err(|_| {
+            Diagnostic::fatal(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("invalid value for parameter \"tenant\": \"{value}\""),
+            )
+        })?;
+        self.tenant = Some(TenantId(tenant));
+        Ok(())
+    }
+}
+
+/// Waits for SASLInitialResponse.
+#[derive(Debug)]
+pub struct AwaitSaslInitial {
+    request: Request,
+}
+
+impl AwaitSaslInitial {
+    /// What the client asked for.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Takes SASLInitialResponse (the body of a message of type `p`).
+    ///
+    /// # Errors
+    /// Another mechanism, or a malformed message.
+    pub fn receive(
+        self,
+        body: &[u8],
+        credential: Credential,
+        nonce: ServerNonce,
+        outbox: &mut BytesMut,
+    ) -> Result<AwaitSaslFinal, Diagnostic> {
+        let client_first = initial_response(body)?;
+        let (exchange, server_first) = AwaitClientFirst::new(credential)
+            .receive(client_first, nonce)
+            .map_err(|error| error.diagnostic(&self.request.user))?;
+        seldom::authentication_sasl_continue(outbox, &server_first);
+        Ok(AwaitSaslFinal {
+            request: self.request,
+            exchange,
+        })
+    }
+}
+
+fn initial_response(body: &[u8]) -> Result<&[u8], Diagnostic> {
+    let mut body = Body::new(body);
+    let mechanism = body.text().map_err(fatal)?;
+    if mechanism != seldom::SCRAM_SHA_256 {
+        return Err(Diagnostic::fatal(
+            SqlState::PROTOCOL_VIOLATION,
+            "client selected an invalid SASL authentication mechanism",
+        ));
+    }
+    let length = body.int32().map_err(fatal)?;
+    // -1 is a response without data, which SCRAM's client never sends.
+    let length = usize::try_from(length)
+        .map_err(|_| Diagnostic::fatal(SqlState::PROTOCOL_VIOLATION, "malformed SCRAM message"))?;
+    let data = body.bytes(length).map_err(fatal)?;
+    body.end().map_err(fatal)?;
+    Ok(data)
+}
+
+fn fatal(error: super::body::BodyError) -> Diagnostic {
+    Diagnostic::fatal(error.sqlstate(), error.to_string())
+}
+
+/// Waits for SASLResponse.
+#[derive(Debug)]
+pub struct AwaitSaslFinal {
+    request: Request,
+    exchange: AwaitClientFinal,
+}
+
+/// The client has proved who it is.
+#[derive(Debug)]
+pub struct Verified {
+    /// What it asked for.
+    pub request: Request,
+    /// The proof.
+    pub authenticated: Authenticated,
+}
+
+impl AwaitSaslFinal {
+    /// What the client asked for.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Takes SASLResponse (the body of a message of type `p`).
+    ///
+    /// # Errors
+    /// The precise reason, for the log; the client is told its `diagnostic`.
+    pub fn receive(self, body: &[u8], outbox: &mut BytesMut) -> Result<Verified, ScramError> {
+        let verified = self.exchange.receive(body)?;
+        seldom::authentication_sasl_final(outbox, &verified.server_final);
+        Ok(Verified {
+            request: self.request,
+            authenticated: verified.authenticated,
+        })
+    }
+}
+
+/// 08P01 for a message that is not what a log-in waits for.
+pub fn unexpected(tag: u8) -> Diagnostic {
+    Diagnostic::fatal(
+        SqlState::PROTOCOL_VIOLATION,
+        format!("expected SASL response, got message type {tag}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(bytes: &[u8]) -> StartupPacket<'_> {
+        startup::parse(bytes)
+            .expect("well formed")
+            .expect("whole")
+            .0
+    }
+
+    fn startup_bytes(parameters: &[(&str, &str)]) -> Vec<u8> {
+        let mut body = vec![0, 3, 0, 0];
+        for (name, value) in parameters {
+            for text in [name, value] {
+                body.extend_from_slice(text.as_bytes());
+                body.push(0);
+            }
+        }
+        body.push(0);
+        let mut bytes = (body.len() as u32 + 4).to_be_bytes().to_vec();
+        bytes.extend(body);
+        bytes
+    }
+
+    fn receive(parameters: &[(&str, &str)]) -> Result<(Request, Vec<u8>), Diagnostic> {
+        let bytes = startup_bytes(parameters);
+        let mut outbox = BytesMut::new();
+        match AwaitStartup::default().receive(packet(&bytes), &mut outbox)? {
+            AfterStartup::Sasl(state) => Ok((state.request, outbox.to_vec())),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn encryption_requests_are_answered_n_twice_and_no_more() {
+        let ssl = [0, 0, 0, 8, 4, 210, 22, 47];
+        let gss = [0, 0, 0, 8, 4, 210, 22, 48];
+        let mut outbox = BytesMut::new();
+        let mut state = AwaitStartup::default();
+        for request in [&ssl, &gss] {
+            state = match state.receive(packet(request), &mut outbox) {
+                Ok(AfterStartup::Again(state)) => state,
+                other => panic!("{other:?}"),
+            };
+        }
+        assert_eq!(&outbox[..], b"NN");
+        let error = state
+            .receive(packet(&ssl), &mut outbox)
+            .expect_err("a third one");
+        assert_eq!(error.sqlstate(), SqlState::PROTOCOL_VIOLATION);
+    }
+
+    #[test]
+    fn a_startup_packet_is_offered_scram() {
+        let (request, sent) = receive(&[
+            ("user", "alice"),
+            ("application_name", "psql"),
+            ("options", "-c tenant=42 -c geqo=off"),
+        ])
+        .expect("well formed");
+        assert_eq!(sent, b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0");
+        assert_eq!(request.user, "alice");
+        assert_eq!(request.database, None);
+        assert_eq!(request.tenant, Some(TenantId(42)));
+        assert_eq!(
+            request.settings,
+            [
+                ("geqo".to_owned(), "off".to_owned()),
+                ("application_name".to_owned(), "psql".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_startup_packet_without_a_user_is_refused() {
+        let error = receive(&[("database", "x")]).expect_err("nobody");
+        assert_eq!(
+            error.sqlstate(),
+            SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+        );
+        let error = receive(&[("user", "a"), ("replication", "database")]).expect_err("no such");
+        assert_eq!(error.sqlstate(), SqlState::FEATURE_NOT_SUPPORTED);
+    }
+
+    #[test]
+    fn a_sasl_response_of_another_mechanism_or_length_is_refused() {
+        assert!(initial_response(b"SCRAM-SHA-256\0\0\0\0\x03n,,").is_ok());
+        for wrong in [
+            &b"SCRAM-SHA-1\0\0\0\0\x03n,,"[..],
+            b"SCRAM-SHA-256\0\0\0\0\x04n,,",
+            b"SCRAM-SHA-256\0\0\0\0\x02n,,",
+            b"SCRAM-SHA-256\0\xff\xff\xff\xff",
+            b"SCRAM-SHA-256\0",
+            b"SCRAM-SHA-256",
+            b"",
+        ] {
+            let error = initial_response(wrong).expect_err("malformed");
+            assert_eq!(error.sqlstate(), SqlState::PROTOCOL_VIOLATION, "{wrong:?}");
+        }
+    }
+}

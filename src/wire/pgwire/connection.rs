@@ -1,0 +1,459 @@
+//! The loop of one connection: bytes in, messages to the session, replies out.
+//!
+//! The task of an idle connection is small: what a log-in or a message needs is boxed and gone when
+//! it is done. Replies are flushed when nothing whole is left in the inbox, so that a pipeline is
+//! answered in one send.
+
+use super::authentication::{self, AfterStartup, AwaitSaslInitial, AwaitStartup, Verified};
+use super::frame::{self, Front, LOGIN_MESSAGE_BYTES_MAX};
+use super::message::{self, Message, MessageError};
+use super::{error, reply, seldom, startup};
+use crate::access;
+use crate::auth::scram::{Credential, ScramError, ServerNonce};
+use crate::diagnostic::{Diagnostic, Severity, SqlState};
+use crate::engine::context::CancelReason;
+use crate::engine::settings::Settings;
+use crate::session::registry::Handle;
+use crate::session::services::{Draining, now_microseconds};
+use crate::session::transaction::Status;
+use crate::session::{Beginning, CoreServices, EndReason, Session, settings};
+use bytes::BytesMut;
+use ring::rand::SystemRandom;
+use shards::{Admission, Stream};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// Serves one connection until it ends.
+pub async fn serve(stream: Stream, services: Rc<CoreServices>) {
+    let stream = Rc::new(stream);
+    let deadline = services.parts.limits.login_deadline;
+    let login = Box::pin(log_in(stream.clone(), services));
+    match shards::timeout(deadline, login).await {
+        Ok(Ok(Some(mut connection))) => connection.run().await,
+        Ok(Ok(None)) => {}
+        Ok(Err(refusal)) => error::diagnostic(&mut stream.outbox(), &refusal),
+        // As PostgreSQL, which says nothing to who does not finish logging in.
+        Err(shards::Elapsed) => return stream.abort(),
+    }
+    stream.flush();
+    stream.close().await;
+}
+
+/// Logs a client in. None: it went away, or only came to cancel.
+///
+/// # Errors
+/// FATAL, the last message.
+async fn log_in(
+    stream: Rc<Stream>,
+    services: Rc<CoreServices>,
+) -> Result<Option<Box<Connection>>, Diagnostic> {
+    let Some(state) = await_startup(&stream, &services).await? else {
+        return Ok(None);
+    };
+    admit(&stream, &services)?;
+    let now = now_microseconds();
+    let user = state.request().user.clone();
+    let (credential, principal) = {
+        let adopted = services.parts.catalog.current();
+        let principals = &adopted.snapshot().principals;
+        let credential = Credential::look_up(principals, &user, now, &services.parts.mock);
+        (credential, principals.principal_named(&user).cloned())
+    };
+    let Some(body) = sasl_message(&stream).await? else {
+        return Ok(None);
+    };
+    let nonce = ServerNonce::random(&SystemRandom::new());
+    let state = state.receive(&body, credential, nonce, &mut stream.outbox())?;
+    let Some(body) = sasl_message(&stream).await? else {
+        return Ok(None);
+    };
+    let verified = state
+        .receive(&body, &mut stream.outbox())
+        .map_err(|error| refused(&stream, &user, error))?;
+    // What the proof was checked against must still be what is true (DESIGN §2: after a statement
+    // has returned, no core serves the old state).
+    let adopted = services.parts.catalog.current();
+    let unchanged = match (
+        &principal,
+        adopted.snapshot().principals.principal_named(&user),
+    ) {
+        (Some(then), Some(now)) => Arc::ptr_eq(then, now),
+        _ => false,
+    };
+    drop(adopted);
+    if !unchanged {
+        let refusal = ScramError::Refused(crate::auth::scram::Refusal::WrongPassword);
+        return Err(refused(&stream, &user, refusal));
+    }
+    Connection::begin(stream, services, verified).map(Some)
+}
+
+fn refused(stream: &Stream, user: &str, error: ScramError) -> Diagnostic {
+    tracing::info!(user, peer = %stream.peer(), %error, "login refused");
+    error.diagnostic(user)
+}
+
+async fn await_startup(
+    stream: &Stream,
+    services: &CoreServices,
+) -> Result<Option<AwaitSaslInitial>, Diagnostic> {
+    let mut state = AwaitStartup::default();
+    loop {
+        let received = {
+            let mut inbox = stream.inbox();
+            match startup::parse(&inbox)? {
+                None => None,
+                Some((packet, length)) => {
+                    let after = state.receive(packet, &mut stream.outbox())?;
+                    let _ = inbox.split_to(length);
+                    Some(after)
+                }
+            }
+        };
+        match received {
+            Some(AfterStartup::Sasl(next)) => return Ok(Some(next)),
+            Some(AfterStartup::Cancel { backend_pid, key }) => {
+                services.cancel(backend_pid, &key);
+                return Ok(None);
+            }
+            Some(AfterStartup::Again(next)) => state = next,
+            None => {
+                state = AwaitStartup::default();
+                if !more(stream).await {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a new session is taken at all.
+fn admit(stream: &Stream, services: &CoreServices) -> Result<(), Diagnostic> {
+    if stream.admission() == Admission::OverLimit {
+        return Err(Diagnostic::fatal(
+            SqlState::TOO_MANY_CONNECTIONS,
+            "sorry, too many clients already",
+        ));
+    }
+    match services.draining() {
+        Draining::No => Ok(()),
+        Draining::Yes => Err(Diagnostic::fatal(
+            SqlState::CANNOT_CONNECT_NOW,
+            "the database system is shutting down",
+        )),
+    }
+}
+
+/// The body of the next message, which must be of type `p`. None: the client went away.
+async fn sasl_message(stream: &Stream) -> Result<Option<BytesMut>, Diagnostic> {
+    loop {
+        let whole = match frame::front(&stream.inbox(), LOGIN_MESSAGE_BYTES_MAX)? {
+            Front::Whole(frame) if frame.tag == b'p' => Some(frame),
+            Front::Whole(frame) => return Err(authentication::unexpected(frame.tag)),
+            Front::Partial { .. } => None,
+        };
+        if let Some(frame) = whole {
+            let mut message = stream.inbox().split_to(frame.bytes);
+            return Ok(Some(message.split_off(frame::HEADER_BYTES)));
+        }
+        if !more(stream).await {
+            return Ok(None);
+        }
+    }
+}
+
+/// Flushes, and waits for more bytes; false when the client has gone.
+async fn more(stream: &Stream) -> bool {
+    stream.flush();
+    matches!(stream.fill().await, Ok(bytes) if bytes > 0)
+}
+
+/// Where a connection is in the extended query protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cycle {
+    /// Every message is taken.
+    Ready,
+    /// After an error: everything up to Sync is passed over.
+    SkipToSync,
+}
+
+/// A connection whose client has logged in.
+pub(super) struct Connection {
+    pub(super) stream: Rc<Stream>,
+    pub(super) session: Session,
+    reported: Arc<Settings>,
+    pub(super) cycle: Cycle,
+}
+
+impl Connection {
+    fn begin(
+        stream: Rc<Stream>,
+        services: Rc<CoreServices>,
+        verified: Verified,
+    ) -> Result<Box<Connection>, Diagnostic> {
+        let Verified {
+            request,
+            authenticated,
+        } = verified;
+        let adopted = services.parts.catalog.current();
+        let snapshot = adopted.snapshot();
+        let database = access::login(
+            snapshot,
+            authenticated.principal(),
+            request.tenant,
+            request.database.as_deref(),
+        )?;
+        let principal = snapshot
+            .principals
+            .principal(authenticated.principal())
+            .expect("the login was resolved under this snapshot");
+        let identity = authenticated.into_identity(principal, database);
+        let beginning = Beginning {
+            identity,
+            settings: request.settings,
+            peer: stream.peer(),
+        };
+        let session = Session::begin(services, beginning)?;
+        let connection = Connection {
+            reported: session.current_settings().clone(),
+            stream,
+            session,
+            cycle: Cycle::Ready,
+        };
+        connection.welcome(request.minor);
+        Ok(Box::new(connection))
+    }
+
+    /// What follows a successful log-in.
+    fn welcome(&self, minor: u16) {
+        let mut outbox = self.stream.outbox();
+        seldom::authentication_ok(&mut outbox);
+        for (name, value) in settings::reported(self.session.current_settings()) {
+            seldom::parameter_status(&mut outbox, name, value);
+        }
+        let handle = self.session.handle();
+        let key = self.session.services().sessions.cancel_key(handle);
+        seldom::backend_key_data(&mut outbox, handle.pid().number(), key.bytes(minor));
+        reply::ready_for_query(&mut outbox, Status::Idle);
+    }
+
+    /// Until the session ends; the one place where it does.
+    async fn run(&mut self) {
+        let reason = loop {
+            let frame = match self.next_frame().await {
+                Ok(frame) => frame,
+                Err(reason) => break reason,
+            };
+            if let Err(reason) = Box::pin(self.handle(frame)).await {
+                break reason;
+            }
+        };
+        self.session.abandon();
+        if let Some(diagnostic) = reason.diagnostic() {
+            error::diagnostic(&mut self.stream.outbox(), &diagnostic);
+        }
+        tracing::debug!(
+            session = self.session.handle().pid().number(),
+            reason = reason.as_str(),
+            "session ended"
+        );
+    }
+
+    /// The next whole message; waits for it.
+    async fn next_frame(&mut self) -> Result<BytesMut, EndReason> {
+        let message_bytes_max = self.session.services().parts.limits.message_bytes_max;
+        loop {
+            let front = frame::front(&self.stream.inbox(), message_bytes_max);
+            match front {
+                Ok(Front::Whole(frame)) => {
+                    return Ok(self.stream.inbox().split_to(frame.bytes));
+                }
+                Ok(Front::Partial { .. }) => self.wait().await?,
+                Err(error) => {
+                    self.tell(&error.into());
+                    return Err(EndReason::ProtocolViolation);
+                }
+            }
+        }
+    }
+
+    /// Waits for more bytes, for the end of the session, or for the client's time to be over.
+    async fn wait(&mut self) -> Result<(), EndReason> {
+        self.stream.flush();
+        let settings = self.session.settings();
+        let (limit, reason) = match self.session.status() {
+            Status::Idle => (settings.idle_session_timeout(), EndReason::IdleSession),
+            Status::InBlock | Status::Failed => (
+                settings.idle_in_transaction_timeout(),
+                EndReason::IdleInTransaction,
+            ),
+        };
+        let wait = bytes_or_end(&self.stream, self.session.handle());
+        match limit {
+            None => wait.await,
+            Some(limit) => shards::timeout(limit, wait).await.unwrap_or(Err(reason)),
+        }
+    }
+
+    /// Takes one message, watching for a client that goes away meanwhile.
+    async fn handle(&mut self, frame: BytesMut) -> Result<(), EndReason> {
+        let handle = self.session.handle().clone();
+        let services = self.session.services().clone();
+        let stream = self.stream.clone();
+        handle.begin_statement();
+        let outcome = {
+            let mut work = pin!(self.take(frame[0], &frame[frame::HEADER_BYTES..]));
+            let mut gone = pin!(stream.peer_gone());
+            let mut watching = true;
+            poll_fn(|context| {
+                let polled = work.as_mut().poll(context);
+                if polled.is_pending() && watching && gone.as_mut().poll(context).is_ready() {
+                    watching = false;
+                    handle.cancel(CancelReason::User);
+                    return work.as_mut().poll(context);
+                }
+                polled
+            })
+            .await
+        };
+        handle.end_statement();
+        if handle.take_fence() {
+            services.release_fence();
+        }
+        outcome
+    }
+
+    async fn take(&mut self, tag: u8, body: &[u8]) -> Result<(), EndReason> {
+        let message = match message::decode(tag, body) {
+            Ok(message) => message,
+            Err(error) => return self.refuse(tag, error),
+        };
+        match (self.cycle, message) {
+            (_, Message::Terminate) => Err(EndReason::Terminated),
+            (_, Message::Sync) => self.sync().await,
+            (Cycle::SkipToSync, _) => Ok(()),
+            (Cycle::Ready, Message::Query(text)) => self.simple_query(text).await,
+            (Cycle::Ready, Message::FunctionCall) => {
+                self.fail(Diagnostic::unsupported("the function call protocol"))?;
+                self.ready();
+                Ok(())
+            }
+            (Cycle::Ready, Message::Flush) => {
+                self.stream.flush();
+                Ok(())
+            }
+            // Left over from a COPY that has failed: passed over, as the protocol says.
+            (Cycle::Ready, Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_)) => {
+                Ok(())
+            }
+            (Cycle::Ready, extended) => match self.extended(extended).await {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    self.cycle = Cycle::SkipToSync;
+                    self.fail(error)
+                }
+            },
+        }
+    }
+
+    fn refuse(&mut self, tag: u8, error: MessageError) -> Result<(), EndReason> {
+        if let MessageError::UnknownType(_) = error {
+            self.tell(&error.into());
+            return Err(EndReason::ProtocolViolation);
+        }
+        if self.cycle == Cycle::SkipToSync {
+            return Ok(());
+        }
+        self.fail(error.into())?;
+        if matches!(tag, b'P' | b'B' | b'D' | b'E' | b'C' | b'H') {
+            self.cycle = Cycle::SkipToSync;
+        } else {
+            self.ready();
+        }
+        Ok(())
+    }
+
+    async fn sync(&mut self) -> Result<(), EndReason> {
+        self.cycle = Cycle::Ready;
+        if let Err(error) = self.session.end_implicit().await {
+            self.fail(error)?;
+        }
+        self.send_notices();
+        self.ready();
+        Ok(())
+    }
+
+    /// A statement has failed: the transaction knows, and the client is told.
+    ///
+    /// # Errors
+    /// The session ends with it.
+    pub(super) fn fail(&mut self, error: Diagnostic) -> Result<(), EndReason> {
+        self.session.fail();
+        self.send_notices();
+        if let Some(reason) = self.session.handle().ending()
+            && error.fields().severity == Severity::Fatal
+        {
+            // Told by the session's end, in its own words.
+            return Err(reason);
+        }
+        self.tell(&error);
+        match error.fields().severity {
+            Severity::Fatal => Err(EndReason::ProtocolViolation),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn tell(&self, diagnostic: &Diagnostic) {
+        error::diagnostic(&mut self.stream.outbox(), diagnostic);
+    }
+
+    pub(super) fn send_notices(&mut self) {
+        for notice in self.session.take_notices() {
+            if self.wants(notice.fields().severity) {
+                self.tell(&notice);
+            }
+        }
+    }
+
+    /// client_min_messages
+    fn wants(&self, severity: Severity) -> bool {
+        match self.session.settings().value("client_min_messages") {
+            "error" => severity == Severity::Info,
+            "warning" => matches!(severity, Severity::Warning | Severity::Info),
+            _ => true,
+        }
+    }
+
+    /// The cycle has ended: settings that have changed, and ReadyForQuery.
+    pub(super) fn ready(&mut self) {
+        let mut outbox = self.stream.outbox();
+        let now = self.session.current_settings();
+        if !Arc::ptr_eq(&self.reported, now) {
+            for (name, value) in settings::reports(&self.reported, now) {
+                seldom::parameter_status(&mut outbox, name, value);
+            }
+            self.reported = now.clone();
+        }
+        reply::ready_for_query(&mut outbox, self.session.status());
+    }
+}
+
+/// Waits until the inbox has grown, or the session is to end.
+async fn bytes_or_end(stream: &Stream, handle: &Handle) -> Result<(), EndReason> {
+    let mut fill = pin!(stream.fill());
+    poll_fn(|context| {
+        if let Some(reason) = handle.ending() {
+            return Poll::Ready(Err(reason));
+        }
+        handle.listen(context.waker());
+        match fill.as_mut().poll(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(bytes)) if bytes > 0 => Poll::Ready(Ok(())),
+            Poll::Ready(_) => Poll::Ready(Err(EndReason::ClientGone)),
+        }
+    })
+    .await
+}

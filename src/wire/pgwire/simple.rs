@@ -1,0 +1,104 @@
+//! The simple query protocol: the statements of one text, in one transaction unless they say
+//! otherwise (PostgreSQL §55.2.2).
+
+use super::connection::Connection;
+use super::send::Description;
+use super::{reply, send};
+use crate::diagnostic::Diagnostic;
+use crate::engine::outcome::CommandTag;
+use crate::session::format::ResultFormats;
+use crate::session::message::{Message, Piece};
+use crate::session::{Answer, EndReason};
+
+impl Connection {
+    pub(super) async fn simple_query(&mut self, text: &str) -> Result<(), EndReason> {
+        if let Err(error) = self.run_text(text).await {
+            self.fail(error)?;
+        }
+        self.ready();
+        Ok(())
+    }
+
+    async fn run_text(&mut self, text: &str) -> Result<(), Diagnostic> {
+        self.session.adopt()?;
+        match self.session.parse_message(text).await? {
+            Message::Empty => {
+                self.session.end_implicit().await?;
+                reply::empty_query(&mut self.stream.outbox());
+            }
+            Message::Statements(text, statements) => {
+                let mut left = statements.len();
+                for statement in statements {
+                    left -= 1;
+                    let limit = self.session.settings().statement_timeout();
+                    let running = self.session.run(statement.ast, &text);
+                    let answer = send::within(limit, running).await?;
+                    self.send_answer(answer, Tail::of(left)).await?;
+                }
+            }
+            Message::Credentials(statements) => {
+                for statement in statements {
+                    let answer = self.session.run_credential(statement).await?;
+                    // Each takes effect in turn, whatever becomes of the next.
+                    self.send_answer(answer, Tail::Last).await?;
+                }
+            }
+            Message::Mixed(pieces) => {
+                let mut left = pieces.len();
+                for piece in pieces {
+                    left -= 1;
+                    let answer = match piece {
+                        Piece::Statement(text, statement) => {
+                            self.session.run(statement.ast, &text).await?
+                        }
+                        Piece::Credential(statement) => {
+                            self.session.run_credential(statement).await?
+                        }
+                    };
+                    self.send_answer(answer, Tail::of(left)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_answer(&mut self, answer: Answer, tail: Tail) -> Result<(), Diagnostic> {
+        let tag = self.send_body(answer).await?;
+        if tail == Tail::Last {
+            self.session.end_implicit().await?;
+        }
+        self.send_notices();
+        reply::command_complete(&mut self.stream.outbox(), tag);
+        Ok(())
+    }
+
+    async fn send_body(&mut self, answer: Answer) -> Result<CommandTag, Diagnostic> {
+        match answer {
+            Answer::Done(tag) => Ok(tag),
+            Answer::Rows(mut cursor) => {
+                let formats = ResultFormats::Text;
+                let described = Description::First;
+                let sent = self
+                    .send_rows(&mut cursor, &formats, None, described)
+                    .await?;
+                self.session.end_statement();
+                Ok(cursor.tag(sent))
+            }
+            Answer::CopyIn(copy) => self.copy_in(*copy).await,
+            Answer::CopyOut(copy) => self.copy_out(*copy).await,
+        }
+    }
+}
+
+/// Whether a statement is the last of its message: the implicit transaction ends with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tail {
+    More,
+    Last,
+}
+
+impl Tail {
+    fn of(left: usize) -> Tail {
+        if left == 0 { Tail::Last } else { Tail::More }
+    }
+}
