@@ -6,11 +6,12 @@
 use super::transaction::{Block, not_in_a_block};
 use super::{Answer, Session};
 use crate::auth::derivation::Derived;
+use crate::auth::secret::Password;
 use crate::catalog::Request;
 use crate::catalog::verifier::Verifier;
 use crate::diagnostic::Diagnostic;
 use crate::engine::outcome::CommandTag;
-use crate::sql::credential::{CredentialStatement, NewPassword, TableGrant};
+use crate::sql::credential::{CredentialStatement, TableGrant};
 
 impl Session {
     /// Runs one credential statement.
@@ -28,12 +29,12 @@ impl Session {
         }
         match statement {
             CredentialStatement::CreateUser(mut create) => {
-                let derived = self.derive(&mut create.password).await?;
-                self.ask(create.into_request(derived)).await
+                let verifier = self.derive(create.password.take()).await?;
+                self.ask(create.into_request(verifier)).await
             }
             CredentialStatement::AlterPassword(mut alter) => {
-                let derived = self.derive(&mut alter.password).await?;
-                self.ask(alter.into_request(derived)).await
+                let verifier = self.derive(alter.password.take()).await?;
+                self.ask(alter.into_request(verifier)).await
             }
             CredentialStatement::Change(request) => self.ask(request).await,
             CredentialStatement::Table(grant) => self.run_table_grant(&grant).await,
@@ -41,29 +42,18 @@ impl Session {
         }
     }
 
-    /// The verifier of a plain password, worked out off the core; others stay as they are.
-    async fn derive(&mut self, password: &mut NewPassword) -> Result<Option<Verifier>, Diagnostic> {
-        if let Some(notice) = password.empty_notice() {
-            self.notices.push(notice);
-        }
-        let NewPassword::Plain(_) = password else {
+    /// The verifier of a password, worked out off the core; None: PASSWORD NULL, or an empty one.
+    async fn derive(&mut self, password: Option<Password>) -> Result<Option<Verifier>, Diagnostic> {
+        let Some(password) = password else {
             return Ok(None);
         };
-        let NewPassword::Plain(plain) = std::mem::replace(password, NewPassword::Empty) else {
-            unreachable!("it was plain a line ago");
-        };
         let iterations = self.services.parts.scram_iterations;
-        let derived = self.services.parts.derivation.clone();
-        match derived.derive(plain, iterations).await? {
-            Derived::Verifier(verifier) => {
-                *password = NewPassword::Verifier(verifier.clone());
-                Ok(Some(verifier))
-            }
-            Derived::Empty => {
-                self.notices.push(Derived::empty_notice());
-                Ok(None)
-            }
+        let derivation = self.services.parts.derivation.clone();
+        let derived = derivation.derive(password, iterations).await?;
+        if derived == Derived::Empty {
+            self.notices.push(Derived::empty_notice());
         }
+        Ok(derived.into_verifier())
     }
 
     async fn ask(&mut self, request: Request) -> Result<Answer, Diagnostic> {

@@ -23,6 +23,7 @@ pub mod run;
 pub mod services;
 pub mod settings;
 pub mod show;
+mod tenant;
 pub mod transaction;
 
 pub use end::EndReason;

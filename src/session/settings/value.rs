@@ -237,12 +237,17 @@ fn application_name(value: &str) -> String {
 /// An IANA name, without regard to case, or PostgreSQL's spellings of UTC.
 pub fn time_zone(value: &str) -> Option<chrono_tz::Tz> {
     let value = value.trim();
-    chrono_tz::Tz::from_str_insensitive(value).ok().or_else(|| {
-        ["z", "zulu", "default", "localtime", "0", "+00", "+00:00"]
-            .iter()
-            .any(|name| name.eq_ignore_ascii_case(value))
-            .then_some(chrono_tz::Tz::UTC)
-    })
+    if let Ok(zone) = chrono_tz::Tz::from_str(value) {
+        return Some(zone);
+    }
+    const UTC: [&str; 7] = ["z", "zulu", "default", "localtime", "0", "+00", "+00:00"];
+    if UTC.iter().any(|name| name.eq_ignore_ascii_case(value)) {
+        return Some(chrono_tz::Tz::UTC);
+    }
+    chrono_tz::TZ_VARIANTS
+        .iter()
+        .find(|zone| zone.name().eq_ignore_ascii_case(value))
+        .copied()
 }
 
 fn date_style(known: &Known, value: &str) -> Result<String, Diagnostic> {
