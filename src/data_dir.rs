@@ -4,9 +4,11 @@
 //! <data_dir>/lock                 flock'ed for the life of the process; holds its number
 //! <data_dir>/mock_key             32 random bytes: the key of mock challenges (auth::scram::mock)
 //! <data_dir>/superuser_password   made at first start, unless the password was given
+//! <data_dir>/catalog/             the principals' log (catalog::store)
+//! <data_dir>/rows/                the row store (storage)
 //! ```
 //!
-//! The stores have their own files and folders in it. An existing directory is taken only when it
+//! An existing directory is taken only when it
 //! is empty or has been ours before: a wrong `data_dir` must not change the mode of somebody's
 //! home.
 
@@ -110,6 +112,16 @@ impl DataDir {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where the principals' log is.
+    pub fn catalog(&self) -> PathBuf {
+        self.path.join("catalog")
+    }
+
+    /// Where the row store is.
+    pub fn rows(&self) -> PathBuf {
+        self.path.join("rows")
     }
 
     /// The key of mock challenges; made when it is not there.

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use nodedb::config::{Config, ConfigError, Environment};
-use nodedb::{server, telemetry};
+use nodedb::{server, superuser, telemetry};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,6 +39,11 @@ enum Command {
         /// The file to check [default: that of --config]
         file: Option<PathBuf>,
     },
+    /// Give the superuser a new password, with the server stopped
+    ///
+    /// The password is NODEDB_SUPERUSER_PASSWORD, if set, else 24 random characters in
+    /// <data_dir>/superuser_password. The superuser is enabled again if it was disabled.
+    ResetSuperuserPassword,
 }
 
 fn main() -> ExitCode {
@@ -47,6 +52,9 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         None | Some(Command::Serve) => serve(arguments.config.as_deref(), &environment),
         Some(Command::Check { file }) => check(file.or(arguments.config), &environment),
+        Some(Command::ResetSuperuserPassword) => {
+            reset_superuser_password(arguments.config.as_deref(), &environment)
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,6 +76,19 @@ fn check(file: Option<PathBuf>, environment: &Environment) -> Result<(), Box<dyn
     let file = file.unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT));
     Config::load(&file, environment)?;
     println!("{} is good", file.display());
+    Ok(())
+}
+
+fn reset_superuser_password(
+    file: Option<&Path>,
+    environment: &Environment,
+) -> Result<(), Box<dyn Error>> {
+    let config = load(file, environment)?;
+    let source = superuser::reset_password(&config, environment)?;
+    println!(
+        "{} has a new password: {source}",
+        config.auth.superuser_name
+    );
     Ok(())
 }
 

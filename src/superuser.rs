@@ -5,8 +5,12 @@
 
 use crate::auth::derivation::{DerivationError, Derived, derive_now};
 use crate::auth::secret::Password;
+use crate::catalog::store::{Embedded, StoreError};
 use crate::catalog::verifier::Verifier;
+use crate::config::{Config, Environment};
+use crate::control;
 use crate::data_dir::{DataDir, DataDirError};
+use crate::diagnostic::Diagnostic;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -25,9 +29,21 @@ pub enum SuperuserError {
     /// What NODEDB_SUPERUSER_PASSWORD says is not taken.
     #[error("NODEDB_SUPERUSER_PASSWORD: {0}")]
     BadPassword(DerivationError),
-    /// The password file cannot be written.
+    /// The data directory cannot be used, or the password file not written.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// There is nobody to give a new password to.
+    #[error("there is no server's data in {} yet: the first start sets the password", .0.display())]
+    NotStartedYet(PathBuf),
+    /// The configuration names somebody else.
+    #[error("there is no user \"{0}\" ([auth] superuser_name) in this server")]
+    NoSuchUser(String),
+    /// The catalog cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The catalog does not take the change.
+    #[error("{}", .0.message())]
+    Refused(Diagnostic),
 }
 
 /// A password that was set just now.
@@ -97,6 +113,46 @@ pub fn set_password(
     Ok(FreshPassword { verifier, source })
 }
 
+/// `nodedb reset-superuser-password`: gives the superuser a new password and lets it log in again.
+/// The server must be stopped: the lock on its data directory sees to that.
+///
+/// # Errors
+///
+/// [`SuperuserError`]; nothing has changed then, but that a password file may be left that fits
+/// nothing when the catalog could not be written.
+pub fn reset_password(
+    config: &Config,
+    environment: &Environment,
+) -> Result<PasswordSource, SuperuserError> {
+    let path = &config.server.data_dir;
+    if !path.exists() {
+        return Err(SuperuserError::NotStartedYet(path.clone()));
+    }
+    let data_dir = DataDir::open(path)?;
+    let (mut store, recovered) = Embedded::open(&data_dir.catalog())?;
+    if recovered.principals.is_empty() {
+        return Err(SuperuserError::NotStartedYet(path.clone()));
+    }
+    let name = &config.auth.superuser_name;
+    if recovered.principals.principal_named(name).is_none() {
+        return Err(SuperuserError::NoSuchUser(name.clone()));
+    }
+    let fresh = set_password(
+        environment.superuser_password(),
+        &data_dir,
+        config.auth.scram_iterations,
+    )?;
+    control::reset_superuser(
+        &mut store,
+        recovered.epoch,
+        &recovered.principals,
+        name,
+        fresh.verifier,
+    )
+    .map_err(SuperuserError::Refused)?;
+    Ok(fresh.source)
+}
+
 fn random_password(random: &dyn SecureRandom) -> Password {
     let mut text = String::with_capacity(PASSWORD_CHARACTERS);
     while text.len() < PASSWORD_CHARACTERS {
@@ -116,7 +172,12 @@ fn random_password(random: &dyn SecureRandom) -> Password {
 mod tests {
     use super::*;
     use crate::auth::scram::verifier;
+    use crate::catalog::principal::{Principal, PrincipalKind};
+    use crate::catalog::store::Store;
+    use crate::catalog::{Change, Epoch};
     use std::fs;
+    use std::path::Path;
+    use std::sync::Arc;
 
     fn open() -> (tempfile::TempDir, DataDir) {
         let parent = tempfile::tempdir().unwrap();
@@ -166,6 +227,78 @@ mod tests {
             error.to_string(),
             "NODEDB_SUPERUSER_PASSWORD: MD5 password hashes are not supported"
         );
+    }
+
+    /// A server's data with the superuser disabled and its password forgotten.
+    fn locked_out(data_dir: &Path) -> Config {
+        let data_dir = DataDir::open(data_dir).unwrap();
+        let (mut store, _) = Embedded::open(&data_dir.catalog()).unwrap();
+        let first = control::FirstStart {
+            superuser_name: "nodedb".to_owned(),
+            verifier: set_password(None, &data_dir, 4096).unwrap().verifier,
+            now: 0,
+        };
+        let (epoch, principals) = control::first_start(&mut store, first).unwrap();
+        let superuser = principals.principal_named("nodedb").unwrap();
+        let disabled = Principal {
+            enabled: false,
+            ..Principal::clone(superuser)
+        };
+        let disable = Change::PutPrincipal(Arc::new(disabled));
+        store.append(Epoch(epoch.0 + 1), &[disable]).unwrap();
+        let mut config = Config::default();
+        config.server.data_dir = data_dir.path().to_owned();
+        config
+    }
+
+    #[test]
+    fn a_reset_lets_the_superuser_in_again_with_the_password_in_the_file() {
+        let parent = tempfile::tempdir().unwrap();
+        let config = locked_out(&parent.path().join("data"));
+        let source = reset_password(&config, &Environment::default()).unwrap();
+        let PasswordSource::File(path) = source else {
+            panic!("{source}");
+        };
+        let password = fs::read_to_string(path).unwrap();
+
+        let (_, recovered) = Embedded::open(&config.server.data_dir.join("catalog")).unwrap();
+        let superuser = recovered.principals.principal_named("nodedb").unwrap();
+        assert!(superuser.enabled);
+        let PrincipalKind::User { verifier, .. } = &superuser.kind else {
+            panic!("{superuser:?}");
+        };
+        assert!(fits(password.trim_end(), verifier.as_ref().unwrap()));
+    }
+
+    #[test]
+    fn a_reset_while_the_server_runs_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let config = locked_out(&parent.path().join("data"));
+        let _server = DataDir::open(&config.server.data_dir).unwrap();
+        let error = reset_password(&config, &Environment::default()).unwrap_err();
+        assert!(
+            error.to_string().contains("is in use by process"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_reset_before_the_first_start_makes_nothing() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.server.data_dir = parent.path().join("data");
+        let error = reset_password(&config, &Environment::default()).unwrap_err();
+        assert!(matches!(error, SuperuserError::NotStartedYet(_)), "{error}");
+        assert!(!config.server.data_dir.exists());
+    }
+
+    #[test]
+    fn a_reset_of_a_name_that_is_not_there_says_so() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut config = locked_out(&parent.path().join("data"));
+        config.auth.superuser_name = "root".to_owned();
+        let error = reset_password(&config, &Environment::default()).unwrap_err();
+        assert!(matches!(error, SuperuserError::NoSuchUser(_)), "{error}");
     }
 
     #[test]
