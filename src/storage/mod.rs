@@ -49,3 +49,6 @@ pub use sequences::{SequenceState, SequenceSteps};
 pub use store::{Storage, StorageMetrics};
 pub use transaction::{LockWait, Locked, Savepoint, Transaction, TransactionId};
 pub use view::View;
+
+#[cfg(test)]
+mod tests;

@@ -171,7 +171,7 @@ impl Storage {
         })))
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.0.cores[0].shared
     }
 
