@@ -26,12 +26,27 @@
 //! What Arrow cannot tell apart is kept in field metadata under [`TYPE_METADATA_KEY`].
 //! Source: PostgreSQL 15, chapter 8 and the input and output functions of its built-in types.
 
+pub mod array;
 pub mod arrow;
 pub mod assign;
+pub mod boolean;
+pub mod bytea;
+pub mod calendar;
 pub mod cast;
 pub mod column;
+pub mod datetime;
+pub mod datetime_input;
 pub mod decode;
+pub mod float;
+pub mod input_error;
+pub mod integer;
+pub mod interval;
+pub mod json;
 pub mod name;
+pub mod numeric;
+pub mod text;
+pub mod time_zone;
+pub mod uuid;
 
 pub use arrow::{TYPE_METADATA_KEY, arrow_field, data_type, null_scalar, sql_type};
 pub use assign::{assign, assign_array};

@@ -144,6 +144,12 @@ pub fn from_internal_name(name: &str) -> Option<SqlType> {
     })
 }
 
+/// The scalar type that `format_type` prints so without a modifier.
+pub fn from_sql_name(name: &str) -> Option<SqlType> {
+    let entry = TYPES.iter().find(|entry| entry.sql == name)?;
+    Some(SqlType::scalar(entry.kind))
+}
+
 /// The name PostgreSQL's `format_type` gives, with the modifier: `character varying(3)`.
 pub fn format_type(sql_type: SqlType) -> String {
     let entry = entry(sql_type.kind);
