@@ -192,7 +192,9 @@ pub fn read_header(bytes: &[u8]) -> Option<Result<BinaryHeader<'_>, Diagnostic>>
         1 => {
             let count = usize::try_from(word(3)?).ok()?;
             if word(4)? != 1 {
-                return Some(Err(Diagnostic::unsupported("an array with explicit bounds")));
+                return Some(Err(Diagnostic::unsupported(
+                    "an array with explicit bounds",
+                )));
             }
             // Each element takes at least its length word.
             let elements = bytes.get(20..)?;
@@ -219,29 +221,39 @@ mod tests {
     fn elements_are_split_as_array_in_does() {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(elements("{}"), vec![]);
-        assert_eq!(elements(" { a , \"b c\",NULL,\"NULL\" } "), vec![
-            some("a"),
-            some("b c"),
-            None,
-            some("NULL")
-        ]);
-        assert_eq!(elements(r#"{"a\"b",c\,d,""}"#), vec![some("a\"b"), some("c,d"), some("")]);
+        assert_eq!(
+            elements(" { a , \"b c\",NULL,\"NULL\" } "),
+            vec![some("a"), some("b c"), None, some("NULL")]
+        );
+        assert_eq!(
+            elements(r#"{"a\"b",c\,d,""}"#),
+            vec![some("a\"b"), some("c,d"), some("")]
+        );
     }
 
     #[test]
     fn malformed_literals_are_told_in_postgresqls_words() {
         for (text, detail) in [
             ("{1,2", "Unexpected end of input."),
-            ("1,2}", "Array value must start with \"{\" or dimension information."),
+            (
+                "1,2}",
+                "Array value must start with \"{\" or dimension information.",
+            ),
             ("{1}x", "Junk after closing right brace."),
             ("{1,}", "Unexpected \"}\" character."),
             ("{,1}", "Unexpected \",\" character."),
         ] {
             let error = split_elements(text).unwrap_err();
-            assert_eq!(error.message(), format!("malformed array literal: \"{text}\""));
+            assert_eq!(
+                error.message(),
+                format!("malformed array literal: \"{text}\"")
+            );
             assert_eq!(error.fields().detail.as_deref(), Some(detail), "{text}");
         }
-        assert_eq!(split_elements("{{1}}").unwrap_err().sqlstate().as_str(), "0A000");
+        assert_eq!(
+            split_elements("{{1}}").unwrap_err().sqlstate().as_str(),
+            "0A000"
+        );
     }
 
     proptest::proptest! {

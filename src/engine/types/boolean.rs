@@ -15,7 +15,9 @@ pub fn text(value: bool) -> &'static [u8] {
 pub fn parse(text: &str) -> Result<bool, Diagnostic> {
     let word = text.trim_ascii();
     let begins = |full: &str| {
-        !word.is_empty() && full.len() >= word.len() && full[..word.len()].eq_ignore_ascii_case(word)
+        !word.is_empty()
+            && full.len() >= word.len()
+            && full[..word.len()].eq_ignore_ascii_case(word)
     };
     if !word.is_ascii() {
         return Err(invalid_syntax("boolean", text));

@@ -73,7 +73,13 @@ fn parse_escaped(mut rest: &[u8]) -> Result<Vec<u8>, Diagnostic> {
                 bytes.push(b'\\');
                 after
             }
-            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..] => {
+            [
+                b'\\',
+                a @ b'0'..=b'3',
+                b @ b'0'..=b'7',
+                c @ b'0'..=b'7',
+                after @ ..,
+            ] => {
                 bytes.push(((a - b'0') << 6) | ((b - b'0') << 3) | (c - b'0'));
                 after
             }

@@ -85,12 +85,32 @@ mod tests {
 
     #[test]
     fn known_days() {
-        assert_eq!(Date::from_days(0), Date { year: 1970, month: 1, day: 1 });
         assert_eq!(
-            Date { year: 2000, month: 1, day: 1 }.to_days(),
+            Date::from_days(0),
+            Date {
+                year: 1970,
+                month: 1,
+                day: 1
+            }
+        );
+        assert_eq!(
+            Date {
+                year: 2000,
+                month: 1,
+                day: 1
+            }
+            .to_days(),
             i64::from(POSTGRESQL_EPOCH_DAYS)
         );
-        assert_eq!(Date { year: 2000, month: 2, day: 29 }.to_days(), 11_016);
+        assert_eq!(
+            Date {
+                year: 2000,
+                month: 2,
+                day: 29
+            }
+            .to_days(),
+            11_016
+        );
     }
 
     proptest::proptest! {

@@ -223,7 +223,14 @@ mod tests {
 
     #[test]
     fn years_before_christ_and_after_9999_print() {
-        let days = |year| Date { year, month: 3, day: 4 }.to_days() as i32;
+        let days = |year| {
+            Date {
+                year,
+                month: 3,
+                day: 4,
+            }
+            .to_days() as i32
+        };
         assert_eq!(printed(|out| write_date(days(-43), out)), "0044-03-04 BC");
         assert_eq!(printed(|out| write_date(days(12024), out)), "12024-03-04");
         assert_eq!(printed(|out| write_time(DAY, out)), "24:00:00");

@@ -86,11 +86,27 @@ struct Number {
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september",
-    "october", "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 const DAYS: [&str; 7] = [
-    "sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
+    "sunday",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
 ];
 
 fn month_named(word: &str) -> Option<u32> {
@@ -699,7 +715,10 @@ mod tests {
             ("2024-01-02 03:04:05Z", "2024-01-02 04:04:05+01"),
             ("2024-01-02 03:04:05+05:30", "2024-01-01 22:34:05+01"),
             ("2024-01-02 03:04:05-0800", "2024-01-02 12:04:05+01"),
-            ("2024-01-02 03:04:05 America/New_York", "2024-01-02 09:04:05+01"),
+            (
+                "2024-01-02 03:04:05 America/New_York",
+                "2024-01-02 09:04:05+01",
+            ),
             ("2024-01-02 03:04:05 PST", "2024-01-02 12:04:05+01"),
             ("2024-01-02T03:04:05.000Z", "2024-01-02 04:04:05+01"),
         ] {
@@ -711,17 +730,40 @@ mod tests {
     fn what_is_no_date_is_told_in_postgresqls_words() {
         with_input(|input| {
             for (text, code, message) in [
-                ("foo", "22007", "invalid input syntax for type date: \"foo\""),
+                (
+                    "foo",
+                    "22007",
+                    "invalid input syntax for type date: \"foo\"",
+                ),
                 ("", "22007", "invalid input syntax for type date: \"\""),
-                ("2024-02-30", "22008", "date/time field value out of range: \"2024-02-30\""),
-                ("2024-13-01", "22008", "date/time field value out of range: \"2024-13-01\""),
+                (
+                    "2024-02-30",
+                    "22008",
+                    "date/time field value out of range: \"2024-02-30\"",
+                ),
+                (
+                    "2024-13-01",
+                    "22008",
+                    "date/time field value out of range: \"2024-13-01\"",
+                ),
             ] {
                 let error = parse_date(text, input).unwrap_err();
-                assert_eq!((error.sqlstate().as_str(), error.message()), (code, message));
+                assert_eq!(
+                    (error.sqlstate().as_str(), error.message()),
+                    (code, message)
+                );
             }
-            assert!(parse_date("2024-13-01", input).unwrap_err().fields().hint.is_some());
+            assert!(
+                parse_date("2024-13-01", input)
+                    .unwrap_err()
+                    .fields()
+                    .hint
+                    .is_some()
+            );
             assert_eq!(
-                parse_timestamptz("2024-01-01 00:00 Foo/Bar", input).unwrap_err().message(),
+                parse_timestamptz("2024-01-01 00:00 Foo/Bar", input)
+                    .unwrap_err()
+                    .message(),
                 "time zone \"foo/bar\" not recognized"
             );
             assert_eq!(

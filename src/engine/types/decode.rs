@@ -55,9 +55,9 @@ pub fn decode_text(
         | TypeKind::Bpchar
         | TypeKind::Name
         | TypeKind::Char
-        | TypeKind::Unknown => {
-            ScalarValue::Utf8(Some(text::fit(text, sql_type, TooLong::Refuse)?.into_owned()))
-        }
+        | TypeKind::Unknown => ScalarValue::Utf8(Some(
+            text::fit(text, sql_type, TooLong::Refuse)?.into_owned(),
+        )),
         TypeKind::Bytea => ScalarValue::Binary(Some(bytea::parse(text)?)),
         TypeKind::Date => ScalarValue::Date32(Some(datetime::parse_date(text, input)?)),
         TypeKind::Time => {
@@ -78,7 +78,9 @@ pub fn decode_text(
         TypeKind::Uuid => ScalarValue::FixedSizeBinary(16, Some(uuid::parse(text)?.to_vec())),
         TypeKind::Oid => ScalarValue::UInt32(Some(integer::parse(text)?)),
         TypeKind::Regtype => ScalarValue::UInt32(Some(parse_regtype(text)?)),
-        TypeKind::Regclass | TypeKind::Regproc => ScalarValue::UInt32(Some(parse_reg(text, sql_type)?)),
+        TypeKind::Regclass | TypeKind::Regproc => {
+            ScalarValue::UInt32(Some(parse_reg(text, sql_type)?))
+        }
         TypeKind::Void => ScalarValue::Null,
     })
 }
@@ -113,7 +115,13 @@ fn parse_regtype(text: &str) -> Result<u32, Diagnostic> {
     let lower = element.to_ascii_lowercase();
     name::from_internal_name(&lower)
         .or_else(|| name::from_sql_name(&lower))
-        .map(|found| name::oid(SqlType { array: array || found.array, ..found }).0)
+        .map(|found| {
+            name::oid(SqlType {
+                array: array || found.array,
+                ..found
+            })
+            .0
+        })
         .ok_or_else(|| {
             Diagnostic::error(
                 SqlState::UNDEFINED_OBJECT,
@@ -254,7 +262,9 @@ pub fn decode_binary(bytes: &[u8], sql_type: SqlType) -> Result<ScalarValue, Dia
         | TypeKind::Char
         | TypeKind::Unknown => {
             let text = text::from_bytes(bytes)?;
-            ScalarValue::Utf8(Some(text::fit(text, sql_type, TooLong::Refuse)?.into_owned()))
+            ScalarValue::Utf8(Some(
+                text::fit(text, sql_type, TooLong::Refuse)?.into_owned(),
+            ))
         }
         TypeKind::Bytea => ScalarValue::Binary(Some(bytes.to_vec())),
         TypeKind::Date => ScalarValue::Date32(Some(date_of(number!(i32))?)),
@@ -265,10 +275,9 @@ pub fn decode_binary(bytes: &[u8], sql_type: SqlType) -> Result<ScalarValue, Dia
         TypeKind::Timestamp => {
             ScalarValue::TimestampMicrosecond(Some(timestamp_of(number!(i64))?), None)
         }
-        TypeKind::Timestamptz => ScalarValue::TimestampMicrosecond(
-            Some(timestamp_of(number!(i64))?),
-            Some("UTC".into()),
-        ),
+        TypeKind::Timestamptz => {
+            ScalarValue::TimestampMicrosecond(Some(timestamp_of(number!(i64))?), Some("UTC".into()))
+        }
         TypeKind::Interval => ScalarValue::IntervalMonthDayNano(Some(interval_of(number!(u128))?)),
         TypeKind::Uuid if bytes.len() == 16 => {
             ScalarValue::FixedSizeBinary(16, Some(bytes.to_vec()))

@@ -50,7 +50,13 @@ impl Width for f32 {
 /// Appends the text of float8out.
 pub fn write_f64(value: f64, extra_float_digits: i32, out: &mut BytesMut) {
     if value.is_finite() {
-        write(value, value.is_sign_negative(), value == 0.0, extra_float_digits, out);
+        write(
+            value,
+            value.is_sign_negative(),
+            value == 0.0,
+            extra_float_digits,
+            out,
+        );
     } else {
         write_special(value.is_nan(), value.is_sign_negative(), out);
     }
@@ -59,7 +65,13 @@ pub fn write_f64(value: f64, extra_float_digits: i32, out: &mut BytesMut) {
 /// Appends the text of float4out.
 pub fn write_f32(value: f32, extra_float_digits: i32, out: &mut BytesMut) {
     if value.is_finite() {
-        write(value, value.is_sign_negative(), value == 0.0, extra_float_digits, out);
+        write(
+            value,
+            value.is_sign_negative(),
+            value == 0.0,
+            extra_float_digits,
+            out,
+        );
     } else {
         write_special(value.is_nan(), value.is_sign_negative(), out);
     }
@@ -249,7 +261,10 @@ fn lost_range(infinite: bool, zero: bool, number: &str) -> bool {
 fn past_range(type_name: &str, text: &str) -> Diagnostic {
     Diagnostic::error(
         SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
-        format!("\"{}\" is out of range for type {type_name}", text.trim_ascii()),
+        format!(
+            "\"{}\" is out of range for type {type_name}",
+            text.trim_ascii()
+        ),
     )
 }
 

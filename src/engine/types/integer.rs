@@ -112,7 +112,10 @@ mod tests {
             "value \"2147483648\" is out of range for type integer"
         );
         let long = "9".repeat(500);
-        assert_eq!(parse::<i64>(&long).unwrap_err().sqlstate().as_str(), "22003");
+        assert_eq!(
+            parse::<i64>(&long).unwrap_err().sqlstate().as_str(),
+            "22003"
+        );
         assert_eq!(parse::<i64>(&format!("{}7", "0".repeat(500))), Ok(7));
     }
 }

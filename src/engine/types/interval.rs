@@ -100,7 +100,10 @@ fn write_clock(clock: u64, out: &mut BytesMut) {
     };
     let end = match fraction {
         0 => text.len(),
-        _ => text.iter().rposition(|byte| *byte != b'0').map_or(0, |at| at + 1),
+        _ => text
+            .iter()
+            .rposition(|byte| *byte != b'0')
+            .map_or(0, |at| at + 1),
     };
     out.extend_from_slice(&text[..end]);
 }
@@ -341,7 +344,11 @@ fn take_field<'a>(text: &'a str, sum: &mut Sum, seen: &mut u32) -> Result<&'a st
         mark(Unit::Month)?;
         let negative = text.starts_with('-');
         sum.add(amount, Unit::Year);
-        sum.months += i128::from(if negative { -months.whole } else { months.whole });
+        sum.months += i128::from(if negative {
+            -months.whole
+        } else {
+            months.whole
+        });
         return Ok(after);
     }
     let after = after.trim_ascii_start();
@@ -448,7 +455,10 @@ mod tests {
     #[test]
     fn intervals_print_as_postgresql_15_prints_them() {
         for (text, expected) in [
-            ("1 year 2 mons -3 days +04:05:06.789", "1 year 2 mons -3 days +04:05:06.789"),
+            (
+                "1 year 2 mons -3 days +04:05:06.789",
+                "1 year 2 mons -3 days +04:05:06.789",
+            ),
             ("-1 mon 1 day", "-1 mons +1 day"),
             ("0", "00:00:00"),
             ("-00:00:01.5", "-00:00:01.5"),
@@ -472,7 +482,16 @@ mod tests {
 
     #[test]
     fn what_is_no_interval_is_refused() {
-        for text in ["", "1 foo", "foo", "1 day 1 day", "ago", "P", "1:2:3:4", "1 day ago 1 hour"] {
+        for text in [
+            "",
+            "1 foo",
+            "foo",
+            "1 day 1 day",
+            "ago",
+            "P",
+            "1:2:3:4",
+            "1 day ago 1 hour",
+        ] {
             assert_eq!(
                 parse(text).unwrap_err().message(),
                 format!("invalid input syntax for type interval: \"{text}\"")

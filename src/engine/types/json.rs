@@ -47,7 +47,10 @@ pub fn normalise(text: &str) -> Result<String, Diagnostic> {
 }
 
 fn invalid(text: &str, error: &serde_json::Error) -> Diagnostic {
-    let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or("");
+    let line = text
+        .lines()
+        .nth(error.line().saturating_sub(1))
+        .unwrap_or("");
     let shown: String = line.chars().take(CONTEXT_CHARACTERS_MAX).collect();
     let detail = if error.is_eof() {
         "The input string ended unexpectedly.".to_owned()
@@ -208,7 +211,13 @@ fn write_number(text: &str, out: &mut String) -> Result<(), Failure> {
         .map(|at| digits.chars().nth(at as usize).unwrap_or('0'))
         .collect();
     let fraction: String = (point..digits.len() as i64)
-        .map(|at| if at < 0 { '0' } else { digits.as_bytes()[at as usize] as char })
+        .map(|at| {
+            if at < 0 {
+                '0'
+            } else {
+                digits.as_bytes()[at as usize] as char
+            }
+        })
         .collect();
     let whole = match whole.trim_start_matches('0') {
         "" => "0",
@@ -251,14 +260,26 @@ mod tests {
     fn what_is_no_json_is_22p02_with_its_place() {
         let error = check("x").unwrap_err();
         assert_eq!(error.message(), "invalid input syntax for type json");
-        assert_eq!(error.fields().detail.as_deref(), Some("Token \"x\" is invalid."));
-        assert_eq!(error.fields().context.as_deref(), Some("JSON data, line 1: x"));
+        assert_eq!(
+            error.fields().detail.as_deref(),
+            Some("Token \"x\" is invalid.")
+        );
+        assert_eq!(
+            error.fields().context.as_deref(),
+            Some("JSON data, line 1: x")
+        );
         assert!(check("{\"a\":").is_err());
         assert!(check("1 2").is_err());
         assert!(check("").is_err());
         assert!(normalise(&"[".repeat(10_000)).is_err());
-        assert_eq!(normalise("\"\\u0000\"").unwrap_err().sqlstate().as_str(), "22P05");
-        assert_eq!(normalise("1e999999999").unwrap_err().sqlstate().as_str(), "22003");
+        assert_eq!(
+            normalise("\"\\u0000\"").unwrap_err().sqlstate().as_str(),
+            "22P05"
+        );
+        assert_eq!(
+            normalise("1e999999999").unwrap_err().sqlstate().as_str(),
+            "22003"
+        );
     }
 
     proptest::proptest! {

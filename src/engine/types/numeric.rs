@@ -270,9 +270,15 @@ fn read_exponent(bytes: &[u8]) -> Option<i32> {
         return None;
     }
     let magnitude = digits.iter().fold(0i32, |value, digit| {
-        value.saturating_mul(10).saturating_add(i32::from(digit - b'0'))
+        value
+            .saturating_mul(10)
+            .saturating_add(i32::from(digit - b'0'))
     });
-    Some(if bytes[0] == b'-' { -magnitude } else { magnitude })
+    Some(if bytes[0] == b'-' {
+        -magnitude
+    } else {
+        magnitude
+    })
 }
 
 /// float8 and float4 to numeric: 15 or 6 significant digits, as PostgreSQL's casts take.
@@ -321,7 +327,10 @@ pub fn write_binary(unscaled: i128, scale: i8, out: &mut BytesMut) {
         count += 1;
     }
     weight += count as i32 - 1;
-    let zeros = groups[..count].iter().take_while(|group| **group == 0).count();
+    let zeros = groups[..count]
+        .iter()
+        .take_while(|group| **group == 0)
+        .count();
     out.put_u16((count - zeros) as u16);
     out.put_i16(if count == zeros { 0 } else { weight as i16 });
     out.put_u16(if unscaled < 0 { NEGATIVE } else { POSITIVE });
@@ -418,7 +427,10 @@ mod tests {
                 "A field with precision 5, scale 2 must round to an absolute value less than 10^3."
             )
         );
-        assert_eq!(parse("1e500", n52).unwrap_err().message(), "numeric field overflow");
+        assert_eq!(
+            parse("1e500", n52).unwrap_err().message(),
+            "numeric field overflow"
+        );
     }
 
     #[test]
@@ -426,14 +438,23 @@ mod tests {
         let long = "9".repeat(39);
         assert_eq!(parse(&long, ANY).unwrap_err().sqlstate().as_str(), "0A000");
         assert!(parse(&"9".repeat(38), ANY).is_ok());
-        assert_eq!(parse("NaN", ANY).unwrap_err().message(), "numeric NaN is not supported");
+        assert_eq!(
+            parse("NaN", ANY).unwrap_err().message(),
+            "numeric NaN is not supported"
+        );
     }
 
     #[test]
     fn floats_give_their_significant_digits() {
-        assert_eq!(text(from_float(123456789.123456789, 15, ANY).unwrap()), "123456789.123457");
+        assert_eq!(
+            text(from_float(123456789.123456789, 15, ANY).unwrap()),
+            "123456789.123457"
+        );
         assert_eq!(text(from_float(f64::from(0.1f32), 6, ANY).unwrap()), "0.1");
-        assert_eq!(text(from_float(1e20, 15, ANY).unwrap()), "100000000000000000000");
+        assert_eq!(
+            text(from_float(1e20, 15, ANY).unwrap()),
+            "100000000000000000000"
+        );
     }
 
     #[test]
@@ -442,7 +463,10 @@ mod tests {
         for (input, bytes) in [
             ("0", &[0u8, 0, 0, 0, 0, 0, 0, 0][..]),
             ("1.5", &[0, 2, 0, 0, 0, 0, 0, 1, 0, 1, 0x13, 0x88]),
-            ("-12345.678", &[0, 3, 0, 1, 0x40, 0, 0, 3, 0, 1, 0x09, 0x29, 0x1a, 0x7c]),
+            (
+                "-12345.678",
+                &[0, 3, 0, 1, 0x40, 0, 0, 3, 0, 1, 0x09, 0x29, 0x1a, 0x7c],
+            ),
             ("10000", &[0, 1, 0, 1, 0, 0, 0, 0, 0, 1]),
         ] {
             let decimal = parse(input, ANY).unwrap();

@@ -48,10 +48,13 @@ fn limit(text: &str, sql_type: SqlType, too_long: TooLong) -> Result<&str, Diagn
     if too_long == TooLong::Refuse && lost.bytes().any(|byte| byte != b' ') {
         return Err(Diagnostic::error(
             SqlState::STRING_DATA_RIGHT_TRUNCATION,
-            format!("value too long for type {}", super::format_type(SqlType {
-                array: false,
-                ..sql_type
-            })),
+            format!(
+                "value too long for type {}",
+                super::format_type(SqlType {
+                    array: false,
+                    ..sql_type
+                })
+            ),
         ));
     }
     Ok(kept)
@@ -127,7 +130,10 @@ mod tests {
         assert_eq!(fit("a ", varchar, TooLong::Refuse).unwrap(), "a ");
         let error = fit("abcd", varchar, TooLong::Refuse).unwrap_err();
         assert_eq!(error.sqlstate().as_str(), "22001");
-        assert_eq!(error.message(), "value too long for type character varying(3)");
+        assert_eq!(
+            error.message(),
+            "value too long for type character varying(3)"
+        );
         assert_eq!(fit("abcd", varchar, TooLong::Cut).unwrap(), "abc");
     }
 

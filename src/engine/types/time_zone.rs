@@ -60,16 +60,47 @@ pub fn by_name(name: &str) -> Option<Tz> {
 pub fn abbreviation(word: &str) -> Option<i32> {
     const HOUR: i32 = 3_600;
     const ABBREVIATIONS: &[(&str, i32)] = &[
-        ("z", 0), ("zulu", 0), ("utc", 0), ("ut", 0), ("gmt", 0), ("uct", 0), ("wet", 0),
-        ("west", HOUR), ("bst", HOUR), ("cet", HOUR), ("met", HOUR), ("mez", HOUR),
-        ("cest", 2 * HOUR), ("mest", 2 * HOUR), ("mesz", 2 * HOUR), ("eet", 2 * HOUR),
-        ("eest", 3 * HOUR), ("msk", 3 * HOUR), ("pkt", 5 * HOUR), ("ict", 7 * HOUR),
-        ("awst", 8 * HOUR), ("jst", 9 * HOUR), ("kst", 9 * HOUR), ("aest", 10 * HOUR),
-        ("aedt", 11 * HOUR), ("nzst", 12 * HOUR), ("nzdt", 13 * HOUR),
-        ("est", -5 * HOUR), ("edt", -4 * HOUR), ("cst", -6 * HOUR), ("cdt", -5 * HOUR),
-        ("mst", -7 * HOUR), ("mdt", -6 * HOUR), ("pst", -8 * HOUR), ("pdt", -7 * HOUR),
-        ("akst", -9 * HOUR), ("akdt", -8 * HOUR), ("hst", -10 * HOUR),
-        ("brt", -3 * HOUR), ("art", -3 * HOUR), ("clt", -4 * HOUR),
+        ("z", 0),
+        ("zulu", 0),
+        ("utc", 0),
+        ("ut", 0),
+        ("gmt", 0),
+        ("uct", 0),
+        ("wet", 0),
+        ("west", HOUR),
+        ("bst", HOUR),
+        ("cet", HOUR),
+        ("met", HOUR),
+        ("mez", HOUR),
+        ("cest", 2 * HOUR),
+        ("mest", 2 * HOUR),
+        ("mesz", 2 * HOUR),
+        ("eet", 2 * HOUR),
+        ("eest", 3 * HOUR),
+        ("msk", 3 * HOUR),
+        ("pkt", 5 * HOUR),
+        ("ict", 7 * HOUR),
+        ("awst", 8 * HOUR),
+        ("jst", 9 * HOUR),
+        ("kst", 9 * HOUR),
+        ("aest", 10 * HOUR),
+        ("aedt", 11 * HOUR),
+        ("nzst", 12 * HOUR),
+        ("nzdt", 13 * HOUR),
+        ("est", -5 * HOUR),
+        ("edt", -4 * HOUR),
+        ("cst", -6 * HOUR),
+        ("cdt", -5 * HOUR),
+        ("mst", -7 * HOUR),
+        ("mdt", -6 * HOUR),
+        ("pst", -8 * HOUR),
+        ("pdt", -7 * HOUR),
+        ("akst", -9 * HOUR),
+        ("akdt", -8 * HOUR),
+        ("hst", -10 * HOUR),
+        ("brt", -3 * HOUR),
+        ("art", -3 * HOUR),
+        ("clt", -4 * HOUR),
     ];
     ABBREVIATIONS
         .iter()
@@ -83,7 +114,15 @@ mod tests {
     use crate::engine::types::calendar::{Date, HOUR};
 
     fn local(month: u32, day: u32, hour: i64) -> i64 {
-        Date { year: 2024, month, day }.to_days() * super::super::calendar::DAY + hour * HOUR + HOUR / 2
+        Date {
+            year: 2024,
+            month,
+            day,
+        }
+        .to_days()
+            * super::super::calendar::DAY
+            + hour * HOUR
+            + HOUR / 2
     }
 
     #[test]

@@ -61,7 +61,12 @@ mod tests {
             write(&parse(text).unwrap(), &mut out);
             assert_eq!(&out[..], b"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11");
         }
-        for text in ["", "abc", "{a0eebc999c0b4ef8bb6d6bb9bd380a11", "a0eebc999c0b4ef8bb6d6bb9bd380a1-1"] {
+        for text in [
+            "",
+            "abc",
+            "{a0eebc999c0b4ef8bb6d6bb9bd380a11",
+            "a0eebc999c0b4ef8bb6d6bb9bd380a1-1",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }
