@@ -1,4 +1,12 @@
 //! Entries of secondary and unique indexes: from the indexed columns to the table's key.
+//!
+//! ```text
+//! unique, no NULL   key = indexed columns              value = the row's key
+//! otherwise         key = indexed columns, row's key   value = empty
+//! ```
+//!
+//! So two rows with equal values meet in one key of a unique index, and rows with a NULL, which
+//! are distinct to it, do not.
 
 use super::error::RowError;
 use super::key::KeyLayout;
@@ -25,8 +33,21 @@ impl IndexEntry {
         values: &[ScalarValue],
         row_key: &[u8],
     ) -> Result<IndexEntry, RowError> {
-        let _ = (layout, unique, values, row_key);
-        todo!()
+        assert_eq!(values.len(), layout.columns().len(), "all indexed columns");
+        assert!(!row_key.is_empty(), "every row has a key");
+        let mut key = Vec::with_capacity(16 * values.len() + row_key.len());
+        layout.encode(values, &mut key)?;
+        if unique && !values.iter().any(ScalarValue::is_null) {
+            return Ok(IndexEntry {
+                key,
+                value: row_key.to_vec(),
+            });
+        }
+        key.extend_from_slice(row_key);
+        Ok(IndexEntry {
+            key,
+            value: Vec::new(),
+        })
     }
 
     /// The row's key, of a stored entry.
@@ -38,7 +59,14 @@ impl IndexEntry {
         key: &'a [u8],
         value: &'a [u8],
     ) -> Result<&'a [u8], RowError> {
-        let _ = (layout, key, value);
-        todo!()
+        if !value.is_empty() {
+            return Ok(value);
+        }
+        match &key[layout.length(key)?..] {
+            [] => Err(RowError::Damaged {
+                what: "index entry",
+            }),
+            row_key => Ok(row_key),
+        }
     }
 }

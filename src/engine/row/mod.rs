@@ -10,10 +10,14 @@ pub mod error;
 pub mod index;
 pub mod key;
 pub mod layout;
+#[cfg(test)]
+mod tests;
+mod value;
+mod varint;
 
 pub use decoder::RowDecoder;
 pub use encoder::RowEncoder;
 pub use error::RowError;
 pub use index::IndexEntry;
 pub use key::{KeyLayout, KeyRange, decode_row_number, encode_row_number, prefix_end};
-pub use layout::{ROW_BYTES_MAX, RowLayout};
+pub use layout::{ROW_BYTES_MAX, RowLayout, encode_missing};

@@ -2,15 +2,14 @@
 //! last of equal keys, numbers as numeric prints them, one blank after `:` and `,`.
 
 use crate::diagnostic::{Diagnostic, SqlState};
-use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use std::fmt;
+use serde::de::IgnoredAny;
 
 /// untranslatable_character
 const UNTRANSLATABLE_CHARACTER: SqlState = SqlState::new("22P05");
 /// Digits a number of jsonb may print; `1e1000000` is refused rather than written out.
 const NUMBER_DIGITS_MAX: i64 = 131_072;
+/// How deep jsonb nests: reading it recurses.
+pub const JSONB_DEPTH_MAX: usize = 500;
 /// How much of the text an error's context shows, in characters.
 const CONTEXT_CHARACTERS_MAX: usize = 50;
 
@@ -29,9 +28,13 @@ pub fn check(text: &str) -> Result<(), Diagnostic> {
 /// # Errors
 /// 22P02; 22P05 for `\u0000`, which text cannot hold.
 pub fn normalise(text: &str) -> Result<String, Diagnostic> {
-    let raw: &RawValue = serde_json::from_str(text).map_err(|error| invalid(text, &error))?;
+    check(text)?;
     let mut out = String::with_capacity(text.len());
-    write(raw, &mut out).map_err(|failure| match failure {
+    let mut reader = Reader {
+        rest: text.trim_ascii(),
+        depth: 0,
+    };
+    reader.value(&mut out).map_err(|failure| match failure {
         Failure::Nul => Diagnostic::error(
             UNTRANSLATABLE_CHARACTER,
             "unsupported Unicode escape sequence",
@@ -41,7 +44,16 @@ pub fn normalise(text: &str) -> Result<String, Diagnostic> {
             SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
             "value overflows numeric format",
         ),
-        Failure::Json(error) => invalid(text, &error),
+        Failure::Surrogate => Diagnostic::error(
+            SqlState::INVALID_TEXT_REPRESENTATION,
+            "invalid input syntax for type json",
+        )
+        .with_detail("Unicode low surrogate must follow a high surrogate."),
+        Failure::Depth => Diagnostic::error(
+            SqlState::STATEMENT_TOO_COMPLEX,
+            "stack depth limit exceeded",
+        )
+        .with_detail(format!("jsonb nests at most {JSONB_DEPTH_MAX} deep.")),
     })?;
     Ok(out)
 }
@@ -91,52 +103,110 @@ fn token_at(line: &str, column: usize) -> &str {
 enum Failure {
     Nul,
     Number,
-    Json(serde_json::Error),
+    Surrogate,
+    Depth,
 }
 
-fn write(raw: &RawValue, out: &mut String) -> Result<(), Failure> {
-    let text = raw.get().trim_ascii();
-    match text.as_bytes().first() {
-        Some(b'{') => write_object(text, out),
-        Some(b'[') => write_array(text, out),
-        Some(b'"') => {
-            let string: String = serde_json::from_str(text).map_err(Failure::Json)?;
-            write_string(&string, out)
+/// Walks text that is JSON already, so that nothing it expects can be missing.
+struct Reader<'a> {
+    rest: &'a str,
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn first(&self) -> u8 {
+        self.rest.as_bytes().first().copied().unwrap_or(0)
+    }
+
+    fn take(&mut self, length: usize) -> &'a str {
+        let (taken, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        taken
+    }
+
+    /// Passes one of `{}[]:,` and the blanks around it.
+    fn sign(&mut self) {
+        self.take(1);
+        self.rest = self.rest.trim_ascii_start();
+    }
+
+    fn value(&mut self, out: &mut String) -> Result<(), Failure> {
+        self.depth += 1;
+        if self.depth > JSONB_DEPTH_MAX {
+            return Err(Failure::Depth);
         }
-        Some(b'-' | b'0'..=b'9') => write_number(text, out),
-        // true, false, null.
-        _ => {
-            out.push_str(text);
-            Ok(())
+        match self.first() {
+            b'{' => self.object(out)?,
+            b'[' => self.array(out)?,
+            b'"' => write_string(&self.string()?, out)?,
+            b'-' | b'0'..=b'9' => {
+                let word = self.word();
+                write_number(word, out)?;
+            }
+            // true, false, null.
+            _ => out.push_str(self.word()),
         }
+        self.rest = self.rest.trim_ascii_start();
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn word(&mut self) -> &'a str {
+        let end = self
+            .rest
+            .find(|character: char| {
+                character.is_ascii_whitespace() || matches!(character, ',' | ']' | '}')
+            })
+            .unwrap_or(self.rest.len());
+        self.take(end)
+    }
+
+    fn string(&mut self) -> Result<String, Failure> {
+        let bytes = self.rest.as_bytes();
+        let mut end = 1;
+        while bytes[end] != b'"' {
+            end += if bytes[end] == b'\\' { 2 } else { 1 };
+        }
+        let quoted = self.take(end + 1);
+        // The check before read over the digits of escapes.
+        serde_json::from_str(quoted).map_err(|_| Failure::Surrogate)
+    }
+
+    fn object(&mut self, out: &mut String) -> Result<(), Failure> {
+        let mut members: Vec<(String, String)> = Vec::new();
+        self.sign();
+        while self.first() != b'}' {
+            let key = self.string()?;
+            self.rest = self.rest.trim_ascii_start();
+            self.sign();
+            let mut value = String::new();
+            self.value(&mut value)?;
+            members.push((key, value));
+            if self.first() == b',' {
+                self.sign();
+            }
+        }
+        self.take(1);
+        write_members(members, out)
+    }
+
+    fn array(&mut self, out: &mut String) -> Result<(), Failure> {
+        self.sign();
+        out.push('[');
+        while self.first() != b']' {
+            self.value(out)?;
+            if self.first() == b',' {
+                self.sign();
+                out.push_str(", ");
+            }
+        }
+        self.take(1);
+        out.push(']');
+        Ok(())
     }
 }
 
-/// Members in the order of the text, values unread.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Vec<(String, &'de RawValue)>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(Collect).map(Members)
-    }
-}
-
-fn write_object(text: &str, out: &mut String) -> Result<(), Failure> {
-    let Members(mut members) = serde_json::from_str(text).map_err(Failure::Json)?;
+fn write_members(mut members: Vec<(String, String)>, out: &mut String) -> Result<(), Failure> {
     // Stable, so that of equal keys the last in the text is the last here.
     members.sort_by(|(left, _), (right, _)| (left.len(), left).cmp(&(right.len(), right)));
     out.push('{');
@@ -151,22 +221,9 @@ fn write_object(text: &str, out: &mut String) -> Result<(), Failure> {
         first = false;
         write_string(key, out)?;
         out.push_str(": ");
-        write(value, out)?;
+        out.push_str(value);
     }
     out.push('}');
-    Ok(())
-}
-
-fn write_array(text: &str, out: &mut String) -> Result<(), Failure> {
-    let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(Failure::Json)?;
-    out.push('[');
-    for (index, element) in elements.iter().enumerate() {
-        if index > 0 {
-            out.push_str(", ");
-        }
-        write(element, out)?;
-    }
-    out.push(']');
     Ok(())
 }
 
@@ -272,6 +329,15 @@ mod tests {
         assert!(check("1 2").is_err());
         assert!(check("").is_err());
         assert!(normalise(&"[".repeat(10_000)).is_err());
+        assert_eq!(
+            normalise("\"\\ud800\"").unwrap_err().sqlstate().as_str(),
+            "22P02"
+        );
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(normalise(&nested(JSONB_DEPTH_MAX)).is_ok());
+        let error = normalise(&nested(JSONB_DEPTH_MAX + 1)).unwrap_err();
+        assert_eq!(error.sqlstate().as_str(), "54001");
+        assert!(check(&nested(100_000)).is_ok());
         assert_eq!(
             normalise("\"\\u0000\"").unwrap_err().sqlstate().as_str(),
             "22P05"

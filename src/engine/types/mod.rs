@@ -33,6 +33,7 @@ pub mod boolean;
 pub mod bytea;
 pub mod calendar;
 pub mod cast;
+mod cast_datetime;
 pub mod column;
 pub mod datetime;
 pub mod datetime_input;
@@ -49,7 +50,7 @@ pub mod time_zone;
 pub mod uuid;
 
 pub use arrow::{TYPE_METADATA_KEY, arrow_field, data_type, null_scalar, sql_type};
-pub use assign::{assign, assign_array};
+pub use assign::{assign, assign_array, check_assignable};
 pub use cast::{CastContext, can_cast, cast, cast_array};
 pub use column::{Column, encode_binary, encode_text};
 pub use decode::{Input, decode_binary, decode_text};
