@@ -41,7 +41,7 @@ pub fn result_formats(codes: Formats<'_>, columns: usize) -> Result<ResultFormat
 
 /// The rows of one batch, ready to be written.
 pub struct BatchRows<'a> {
-    columns: Vec<Column>,
+    columns: Vec<Column<'a>>,
     formats: &'a ResultFormats,
     settings: &'a Settings,
 }
@@ -52,7 +52,7 @@ impl<'a> BatchRows<'a> {
     /// # Errors
     /// A column whose array does not hold its field's type: a mistake of ours.
     pub fn new(
-        batch: &RecordBatch,
+        batch: &'a RecordBatch,
         fields: &[ResultField],
         formats: &'a ResultFormats,
         settings: &'a Settings,
