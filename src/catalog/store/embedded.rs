@@ -109,6 +109,12 @@ impl Embedded {
         Ok((store, recovered))
     }
 
+    /// Moves the size at which the log is compacted, for tests.
+    #[cfg(test)]
+    pub(super) fn compact_at(&mut self, bytes: u64) {
+        self.compact_at_bytes = bytes;
+    }
+
     /// Cuts the log's torn tail, with a log line.
     fn cut(&mut self, torn: TornTail) -> Result<(), StoreError> {
         tracing::warn!(

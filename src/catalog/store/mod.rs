@@ -7,6 +7,8 @@
 pub mod directory;
 pub mod embedded;
 mod image;
+#[cfg(test)]
+pub(crate) mod memory;
 mod record;
 #[cfg(test)]
 mod tests;
