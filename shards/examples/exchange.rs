@@ -5,8 +5,10 @@
 //! CPU time for each:
 //!
 //! ```text
-//! cargo run --release -p shards --example exchange -- [connections] [seconds] [cores] [threads]
+//! cargo run --release -p shards --example exchange -- [connections] [seconds] [cores] [threads] [kept|new]
 //! ```
+//!
+//! With `new` every exchange has a connection of its own.
 
 use rustix::event::epoll;
 use shards::{Listener, ListenerId, Options, Runtime, Shard, Stream};
@@ -102,6 +104,21 @@ fn drive(address: SocketAddr, connections: usize, exchanges: &AtomicU64, stop: &
     }
 }
 
+/// One thread that connects, exchanges once and closes, over and over.
+fn drive_new(address: SocketAddr, exchanges: &AtomicU64, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let mut stream = TcpStream::connect(address).expect("the server listens");
+        stream.write_all(&REQUEST).expect("written");
+        stream.read_exact(&mut [0; REPLY.len()]).expect("answered");
+        exchanges.fetch_add(1, Ordering::Relaxed);
+        // By a reset, so that ports do not wait for minutes.
+        let socket = socket2::SockRef::from(&stream);
+        socket
+            .set_linger(Some(Duration::ZERO))
+            .expect("a socket option");
+    }
+}
+
 /// CPU time that a process has used.
 fn cpu_time(process: &Child) -> Duration {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", process.id())).expect("procfs");
@@ -123,6 +140,7 @@ fn main() {
         return serve(number(2));
     }
     let (connections, seconds, cores, threads) = (number(100), number(5), number(2), number(2));
+    let connect_anew = arguments.next().as_deref() == Some("new");
     let mut server = Command::new(std::env::current_exe().expect("this program"))
         .arg(cores.to_string())
         .env("EXCHANGE_SERVE", "1")
@@ -141,7 +159,10 @@ fn main() {
         for thread in 0..threads {
             let share = connections / threads + usize::from(thread < connections % threads);
             let (exchanges, stop) = (&exchanges, &stop);
-            scope.spawn(move || drive(address, share, exchanges, stop));
+            scope.spawn(move || match connect_anew {
+                false => drive(address, share, exchanges, stop),
+                true => drive_new(address, exchanges, stop),
+            });
         }
         std::thread::sleep(Duration::from_secs(1));
         let (begun, count, used) = (

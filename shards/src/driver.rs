@@ -91,9 +91,7 @@ impl<S: Shard> Driver<S> {
             }
         }
         work += self.take_messages();
-        for follower in &*self.core.followers.borrow() {
-            follower.follow();
-        }
+        self.adopt();
         for waker in self.core.yielded.take() {
             work += 1;
             waker.wake();
@@ -104,6 +102,14 @@ impl<S: Shard> Driver<S> {
             self.serve(arrival);
         }
         (Course::Running, work)
+    }
+
+    fn adopt(&self) {
+        for follower in &*self.core.followers.borrow() {
+            if follower.is_behind() {
+                guarded(&self.core, "a callback of a replica", || follower.follow());
+            }
+        }
     }
 
     fn obey(&self, control: Control) -> Course {

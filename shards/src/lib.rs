@@ -19,6 +19,7 @@ mod net;
 mod options;
 mod replica;
 mod runtime;
+pub mod sim;
 mod stream;
 mod task;
 mod timer;

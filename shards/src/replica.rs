@@ -12,7 +12,7 @@ use crate::doorbell::Doorbell;
 use crossbeam::utils::CachePadded;
 use parking_lot::{Condvar, Mutex};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -71,7 +71,8 @@ struct Adoption {
 
 struct CoreProgress {
     acknowledged: u64,
-    /// Of the core's replica, once it exists.
+    attached: bool,
+    /// Of the core, once it has its replica.
     doorbell: Option<Arc<Doorbell>>,
 }
 
@@ -80,6 +81,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     pub fn new(cores: usize, initial: (u64, Arc<T>)) -> Arc<Self> {
         let progress = |_| CoreProgress {
             acknowledged: initial.0,
+            attached: false,
             doorbell: None,
         };
         Arc::new(Self {
@@ -137,6 +139,16 @@ impl<T: Send + Sync + 'static> Publisher<T> {
         }
     }
 
+    /// The cores that have not yet acknowledged the epoch.
+    pub fn late(&self, epoch: u64) -> Vec<CoreId> {
+        self.adoption.lock().late(epoch)
+    }
+
+    /// How many cores it publishes to.
+    pub fn cores(&self) -> usize {
+        self.adoption.lock().cores.len()
+    }
+
     /// The replica of the core that calls. Once for each core.
     ///
     /// # Panics
@@ -145,9 +157,7 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     pub fn replica(self: &Arc<Self>) -> Replica<T> {
         let core = Core::current();
         let replica = self.attach(core.shared.id, Some(Arc::clone(&core.shared.doorbell)));
-        core.followers
-            .borrow_mut()
-            .push(Rc::clone(&replica.state) as Rc<dyn Follower>);
+        core.followers.borrow_mut().push(replica.follower());
         replica
     }
 
@@ -155,7 +165,8 @@ impl<T: Send + Sync + 'static> Publisher<T> {
     pub(crate) fn attach(self: &Arc<Self>, id: CoreId, bell: Option<Arc<Doorbell>>) -> Replica<T> {
         let mut adoption = self.adoption.lock();
         let core = &mut adoption.cores[id.index()];
-        assert!(core.doorbell.is_none(), "core {id} has its replica already");
+        assert!(!core.attached, "core {id} has its replica already");
+        core.attached = true;
         core.doorbell = bell;
         drop(adoption);
         let (epoch, snapshot) = self.latest();
@@ -208,8 +219,9 @@ struct State<T> {
     /// The snapshot that the program was last told of.
     reported: RefCell<Arc<Adopted<T>>>,
     callback: RefCell<Option<Rc<Callback<T>>>>,
-    /// Epochs that the program has said it will acknowledge later.
-    outstanding: RefCell<BTreeSet<u64>>,
+    /// Epochs that the program has said it will acknowledge later, each with the one reported
+    /// before it: the epochs in between were passed over, and are not settled either.
+    outstanding: RefCell<BTreeMap<u64, u64>>,
     /// Set inside the callback.
     calling: Cell<bool>,
 }
@@ -223,6 +235,10 @@ impl<T> Clone for Replica<T> {
 }
 
 impl<T: Send + Sync + 'static> Replica<T> {
+    pub(crate) fn follower(&self) -> Rc<dyn Follower> {
+        Rc::clone(&self.state) as Rc<dyn Follower>
+    }
+
     /// The snapshot in force, adopted first when a newer one has been published. Costs one load
     /// of a shared word. Callbacks do not run inside: they follow between two slices, so this
     /// may be called with borrows held.
@@ -282,7 +298,7 @@ impl<T: Send + Sync + 'static> State<T> {
         // Before the call: one that panics is not repeated for the same epoch, and while it is
         // outstanding nothing is acknowledged.
         *self.reported.borrow_mut() = Arc::clone(&new);
-        self.outstanding.borrow_mut().insert(new.epoch);
+        self.outstanding.borrow_mut().insert(new.epoch, old.epoch);
         let callback = self.callback.borrow().clone();
         self.calling.set(true);
         let calling = Calling(&self.calling);
@@ -297,8 +313,8 @@ impl<T: Send + Sync + 'static> State<T> {
     /// Acknowledges as far as nothing is outstanding.
     fn acknowledge_settled(&self) {
         let reported = self.reported.borrow().epoch;
-        let settled = match self.outstanding.borrow().first() {
-            Some(&first) => first - 1,
+        let settled = match self.outstanding.borrow().first_key_value() {
+            Some((_, &before)) => before,
             None => reported,
         };
         self.publisher.acknowledge(self.core, settled);

@@ -4,15 +4,17 @@ use crate::core::{Control, Core, CoreShared, Cores};
 use crate::driver::Driver;
 use crate::mesh::Mailbox;
 use crate::net::{ListeningSocket, Net, bind};
+use crate::task::panic_text;
 use crate::{
     CoreId, CoreMetrics, ListenerId, Mesh, Options, StartError, StartWarning, Stream, limits,
 };
 use glommio::{LocalExecutorBuilder, Placement};
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -154,11 +156,7 @@ impl<M: Send + 'static> Runtime<M> {
             match reports.recv() {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return Err(self.abandon(error)),
-                Err(mpsc::RecvError) => {
-                    return Err(self.abandon(StartError::Options(
-                        "a core ended before it ran; its panic is in the log".to_owned(),
-                    )));
-                }
+                Err(mpsc::RecvError) => unreachable!("every core reports, in whatever way it ends"),
             }
         }
         Ok(self)
@@ -274,19 +272,34 @@ impl<M: Send + 'static> Seed<M> {
                 return;
             }
         };
-        executor.run(async move {
-            let report = self.report.clone();
-            match self.raise(make_shard) {
-                Ok(driver) => {
-                    let _ = report.send(Ok(()));
-                    drop(report);
-                    driver.run().await;
+        let report = self.report.clone();
+        let raised = AtomicBool::new(false);
+        let life = catch_unwind(AssertUnwindSafe(|| {
+            executor.run(async {
+                match self.raise(make_shard) {
+                    Ok(driver) => {
+                        raised.store(true, Ordering::Relaxed);
+                        let _ = report.send(Ok(()));
+                        driver.run().await;
+                    }
+                    Err(error) => {
+                        let _ = report.send(Err(error));
+                    }
                 }
-                Err(error) => {
-                    let _ = report.send(Err(error));
-                }
+            });
+        }));
+        if let Err(panic) = life {
+            let reason = panic_text(&*panic);
+            if raised.into_inner() {
+                // A core that is gone would leave its connections hanging and every credential
+                // statement waiting: better no server, and a restart by whoever supervises it.
+                tracing::error!(core = id.0, reason, "a core has failed, the server ends");
+                std::process::abort();
             }
-        });
+            let core = id.0;
+            let reason = reason.to_owned();
+            let _ = report.send(Err(StartError::Core { core, reason }));
+        }
         // After the executor has gone, because its tasks use it.
         drop(executor);
         Core::install(None);

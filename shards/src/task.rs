@@ -98,14 +98,18 @@ pub(crate) fn guarded(core: &Core, what: &str, callback: impl FnOnce()) {
 }
 
 fn log_panic(what: &str, panic: &(dyn Any + Send)) {
-    let message = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("not a text");
+    let message = panic_text(panic);
     tracing::error!(
         what,
         message,
         "a panic was contained; this is a defect of the server"
     );
+}
+
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("not a text")
 }

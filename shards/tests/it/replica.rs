@@ -96,6 +96,20 @@ fn what_is_acknowledged_later_holds_the_publisher_back() {
     assert_eq!(publisher.wait_adopted(3, PATIENCE), []);
 }
 
+/// An adoption that failed half-way must not be taken for one that has ended its sessions.
+#[test]
+fn a_callback_that_panics_leaves_its_core_late() {
+    let server = Server::start(echo);
+    let (publisher, _) = set_up(&server);
+    server.on_core(CoreId(0), |_| {
+        replica().on_adopt(|_, _| panic!("as the test asked"));
+    });
+    publisher.publish(2, Arc::new(200));
+    server.wait_for("the panic", |metrics| metrics.collect()[0].panics == 1);
+    assert_eq!(publisher.late(2), [CoreId(0)]);
+    assert_eq!(server.on_core(CoreId(0), |_| replica().epoch()), 2);
+}
+
 #[test]
 #[should_panic(expected = "epochs only rise")]
 fn an_epoch_that_does_not_rise_is_a_defect() {

@@ -128,7 +128,10 @@ impl shards::Shard for Nothing {
 #[test]
 fn a_shard_that_panics_while_it_is_built_fails_the_start() {
     let outcome = shards::Runtime::start(options(), |_| -> Nothing { panic!("as asked") });
-    assert!(outcome.is_err());
+    let Err(StartError::Core { reason, .. }) = outcome else {
+        panic!("a shard could not be built");
+    };
+    assert_eq!(reason, "as asked");
 }
 
 #[test]
