@@ -47,7 +47,8 @@ impl Session {
         }
         let owned = text.to_owned();
         let off_core = self.services.parts.off_core.clone();
-        off_core.run(move || message(&owned)).await?
+        let parsing = off_core.run(move || message(&owned));
+        self.interruptible(parsing).await?
     }
 }
 

@@ -102,29 +102,25 @@ async fn await_startup(
 ) -> Result<Option<AwaitSaslInitial>, Diagnostic> {
     let mut state = AwaitStartup::default();
     loop {
-        let received = {
-            let mut inbox = stream.inbox();
-            match startup::parse(&inbox)? {
-                None => None,
-                Some((packet, length)) => {
-                    let after = state.receive(packet, &mut stream.outbox())?;
-                    let _ = inbox.split_to(length);
-                    Some(after)
-                }
-            }
-        };
-        match received {
-            Some(AfterStartup::Sasl(next)) => return Ok(Some(next)),
-            Some(AfterStartup::Cancel { backend_pid, key }) => {
-                services.cancel(backend_pid, &key);
+        while startup::parse(&stream.inbox())?.is_none() {
+            if !more(stream).await {
                 return Ok(None);
             }
-            Some(AfterStartup::Again(next)) => state = next,
-            None => {
-                state = AwaitStartup::default();
-                if !more(stream).await {
-                    return Ok(None);
-                }
+        }
+        let after = {
+            let mut inbox = stream.inbox();
+            let parsed = startup::parse(&inbox)?;
+            let (packet, length) = parsed.expect("it was whole a line ago");
+            let after = state.receive(packet, &mut stream.outbox())?;
+            let _ = inbox.split_to(length);
+            after
+        };
+        match after {
+            AfterStartup::Sasl(next) => return Ok(Some(next)),
+            AfterStartup::Again(next) => state = next,
+            AfterStartup::Cancel { backend_pid, key } => {
+                services.cancel(backend_pid, &key);
+                return Ok(None);
             }
         }
     }

@@ -47,8 +47,9 @@ impl Connection {
         self.session.adopt()?;
         let types: Vec<u32> = parse.parameter_types().collect();
         let limit = self.session.settings().statement_timeout();
+        let handle = self.session.handle().clone();
         let preparing = self.session.prepare(parse.statement, parse.text, &types);
-        within(limit, preparing).await?;
+        within(&handle, limit, preparing).await?;
         reply::parse_complete(&mut self.stream.outbox());
         Ok(())
     }
@@ -90,8 +91,9 @@ impl Connection {
     async fn execute(&mut self, execute: Execute<'_>) -> Result<(), Diagnostic> {
         let mut portal = self.session.take_portal(execute.portal)?;
         let limit = self.session.settings().statement_timeout();
+        let handle = self.session.handle().clone();
         let running = self.run_portal(&mut portal, execute.rows_max);
-        within(limit, running).await?;
+        within(&handle, limit, running).await?;
         self.session.put_back(execute.portal, portal);
         Ok(())
     }

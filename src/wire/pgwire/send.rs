@@ -7,8 +7,10 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::CancelReason;
 use crate::session::cursor::Cursor;
 use crate::session::format::ResultFormats;
+use crate::session::registry::Handle;
 use crate::session::run::interruptible;
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 /// Rows encoded before the core's other sessions have their turn: well within a slice.
@@ -89,15 +91,22 @@ impl Connection {
     }
 }
 
-/// The work under statement_timeout.
+/// The work under statement_timeout. What can be given up looks at the session's flag; a commit
+/// does not, so that a client is never told that something failed which has happened.
 pub(super) async fn within<T>(
+    handle: &Handle,
     limit: Option<Duration>,
-    work: impl Future<Output = Result<T, Diagnostic>>,
-) -> Result<T, Diagnostic> {
-    match limit {
-        None => work.await,
-        Some(limit) => shards::timeout(limit, work)
-            .await
-            .unwrap_or_else(|shards::Elapsed| Err(CancelReason::StatementTimeout.diagnostic())),
+    work: impl Future<Output = T>,
+) -> T {
+    let Some(limit) = limit else {
+        return work.await;
+    };
+    let mut work = pin!(work);
+    match shards::timeout(limit, work.as_mut()).await {
+        Ok(done) => done,
+        Err(shards::Elapsed) => {
+            handle.cancel(CancelReason::StatementTimeout);
+            work.await
+        }
     }
 }

@@ -2,13 +2,15 @@
 //! otherwise (PostgreSQL §55.2.2).
 
 use super::connection::Connection;
-use super::send::Description;
-use super::{reply, send};
+use super::reply;
+use super::send::{Description, within};
 use crate::diagnostic::Diagnostic;
 use crate::engine::outcome::CommandTag;
 use crate::session::format::ResultFormats;
 use crate::session::message::{Message, Piece};
 use crate::session::{Answer, EndReason};
+use sqlparser::ast::Statement;
+use std::sync::Arc;
 
 impl Connection {
     pub(super) async fn simple_query(&mut self, text: &str) -> Result<(), EndReason> {
@@ -30,40 +32,55 @@ impl Connection {
                 let mut left = statements.len();
                 for statement in statements {
                     left -= 1;
-                    let limit = self.session.settings().statement_timeout();
-                    let running = self.session.run(statement.ast, &text);
-                    let answer = send::within(limit, running).await?;
-                    self.send_answer(answer, Tail::of(left)).await?;
+                    let tag = self.run_statement(statement.ast, &text).await?;
+                    self.complete(tag, Tail::of(left)).await?;
                 }
             }
             Message::Credentials(statements) => {
                 for statement in statements {
                     let answer = self.session.run_credential(statement).await?;
+                    let tag = self.send_body(answer).await?;
                     // Each takes effect in turn, whatever becomes of the next.
-                    self.send_answer(answer, Tail::Last).await?;
+                    self.complete(tag, Tail::Last).await?;
                 }
             }
             Message::Mixed(pieces) => {
                 let mut left = pieces.len();
                 for piece in pieces {
                     left -= 1;
-                    let answer = match piece {
+                    let tag = match piece {
                         Piece::Statement(text, statement) => {
-                            self.session.run(statement.ast, &text).await?
+                            self.run_statement(statement.ast, &text).await?
                         }
                         Piece::Credential(statement) => {
-                            self.session.run_credential(statement).await?
+                            let answer = self.session.run_credential(statement).await?;
+                            self.send_body(answer).await?
                         }
                     };
-                    self.send_answer(answer, Tail::of(left)).await?;
+                    self.complete(tag, Tail::of(left)).await?;
                 }
             }
         }
         Ok(())
     }
 
-    async fn send_answer(&mut self, answer: Answer, tail: Tail) -> Result<(), Diagnostic> {
-        let tag = self.send_body(answer).await?;
+    /// Runs a statement and sends its rows, all under statement_timeout.
+    async fn run_statement(
+        &mut self,
+        statement: Statement,
+        text: &Arc<str>,
+    ) -> Result<CommandTag, Diagnostic> {
+        let limit = self.session.settings().statement_timeout();
+        let handle = self.session.handle().clone();
+        let running = async {
+            let answer = self.session.run(statement, text).await?;
+            self.send_body(answer).await
+        };
+        within(&handle, limit, running).await
+    }
+
+    /// CommandComplete; after the last statement of a message once its transaction is committed.
+    async fn complete(&mut self, tag: CommandTag, tail: Tail) -> Result<(), Diagnostic> {
         if tail == Tail::Last {
             self.session.end_implicit().await?;
         }
