@@ -1,15 +1,226 @@
 //! The one place that knows every room: starts them in order and ends them in order.
 
-use crate::config::{Config, Environment};
+use crate::auth::derivation::Derivation;
+use crate::auth::scram::mock::Mock;
+use crate::catalog::definition::{Definitions, Relation};
+use crate::catalog::store::Embedded;
+use crate::catalog::{Snapshot, port};
+use crate::config::{Config, Cores, Environment};
+use crate::control::{self, Control, FirstStart, RowKeeper};
 use crate::data_dir::DataDir;
+use crate::diagnostic::Diagnostic;
+use crate::engine::{self, Engine};
+use crate::session::off_core::OffCore;
+use crate::session::services::now_microseconds;
+use crate::session::{CoreServices, Limits, Parts, Signal};
+use crate::storage::{self, Storage};
+use crate::superuser;
+use crate::telemetry::Metrics;
+use crate::wire::{http, pgwire};
+use shards::{CoreContext, CoreId, Listener, ListenerId, Mesh, Publisher, Runtime, Shard, Stream};
 use std::error::Error;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::rc::Rc;
+use std::sync::Arc;
+
+const PGWIRE: ListenerId = ListenerId(0);
+
+/// Threads that derive keys.
+const DERIVATION_THREADS: usize = 2;
 
 /// Serves until the process is told to stop.
 ///
 /// # Errors
 ///
 /// Whatever keeps the server from starting.
-pub fn run(config: &Config, _environment: &Environment) -> Result<(), Box<dyn Error>> {
-    let _data_dir = DataDir::open(&config.server.data_dir)?;
-    Err("the rooms are not joined yet".into())
+pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Error>> {
+    let data_dir = DataDir::open(&config.server.data_dir)?;
+    let (mut store, recovered) = Embedded::open(&data_dir.catalog())?;
+    let (mut epoch, mut principals) = (recovered.epoch, recovered.principals);
+    if principals.is_empty() {
+        let iterations = config.auth.scram_iterations;
+        let fresh =
+            superuser::set_password(environment.superuser_password(), &data_dir, iterations)?;
+        let first = FirstStart {
+            superuser_name: config.auth.superuser_name.clone(),
+            verifier: fresh.verifier,
+            now: now_microseconds(),
+        };
+        (epoch, principals) = control::first_start(&mut store, first)?;
+        tracing::info!(
+            "first start: superuser {}, its password {}",
+            config.auth.superuser_name,
+            fresh.source
+        );
+    }
+    let options = runtime_options(config)?;
+    let cores = Runtime::<Signal>::cores_of(&options);
+    let storage = Storage::open(storage::Options::new(data_dir.rows(), cores))?;
+    let engine = Engine::start(
+        storage.clone(),
+        engine::Options {
+            pool_threads: cores,
+            memory_bytes_max: 1 << 30,
+            statement_memory_bytes_max: 256 << 20,
+            spill_directory: data_dir.path().join("spill"),
+        },
+    )?;
+    let snapshot = Arc::new(Snapshot {
+        epoch,
+        principals,
+        definitions: Definitions::default(),
+    });
+    let publisher = Publisher::new(cores, (epoch.0, snapshot.clone()));
+    let (handle, inbox) = port::channel();
+    let control = Control {
+        store: Box::new(store),
+        current: snapshot,
+        publisher: Box::new(publisher.clone()),
+        rows: Box::new(Rows),
+    };
+    let control = control.spawn(inbox)?;
+    let shared = Shared {
+        publisher,
+        control: handle,
+        engine: Arc::new(engine),
+        storage,
+        derivation: Derivation::start(DERIVATION_THREADS)?,
+        off_core: OffCore::start()?,
+        mock: Arc::new(Mock::new(
+            data_dir.mock_key()?,
+            config.auth.scram_iterations,
+        )),
+        scram_iterations: config.auth.scram_iterations,
+        limits: Limits {
+            message_bytes_max: config.server.message_bytes_max as usize,
+            outbox_bytes_max: config.server.outbox_bytes_max as usize,
+            statements_max: config.server.prepared_statements_max as usize,
+            login_deadline: config.server.login_deadline,
+        },
+        http: http::Service {
+            metrics: Metrics::new(),
+            readiness: Arc::default(),
+        },
+    };
+    let readiness = shared.http.readiness.clone();
+    let make = shared.clone();
+    let runtime = Runtime::start(options, move |context| make.core(context))?;
+    readiness.enter(http::Phase::Serving);
+    tracing::info!(pgwire = ?runtime.addresses(PGWIRE), "serving");
+    wait_for_signal()?;
+    readiness.enter(http::Phase::Draining);
+    runtime.drain(config.server.drain_deadline);
+    runtime.join();
+    drop(shared);
+    let _ = control.join();
+    Ok(())
+}
+
+fn runtime_options(config: &Config) -> Result<shards::Options, Box<dyn Error>> {
+    let addresses = |port: u16| -> std::io::Result<Vec<SocketAddr>> {
+        Ok((config.server.host.as_str(), port)
+            .to_socket_addrs()?
+            .collect())
+    };
+    Ok(shards::Options {
+        cores: match config.server.cores {
+            Cores::All => None,
+            Cores::Count(count) => Some(usize::from(count)),
+        },
+        listeners: vec![
+            Listener {
+                name: "pgwire",
+                addresses: addresses(config.server.ports.pgwire)?,
+            },
+            Listener {
+                name: "http",
+                addresses: addresses(config.server.ports.http)?,
+            },
+        ],
+        connections_max: config.server.max_connections as usize,
+        ..shards::Options::default()
+    })
+}
+
+fn wait_for_signal() -> std::io::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
+    signals.forever().next();
+    Ok(())
+}
+
+#[derive(Clone)]
+struct Shared {
+    publisher: Arc<Publisher<Snapshot>>,
+    control: port::Handle,
+    engine: Arc<Engine>,
+    storage: Storage,
+    derivation: Derivation,
+    off_core: OffCore,
+    mock: Arc<Mock>,
+    scram_iterations: u32,
+    limits: Limits,
+    http: http::Service,
+}
+
+impl Shared {
+    fn core(&self, context: CoreContext<Signal>) -> Core {
+        let mesh: Mesh<Signal> = context.mesh;
+        let send = move |core: CoreId, signal: Signal| {
+            if mesh.send(core, signal).is_err() {
+                tracing::warn!(core = core.0, "a signal found no room");
+            }
+        };
+        let services = CoreServices::start(Parts {
+            core: context.core,
+            catalog: self.publisher.replica(),
+            control: self.control.clone(),
+            engine: self.engine.clone(),
+            storage: self.storage.clone(),
+            derivation: self.derivation.clone(),
+            off_core: self.off_core.clone(),
+            mock: self.mock.clone(),
+            scram_iterations: self.scram_iterations,
+            limits: self.limits,
+            send: Box::new(send),
+        });
+        Core {
+            services,
+            http: self.http.clone(),
+        }
+    }
+}
+
+struct Core {
+    services: Rc<CoreServices>,
+    http: http::Service,
+}
+
+impl Shard for Core {
+    type Message = Signal;
+
+    fn accepted(self: &Rc<Self>, listener: ListenerId, stream: Stream) {
+        let core = self.clone();
+        if listener == PGWIRE {
+            shards::spawn(pgwire::serve(stream, core.services.clone()));
+        } else {
+            shards::spawn(async move { http::serve(stream, &core.http).await });
+        }
+    }
+
+    fn message(self: &Rc<Self>, message: Signal) {
+        self.services.signal(message);
+    }
+
+    fn drain(self: &Rc<Self>) {
+        self.services.drain();
+    }
+}
+
+struct Rows;
+
+impl RowKeeper for Rows {
+    fn forget(&self, _relations: &[Arc<Relation>]) -> Result<(), Diagnostic> {
+        Err(Diagnostic::unsupported("removing rows"))
+    }
 }
