@@ -21,7 +21,7 @@ def arguments():
     parser.add_argument("--turns", type=int, help="A B A B: how often each server has its turn (default 3; quick 1)")
     parser.add_argument("--clients", help="numbers of connections for select-only")
     parser.add_argument("--binary", default="target/release/nodedb")
-    parser.add_argument("--login-driver", default="target/release/examples/login")
+    parser.add_argument("--login-driver", default="target/release/login-driver")
     parser.add_argument("--idle-connections", type=int, default=5000)
     parser.add_argument("--directory", help="where the servers keep their data (default: the system's)")
     options = parser.parse_args()

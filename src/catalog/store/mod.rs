@@ -6,10 +6,12 @@
 
 pub mod directory;
 pub mod embedded;
-mod image;
+#[doc(hidden)]
+pub mod image;
 #[cfg(test)]
 pub(crate) mod memory;
-mod record;
+#[doc(hidden)]
+pub mod record;
 #[cfg(test)]
 mod tests;
 
