@@ -9,6 +9,8 @@ pub mod login;
 pub mod permit;
 pub mod rights;
 pub mod show;
+#[cfg(test)]
+mod tests;
 pub mod validity;
 
 pub use login::{database_in_reach, login};

@@ -9,8 +9,6 @@ mod grants;
 mod permissions;
 mod roles;
 mod tenants;
-#[cfg(test)]
-mod tests;
 mod users;
 
 use super::rights::{Rights, denied, rights};
