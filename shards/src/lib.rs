@@ -33,4 +33,4 @@ pub use replica::{Acknowledge, Adopted, Publisher, Replica};
 pub use runtime::{CoreContext, MetricsHandle, Runtime, Shard};
 pub use stream::{Admission, CLOSE_FLUSH_MAX, Stream};
 pub use task::{spawn, yield_now};
-pub use timer::{Elapsed, sleep, timeout};
+pub use timer::{Elapsed, Timeout, sleep, timeout};

@@ -1,6 +1,6 @@
 //! Defects of the program above, and strange peers.
 
-use crate::server::{PATIENCE, Server, TestShard, echo, options};
+use crate::server::{Server, TestShard, echo, options};
 use shards::{CoreId, Options, StartError, Stream};
 use std::io::{Read, Write};
 use std::pin::Pin;
@@ -156,5 +156,48 @@ fn floods_of_small_messages_exhaust_the_buffers_without_loss() {
             assert!(answer == message);
         }
     }
-    let _ = PATIENCE;
+}
+
+/// Without a pause a core out of descriptors would do nothing but fail to accept.
+#[test]
+fn a_core_out_of_descriptors_accepts_again_when_there_are_some() {
+    // In a process of its own, because the limit is the process's.
+    let this = std::env::current_exe().expect("this program");
+    let child = std::process::Command::new(this)
+        .args(["--exact", "--ignored", "robustness::out_of_descriptors"])
+        .output()
+        .expect("it runs");
+    let output = String::from_utf8_lossy(&child.stdout);
+    assert!(
+        child.status.success() && output.contains("1 passed"),
+        "{output}"
+    );
+}
+
+#[test]
+#[ignore = "part of a_core_out_of_descriptors_accepts_again_when_there_are_some"]
+fn out_of_descriptors() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    const DESCRIPTORS: Option<u64> = Some(512);
+    let few = Rlimit {
+        current: DESCRIPTORS,
+        maximum: DESCRIPTORS,
+    };
+    setrlimit(Resource::Nofile, few).expect("lowered");
+    let server = Server::start(echo);
+    let mut served = server.connect();
+    server.wait_for("the session", |metrics| metrics.connections() == 1);
+    let mut held: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    held.pop();
+    // This takes the last one; the server's side waits in the kernel.
+    let mut waiting = server.connect();
+    waiting.write_all(b"!").expect("the kernel takes it");
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    assert_eq!(server.metrics.connections(), 1);
+    served.write_all(b"!").expect("written");
+    served
+        .read_exact(&mut [0])
+        .expect("a session is served all the same");
+    drop(held);
+    waiting.read_exact(&mut [0]).expect("accepted in the end");
 }
