@@ -32,6 +32,9 @@ pub struct Options {
     /// Bytes received and not yet consumed, past which a connection is not read from until the
     /// session has caught up.
     pub inbox_bytes_max: usize,
+    /// Bytes to be sent, past which a session is given no more input until the peer has read
+    /// some of them: a peer that only sends cannot fill the memory with its answers.
+    pub outbox_bytes_max: usize,
 }
 
 impl Default for Options {
@@ -42,6 +45,7 @@ impl Default for Options {
             connections_max: 10_000,
             io_memory_bytes: 64 * 1024,
             inbox_bytes_max: 256 * 1024,
+            outbox_bytes_max: 256 * 1024,
         }
     }
 }

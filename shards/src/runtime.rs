@@ -129,8 +129,7 @@ impl<M: Send + 'static> Runtime<M> {
                 mesh: runtime.mesh.clone(),
                 listeners,
                 processor,
-                io_memory_bytes: options.io_memory_bytes,
-                inbox_bytes_max: options.inbox_bytes_max,
+                options: options.clone(),
                 report: report.clone(),
             };
             let make_shard = make_shard.clone();
@@ -249,8 +248,7 @@ struct Seed<M> {
     mesh: Mesh<M>,
     listeners: Vec<ListeningSocket>,
     processor: usize,
-    io_memory_bytes: usize,
-    inbox_bytes_max: usize,
+    options: Options,
     report: mpsc::Sender<Report>,
 }
 
@@ -260,7 +258,7 @@ impl<M: Send + 'static> Seed<M> {
         let id = self.shared.id;
         let executor = LocalExecutorBuilder::new(Placement::Fixed(self.processor))
             .name("core")
-            .io_memory(self.io_memory_bytes)
+            .io_memory(self.options.io_memory_bytes)
             .make();
         let executor = match executor {
             Ok(executor) => executor,
@@ -314,7 +312,7 @@ impl<M: Send + 'static> Seed<M> {
             Arc::clone(&self.shared),
             Arc::clone(&self.cores),
             self.listeners,
-            self.inbox_bytes_max,
+            &self.options,
         )?;
         let core = Rc::new(Core {
             shared: self.shared,

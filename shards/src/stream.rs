@@ -71,6 +71,8 @@ impl Stream {
 
     /// Waits until the inbox has grown, and returns by how much since the last call. 0: the
     /// peer has ended its side. What is in the inbox already does not count: consume it first.
+    /// While more than [`Options::outbox_bytes_max`](crate::Options::outbox_bytes_max) wait to
+    /// be sent it flushes and waits for the peer to read.
     ///
     /// # Errors
     ///
@@ -81,6 +83,11 @@ impl Stream {
 
     fn poll_fill(&self, context: &Context<'_>) -> Poll<io::Result<usize>> {
         let connection = &self.connection;
+        if connection.failure.get().is_none() && connection.unsent() > self.net.outbox_bytes_max {
+            self.flush();
+            register(&connection.writer, context);
+            return Poll::Pending;
+        }
         let unseen = connection.unseen.take();
         if unseen > 0 {
             return Poll::Ready(Ok(unseen));

@@ -196,7 +196,7 @@ impl Net {
     }
 
     fn completed_send(&self, connection: &Rc<Connection>, result: i32) {
-        debug_assert_eq!(connection.sending.get(), Sending::InFlight);
+        debug_assert!(connection.is_in_flight());
         let mut flight = connection.flight.borrow_mut();
         if result < 0 && !matches!(-result, libc::EINTR | libc::EAGAIN) {
             flight.clear();
@@ -223,8 +223,9 @@ impl Net {
         }
         self.pool.give_back(&mut flight);
         drop(flight);
-        connection.sending.set(Sending::Idle);
-        self.flush(connection);
+        if connection.sending.replace(Sending::Idle) == Sending::InFlightThenMore {
+            self.flush(connection);
+        }
         if let Some(writer) = connection.writer.take() {
             writer.wake();
         }

@@ -42,6 +42,9 @@ pub(crate) enum Sending {
     Queued,
     /// One send is under way; its bytes are in `flight`.
     InFlight,
+    /// So it is, and the outbox has been flushed meanwhile: it follows. What a session has
+    /// appended and not yet flushed stays, so that it may still change it.
+    InFlightThenMore,
 }
 
 /// How far the connection's life has come; drawn in the module's header.
@@ -78,7 +81,7 @@ pub(crate) struct Connection {
     /// Bytes put into the inbox since the session last waited for some.
     pub(crate) unseen: Cell<usize>,
     pub(crate) outbox: RefCell<BytesMut>,
-    /// What is being sent. Not touched while `sending` is `InFlight`.
+    /// What is being sent. Not touched while it is in flight.
     pub(crate) flight: RefCell<BytesMut>,
 
     pub(crate) reader: Cell<Option<Waker>>,
@@ -94,8 +97,14 @@ impl Connection {
 
     /// Whether the ring may still complete something for it.
     pub(crate) fn is_in_the_ring(&self) -> bool {
-        self.sending.get() == Sending::InFlight
-            || matches!(self.receiving.get(), Receiving::Armed | Receiving::Pausing)
+        self.is_in_flight() || matches!(self.receiving.get(), Receiving::Armed | Receiving::Pausing)
+    }
+
+    pub(crate) fn is_in_flight(&self) -> bool {
+        matches!(
+            self.sending.get(),
+            Sending::InFlight | Sending::InFlightThenMore
+        )
     }
 
     pub(crate) fn fail(&self, error: i32) {

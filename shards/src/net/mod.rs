@@ -17,7 +17,7 @@ pub(crate) use listener::{ListeningSocket, bind};
 pub(crate) use pool::Pool;
 
 use crate::core::{CoreShared, Cores};
-use crate::{Admission, ListenerId, StartError};
+use crate::{Admission, ListenerId, Options, StartError};
 use bytes::BytesMut;
 use io_uring::{cqueue, opcode, types};
 use linger::Linger;
@@ -55,6 +55,7 @@ pub(crate) struct Net {
     pub(crate) cores: Arc<Cores>,
     pub(crate) pool: Pool,
     pub(crate) inbox_bytes_max: usize,
+    pub(crate) outbox_bytes_max: usize,
     connections: RefCell<Slab<Rc<Connection>>>,
     serial: Cell<u32>,
     /// With something to send.
@@ -76,7 +77,7 @@ impl Net {
         shared: Arc<CoreShared>,
         cores: Arc<Cores>,
         listeners: Vec<ListeningSocket>,
-        inbox_bytes_max: usize,
+        options: &Options,
     ) -> Result<Self, StartError> {
         let ring = Ring::new(shared.doorbell.event())?;
         let net = Self {
@@ -84,7 +85,8 @@ impl Net {
             shared,
             cores,
             pool: Pool::default(),
-            inbox_bytes_max,
+            inbox_bytes_max: options.inbox_bytes_max,
+            outbox_bytes_max: options.outbox_bytes_max,
             connections: RefCell::default(),
             serial: Cell::new(0),
             queued: RefCell::default(),
@@ -108,10 +110,17 @@ impl Net {
             connection.outbox.borrow_mut().clear();
             return;
         }
-        if connection.sending.get() == Sending::Idle && !connection.outbox.borrow().is_empty() {
-            connection.sending.set(Sending::Queued);
-            self.queued.borrow_mut().push(Rc::clone(connection));
-            self.kick();
+        if connection.outbox.borrow().is_empty() {
+            return;
+        }
+        match connection.sending.get() {
+            Sending::Idle => {
+                connection.sending.set(Sending::Queued);
+                self.queued.borrow_mut().push(Rc::clone(connection));
+                self.kick();
+            }
+            Sending::InFlight => connection.sending.set(Sending::InFlightThenMore),
+            Sending::Queued | Sending::InFlightThenMore => {}
         }
     }
 
@@ -381,9 +390,11 @@ impl Net {
             .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL);
         let user_data = Kind::Send.with(connection.slot.get());
         let entry = send.build().user_data(user_data);
-        connection.sending.set(Sending::InFlight);
-        // SAFETY: `flight` is not touched while the connection is `InFlight`, and the slot
-        // keeps the connection alive until the completion has been taken.
+        if !connection.is_in_flight() {
+            connection.sending.set(Sending::InFlight);
+        }
+        // SAFETY: `flight` is not touched while it is in flight, and the slot keeps the
+        // connection alive until the completion has been taken.
         unsafe { self.ring.borrow_mut().push(&entry) };
     }
 

@@ -101,3 +101,31 @@ fn a_peer_that_ends_its_side_still_gets_its_answers() {
     ended.expect("ended in order");
     assert_eq!(received, b"last words");
 }
+
+/// A session that fills in a length after it has written what it measures would otherwise find
+/// the place for it gone.
+#[test]
+fn what_is_not_flushed_is_not_sent_when_an_earlier_send_completes() {
+    fn two_parts(
+        _shard: std::rc::Rc<crate::server::TestShard>,
+        stream: shards::Stream,
+    ) -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move {
+            stream.outbox().extend_from_slice(b"first;");
+            stream.flush();
+            shards::yield_now().await;
+            stream.outbox().extend_from_slice(b"?econd");
+            while stream.unsent() > 6 {
+                shards::yield_now().await;
+            }
+            shards::sleep(std::time::Duration::from_millis(5)).await;
+            assert_eq!(stream.unsent(), 6);
+            stream.outbox()[0] = b's';
+            stream.close().await;
+        })
+    }
+    let server = Server::start(two_parts);
+    let (received, ended) = read_to_end(&mut server.connect());
+    ended.expect("ended in order");
+    assert_eq!(received, b"first;second");
+}

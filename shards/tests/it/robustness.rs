@@ -101,6 +101,41 @@ fn a_peer_that_sends_without_end_fills_the_inbox_to_its_limit_only() {
     assert!(server.metrics.collect().iter().all(|core| core.panics == 0));
 }
 
+/// Neither must a peer that sends requests and reads no answers: its session gets no more input.
+#[test]
+fn a_peer_that_reads_no_answers_fills_the_outbox_to_its_limit_only() {
+    fn answer_everything(_shard: Rc<TestShard>, stream: Stream) -> Task {
+        Box::pin(async move {
+            while let Ok(1..) = stream.fill().await {
+                let received = stream.inbox().split();
+                stream.outbox().extend_from_slice(&received);
+                stream.flush();
+                // The limit, and the answers to what had come in meanwhile.
+                assert!(stream.unsent() < 3 << 20, "{}", stream.unsent());
+            }
+            stream.close().await;
+        })
+    }
+    let server = Server::start(answer_everything);
+    let stream = server.connect();
+    let mut writer = stream.try_clone().expect("a second handle");
+    let writing = std::thread::spawn(move || {
+        for _ in 0..1024 {
+            writer.write_all(&[7; 32 * 1024]).expect("taken in the end");
+        }
+        writer
+            .shutdown(std::net::Shutdown::Write)
+            .expect("connected");
+    });
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let mut reader = stream;
+    let (received, ended) = crate::server::read_to_end(&mut reader);
+    ended.expect("ended in order");
+    writing.join().expect("written");
+    assert_eq!(received.len(), 32 << 20);
+    assert!(server.metrics.collect().iter().all(|core| core.panics == 0));
+}
+
 #[test]
 fn a_port_in_use_refuses_the_start_and_names_the_address() {
     let server = Server::start(echo);
