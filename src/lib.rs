@@ -12,6 +12,7 @@ pub mod control;
 pub mod data_dir;
 pub mod diagnostic;
 pub mod engine;
+pub mod exposition;
 pub mod server;
 pub mod session;
 pub mod sql;

@@ -41,8 +41,9 @@ enum Command {
     },
     /// Give the superuser a new password, with the server stopped
     ///
-    /// The password is NODEDB_SUPERUSER_PASSWORD, if set, else 24 random characters in
-    /// <data_dir>/superuser_password. The superuser is enabled again if it was disabled.
+    /// The password is NODEDB_SUPERUSER_PASSWORD, if that is set, else 24 random characters
+    /// in <data_dir>/superuser_password. A superuser that was disabled is enabled again.
+    #[command(verbatim_doc_comment)]
     ResetSuperuserPassword,
 }
 

@@ -10,6 +10,7 @@ use crate::control::{self, Control, FirstStart, RowKeeper};
 use crate::data_dir::DataDir;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Engine};
+use crate::exposition;
 use crate::session::off_core::OffCore;
 use crate::session::services::now_microseconds;
 use crate::session::{CoreServices, Limits, Parts, Signal};
@@ -105,6 +106,12 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     let readiness = shared.http.readiness.clone();
     let make = shared.clone();
     let runtime = Runtime::start(options, move |context| make.core(context))?;
+    exposition::register(
+        &shared.http.metrics,
+        runtime.metrics(),
+        shared.storage.clone(),
+        shared.publisher.clone(),
+    );
     readiness.enter(http::Phase::Serving);
     tracing::info!(pgwire = ?runtime.addresses(PGWIRE), "serving");
     wait_for_signal()?;

@@ -9,7 +9,7 @@ use crossbeam::utils::CachePadded;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -59,7 +59,7 @@ impl Metrics {
     /// A counter's name is without `_total`, which the format adds.
     pub fn per_core(
         &self,
-        kind: PerCoreKind,
+        kind: Kind,
         name: &'static str,
         help: &'static str,
         cores: usize,
@@ -74,6 +74,20 @@ impl Metrics {
         cells
     }
 
+    /// Registers figures that a room works out when it is asked, such as the fields of its own
+    /// snapshot of counters. `read` is called once for each scrape, on the core that serves it: it
+    /// must not block.
+    pub fn figures<T: 'static>(
+        &self,
+        figures: &'static [Figure<T>],
+        read: impl Fn() -> Vec<Reading<T>> + Send + Sync + 'static,
+    ) {
+        self.collect(FigureCollector {
+            figures,
+            read: Box::new(read),
+        });
+    }
+
     /// The text of /metrics (OpenMetrics, as Prometheus reads it).
     ///
     /// # Errors
@@ -86,9 +100,9 @@ impl Metrics {
     }
 }
 
-/// What kind of number a [`PerCore`] shows.
+/// What kind of number is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PerCoreKind {
+pub enum Kind {
     /// Only grows.
     Counter,
     /// Goes up and down.
@@ -151,9 +165,29 @@ impl CoreCell {
     }
 }
 
+/// One line of [`Metrics::figures`]: a name and how it is read.
+pub struct Figure<T> {
+    /// Counter or gauge.
+    pub kind: Kind,
+    /// Without the prefix, and a counter's without `_total`.
+    pub name: &'static str,
+    /// One sentence without its stop.
+    pub help: &'static str,
+    /// Picks the value.
+    pub value: fn(&T) -> u64,
+}
+
+/// What a room gave when it was asked.
+pub struct Reading<T> {
+    /// The core it is of; None for the whole server.
+    pub core: Option<u16>,
+    /// The values.
+    pub values: T,
+}
+
 #[derive(Debug)]
 struct PerCoreCollector {
-    kind: PerCoreKind,
+    kind: Kind,
     name: &'static str,
     help: &'static str,
     cells: PerCore,
@@ -161,22 +195,69 @@ struct PerCoreCollector {
 
 impl Collector for PerCoreCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let metric_type = match self.kind {
-            PerCoreKind::Counter => MetricType::Counter,
-            PerCoreKind::Gauge => MetricType::Gauge,
-        };
+        let metric_type = self.kind.metric_type();
         let mut metric = encoder.encode_descriptor(self.name, self.help, None, metric_type)?;
         for (core, value) in self.cells.values().enumerate() {
-            let labels = [("core", core)];
-            let family = metric.encode_family(&labels)?;
-            match self.kind {
-                PerCoreKind::Counter => ConstCounter::new(value).encode(family)?,
-                PerCoreKind::Gauge => {
-                    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(family)?;
+            self.kind
+                .encode(value, metric.encode_family(&[("core", core)])?)?;
+        }
+        Ok(())
+    }
+}
+
+struct FigureCollector<T: 'static> {
+    figures: &'static [Figure<T>],
+    read: Box<dyn Fn() -> Vec<Reading<T>> + Send + Sync>,
+}
+
+impl<T> fmt::Debug for FigureCollector<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.figures.iter().map(|figure| figure.name))
+            .finish()
+    }
+}
+
+impl<T: 'static> Collector for FigureCollector<T> {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let readings = (self.read)();
+        for figure in self.figures {
+            let metric_type = figure.kind.metric_type();
+            let mut metric =
+                encoder.encode_descriptor(figure.name, figure.help, None, metric_type)?;
+            for reading in &readings {
+                let value = (figure.value)(&reading.values);
+                match reading.core {
+                    Some(core) => figure
+                        .kind
+                        .encode(value, metric.encode_family(&[("core", core)])?)?,
+                    None => figure
+                        .kind
+                        .encode(value, metric.encode_family(&NO_LABELS)?)?,
                 }
             }
         }
         Ok(())
+    }
+}
+
+const NO_LABELS: [(&str, u16); 0] = [];
+
+impl Kind {
+    fn metric_type(self) -> MetricType {
+        match self {
+            Kind::Counter => MetricType::Counter,
+            Kind::Gauge => MetricType::Gauge,
+        }
+    }
+
+    fn encode(self, value: u64, encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        match self {
+            Kind::Counter => ConstCounter::new(value).encode(encoder),
+            Kind::Gauge => {
+                ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(encoder)
+            }
+        }
     }
 }
 
@@ -188,8 +269,8 @@ mod tests {
     #[test]
     fn per_core_values_are_collected_when_asked_for() {
         let metrics = Metrics::new();
-        let statements = metrics.per_core(PerCoreKind::Counter, "statements", "Statements run", 2);
-        let sessions = metrics.per_core(PerCoreKind::Gauge, "sessions", "Sessions open", 2);
+        let statements = metrics.per_core(Kind::Counter, "statements", "Statements run", 2);
+        let sessions = metrics.per_core(Kind::Gauge, "sessions", "Sessions open", 2);
         statements.cell(0).add(3);
         statements.cell(1).add(4);
         statements.cell(1).add(1);
@@ -204,6 +285,45 @@ mod tests {
              # TYPE nodedb_sessions gauge\n\
              nodedb_sessions{core=\"0\"} 0\n\
              nodedb_sessions{core=\"1\"} 7\n\
+             # EOF\n"
+        );
+    }
+
+    #[test]
+    fn figures_are_read_once_for_each_scrape() {
+        const FIGURES: &[Figure<(u64, u64)>] = &[
+            Figure {
+                kind: Kind::Counter,
+                name: "accepted",
+                help: "Accepted",
+                value: |pair| pair.0,
+            },
+            Figure {
+                kind: Kind::Gauge,
+                name: "open",
+                help: "Open",
+                value: |pair| pair.1,
+            },
+        ];
+        let metrics = Metrics::new();
+        metrics.figures(FIGURES, || {
+            [Some(3), None]
+                .map(|core| Reading {
+                    core,
+                    values: (5, 7),
+                })
+                .into()
+        });
+        assert_eq!(
+            metrics.render().unwrap(),
+            "# HELP nodedb_accepted Accepted\n\
+             # TYPE nodedb_accepted counter\n\
+             nodedb_accepted_total{core=\"3\"} 5\n\
+             nodedb_accepted_total 5\n\
+             # HELP nodedb_open Open\n\
+             # TYPE nodedb_open gauge\n\
+             nodedb_open{core=\"3\"} 7\n\
+             nodedb_open 7\n\
              # EOF\n"
         );
     }

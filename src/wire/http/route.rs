@@ -46,11 +46,6 @@ impl Peer {
 ///
 /// [`HttpError`]; see [`HttpError::response`].
 pub fn answer(head: &Head, peer: Peer, service: &Service) -> Result<Response, HttpError> {
-    match head.body {
-        Body::Empty => {}
-        Body::Length(_) => return Err(HttpError::BodyTooLarge),
-        Body::Chunked => return Err(HttpError::ChunkedBody),
-    }
     let endpoint = match head.path.as_str() {
         "/health/live" => Endpoint::Live,
         "/health/ready" | "/healthz" => Endpoint::Ready,
@@ -59,6 +54,11 @@ pub fn answer(head: &Head, peer: Peer, service: &Service) -> Result<Response, Ht
     };
     if head.method == Method::Other {
         return Err(HttpError::MethodNotAllowed);
+    }
+    match head.body {
+        Body::Empty => {}
+        Body::Length(_) => return Err(HttpError::BodyTooLarge),
+        Body::Chunked => return Err(HttpError::ChunkedBody),
     }
     match endpoint {
         // Whoever reads this answer sees a process whose cores run.

@@ -1,0 +1,241 @@
+//! What /metrics shows of each room: the names and where their values are read.
+//!
+//! Beside `server`, since it looks into rooms that do not know each other. Everything here is
+//! read when somebody asks, from counters that the rooms keep anyway.
+
+use crate::catalog::Snapshot;
+use crate::storage::{Storage, StorageMetrics};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::{Figure, Kind, Reading};
+use shards::{CoreMetrics, MetricsHandle, Publisher};
+use std::sync::Arc;
+
+const CORES: &[Figure<CoreMetrics>] = &[
+    gauge("connections", "Connections that the core holds", |core| {
+        core.connections
+    }),
+    counter("connections_accepted", "Connections accepted", |core| {
+        core.accepted
+    }),
+    counter(
+        "connections_handed_over",
+        "Connections given to a core with fewer",
+        |core| core.handed_over,
+    ),
+    counter(
+        "connections_refused",
+        "Connections closed at once, past every limit",
+        |core| core.refused,
+    ),
+    counter("received_bytes", "Bytes received from clients", |core| {
+        core.received_bytes
+    }),
+    counter("sent_bytes", "Bytes sent to clients", |core| {
+        core.sent_bytes
+    }),
+    counter("core_messages", "Messages from other cores", |core| {
+        core.messages
+    }),
+    counter(
+        "core_panics",
+        "Tasks that ended by a mistake of ours",
+        |core| core.panics,
+    ),
+    counter(
+        "receive_buffers_exhausted",
+        "Times the socket ring had no free buffer",
+        |core| core.buffers_exhausted,
+    ),
+    counter("core_slices", "Slices run", |core| core.slices),
+    gauge(
+        "core_slice_p50_microseconds",
+        "Half of the slices were shorter",
+        |core| core.slice_us_p50,
+    ),
+    gauge(
+        "core_slice_p99_microseconds",
+        "99 of 100 slices were shorter",
+        |core| core.slice_us_p99,
+    ),
+    gauge(
+        "core_slice_p999_microseconds",
+        "999 of 1000 slices were shorter",
+        |core| core.slice_us_p999,
+    ),
+    gauge("core_slice_max_microseconds", "The longest slice", |core| {
+        core.slice_us_max
+    }),
+    counter(
+        "core_major_faults",
+        "Page faults that waited for the disk",
+        |core| core.major_faults,
+    ),
+];
+
+const STORAGE: &[Figure<StorageMetrics>] = &[
+    gauge(
+        "storage_map_bytes",
+        "What the data file may grow to",
+        |storage| storage.map_bytes,
+    ),
+    gauge(
+        "storage_used_bytes",
+        "What the data file has grown to",
+        |storage| storage.used_bytes,
+    ),
+    gauge(
+        "storage_reader_slots_max",
+        "Snapshots that may be open at once",
+        |storage| u64::from(storage.reader_slots_max),
+    ),
+    gauge(
+        "storage_reader_slots_used",
+        "Reader slots that were in use at once",
+        |storage| u64::from(storage.reader_slots_used),
+    ),
+    gauge(
+        "storage_oldest_snapshot_milliseconds",
+        "Age of the oldest open snapshot",
+        |storage| u64::try_from(storage.oldest_snapshot_age.as_millis()).unwrap_or(u64::MAX),
+    ),
+    gauge(
+        "storage_oldest_snapshot_groups_behind",
+        "Groups whose freed pages the oldest snapshot pins",
+        |storage| storage.oldest_snapshot_groups_behind,
+    ),
+    gauge(
+        "storage_overlay_versions",
+        "Row versions ordered and not durable yet",
+        |storage| storage.overlay_versions,
+    ),
+    gauge(
+        "storage_commit_queue",
+        "Jobs that wait for the commit thread",
+        |storage| storage.commit_queue,
+    ),
+    counter("storage_commits", "Commits made durable", |storage| {
+        storage.commits
+    }),
+    counter(
+        "storage_groups",
+        "Groups written, each with one fsync",
+        |storage| storage.groups,
+    ),
+    counter(
+        "storage_group_failures",
+        "Groups that could not be written",
+        |storage| storage.group_failures,
+    ),
+    gauge(
+        "storage_relations_to_clear",
+        "Relations dropped and not cleared yet",
+        |storage| storage.relations_to_clear,
+    ),
+    gauge("storage_locks", "Keys and relations locked", |storage| {
+        storage.locks
+    }),
+    gauge(
+        "storage_lock_waits",
+        "Transactions that wait for a lock",
+        |storage| storage.lock_waits,
+    ),
+    counter("storage_deadlocks", "Deadlocks broken", |storage| {
+        storage.deadlocks
+    }),
+    counter(
+        "storage_lock_timeouts",
+        "Lock waits that reached lock_timeout",
+        |storage| storage.lock_timeouts,
+    ),
+    counter(
+        "storage_snapshots_expired",
+        "Snapshots given up for their age",
+        |storage| storage.snapshots_expired,
+    ),
+];
+
+/// The catalog and how far the cores are with it.
+struct CatalogMetrics {
+    epoch: u64,
+    late_cores: u64,
+}
+
+const CATALOG: &[Figure<CatalogMetrics>] = &[
+    gauge(
+        "catalog_epoch",
+        "The newest epoch of the catalog",
+        |catalog| catalog.epoch,
+    ),
+    gauge(
+        "catalog_late_cores",
+        "Cores that have not adopted it yet",
+        |catalog| catalog.late_cores,
+    ),
+];
+
+const fn counter<T>(name: &'static str, help: &'static str, value: fn(&T) -> u64) -> Figure<T> {
+    Figure {
+        kind: Kind::Counter,
+        name,
+        help,
+        value,
+    }
+}
+
+const fn gauge<T>(name: &'static str, help: &'static str, value: fn(&T) -> u64) -> Figure<T> {
+    Figure {
+        kind: Kind::Gauge,
+        name,
+        help,
+        value,
+    }
+}
+
+/// Registers what the rooms of a running server show.
+pub fn register(
+    metrics: &Metrics,
+    cores: MetricsHandle,
+    storage: Storage,
+    publisher: Arc<Publisher<Snapshot>>,
+) {
+    metrics.figures(CORES, move || {
+        let readings = cores.collect().into_iter().map(|values| Reading {
+            core: Some(values.core.0),
+            values,
+        });
+        readings.collect()
+    });
+    metrics.figures(STORAGE, move || whole_server(storage.metrics()));
+    metrics.figures(CATALOG, move || {
+        let (epoch, _) = publisher.latest();
+        whole_server(CatalogMetrics {
+            epoch,
+            late_cores: publisher.late(epoch).len() as u64,
+        })
+    });
+}
+
+fn whole_server<T>(values: T) -> Vec<Reading<T>> {
+    vec![Reading { core: None, values }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_prometheus_rules_and_stand_once() {
+        let names: Vec<&str> = (CORES.iter().map(|figure| figure.name))
+            .chain(STORAGE.iter().map(|figure| figure.name))
+            .chain(CATALOG.iter().map(|figure| figure.name))
+            .collect();
+        for name in &names {
+            let plain =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+            assert!(name.bytes().all(plain), "{name}");
+            assert!(!name.ends_with("_total"), "{name}: the format adds it");
+        }
+        let distinct: std::collections::BTreeSet<&&str> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
+    }
+}
