@@ -72,6 +72,22 @@ pub fn parse(text: &str) -> Result<Vec<Statement>, Diagnostic> {
     stacker::maybe_grow(needed, needed, || parse_tokens(text, tokens))
 }
 
+/// The one statement of a text, such as a view's query kept in the catalog.
+///
+/// # Errors
+/// As [`parse`]; 42601 for none or several.
+pub fn parse_one(text: &str) -> Result<ast::Statement, Diagnostic> {
+    let mut statements = parse(text)?;
+    match (statements.pop(), statements.is_empty()) {
+        (Some(only), true) => Ok(only.ast),
+        (None, _) => Err(at_end_of_input(text)),
+        (Some(_), false) => Err(Diagnostic::error(
+            SqlState::SYNTAX_ERROR,
+            "cannot insert multiple commands into a prepared statement",
+        )),
+    }
+}
+
 /// One scalar expression, such as a DEFAULT or CHECK kept as text in the catalog.
 ///
 /// # Errors

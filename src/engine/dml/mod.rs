@@ -1,1 +1,200 @@
-//! INSERT, UPDATE and DELETE: lock, re-check, write.
+//! INSERT, UPDATE and DELETE, planned from the syntax tree (DESIGN §6 "DML").
+//!
+//! The rows to change are found by a query of ours, `SELECT key … FROM target … WHERE …`, on the
+//! query pool; each is then locked, read in its newest version, checked again where somebody has
+//! changed it, and written by the one core all writes share ([`write`]). Point statements use the
+//! same core without the query.
+
+pub mod assignments;
+pub mod batch;
+pub mod conflict;
+pub mod copy;
+pub mod delete;
+pub mod filler;
+pub mod foreign;
+pub mod insert;
+pub mod names;
+pub mod pace;
+pub mod returning;
+pub mod selection;
+pub mod target;
+#[cfg(test)]
+mod tests;
+pub mod update;
+pub mod value;
+pub mod violation;
+pub mod write;
+
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::Diagnostic;
+use crate::engine::context::StatementContext;
+use crate::engine::outcome::{Outcome, ResultField};
+use crate::engine::query::QueryEngine;
+use crate::engine::transaction::Transaction;
+use crate::engine::types;
+use crate::sql::parse;
+use crate::storage::Storage;
+use datafusion::common::ScalarValue;
+use delete::Delete;
+use insert::Insert;
+use returning::Returning;
+use sqlparser::ast::{self, Expr, SetExpr};
+use std::sync::Arc;
+use update::Update;
+
+/// A statement that writes, planned.
+#[derive(Debug)]
+pub struct Statement {
+    /// The types of $1, $2, ….
+    pub parameters: Vec<SqlType>,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Insert(Insert),
+    Update(Update),
+    Delete(Delete),
+}
+
+/// What executing a statement may use.
+pub struct Run<'a> {
+    /// For finding rows; point statements do without.
+    pub query: Option<&'a QueryEngine>,
+    /// For sequences and row numbers.
+    pub storage: &'a Storage,
+    /// One value for each parameter.
+    pub parameters: &'a [ScalarValue],
+    /// Where to write; its statement has begun.
+    pub transaction: &'a mut Transaction,
+    /// Who asks, and how.
+    pub context: &'a StatementContext,
+}
+
+impl Statement {
+    /// Whether this room answers the statement.
+    pub fn answers(statement: &ast::Statement) -> bool {
+        match statement {
+            ast::Statement::Insert(_) | ast::Statement::Update(_) | ast::Statement::Delete(_) => {
+                true
+            }
+            ast::Statement::Query(query) => matches!(
+                *query.body,
+                SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_)
+            ),
+            _ => false,
+        }
+    }
+
+    /// Plans INSERT, UPDATE or DELETE, with a WITH before it or not. Awaits the query pool.
+    ///
+    /// # Errors
+    /// What the statement has wrong, in PostgreSQL's words; 0A000 for what is not there.
+    pub async fn plan(
+        statement: &ast::Statement,
+        declared: &[Option<SqlType>],
+        query: &QueryEngine,
+        context: &StatementContext,
+    ) -> Result<Statement, Diagnostic> {
+        let mut parameters = declared.to_vec();
+        let (statement, with) = take_apart(statement);
+        let body = match statement {
+            ast::Statement::Insert(insert) => {
+                let insert = with_common_tables(insert, with)?;
+                Body::Insert(Insert::plan(&insert, &mut parameters, query, context).await?)
+            }
+            ast::Statement::Update(update) => {
+                Body::Update(Update::plan(update, with, &mut parameters, query, context).await?)
+            }
+            ast::Statement::Delete(delete) => {
+                Body::Delete(Delete::plan(delete, with, &mut parameters, query, context).await?)
+            }
+            _ => return Err(Diagnostic::unsupported("this statement in WITH")),
+        };
+        Ok(Statement {
+            parameters: settled(&parameters),
+            body,
+        })
+    }
+
+    /// What RETURNING gives; None where the statement returns no rows.
+    pub fn fields(&self) -> Option<&Arc<[ResultField]>> {
+        let returning: Option<&Returning> = match &self.body {
+            Body::Insert(insert) => insert.returning(),
+            Body::Update(update) => update.returning(),
+            Body::Delete(delete) => delete.returning(),
+        };
+        returning.map(|returning| &returning.fields)
+    }
+
+    /// Executes it.
+    ///
+    /// # Errors
+    /// 42501, 25006, constraint violations, lock failures, whatever the expressions raise.
+    pub async fn execute(&self, run: Run<'_>) -> Result<Outcome, Diagnostic> {
+        match &self.body {
+            Body::Insert(insert) => insert.execute(run).await,
+            Body::Update(update) => update.execute(run).await,
+            Body::Delete(delete) => delete.execute(run).await,
+        }
+    }
+}
+
+/// The statement itself and the WITH before it.
+fn take_apart(statement: &ast::Statement) -> (&ast::Statement, Option<&ast::With>) {
+    match statement {
+        ast::Statement::Query(query) => match &*query.body {
+            SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) => {
+                (inner, query.with.as_ref())
+            }
+            _ => (statement, None),
+        },
+        _ => (statement, None),
+    }
+}
+
+fn with_common_tables(
+    insert: &ast::Insert,
+    with: Option<&ast::With>,
+) -> Result<ast::Insert, Diagnostic> {
+    let mut insert = insert.clone();
+    let Some(with) = with else {
+        return Ok(insert);
+    };
+    match insert.source.as_mut() {
+        Some(source) if source.with.is_none() => source.with = Some(with.clone()),
+        _ => return Err(Diagnostic::unsupported("WITH before this INSERT")),
+    }
+    Ok(insert)
+}
+
+/// Parameters that nothing has determined are text.
+pub fn settled(parameters: &[Option<SqlType>]) -> Vec<SqlType> {
+    parameters
+        .iter()
+        .map(|known| known.unwrap_or(SqlType::scalar(TypeKind::Text)))
+        .collect()
+}
+
+/// Takes over the types that a query has found for the parameters it uses.
+pub fn adopt_parameters(parameters: &mut Vec<Option<SqlType>>, found: &[SqlType]) {
+    if parameters.len() < found.len() {
+        parameters.resize(found.len(), None);
+    }
+    for (known, found) in parameters.iter_mut().zip(found) {
+        known.get_or_insert(*found);
+    }
+}
+
+/// `CAST(expression AS type)` in the syntax tree.
+///
+/// # Errors
+/// XX000 for a type whose name does not parse.
+pub fn cast_to(expression: Expr, to: SqlType) -> Result<Expr, Diagnostic> {
+    let mut cast = parse::parse_expression(&format!("CAST(NULL AS {})", types::format_type(to)))?;
+    match &mut cast {
+        Expr::Cast { expr, .. } => **expr = expression,
+        _ => return Err(Diagnostic::internal("a cast is no cast")),
+    }
+    Ok(cast)
+}

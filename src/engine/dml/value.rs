@@ -87,23 +87,51 @@ pub fn compile_for_column(
             return types::decode_text(text, sql_type, input).map(constant);
         }
         Some(Literal::Parameter(index)) => {
-            if parameters.len() <= index {
-                parameters.resize(index + 1, None);
-            }
             // The parameter takes the column's type; its modifier is applied on assignment.
-            let known = *parameters[index].get_or_insert(SqlType {
+            let plain = SqlType {
                 typmod: -1,
                 ..sql_type
-            });
-            let value = Value {
-                source: Source::Parameter(index),
-                sql_type: known,
             };
+            let value = parameter(index, plain, parameters);
             return value.assigned_to(name, sql_type);
         }
         None => {}
     }
     compile(tree, scope, parameters)?.assigned_to(name, sql_type)
+}
+
+/// A value that is compared with one of this type: what has no type by itself takes it.
+///
+/// # Errors
+/// As [`compile`]; 22P02 and the like for a literal that is none of the type's.
+pub fn compile_compared(
+    tree: &ast::Expr,
+    other: SqlType,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+    input: Input<'_>,
+) -> Result<Value, Diagnostic> {
+    let constant = |value| Value {
+        source: Source::Constant(value),
+        sql_type: other,
+    };
+    match unknown_literal(tree) {
+        Some(Literal::Null) => Ok(constant(types::null_scalar(other))),
+        Some(Literal::Text(text)) => types::decode_text(text, other, input).map(constant),
+        Some(Literal::Parameter(index)) => Ok(parameter(index, other, parameters)),
+        None => compile(tree, scope, parameters),
+    }
+}
+
+/// The parameter, of the type it has already or else this one.
+fn parameter(index: usize, sql_type: SqlType, parameters: &mut Vec<Option<SqlType>>) -> Value {
+    if parameters.len() <= index {
+        parameters.resize(index + 1, None);
+    }
+    Value {
+        source: Source::Parameter(index),
+        sql_type: *parameters[index].get_or_insert(sql_type),
+    }
 }
 
 /// A value of an expression kept as text in the catalog.

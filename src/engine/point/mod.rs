@@ -1,1 +1,16 @@
-//! Point statements: compiled templates that run on the session core.
+//! Point statements: one table, one row by its full key, or INSERT of a few rows of values.
+//!
+//! They run on the session core, to the end, from a compiled plan ([`statement::Statement`]), without
+//! the query pool. For simple-protocol text [`templates::Templates`] keeps the plans, one cache a
+//! core. Writing goes through the one core of `engine::dml`; expressions mean what they mean
+//! everywhere.
+
+pub mod key;
+pub mod select;
+pub mod statement;
+pub mod templates;
+#[cfg(test)]
+mod tests;
+
+pub use statement::Statement;
+pub use templates::Templates;

@@ -1,0 +1,188 @@
+//! SET: which columns get which values.
+
+use super::filler::{Filler, input_of};
+use super::names;
+use super::target::Target;
+use super::value::{self, Row, Value};
+use super::write::Writer;
+use crate::catalog::definition::Identity;
+use crate::catalog::sql_type::SqlType;
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::context::StatementContext;
+use crate::engine::query::expression::Scope;
+use crate::storage::LockMode;
+use datafusion::common::ScalarValue;
+use sqlparser::ast::{self, Expr};
+
+/// The assignments of an UPDATE.
+#[derive(Debug)]
+pub struct Assignments {
+    columns: Vec<(usize, New)>,
+    /// FOR UPDATE where a key may change, FOR NO KEY UPDATE otherwise.
+    pub lock: LockMode,
+}
+
+#[derive(Debug)]
+enum New {
+    Value(Value),
+    Default(Filler),
+}
+
+/// One assignment as it is written.
+pub struct Written<'a> {
+    /// The column's position.
+    pub position: usize,
+    /// The value; DEFAULT is the bare word.
+    pub value: &'a Expr,
+}
+
+impl Assignments {
+    /// Of a SET list over a scope that begins with the target's columns.
+    ///
+    /// # Errors
+    /// 42703, 42601, 42804, and what the expressions have wrong; 0A000 for subqueries.
+    pub fn new(
+        list: &[ast::Assignment],
+        target: &Target,
+        scope: &Scope,
+        parameters: &mut Vec<Option<SqlType>>,
+        context: &StatementContext,
+    ) -> Result<Assignments, Diagnostic> {
+        let mut columns = Vec::new();
+        for Written { position, value } in written(list, target)? {
+            let column = &target.columns()[position];
+            let new = if is_default(value) {
+                New::Default(Filler::of(target, position, context)?)
+            } else {
+                New::Value(value::compile_for_column(
+                    value,
+                    scope,
+                    parameters,
+                    (&column.name, column.sql_type),
+                    input_of(context),
+                )?)
+            };
+            columns.push((position, new));
+        }
+        let lock = lock_for(columns.iter().map(|(position, _)| *position), target);
+        Ok(Assignments { columns, lock })
+    }
+
+    /// Whether a new value depends on the row's columns.
+    pub fn reads_columns(&self) -> bool {
+        self.columns.iter().any(|(_, new)| match new {
+            New::Value(value) => !value.is_free_of_columns(),
+            New::Default(_) => false,
+        })
+    }
+
+    /// The new row.
+    ///
+    /// # Errors
+    /// What the expressions and assignments raise.
+    pub async fn apply(
+        &self,
+        old: &[ScalarValue],
+        row: Row<'_>,
+        writer: &Writer<'_>,
+    ) -> Result<Vec<ScalarValue>, Diagnostic> {
+        let mut new = old.to_vec();
+        for (position, source) in &self.columns {
+            new[*position] = match source {
+                New::Value(value) => value.evaluate(row)?,
+                New::Default(filler) => filler.next(writer.storage, writer.context).await?,
+            };
+        }
+        Ok(new)
+    }
+}
+
+/// How strongly a row is locked whose columns at these positions change.
+pub fn lock_for(mut positions: impl Iterator<Item = usize>, target: &Target) -> LockMode {
+    if positions.any(|position| target.is_key_column(position)) {
+        LockMode::Update
+    } else {
+        LockMode::NoKeyUpdate
+    }
+}
+
+/// The assignments one by one, `(a, b) = (1, 2)` taken apart.
+///
+/// # Errors
+/// 42703, 42601; 428C9 for GENERATED ALWAYS; 0A000 for `(a, b) = (SELECT …)`.
+pub fn written<'a>(
+    list: &'a [ast::Assignment],
+    target: &Target,
+) -> Result<Vec<Written<'a>>, Diagnostic> {
+    let mut all: Vec<Written<'a>> = Vec::new();
+    let mut add = |name: &ast::ObjectName, value: &'a Expr| {
+        let name = names::column(name)?;
+        let position = target.column(&name)?;
+        if all.iter().any(|earlier| earlier.position == position) {
+            return Err(Diagnostic::error(
+                SqlState::SYNTAX_ERROR,
+                format!("multiple assignments to same column \"{name}\""),
+            ));
+        }
+        if target.columns()[position].identity == Some(Identity::Always) && !is_default(value) {
+            return Err(Diagnostic::error(
+                SqlState::new("428C9"),
+                format!("column \"{name}\" can only be updated to DEFAULT"),
+            )
+            .with_detail(format!(
+                "Column \"{name}\" is an identity column defined as GENERATED ALWAYS."
+            )));
+        }
+        all.push(Written { position, value });
+        Ok(())
+    };
+    for assignment in list {
+        match &assignment.target {
+            ast::AssignmentTarget::ColumnName(name) => add(name, &assignment.value)?,
+            ast::AssignmentTarget::Tuple(names) => {
+                let values = match &assignment.value {
+                    Expr::Tuple(values) => &values[..],
+                    Expr::Nested(only) => std::slice::from_ref(&**only),
+                    _ => {
+                        return Err(Diagnostic::unsupported(
+                            "assigning a subquery to several columns",
+                        ));
+                    }
+                };
+                if values.len() != names.len() {
+                    return Err(Diagnostic::error(
+                        SqlState::SYNTAX_ERROR,
+                        "number of columns does not match number of values",
+                    ));
+                }
+                for (name, value) in names.iter().zip(values) {
+                    add(name, value)?;
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// WHERE over a scope.
+///
+/// # Errors
+/// 42804 unless it is boolean; what the expression has wrong; 0A000 for subqueries.
+pub fn compile_filter(
+    selection: Option<&Expr>,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+) -> Result<Option<Value>, Diagnostic> {
+    let Some(selection) = selection else {
+        return Ok(None);
+    };
+    let filter = value::compile(selection, scope, parameters)?;
+    value::demand_boolean(&filter, "WHERE")?;
+    Ok(Some(filter))
+}
+
+/// Whether the value is the word DEFAULT.
+pub fn is_default(value: &Expr) -> bool {
+    matches!(value, Expr::Identifier(name)
+        if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default"))
+}

@@ -1,0 +1,261 @@
+//! Rows by the batch: INSERT from a query and COPY.
+//!
+//! Arrays are encoded without becoming single values first. A relation that the transaction itself
+//! has made is loaded in bulk (DESIGN §6): nobody else can see it, so nothing is locked, and storage
+//! finds duplicates.
+
+use super::filler::Filler;
+use super::target::Target;
+use super::value::Value;
+use super::violation;
+use super::write::{Writer, project};
+use crate::catalog::RelationId;
+use crate::catalog::sql_type::SqlType;
+use crate::diagnostic::Diagnostic;
+use crate::engine::query::failure;
+use crate::engine::row::{IndexEntry, KeyLayout, RowEncoder, encode_row_number};
+use crate::engine::types;
+use crate::storage::{LockMode, StorageError};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::common::ScalarValue;
+
+/// The values of one row of a batch.
+///
+/// # Errors
+/// XX000 for an Arrow type that no value has.
+pub fn row_of(columns: &[ArrayRef], row: usize) -> Result<Vec<ScalarValue>, Diagnostic> {
+    columns
+        .iter()
+        .map(|column| ScalarValue::try_from_array(column, row))
+        .collect::<Result<_, _>>()
+        .map_err(failure::diagnostic)
+}
+
+impl Writer<'_> {
+    /// All columns of the table for a batch: those given assigned to their column's type, the others
+    /// filled. `given` has an entry for each column of the table.
+    ///
+    /// # Errors
+    /// What assignments, defaults and sequences raise.
+    pub async fn fill_columns(
+        &mut self,
+        given: &[Option<(&ArrayRef, SqlType)>],
+        fillers: &[Option<Filler>],
+        rows: usize,
+    ) -> Result<Vec<ArrayRef>, Diagnostic> {
+        let mut columns = Vec::with_capacity(given.len());
+        for ((given, filler), column) in given.iter().zip(fillers).zip(self.target.columns()) {
+            columns.push(match (given, filler) {
+                (Some((values, from)), _) => {
+                    types::assign_array(values, *from, column.sql_type, self.input())?
+                }
+                (None, Some(Filler::Value(value))) => {
+                    value.evaluate_batch(&[], rows, &[], self.input())?
+                }
+                (None, Some(filler)) => {
+                    let mut values = Vec::with_capacity(rows);
+                    for _ in 0..rows {
+                        values.push(filler.next(self.storage, self.context).await?);
+                        self.step().await?;
+                    }
+                    array_of(values, column.sql_type)?
+                }
+                (None, None) => {
+                    Value::null(column.sql_type).evaluate_batch(&[], rows, &[], self.input())?
+                }
+            });
+        }
+        Ok(columns)
+    }
+
+    /// Inserts a batch that has an array for each column of the table, of exactly its type.
+    ///
+    /// # Errors
+    /// 23502, 23514, 23505, 23503.
+    pub async fn insert_batch(
+        &mut self,
+        columns: &[ArrayRef],
+        rows: usize,
+    ) -> Result<(), Diagnostic> {
+        if rows == 0 {
+            return Ok(());
+        }
+        self.check_batch(columns, rows)?;
+        let target = self.target;
+        let store = target.store();
+        let encoder = RowEncoder::new(&target.layout, columns)?;
+        let key_columns = target.key.as_ref().map(|key| select(columns, key));
+        let mut numbers = match target.key {
+            Some(_) => 0..0,
+            None => self.storage.allocate_row_numbers(store, rows as u64)?,
+        };
+        let in_bulk = self.transaction.bulk_loads(store) && !target.references_itself();
+        let (mut key, mut bytes) = (Vec::new(), Vec::new());
+        for row in 0..rows {
+            key.clear();
+            bytes.clear();
+            match (&target.key, &key_columns) {
+                (Some(layout), Some(key_columns)) => {
+                    layout.encode_arrays(key_columns, row, &mut key)?;
+                    if !in_bulk {
+                        self.demand_free(columns, row, &key).await?;
+                    }
+                }
+                _ => {
+                    let number = numbers.next().ok_or_else(|| {
+                        Diagnostic::internal("fewer row numbers than rows were allocated")
+                    })?;
+                    key.extend_from_slice(&encode_row_number(number));
+                }
+            }
+            encoder.encode(row, &mut bytes)?;
+            self.put_entries(columns, row, &key, in_bulk).await?;
+            if in_bulk {
+                let loaded = self.transaction.bulk_put(store, &key, &bytes).await;
+                self.loaded(loaded)?;
+            } else {
+                self.transaction.put(store, &key, &bytes)?;
+            }
+            if !target.foreign_keys.is_empty() {
+                let values = row_of(columns, row)?;
+                self.check_parents(&values, None).await?;
+            }
+            self.step().await?;
+        }
+        self.in_bulk |= in_bulk;
+        Ok(())
+    }
+
+    /// 23505 where the primary key is taken.
+    async fn demand_free(
+        &mut self,
+        columns: &[ArrayRef],
+        row: usize,
+        key: &[u8],
+    ) -> Result<(), Diagnostic> {
+        let store = self.target.store();
+        self.lock(store, key, LockMode::Update).await?;
+        if self.transaction.newest(store, key)?.row.is_some() {
+            return Err(self.duplicate(&row_of(columns, row)?, None));
+        }
+        Ok(())
+    }
+
+    async fn put_entries(
+        &mut self,
+        columns: &[ArrayRef],
+        row: usize,
+        row_key: &[u8],
+        in_bulk: bool,
+    ) -> Result<(), Diagnostic> {
+        if self.target.indexes.is_empty() {
+            return Ok(());
+        }
+        let values = row_of(columns, row)?;
+        for (place, index) in self.target.indexes.iter().enumerate() {
+            let indexed = project(&values, index.key.columns());
+            let entry = IndexEntry::new(&index.key, index.unique, &indexed, row_key)?;
+            if in_bulk && self.transaction.bulk_loads(index.store) {
+                let loaded = self
+                    .transaction
+                    .bulk_put(index.store, &entry.key, &entry.value)
+                    .await;
+                self.loaded(loaded)?;
+                continue;
+            }
+            if self.unique_taken(index, &entry, &values).await?.is_some() {
+                return Err(self.duplicate(&values, Some(place)));
+            }
+            self.transaction.put(index.store, &entry.key, &entry.value)?;
+        }
+        Ok(())
+    }
+
+    /// A duplicate that a bulk load met, as 23505 with the constraint's name.
+    pub(super) fn loaded(&self, result: Result<(), StorageError>) -> Result<(), Diagnostic> {
+        let error = match result {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let StorageError::DuplicateKey { relation, key } = &error else {
+            return Err(error.into());
+        };
+        match self.unique_named(*relation) {
+            Some((name, layout)) => {
+                let (values, _) = layout.decode(key)?;
+                Err(violation::unique(
+                    self.target,
+                    name,
+                    layout.columns(),
+                    &values,
+                    &self.context.settings,
+                ))
+            }
+            None => Err(error.into()),
+        }
+    }
+
+    fn unique_named(&self, store: RelationId) -> Option<(&str, &KeyLayout)> {
+        let target: &Target = self.target;
+        if store == target.store() {
+            return Some((&target.key_name, target.key.as_ref()?));
+        }
+        let index = target.indexes.iter().find(|index| index.store == store)?;
+        Some((&index.name, &index.key))
+    }
+
+    /// NOT NULL and CHECK for a whole batch; the first row that violates one is the one reported.
+    fn check_batch(&self, columns: &[ArrayRef], rows: usize) -> Result<(), Diagnostic> {
+        let mut first: Option<(usize, Diagnostic)> = None;
+        let mut report = |row: usize, make: &dyn Fn() -> Result<Diagnostic, Diagnostic>| {
+            if first.as_ref().is_none_or(|(earlier, _)| row < *earlier) {
+                first = Some((row, make()?));
+            }
+            Ok::<(), Diagnostic>(())
+        };
+        let settings = &self.context.settings;
+        for (position, column) in self.target.columns().iter().enumerate() {
+            if column.not_null && !column.dropped && columns[position].null_count() > 0 {
+                let row = (0..rows).find(|row| columns[position].is_null(*row));
+                if let Some(row) = row {
+                    report(row, &|| {
+                        let values = row_of(columns, row)?;
+                        Ok(violation::not_null(self.target, position, &values, settings))
+                    })?;
+                }
+            }
+        }
+        for check in &self.target.checks {
+            let held = check
+                .expression
+                .evaluate_batch(columns, rows, &[], self.input())?;
+            let held = held.as_boolean_opt().ok_or_else(|| {
+                Diagnostic::internal("a CHECK constraint is not boolean")
+            })?;
+            let row = (0..rows).find(|row| held.is_valid(*row) && !held.value(*row));
+            if let Some(row) = row {
+                report(row, &|| {
+                    let values = row_of(columns, row)?;
+                    Ok(violation::check(self.target, &check.name, &values, settings))
+                })?;
+            }
+        }
+        first.map_or(Ok(()), |(_, violation)| Err(violation))
+    }
+}
+
+fn select(columns: &[ArrayRef], key: &KeyLayout) -> Vec<ArrayRef> {
+    key.columns()
+        .iter()
+        .map(|position| columns[usize::from(*position)].clone())
+        .collect()
+}
+
+fn array_of(values: Vec<ScalarValue>, sql_type: SqlType) -> Result<ArrayRef, Diagnostic> {
+    if values.is_empty() {
+        return types::null_scalar(sql_type)
+            .to_array_of_size(0)
+            .map_err(failure::diagnostic);
+    }
+    ScalarValue::iter_to_array(values).map_err(failure::diagnostic)
+}

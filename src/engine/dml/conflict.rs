@@ -1,0 +1,222 @@
+//! ON CONFLICT: what INSERT does where a row is in the way.
+
+use super::assignments::{Assignments, compile_filter};
+use super::target::Target;
+use super::value::{Row, Value};
+use super::write::{Arbiters, Found, Writer, project};
+use crate::catalog::sql_type::SqlType;
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::context::StatementContext;
+use crate::storage::LockMode;
+use datafusion::common::ScalarValue;
+use sqlparser::ast;
+use std::collections::HashSet;
+
+use super::names;
+use super::target::scope_of;
+
+/// ON CONFLICT, planned.
+#[derive(Debug)]
+pub struct Conflict {
+    arbiters: Arbiters,
+    action: Action,
+}
+
+#[derive(Debug)]
+enum Action {
+    Nothing,
+    Update {
+        assignments: Assignments,
+        filter: Option<Value>,
+    },
+}
+
+/// Rows that this statement has written: it may not write one twice.
+#[derive(Debug, Default)]
+pub struct Resolved(HashSet<Vec<u8>>);
+
+/// What came of a conflict.
+#[derive(Debug)]
+pub enum Resolution {
+    /// Nothing was written.
+    Skipped,
+    /// The row in the way is now this.
+    Updated(Vec<ScalarValue>),
+    /// The row in the way has gone: insert again.
+    Retry,
+}
+
+impl Conflict {
+    /// Of a clause.
+    ///
+    /// # Errors
+    /// 42P10 where no unique key matches, and what the expressions have wrong.
+    pub fn new(
+        on: &ast::OnConflict,
+        target: &Target,
+        qualifier: &str,
+        parameters: &mut Vec<Option<SqlType>>,
+        context: &StatementContext,
+    ) -> Result<Conflict, Diagnostic> {
+        let arbiters = arbiters(on.conflict_target.as_ref(), target)?;
+        let action = match &on.action {
+            ast::OnConflictAction::DoNothing => Action::Nothing,
+            ast::OnConflictAction::DoUpdate(_) if arbiters == Arbiters::All => {
+                return Err(Diagnostic::error(
+                    SqlState::SYNTAX_ERROR,
+                    "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+                )
+                .with_hint("For example, ON CONFLICT (column_name)."));
+            }
+            ast::OnConflictAction::DoUpdate(update) => {
+                let own = target.scope(qualifier);
+                let scope = scope_of(target.table(), "excluded", own);
+                Action::Update {
+                    assignments: Assignments::new(
+                        &update.assignments,
+                        target,
+                        &scope,
+                        parameters,
+                        context,
+                    )?,
+                    filter: compile_filter(update.selection.as_ref(), &scope, parameters)?,
+                }
+            }
+        };
+        Ok(Conflict { arbiters, action })
+    }
+
+    /// The unique keys that it looks at.
+    pub fn arbiters(&self) -> &Arbiters {
+        &self.arbiters
+    }
+
+    /// Whether it may update rows.
+    pub fn updates(&self) -> bool {
+        matches!(self.action, Action::Update { .. })
+    }
+
+    /// Remembers an inserted row, which DO UPDATE may not touch again.
+    ///
+    /// # Errors
+    /// XX000 for a key that cannot be encoded.
+    pub fn remember_inserted(
+        &self,
+        writer: &Writer<'_>,
+        row: &[ScalarValue],
+        resolved: &mut Resolved,
+    ) -> Result<(), Diagnostic> {
+        if let (true, Some(layout)) = (self.updates(), &writer.target.key) {
+            let mut key = Vec::new();
+            layout.encode(&project(row, layout.columns()), &mut key)?;
+            resolved.0.insert(key);
+        }
+        Ok(())
+    }
+
+    /// Does what the clause says about the row in the way.
+    ///
+    /// # Errors
+    /// 21000 for a row that the statement has written already; constraint violations; 40001.
+    pub async fn resolve(
+        &self,
+        writer: &mut Writer<'_>,
+        key: &[u8],
+        excluded: &[ScalarValue],
+        parameters: &[ScalarValue],
+        resolved: &mut Resolved,
+    ) -> Result<Resolution, Diagnostic> {
+        let Action::Update {
+            assignments,
+            filter,
+        } = &self.action
+        else {
+            return Ok(Resolution::Skipped);
+        };
+        if resolved.0.contains(key) {
+            return Err(Diagnostic::error(
+                SqlState::CARDINALITY_VIOLATION,
+                "ON CONFLICT DO UPDATE command cannot affect row a second time",
+            )
+            .with_hint(
+                "Ensure that no rows proposed for insertion within the same command have \
+                 duplicate constrained values.",
+            ));
+        }
+        let bytes = match writer.lock_row(key, LockMode::Update).await? {
+            Found::Gone => return Ok(Resolution::Retry),
+            Found::Unchanged(bytes) | Found::Changed(bytes) => bytes,
+        };
+        let old = writer.target.layout.decode_row(&bytes)?;
+        let both: Vec<ScalarValue> = old.iter().chain(excluded).cloned().collect();
+        let row = Row {
+            columns: &both,
+            parameters,
+            input: writer.input(),
+        };
+        if let Some(filter) = filter
+            && !filter.holds(row)?
+        {
+            return Ok(Resolution::Skipped);
+        }
+        let new = assignments.apply(&old, row, writer).await?;
+        writer.update(key, &old, &new).await?;
+        resolved.0.insert(key.to_vec());
+        Ok(Resolution::Updated(new))
+    }
+}
+
+fn arbiters(
+    target: Option<&ast::ConflictTarget>,
+    table: &Target,
+) -> Result<Arbiters, Diagnostic> {
+    match target {
+        None => Ok(Arbiters::All),
+        Some(ast::ConflictTarget::Columns(columns)) => {
+            let mut wanted = columns
+                .iter()
+                .map(|name| table.column(&names::fold(name)).map(|at| at as u16))
+                .collect::<Result<Vec<u16>, _>>()?;
+            wanted.sort_unstable();
+            wanted.dedup();
+            let is = |columns: &[u16]| {
+                let mut columns = columns.to_vec();
+                columns.sort_unstable();
+                columns == wanted
+            };
+            if !wanted.is_empty() && is(&table.table().primary_key) {
+                return Ok(Arbiters::PrimaryKey);
+            }
+            let index = table
+                .indexes
+                .iter()
+                .position(|index| index.unique && is(index.key.columns()));
+            index.map(Arbiters::Index).ok_or_else(|| {
+                Diagnostic::error(
+                    SqlState::INVALID_COLUMN_REFERENCE,
+                    "there is no unique or exclusion constraint matching the ON CONFLICT \
+                     specification",
+                )
+            })
+        }
+        Some(ast::ConflictTarget::OnConstraint(name)) => {
+            let name = names::column(name)?;
+            if !table.table().primary_key.is_empty() && *table.key_name == *name {
+                return Ok(Arbiters::PrimaryKey);
+            }
+            let index = table
+                .indexes
+                .iter()
+                .position(|index| index.constraint.is_some() && *index.name == *name);
+            index.map(Arbiters::Index).ok_or_else(|| {
+                Diagnostic::error(
+                    SqlState::UNDEFINED_OBJECT,
+                    format!(
+                        "constraint \"{name}\" for table \"{}\" does not exist",
+                        table.relation.name
+                    ),
+                )
+            })
+        }
+    }
+}

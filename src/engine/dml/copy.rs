@@ -1,0 +1,96 @@
+//! What COPY FROM needs of DML: batches of rows into one table.
+
+use super::filler::{Filler, input_of};
+use super::target::Target;
+use super::write::{Writer, demand_writable};
+use crate::catalog::definition::Relation;
+use crate::catalog::sql_type::SqlType;
+use crate::diagnostic::Diagnostic;
+use crate::engine::context::StatementContext;
+use crate::engine::transaction::Transaction;
+use crate::storage::Storage;
+use datafusion::arrow::array::ArrayRef;
+use std::sync::Arc;
+
+/// The table of one COPY FROM and how its columns are filled.
+#[derive(Debug)]
+pub struct CopyTarget {
+    target: Target,
+    places: Vec<Option<usize>>,
+    fillers: Vec<Option<Filler>>,
+}
+
+impl CopyTarget {
+    /// For a COPY that gives the columns at these positions, in this order.
+    ///
+    /// # Errors
+    /// 42809; 0A000 for a default that cannot be worked out.
+    pub fn new(
+        relation: &Arc<Relation>,
+        columns: &[u16],
+        context: &StatementContext,
+    ) -> Result<CopyTarget, Diagnostic> {
+        let target = Target::new(
+            relation,
+            &context.snapshot.definitions,
+            input_of(context),
+        )?;
+        let mut places = vec![None; target.columns().len()];
+        for (place, position) in columns.iter().enumerate() {
+            places[usize::from(*position)] = Some(place);
+        }
+        let fillers = places
+            .iter()
+            .enumerate()
+            .map(|(position, place)| match place {
+                Some(_) => Ok(None),
+                None => Filler::of(&target, position, context).map(Some),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(CopyTarget {
+            target,
+            places,
+            fillers,
+        })
+    }
+
+    /// Begins writing; give it batches with [`CopyTarget::write`], then `finish` the writer.
+    ///
+    /// # Errors
+    /// 42501, 25006, 55P03.
+    pub async fn begin<'a>(
+        &'a self,
+        transaction: &'a mut Transaction,
+        storage: &'a Storage,
+        context: &'a StatementContext,
+    ) -> Result<Writer<'a>, Diagnostic> {
+        context.rights.may_insert(&self.target.relation)?;
+        demand_writable(context, "COPY FROM")?;
+        Writer::begin(&self.target, &mut transaction.storage, storage, context).await
+    }
+
+    /// Writes a batch: one array for each column given, of these types. Lets the core go when its
+    /// slice is used up.
+    ///
+    /// # Errors
+    /// 23502, 23514, 23505, 23503; 22001 and the like on assignment.
+    pub async fn write(
+        &self,
+        writer: &mut Writer<'_>,
+        given: &[(ArrayRef, SqlType)],
+        rows: usize,
+    ) -> Result<(), Diagnostic> {
+        let given: Vec<_> = self
+            .places
+            .iter()
+            .map(|place| {
+                place.map(|place| {
+                    let (values, sql_type) = &given[place];
+                    (values, *sql_type)
+                })
+            })
+            .collect();
+        let columns = writer.fill_columns(&given, &self.fillers, rows).await?;
+        writer.insert_batch(&columns, rows).await
+    }
+}

@@ -1,0 +1,254 @@
+//! DELETE, with USING and RETURNING.
+
+use super::Run;
+use super::assignments::compile_filter;
+use super::returning::{Collector, Returning};
+use super::selection::{Named, Parts, Restarts, Selection, key_of};
+use super::update::beside;
+use super::value::{Row, Value};
+use super::write::{Found, Writer, demand_writable};
+use crate::catalog::sql_type::SqlType;
+use crate::diagnostic::Diagnostic;
+use crate::engine::context::StatementContext;
+use crate::engine::outcome::{CommandTag, Outcome};
+use crate::engine::query::QueryEngine;
+use crate::storage::LockMode;
+use datafusion::common::ScalarValue;
+use sqlparser::ast::{self, TableWithJoins};
+use std::collections::HashSet;
+
+/// A DELETE, planned.
+#[derive(Debug)]
+pub struct Delete {
+    named: Named,
+    selection: Selection,
+    condition: Condition,
+    returning: Option<Returning>,
+    reads: bool,
+}
+
+/// What a row that has changed meanwhile is asked.
+#[derive(Debug)]
+enum Condition {
+    /// WHERE, on the row alone; None: there is none.
+    Row(Option<Value>),
+    /// It cannot be asked of the row alone: the statement starts over.
+    Query,
+}
+
+/// Whether the statement came to its end.
+enum Pass {
+    Done(u64),
+    Again,
+}
+
+impl Delete {
+    /// Plans it.
+    ///
+    /// # Errors
+    /// What the statement has wrong, in PostgreSQL's words.
+    pub async fn plan(
+        delete: &ast::Delete,
+        with: Option<&ast::With>,
+        parameters: &mut Vec<Option<SqlType>>,
+        query: &QueryEngine,
+        context: &StatementContext,
+    ) -> Result<Delete, Diagnostic> {
+        let named = Named::new(table_of(delete)?, context)?;
+        let using = delete.using.as_deref().unwrap_or(&[]);
+        let condition = condition(delete, &named, using, with, parameters);
+        let parts = Parts {
+            with,
+            values: Vec::new(),
+            from: using,
+            selection: delete.selection.as_ref(),
+        };
+        let selection = Selection::plan(&named, parts, parameters, query, context).await?;
+        let returning = match &delete.returning {
+            Some(items) => Some(
+                Returning::new(items, &named.target, &named.qualifier, parameters)
+                    .map_err(|error| beside(error, using))?,
+            ),
+            None => None,
+        };
+        let reads = delete.selection.is_some() || returning.is_some() || !using.is_empty();
+        Ok(Delete {
+            named,
+            selection,
+            condition,
+            returning,
+            reads,
+        })
+    }
+
+    /// What RETURNING gives.
+    pub fn returning(&self) -> Option<&Returning> {
+        self.returning.as_ref()
+    }
+
+    /// Deletes the rows.
+    ///
+    /// # Errors
+    /// 42501, 25006, 23503, lock failures, whatever the expressions raise.
+    pub async fn execute(&self, run: Run<'_>) -> Result<Outcome, Diagnostic> {
+        let relation = &self.named.target.relation;
+        run.context.rights.may_delete(relation)?;
+        if self.reads {
+            run.context.rights.may_select(relation)?;
+        }
+        demand_writable(run.context, "DELETE")?;
+        let mut restarts = match self.condition {
+            Condition::Row(_) => None,
+            Condition::Query => Some(Restarts::new(run.transaction)),
+        };
+        loop {
+            let mut collector = self.returning.as_ref().map(Returning::collector);
+            let pass = self
+                .pass(
+                    Run {
+                        transaction: &mut *run.transaction,
+                        ..run
+                    },
+                    &mut collector,
+                )
+                .await?;
+            let count = match (pass, &mut restarts) {
+                (Pass::Done(count), _) => count,
+                (Pass::Again, Some(restarts)) => {
+                    restarts.again(run.transaction).await?;
+                    continue;
+                }
+                (Pass::Again, None) => {
+                    return Err(Diagnostic::internal("a DELETE of rows alone started over"));
+                }
+            };
+            if let Some(restarts) = restarts {
+                restarts.done(run.transaction);
+            }
+            let tag = CommandTag::Delete(count);
+            let Some(collector) = collector else {
+                return Ok(Outcome::Done(tag));
+            };
+            run.transaction.storage.durable().await?;
+            return Ok(Outcome::Rows(collector.finish(tag)?));
+        }
+    }
+
+    async fn pass(
+        &self,
+        run: Run<'_>,
+        collector: &mut Option<Collector<'_>>,
+    ) -> Result<Pass, Diagnostic> {
+        let target = &self.named.target;
+        let Run {
+            query,
+            storage,
+            parameters,
+            transaction,
+            context,
+        } = run;
+        let mut rows = self
+            .selection
+            .start(target, query, parameters, transaction, context)
+            .await?;
+        let transaction = &mut transaction.storage;
+        let mut writer = Writer::begin(target, transaction, storage, context).await?;
+        // A join may give a row more than once.
+        let mut seen: HashSet<Vec<u8>> = HashSet::new();
+        let mut count = 0;
+        while let Some(batch) = rows.next().await {
+            let batch = batch?;
+            for index in 0..batch.num_rows() {
+                writer.step().await?;
+                let key = key_of(&batch, index)?;
+                if matches!(self.condition, Condition::Query) && !seen.insert(key.to_vec()) {
+                    continue;
+                }
+                let found = writer.lock_row(key, LockMode::Update).await?;
+                let filter = match (&found, &self.condition) {
+                    (Found::Changed(_), Condition::Query) => return Ok(Pass::Again),
+                    (_, Condition::Query) => None,
+                    (_, Condition::Row(filter)) => filter.as_ref(),
+                };
+                count += one(&mut writer, key, found, filter, parameters, collector).await?;
+            }
+        }
+        writer.finish().await?;
+        Ok(Pass::Done(count))
+    }
+}
+
+/// Deletes one row that has been locked; gives how many that was.
+///
+/// # Errors
+/// Whatever the expressions raise.
+pub async fn one(
+    writer: &mut Writer<'_>,
+    key: &[u8],
+    found: Found,
+    filter: Option<&Value>,
+    parameters: &[ScalarValue],
+    collector: &mut Option<Collector<'_>>,
+) -> Result<u64, Diagnostic> {
+    let (bytes, ask_again) = match found {
+        Found::Gone => return Ok(0),
+        Found::Unchanged(bytes) => (bytes, false),
+        Found::Changed(bytes) => (bytes, true),
+    };
+    let old = writer.target.layout.decode_row(&bytes)?;
+    let row = Row {
+        columns: &old,
+        parameters,
+        input: writer.input(),
+    };
+    if let (true, Some(filter)) = (ask_again, filter)
+        && !filter.holds(row)?
+    {
+        return Ok(0);
+    }
+    writer.delete(key, &old).await?;
+    if let Some(collector) = collector {
+        collector.add(row)?;
+    }
+    Ok(1)
+}
+
+/// The one table of a DELETE.
+///
+/// # Errors
+/// 0A000 for forms that are not PostgreSQL's.
+pub fn table_of(delete: &ast::Delete) -> Result<&TableWithJoins, Diagnostic> {
+    let unsupported = || Diagnostic::unsupported("this form of DELETE");
+    if !delete.tables.is_empty() || !delete.order_by.is_empty() || delete.limit.is_some() {
+        return Err(unsupported());
+    }
+    match &delete.from {
+        ast::FromTable::WithFromKeyword(tables) => match &tables[..] {
+            [table] => Ok(table),
+            _ => Err(unsupported()),
+        },
+        ast::FromTable::WithoutKeyword(_) => Err(unsupported()),
+    }
+}
+
+fn condition(
+    delete: &ast::Delete,
+    named: &Named,
+    using: &[TableWithJoins],
+    with: Option<&ast::With>,
+    parameters: &mut Vec<Option<SqlType>>,
+) -> Condition {
+    if !using.is_empty() || with.is_some() {
+        return Condition::Query;
+    }
+    let mut attempt = parameters.clone();
+    let scope = named.target.scope(&named.qualifier);
+    match compile_filter(delete.selection.as_ref(), &scope, &mut attempt) {
+        Ok(filter) => {
+            *parameters = attempt;
+            Condition::Row(filter)
+        }
+        // What is wrong with it, if anything, is left for the query to say.
+        Err(_) => Condition::Query,
+    }
+}

@@ -1,0 +1,344 @@
+//! Foreign keys, both ways: a row's parent must be there and stay, a key that goes must not be
+//! pointed at any more.
+//!
+//! The parent is locked FOR KEY SHARE and read in its newest version, so that whoever deletes it
+//! waits and then sees the new row. NO ACTION and RESTRICT are checked when the statement ends.
+
+use super::target::{Parent, Referencing, Search, Target};
+use super::violation;
+use super::write::{Writer, project};
+use crate::catalog::RelationId;
+use crate::catalog::definition::ReferentialAction;
+use crate::diagnostic::Diagnostic;
+use crate::engine::row::{IndexEntry, KeyLayout, prefix_end};
+use crate::engine::types::{self, CastContext};
+use crate::storage::LockMode;
+use datafusion::common::ScalarValue;
+use std::ops::Bound;
+
+/// Rows of a referencing table that are looked at before the core is let go.
+const SEARCH_ROWS: usize = 64;
+
+/// A check that waits for the end of the statement.
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// The foreign key at this place has these values, in the order of its columns.
+    Parent {
+        place: usize,
+        values: Vec<ScalarValue>,
+    },
+    /// These values of the referenced columns are gone, for the referencing key at this place.
+    Children {
+        place: usize,
+        values: Vec<ScalarValue>,
+        how: Gone,
+    },
+}
+
+/// Why a referenced key is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gone {
+    Updated,
+    Deleted,
+}
+
+impl Writer<'_> {
+    /// Looks for the parents of a new row, or of the columns that an UPDATE changed.
+    pub(super) async fn check_parents(
+        &mut self,
+        row: &[ScalarValue],
+        old: Option<&[ScalarValue]>,
+    ) -> Result<(), Diagnostic> {
+        for (place, foreign) in self.target.foreign_keys.iter().enumerate() {
+            let values = project(row, &foreign.columns);
+            // MATCH SIMPLE: a NULL points at nothing.
+            let unchanged = old.is_some_and(|old| project(old, &foreign.columns) == values);
+            if unchanged || values.iter().any(ScalarValue::is_null) {
+                continue;
+            }
+            if foreign.parent.relation.oid == self.target.relation.oid {
+                // The parent may be a row that the same statement has yet to write.
+                self.pending.push(Pending::Parent { place, values });
+            } else {
+                self.check_parent(place, &values).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_parent(
+        &mut self,
+        place: usize,
+        values: &[ScalarValue],
+    ) -> Result<(), Diagnostic> {
+        let foreign = &self.target.foreign_keys[place];
+        let key = self.parent_key(place, values)?;
+        if key == self.parents_seen[place] {
+            return Ok(());
+        }
+        if !self.lock_parent(&foreign.parent, &key).await? {
+            let settings = &self.context.settings;
+            return Err(violation::no_parent(
+                self.target,
+                foreign,
+                values,
+                settings,
+            ));
+        }
+        self.parents_seen[place] = key;
+        Ok(())
+    }
+
+    fn parent_key(&self, place: usize, values: &[ScalarValue]) -> Result<Vec<u8>, Diagnostic> {
+        let foreign = &self.target.foreign_keys[place];
+        let parent = &foreign.parent;
+        let mut key_values = Vec::with_capacity(values.len());
+        for (from, to) in parent.order.iter().zip(parent.key_types()) {
+            let column = usize::from(foreign.columns[*from]);
+            let own = self.target.columns()[column].sql_type;
+            key_values.push(types::cast(
+                values[*from].clone(),
+                own,
+                to,
+                CastContext::Implicit,
+                self.input(),
+            )?);
+        }
+        let mut key = Vec::new();
+        parent.key.encode(&key_values, &mut key)?;
+        Ok(key)
+    }
+
+    /// Locks the parent FOR KEY SHARE; false where there is none.
+    async fn lock_parent(&mut self, parent: &Parent, key: &[u8]) -> Result<bool, Diagnostic> {
+        let store = parent
+            .relation
+            .table()
+            .expect("a parent is only made of a table")
+            .store;
+        let Some(index) = parent.index else {
+            self.lock(store, key, LockMode::KeyShare).await?;
+            return Ok(self.transaction.newest(store, key)?.row.is_some());
+        };
+        // The index says which row; once that is locked, ask again whether it still is that one.
+        loop {
+            let Some(value) = self.transaction.newest(index, key)?.row else {
+                return Ok(false);
+            };
+            let row_key = IndexEntry::row_key(&parent.key, key, &value)?.to_vec();
+            self.lock(store, &row_key, LockMode::KeyShare).await?;
+            if self.transaction.newest(index, key)?.row.as_deref() == Some(&*value) {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Remembers the keys that a changed or deleted row leaves behind.
+    pub(super) fn note_key_gone(&mut self, old: &[ScalarValue], new: Option<&[ScalarValue]>) {
+        for (place, referencing) in self.target.referencing.iter().enumerate() {
+            let values = project(old, &referencing.referenced);
+            let kept = new.is_some_and(|new| project(new, &referencing.referenced) == values);
+            if kept || values.iter().any(ScalarValue::is_null) {
+                continue;
+            }
+            let how = match new {
+                Some(_) => Gone::Updated,
+                None => Gone::Deleted,
+            };
+            self.pending.push(Pending::Children { place, values, how });
+        }
+    }
+
+    /// Ends the statement: checks what had to wait for its end.
+    ///
+    /// # Errors
+    /// 23503; 0A000 for an action other than NO ACTION and RESTRICT that would have to act.
+    pub async fn finish(mut self) -> Result<(), Diagnostic> {
+        if self.in_bulk {
+            let finished = self.transaction.bulk_finish().await;
+            self.loaded(finished)?;
+        }
+        let pending = std::mem::take(&mut self.pending);
+        for check in pending {
+            self.step().await?;
+            match check {
+                Pending::Parent { place, values } => self.check_parent(place, &values).await?,
+                Pending::Children { place, values, how } => {
+                    self.check_children(place, &values, how).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_children(
+        &mut self,
+        place: usize,
+        values: &[ScalarValue],
+        how: Gone,
+    ) -> Result<(), Diagnostic> {
+        let target = self.target;
+        let referencing = &target.referencing[place];
+        if self.key_is_there_again(target, referencing, values)? {
+            return Ok(());
+        }
+        if !self.has_children(referencing, values).await? {
+            return Ok(());
+        }
+        let action = match how {
+            Gone::Updated => referencing.on_update,
+            Gone::Deleted => referencing.on_delete,
+        };
+        match action {
+            ReferentialAction::NoAction | ReferentialAction::Restrict => {
+                let settings = &self.context.settings;
+                Err(violation::still_referenced(
+                    target,
+                    referencing,
+                    values,
+                    settings,
+                ))
+            }
+            ReferentialAction::Cascade => Err(Diagnostic::unsupported("a CASCADE that acts")),
+            ReferentialAction::SetNull => Err(Diagnostic::unsupported("a SET NULL that acts")),
+            ReferentialAction::SetDefault => {
+                Err(Diagnostic::unsupported("a SET DEFAULT that acts"))
+            }
+        }
+    }
+
+    /// NO ACTION looks at the end of the statement: another row may have taken the key.
+    fn key_is_there_again(
+        &mut self,
+        target: &Target,
+        referencing: &Referencing,
+        values: &[ScalarValue],
+    ) -> Result<bool, Diagnostic> {
+        let reordered = |key: &KeyLayout| -> Option<Vec<ScalarValue>> {
+            (key.columns().len() == referencing.referenced.len())
+                .then(|| {
+                    key.columns()
+                        .iter()
+                        .map(|wanted| {
+                            let at = referencing.referenced.iter().position(|at| at == wanted)?;
+                            Some(values[at].clone())
+                        })
+                        .collect()
+                })
+                .flatten()
+        };
+        let primary = target.key.iter().map(|key| (key, target.store()));
+        let unique = target
+            .indexes
+            .iter()
+            .filter(|index| index.unique)
+            .map(|index| (&index.key, index.store));
+        for (key, store) in primary.chain(unique) {
+            if let Some(values) = reordered(key) {
+                let mut bytes = Vec::new();
+                key.encode(&values, &mut bytes)?;
+                return Ok(self.transaction.newest(store, &bytes)?.row.is_some());
+            }
+        }
+        Ok(false)
+    }
+
+    async fn has_children(
+        &mut self,
+        referencing: &Referencing,
+        values: &[ScalarValue],
+    ) -> Result<bool, Diagnostic> {
+        let store = referencing
+            .relation
+            .table()
+            .expect("a referencing relation is a table")
+            .store;
+        match &referencing.search {
+            Search::Primary { key, order } => {
+                self.has_entry(store, key, order, referencing, values)
+            }
+            Search::Index { store, key, order } => {
+                self.has_entry(*store, key, order, referencing, values)
+            }
+            Search::Whole => self.has_row(store, referencing, values).await,
+        }
+    }
+
+    /// The values as the referencing columns hold them.
+    fn child_values(
+        &self,
+        referencing: &Referencing,
+        values: &[ScalarValue],
+    ) -> Result<Vec<ScalarValue>, Diagnostic> {
+        let child = referencing
+            .relation
+            .table()
+            .expect("a referencing relation is a table");
+        let pairs = referencing.columns.iter().zip(&referencing.referenced);
+        pairs
+            .zip(values)
+            .map(|((column, referenced), value)| {
+                types::cast(
+                    value.clone(),
+                    self.target.columns()[usize::from(*referenced)].sql_type,
+                    child.columns[usize::from(*column)].sql_type,
+                    CastContext::Explicit,
+                    self.input(),
+                )
+            })
+            .collect()
+    }
+
+    fn has_entry(
+        &mut self,
+        store: RelationId,
+        key: &KeyLayout,
+        order: &[usize],
+        referencing: &Referencing,
+        values: &[ScalarValue],
+    ) -> Result<bool, Diagnostic> {
+        let values = self.child_values(referencing, values)?;
+        let ordered: Vec<ScalarValue> = order.iter().map(|at| values[*at].clone()).collect();
+        let mut prefix = Vec::new();
+        key.encode(&ordered, &mut prefix)?;
+        let end = prefix_end(&prefix);
+        let range = (
+            Bound::Included(prefix.as_slice()),
+            end.as_ref().map(Vec::as_slice),
+        );
+        Ok(!self.transaction.newest_range(store, range, 1)?.is_empty())
+    }
+
+    /// Reads the whole referencing table, in slices.
+    async fn has_row(
+        &mut self,
+        store: RelationId,
+        referencing: &Referencing,
+        values: &[ScalarValue],
+    ) -> Result<bool, Diagnostic> {
+        let values = self.child_values(referencing, values)?;
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let from = match &after {
+                Some(key) => Bound::Excluded(key.as_slice()),
+                None => Bound::Unbounded,
+            };
+            let rows =
+                self.transaction
+                    .newest_range(store, (from, Bound::Unbounded), SEARCH_ROWS)?;
+            for (_, bytes, _) in &rows {
+                let row = referencing.layout.decode_row(bytes)?;
+                if project(&row, &referencing.columns) == values {
+                    return Ok(true);
+                }
+            }
+            match rows.last() {
+                Some((key, _, _)) => after = Some(key.clone()),
+                None => return Ok(false),
+            }
+            for _ in 0..SEARCH_ROWS {
+                self.step().await?;
+            }
+        }
+    }
+}

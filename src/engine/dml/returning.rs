@@ -1,0 +1,220 @@
+//! RETURNING: what a statement that writes gives back.
+
+use super::names::fold;
+use super::target::Target;
+use super::value::{self, Row, Value};
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::outcome::{CommandTag, ResultField, Rows};
+use crate::engine::query::failure;
+use crate::engine::types;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::common::ScalarValue;
+use sqlparser::ast::{self, SelectItem};
+use std::sync::Arc;
+
+/// The columns of a RETURNING list.
+#[derive(Debug)]
+pub struct Returning {
+    /// As RowDescription tells them.
+    pub fields: Arc<[ResultField]>,
+    values: Vec<Value>,
+}
+
+impl Returning {
+    /// Of a list, over the target's columns known by `qualifier`.
+    ///
+    /// # Errors
+    /// What the expressions have wrong.
+    pub fn new(
+        items: &[SelectItem],
+        target: &Target,
+        qualifier: &str,
+        parameters: &mut Vec<Option<SqlType>>,
+    ) -> Result<Returning, Diagnostic> {
+        let scope = target.scope(qualifier);
+        let mut fields = Vec::new();
+        let mut values = Vec::new();
+        for item in items {
+            let (expression, name) = match item {
+                SelectItem::UnnamedExpr(expression) => (expression, output_name(expression)),
+                SelectItem::ExprWithAlias { expr, alias } => (expr, fold(alias)),
+                SelectItem::Wildcard(_) => {
+                    all_columns(target, &mut fields, &mut values);
+                    continue;
+                }
+                SelectItem::QualifiedWildcard(
+                    ast::SelectItemQualifiedWildcardKind::ObjectName(name),
+                    _,
+                ) if super::names::column(name).is_ok_and(|name| name == qualifier) => {
+                    all_columns(target, &mut fields, &mut values);
+                    continue;
+                }
+                SelectItem::QualifiedWildcard(_, _) | SelectItem::ExprWithAliases { .. } => {
+                    return Err(Diagnostic::unsupported("this form of RETURNING"));
+                }
+            };
+            let value = value::compile(expression, &scope, parameters)?;
+            let mut field = match value.as_column() {
+                Some(position) => column_field(target, position),
+                None => ResultField {
+                    name: String::new(),
+                    sql_type: visible(value.sql_type),
+                    table: None,
+                    column: 0,
+                },
+            };
+            field.name = name;
+            fields.push(field);
+            values.push(value);
+        }
+        Ok(Returning {
+            fields: fields.into(),
+            values,
+        })
+    }
+
+    /// The columns' positions, where every output is one as it is.
+    pub fn plain_columns(&self) -> Option<Vec<u16>> {
+        let position = |value: &Value| value.as_column().and_then(|at| u16::try_from(at).ok());
+        self.values.iter().map(position).collect()
+    }
+
+    /// Starts collecting.
+    pub fn collector(&self) -> Collector<'_> {
+        Collector {
+            returning: self,
+            columns: self.values.iter().map(|_| Vec::new()).collect(),
+            rows: 0,
+        }
+    }
+}
+
+/// An untyped literal is text in a result.
+fn visible(sql_type: SqlType) -> SqlType {
+    match sql_type.kind {
+        TypeKind::Unknown => SqlType::scalar(TypeKind::Text),
+        _ => sql_type,
+    }
+}
+
+fn all_columns(target: &Target, fields: &mut Vec<ResultField>, values: &mut Vec<Value>) {
+    for (position, column) in target.columns().iter().enumerate() {
+        if !column.dropped {
+            fields.push(column_field(target, position));
+            values.push(Value::column(position, column.sql_type));
+        }
+    }
+}
+
+fn column_field(target: &Target, position: usize) -> ResultField {
+    let column = &target.columns()[position];
+    ResultField {
+        name: column.name.to_string(),
+        sql_type: column.sql_type,
+        table: Some(target.relation.oid),
+        column: i16::try_from(position + 1).unwrap_or(0),
+    }
+}
+
+/// The name that PostgreSQL gives an output column (FigureColname).
+pub fn output_name(expression: &ast::Expr) -> String {
+    const NOTHING: &str = "?column?";
+    match expression {
+        ast::Expr::Identifier(name) => fold(name),
+        ast::Expr::CompoundIdentifier(names) => names.last().map_or_else(|| NOTHING.into(), fold),
+        ast::Expr::Nested(inner) => output_name(inner),
+        ast::Expr::Function(call) => match call.name.0.last() {
+            Some(ast::ObjectNamePart::Identifier(name)) => fold(name),
+            _ => NOTHING.into(),
+        },
+        ast::Expr::Cast {
+            expr, data_type, ..
+        } => match output_name(expr) {
+            name if name != NOTHING => name,
+            _ => match types::from_ast(data_type) {
+                Ok(sql_type) => types::name::internal_name(sql_type),
+                Err(_) => NOTHING.into(),
+            },
+        },
+        ast::Expr::Case { .. } => "case".into(),
+        _ => NOTHING.into(),
+    }
+}
+
+/// Collects the rows that a statement returns.
+pub struct Collector<'r> {
+    returning: &'r Returning,
+    columns: Vec<Vec<ScalarValue>>,
+    rows: u64,
+}
+
+impl Collector<'_> {
+    /// Adds what the written row gives.
+    ///
+    /// # Errors
+    /// What the expressions raise.
+    pub fn add(&mut self, row: Row<'_>) -> Result<(), Diagnostic> {
+        for (value, column) in self.returning.values.iter().zip(&mut self.columns) {
+            column.push(value.evaluate(row)?);
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// The result.
+    ///
+    /// # Errors
+    /// 54000 for more rows than a batch can hold.
+    pub fn finish(self, tag: CommandTag) -> Result<Rows, Diagnostic> {
+        let fields = self.returning.fields.clone();
+        let batches = match usize::try_from(self.rows) {
+            Ok(0) => Vec::new(),
+            Ok(rows) => vec![batch(&fields, self.columns, rows)?],
+            Err(_) => {
+                return Err(Diagnostic::error(
+                    SqlState::PROGRAM_LIMIT_EXCEEDED,
+                    "too many rows in RETURNING",
+                ));
+            }
+        };
+        Ok(Rows::ready(fields, tag, batches))
+    }
+}
+
+/// One batch of these columns.
+///
+/// # Errors
+/// XX000 where a value is not of its column's type.
+pub fn batch(
+    fields: &[ResultField],
+    columns: Vec<Vec<ScalarValue>>,
+    rows: usize,
+) -> Result<RecordBatch, Diagnostic> {
+    let arrays = columns
+        .into_iter()
+        .map(ScalarValue::iter_to_array)
+        .collect::<Result<Vec<ArrayRef>, _>>()
+        .map_err(failure::diagnostic)?;
+    batch_of_arrays(fields, arrays, rows)
+}
+
+/// One batch of these arrays.
+///
+/// # Errors
+/// XX000 where they differ in length.
+pub fn batch_of_arrays(
+    fields: &[ResultField],
+    arrays: Vec<ArrayRef>,
+    rows: usize,
+) -> Result<RecordBatch, Diagnostic> {
+    let schema: Vec<Field> = fields
+        .iter()
+        .zip(&arrays)
+        .map(|(field, array)| Field::new(field.name.as_str(), array.data_type().clone(), true))
+        .collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(schema)), arrays, &options)
+        .map_err(|error| failure::diagnostic(error.into()))
+}

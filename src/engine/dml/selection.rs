@@ -1,0 +1,220 @@
+//! How UPDATE and DELETE find the rows to change: a query of ours that gives storage keys.
+
+use super::names;
+use super::target::Target;
+use super::write::lock_wait;
+use crate::catalog::sql_type::SqlType;
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::context::StatementContext;
+use crate::engine::outcome::{Outcome, Rows};
+use crate::engine::query::{KEY_COLUMN, KEYED_SCHEMA, QueryEngine, QueryPlan};
+use crate::engine::transaction::Transaction;
+use crate::sql::parse;
+use crate::storage::{Savepoint, Use};
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::common::ScalarValue;
+use sqlparser::ast::{self, Expr, Ident, SelectItem, SetExpr, TableFactor, TableWithJoins};
+use std::sync::Arc;
+
+/// How often a statement starts over because others have changed its rows, before it gives up.
+const RESTARTS_MAX: u32 = 100;
+
+/// The target of an UPDATE or DELETE as it is written.
+#[derive(Debug)]
+pub struct Named {
+    /// The table.
+    pub target: Target,
+    /// What the statement calls it.
+    pub qualifier: String,
+}
+
+/// A query for the keys of the rows to change, and for values beside them.
+#[derive(Debug)]
+pub struct Selection {
+    plan: Arc<QueryPlan>,
+    /// The types of the values beside the key.
+    pub types: Vec<SqlType>,
+}
+
+/// The parts of the query.
+pub struct Parts<'a> {
+    /// WITH
+    pub with: Option<&'a ast::With>,
+    /// Values beside the key.
+    pub values: Vec<Expr>,
+    /// UPDATE … FROM, DELETE … USING.
+    pub from: &'a [TableWithJoins],
+    /// WHERE
+    pub selection: Option<&'a Expr>,
+}
+
+impl Named {
+    /// The table of an UPDATE or DELETE.
+    ///
+    /// # Errors
+    /// 42P01, 42809; 0A000 for what is no plain table.
+    pub fn new(table: &TableWithJoins, context: &StatementContext) -> Result<Named, Diagnostic> {
+        let unsupported = || Diagnostic::unsupported("this target of UPDATE or DELETE");
+        let TableFactor::Table {
+            name,
+            alias,
+            args: None,
+            ..
+        } = &table.relation
+        else {
+            return Err(unsupported());
+        };
+        if !table.joins.is_empty() {
+            return Err(unsupported());
+        }
+        let relation = names::relation(name, context)?;
+        let qualifier = match alias {
+            Some(alias) => names::fold(&alias.name),
+            None => relation.name.to_string(),
+        };
+        let target = Target::new(
+            &relation,
+            &context.snapshot.definitions,
+            super::filler::input_of(context),
+        )?;
+        Ok(Named { target, qualifier })
+    }
+}
+
+impl Selection {
+    /// Plans the query on the pool.
+    ///
+    /// # Errors
+    /// What the statement has wrong.
+    pub async fn plan(
+        named: &Named,
+        parts: Parts<'_>,
+        parameters: &mut Vec<Option<SqlType>>,
+        query: &QueryEngine,
+        context: &StatementContext,
+    ) -> Result<Selection, Diagnostic> {
+        let statement = statement(named, parts)?;
+        let plan = query
+            .analyze_on_pool(statement, parameters.clone(), context)
+            .await?;
+        super::adopt_parameters(parameters, &plan.parameters);
+        let types = plan.fields.iter().skip(1);
+        Ok(Selection {
+            types: types.map(|field| field.sql_type).collect(),
+            plan: Arc::new(plan),
+        })
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// Storage's, when no view can be opened.
+    pub async fn start(
+        &self,
+        target: &Target,
+        query: Option<&QueryEngine>,
+        parameters: &[ScalarValue],
+        transaction: &mut Transaction,
+        context: &StatementContext,
+    ) -> Result<Rows, Diagnostic> {
+        let query =
+            query.ok_or_else(|| Diagnostic::internal("a selection without the query engine"))?;
+        // Before the view is opened, so that no change of the table's definition comes between.
+        transaction
+            .storage
+            .use_relation(target.relation.oid, Use::Writing, lock_wait(context))
+            .await?;
+        let used = &parameters[..self.plan.parameters.len()];
+        match query.execute(&self.plan, used, transaction, context)? {
+            Outcome::Rows(rows) => Ok(rows),
+            Outcome::Done(_) => Err(Diagnostic::internal("a query answered without rows")),
+        }
+    }
+}
+
+/// The key of a row that the query gave.
+///
+/// # Errors
+/// XX000 where the first column is no key.
+pub fn key_of(batch: &RecordBatch, row: usize) -> Result<&[u8], Diagnostic> {
+    let keys = batch
+        .column(0)
+        .as_binary_opt::<i32>()
+        .ok_or_else(|| Diagnostic::internal("the key column holds no keys"))?;
+    if keys.is_null(row) {
+        return Err(Diagnostic::internal("a row without a key"));
+    }
+    Ok(keys.value(row))
+}
+
+/// `SELECT qualifier.key, values… FROM target AS qualifier, from… WHERE selection`
+fn statement(named: &Named, parts: Parts<'_>) -> Result<ast::Statement, Diagnostic> {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let qualifier = quoted(&named.qualifier);
+    let text = format!(
+        "SELECT {qualifier}.{key} FROM {schema}.\"{oid}\" AS {qualifier}",
+        key = quoted(KEY_COLUMN),
+        schema = quoted(KEYED_SCHEMA),
+        oid = named.target.relation.oid,
+    );
+    let mut statement = parse::parse_one(&text)?;
+    let ast::Statement::Query(query) = &mut statement else {
+        return Err(Diagnostic::internal("a selection is no query"));
+    };
+    query.with = parts.with.cloned();
+    let SetExpr::Select(select) = &mut *query.body else {
+        return Err(Diagnostic::internal("a selection is no SELECT"));
+    };
+    let values = parts.values.into_iter().enumerate();
+    select
+        .projection
+        .extend(values.map(|(place, expr)| SelectItem::ExprWithAlias {
+            expr,
+            alias: Ident::with_quote('"', format!("\u{1}value{place}")),
+        }));
+    select.from.extend(parts.from.iter().cloned());
+    select.selection = parts.selection.cloned();
+    Ok(statement)
+}
+
+/// Lets a statement of READ COMMITTED start over on a fresh snapshot, when rows it has found were
+/// changed meanwhile and its conditions cannot be worked out on one row alone.
+pub struct Restarts {
+    savepoint: Savepoint,
+    count: u32,
+}
+
+impl Restarts {
+    /// Marks where to come back to.
+    pub fn new(transaction: &mut Transaction) -> Restarts {
+        Restarts {
+            savepoint: transaction.storage.savepoint(),
+            count: 0,
+        }
+    }
+
+    /// Undoes what the statement has done and takes a fresh snapshot that has the change.
+    ///
+    /// # Errors
+    /// 40001 after [`RESTARTS_MAX`] times.
+    pub async fn again(&mut self, transaction: &mut Transaction) -> Result<(), Diagnostic> {
+        self.count += 1;
+        if self.count > RESTARTS_MAX {
+            return Err(Diagnostic::error(
+                SqlState::SERIALIZATION_FAILURE,
+                "could not serialize access due to concurrent update",
+            ));
+        }
+        let storage = &mut transaction.storage;
+        storage.durable().await?;
+        storage.rollback_to(self.savepoint);
+        storage.end_statement();
+        storage.begin_statement()?;
+        Ok(())
+    }
+
+    /// The statement is through.
+    pub fn done(self, transaction: &mut Transaction) {
+        transaction.storage.release(self.savepoint);
+    }
+}

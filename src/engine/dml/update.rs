@@ -1,0 +1,449 @@
+//! UPDATE, with FROM and RETURNING.
+
+use super::assignments::{self, Assignments, compile_filter, is_default, lock_for};
+use super::batch::row_of;
+use super::filler::Filler;
+use super::returning::{Collector, Returning};
+use super::selection::{Named, Parts, Restarts, Selection, key_of};
+use super::target::Target;
+use super::value::{Row, Value};
+use super::write::{Found, Writer, demand_writable};
+use super::{Run, cast_to};
+use crate::catalog::sql_type::SqlType;
+use crate::diagnostic::Diagnostic;
+use crate::engine::context::StatementContext;
+use crate::engine::outcome::{CommandTag, Outcome, Rows};
+use crate::engine::query::QueryEngine;
+use crate::engine::types;
+use crate::storage::LockMode;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::common::ScalarValue;
+use sqlparser::ast::{self, Expr, TableWithJoins};
+use std::collections::HashSet;
+
+/// An UPDATE, planned.
+#[derive(Debug)]
+pub struct Update {
+    named: Named,
+    selection: Selection,
+    new: New,
+    returning: Option<Returning>,
+    reads: bool,
+}
+
+/// How the new values come about.
+#[derive(Debug)]
+enum New {
+    /// From the row alone: worked out on its newest version, the condition too where it changed.
+    Row {
+        assignments: Assignments,
+        filter: Option<Value>,
+    },
+    /// By the query, beside the key; a row that has changed meanwhile starts the statement over.
+    Query {
+        columns: Vec<(usize, Source)>,
+        lock: LockMode,
+    },
+}
+
+#[derive(Debug)]
+enum Source {
+    /// The value at this place beside the key.
+    Selected(usize),
+    /// DEFAULT
+    Default(Filler),
+}
+
+/// Whether the statement came to its end.
+enum Pass {
+    Done(u64),
+    Again,
+}
+
+impl Update {
+    /// Plans it.
+    ///
+    /// # Errors
+    /// What the statement has wrong, in PostgreSQL's words.
+    pub async fn plan(
+        update: &ast::Update,
+        with: Option<&ast::With>,
+        parameters: &mut Vec<Option<SqlType>>,
+        query: &QueryEngine,
+        context: &StatementContext,
+    ) -> Result<Update, Diagnostic> {
+        let from = from_of(update)?;
+        let named = Named::new(&update.table, context)?;
+        let local = local(update, &named, from, with, parameters, context);
+        let (new, values) = match local {
+            Some(new) => (new, Vec::new()),
+            None => by_query(update, &named.target, context)?,
+        };
+        let parts = Parts {
+            with,
+            values,
+            from,
+            selection: update.selection.as_ref(),
+        };
+        let selection = Selection::plan(&named, parts, parameters, query, context).await?;
+        check_types(&new, &selection, &named.target)?;
+        let returning = match &update.returning {
+            Some(items) => Some(
+                Returning::new(items, &named.target, &named.qualifier, parameters)
+                    .map_err(|error| beside(error, from))?,
+            ),
+            None => None,
+        };
+        let reads = update.selection.is_some()
+            || returning.is_some()
+            || match &new {
+                New::Row { assignments, .. } => assignments.reads_columns(),
+                New::Query { .. } => true,
+            };
+        Ok(Update {
+            named,
+            selection,
+            new,
+            returning,
+            reads,
+        })
+    }
+
+    /// What RETURNING gives.
+    pub fn returning(&self) -> Option<&Returning> {
+        self.returning.as_ref()
+    }
+
+    /// Updates the rows.
+    ///
+    /// # Errors
+    /// 42501, 25006, constraint violations, lock failures, whatever the expressions raise.
+    pub async fn execute(&self, run: Run<'_>) -> Result<Outcome, Diagnostic> {
+        let relation = &self.named.target.relation;
+        run.context.rights.may_update(relation)?;
+        if self.reads {
+            run.context.rights.may_select(relation)?;
+        }
+        demand_writable(run.context, "UPDATE")?;
+        let mut restarts = match self.new {
+            New::Row { .. } => None,
+            New::Query { .. } => Some(Restarts::new(run.transaction)),
+        };
+        loop {
+            let mut collector = self.returning.as_ref().map(Returning::collector);
+            let pass = self
+                .pass(
+                    Run {
+                        transaction: &mut *run.transaction,
+                        ..run
+                    },
+                    &mut collector,
+                )
+                .await?;
+            let count = match (pass, &mut restarts) {
+                (Pass::Done(count), _) => count,
+                (Pass::Again, Some(restarts)) => {
+                    restarts.again(run.transaction).await?;
+                    continue;
+                }
+                (Pass::Again, None) => {
+                    return Err(Diagnostic::internal("an UPDATE of rows alone started over"));
+                }
+            };
+            if let Some(restarts) = restarts {
+                restarts.done(run.transaction);
+            }
+            let tag = CommandTag::Update(count);
+            let Some(collector) = collector else {
+                return Ok(Outcome::Done(tag));
+            };
+            run.transaction.storage.durable().await?;
+            return Ok(Outcome::Rows(collector.finish(tag)?));
+        }
+    }
+
+    async fn pass(
+        &self,
+        run: Run<'_>,
+        collector: &mut Option<Collector<'_>>,
+    ) -> Result<Pass, Diagnostic> {
+        let target = &self.named.target;
+        let Run {
+            query,
+            storage,
+            parameters,
+            transaction,
+            context,
+        } = run;
+        let rows = self
+            .selection
+            .start(target, query, parameters, transaction, context)
+            .await?;
+        let transaction = &mut transaction.storage;
+        let mut writer = Writer::begin(target, transaction, storage, context).await?;
+        let pass = match &self.new {
+            New::Row {
+                assignments,
+                filter,
+            } => {
+                let change = Change {
+                    assignments,
+                    filter: filter.as_ref(),
+                    parameters,
+                };
+                Pass::Done(change.all(&mut writer, rows, collector).await?)
+            }
+            New::Query { columns, lock } => {
+                self.selected(&mut writer, rows, columns, *lock, parameters, collector)
+                    .await?
+            }
+        };
+        if let Pass::Done(_) = pass {
+            writer.finish().await?;
+        }
+        Ok(pass)
+    }
+
+    async fn selected(
+        &self,
+        writer: &mut Writer<'_>,
+        mut rows: Rows,
+        columns: &[(usize, Source)],
+        lock: LockMode,
+        parameters: &[ScalarValue],
+        collector: &mut Option<Collector<'_>>,
+    ) -> Result<Pass, Diagnostic> {
+        // A join may give a row more than once; the first one counts, as in PostgreSQL.
+        let mut written: HashSet<Vec<u8>> = HashSet::new();
+        while let Some(batch) = rows.next().await {
+            let batch = self.assigned(&batch?, columns, writer)?;
+            for index in 0..batch.num_rows() {
+                writer.step().await?;
+                let key = key_of(&batch, index)?;
+                if !written.insert(key.to_vec()) {
+                    continue;
+                }
+                let bytes = match writer.lock_row(key, lock).await? {
+                    Found::Unchanged(bytes) => bytes,
+                    Found::Changed(_) => return Ok(Pass::Again),
+                    Found::Gone => {
+                        written.remove(key);
+                        continue;
+                    }
+                };
+                let old = writer.target.layout.decode_row(&bytes)?;
+                let selected = row_of(batch.columns(), index)?;
+                let mut new = old.clone();
+                for (position, source) in columns {
+                    new[*position] = match source {
+                        Source::Selected(place) => selected[place + 1].clone(),
+                        Source::Default(filler) => {
+                            filler.next(writer.storage, writer.context).await?
+                        }
+                    };
+                }
+                writer.update(key, &old, &new).await?;
+                collect(collector, &new, parameters, writer)?;
+            }
+        }
+        Ok(Pass::Done(written.len() as u64))
+    }
+
+    /// The batch with each selected value as its column keeps it.
+    fn assigned(
+        &self,
+        batch: &RecordBatch,
+        columns: &[(usize, Source)],
+        writer: &Writer<'_>,
+    ) -> Result<RecordBatch, Diagnostic> {
+        let mut arrays = batch.columns().to_vec();
+        for (position, source) in columns {
+            if let Source::Selected(place) = source {
+                let to = self.named.target.columns()[*position].sql_type;
+                let from = self.selection.types[*place];
+                arrays[place + 1] =
+                    types::assign_array(&arrays[place + 1], from, to, writer.input())?;
+            }
+        }
+        super::returning::batch_of_arrays(&[], arrays, batch.num_rows())
+    }
+}
+
+/// New values that are worked out on the newest version of each row.
+pub struct Change<'a> {
+    /// SET
+    pub assignments: &'a Assignments,
+    /// WHERE, asked again where a row has changed.
+    pub filter: Option<&'a Value>,
+    /// The statement's.
+    pub parameters: &'a [ScalarValue],
+}
+
+impl Change<'_> {
+    async fn all(
+        &self,
+        writer: &mut Writer<'_>,
+        mut rows: Rows,
+        collector: &mut Option<Collector<'_>>,
+    ) -> Result<u64, Diagnostic> {
+        let mut count = 0;
+        while let Some(batch) = rows.next().await {
+            let batch = batch?;
+            for index in 0..batch.num_rows() {
+                writer.step().await?;
+                let key = key_of(&batch, index)?;
+                let found = writer.lock_row(key, self.assignments.lock).await?;
+                count += self.one(writer, key, found, collector).await?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Changes one row that has been locked; gives how many that was.
+    ///
+    /// # Errors
+    /// Constraint violations; whatever the expressions raise.
+    pub async fn one(
+        &self,
+        writer: &mut Writer<'_>,
+        key: &[u8],
+        found: Found,
+        collector: &mut Option<Collector<'_>>,
+    ) -> Result<u64, Diagnostic> {
+        let (bytes, ask_again) = match found {
+            Found::Gone => return Ok(0),
+            Found::Unchanged(bytes) => (bytes, false),
+            Found::Changed(bytes) => (bytes, true),
+        };
+        let old = writer.target.layout.decode_row(&bytes)?;
+        let row = Row {
+            columns: &old,
+            parameters: self.parameters,
+            input: writer.input(),
+        };
+        if let (true, Some(filter)) = (ask_again, self.filter)
+            && !filter.holds(row)?
+        {
+            return Ok(0);
+        }
+        let new = self.assignments.apply(&old, row, writer).await?;
+        writer.update(key, &old, &new).await?;
+        collect(collector, &new, self.parameters, writer)?;
+        Ok(1)
+    }
+}
+
+fn collect(
+    collector: &mut Option<Collector<'_>>,
+    row: &[ScalarValue],
+    parameters: &[ScalarValue],
+    writer: &Writer<'_>,
+) -> Result<(), Diagnostic> {
+    match collector {
+        None => Ok(()),
+        Some(collector) => collector.add(Row {
+            columns: row,
+            parameters,
+            input: writer.input(),
+        }),
+    }
+}
+
+fn from_of(update: &ast::Update) -> Result<&[TableWithJoins], Diagnostic> {
+    if update.or.is_some() || !update.order_by.is_empty() || update.limit.is_some() {
+        return Err(Diagnostic::unsupported("this form of UPDATE"));
+    }
+    match &update.from {
+        None => Ok(&[]),
+        Some(ast::UpdateTableFromKind::AfterSet(from)) => Ok(from),
+        Some(ast::UpdateTableFromKind::BeforeSet(_)) => {
+            Err(Diagnostic::unsupported("FROM before SET"))
+        }
+    }
+}
+
+/// The values from the row alone, if they can be: without FROM, subqueries and the like. What is
+/// wrong with the expressions is left for the query to say.
+fn local(
+    update: &ast::Update,
+    named: &Named,
+    from: &[TableWithJoins],
+    with: Option<&ast::With>,
+    parameters: &mut Vec<Option<SqlType>>,
+    context: &StatementContext,
+) -> Option<New> {
+    if !from.is_empty() || with.is_some() {
+        return None;
+    }
+    let mut attempt = parameters.clone();
+    let scope = named.target.scope(&named.qualifier);
+    let assignments = Assignments::new(
+        &update.assignments,
+        &named.target,
+        &scope,
+        &mut attempt,
+        context,
+    )
+    .ok()?;
+    let filter = compile_filter(update.selection.as_ref(), &scope, &mut attempt).ok()?;
+    *parameters = attempt;
+    Some(New::Row {
+        assignments,
+        filter,
+    })
+}
+
+fn by_query(
+    update: &ast::Update,
+    target: &Target,
+    context: &StatementContext,
+) -> Result<(New, Vec<Expr>), Diagnostic> {
+    let mut columns = Vec::new();
+    let mut values = Vec::new();
+    for written in assignments::written(&update.assignments, target)? {
+        let source = if is_default(written.value) {
+            Source::Default(Filler::of(target, written.position, context)?)
+        } else {
+            let to = target.columns()[written.position].sql_type;
+            values.push(typed(written.value, to)?);
+            Source::Selected(values.len() - 1)
+        };
+        columns.push((written.position, source));
+    }
+    let lock = lock_for(columns.iter().map(|(position, _)| *position), target);
+    Ok((New::Query { columns, lock }, values))
+}
+
+/// What has no type by itself takes that of its column.
+fn typed(value: &Expr, to: SqlType) -> Result<Expr, Diagnostic> {
+    match value {
+        Expr::Value(ast::ValueWithSpan {
+            value:
+                ast::Value::Placeholder(_) | ast::Value::SingleQuotedString(_) | ast::Value::Null,
+            ..
+        }) => cast_to(value.clone(), to),
+        _ => Ok(value.clone()),
+    }
+}
+
+fn check_types(new: &New, selection: &Selection, target: &Target) -> Result<(), Diagnostic> {
+    let New::Query { columns, .. } = new else {
+        return Ok(());
+    };
+    for (position, source) in columns {
+        if let Source::Selected(place) = source {
+            let column = &target.columns()[*position];
+            Value::null(selection.types[*place]).assigned_to(&column.name, column.sql_type)?;
+        }
+    }
+    Ok(())
+}
+
+/// RETURNING sees the target only; where it fails beside FROM or USING, it may have named those.
+pub fn beside(error: Diagnostic, from: &[TableWithJoins]) -> Diagnostic {
+    if from.is_empty() {
+        error
+    } else {
+        Diagnostic::unsupported("RETURNING columns of FROM or USING")
+    }
+}
