@@ -166,7 +166,8 @@ impl Writer<'_> {
             if self.unique_taken(index, &entry, &values).await?.is_some() {
                 return Err(self.duplicate(&values, Some(place)));
             }
-            self.transaction.put(index.store, &entry.key, &entry.value)?;
+            self.transaction
+                .put(index.store, &entry.key, &entry.value)?;
         }
         Ok(())
     }
@@ -220,7 +221,12 @@ impl Writer<'_> {
                 if let Some(row) = row {
                     report(row, &|| {
                         let values = row_of(columns, row)?;
-                        Ok(violation::not_null(self.target, position, &values, settings))
+                        Ok(violation::not_null(
+                            self.target,
+                            position,
+                            &values,
+                            settings,
+                        ))
                     })?;
                 }
             }
@@ -229,14 +235,19 @@ impl Writer<'_> {
             let held = check
                 .expression
                 .evaluate_batch(columns, rows, &[], self.input())?;
-            let held = held.as_boolean_opt().ok_or_else(|| {
-                Diagnostic::internal("a CHECK constraint is not boolean")
-            })?;
+            let held = held
+                .as_boolean_opt()
+                .ok_or_else(|| Diagnostic::internal("a CHECK constraint is not boolean"))?;
             let row = (0..rows).find(|row| held.is_valid(*row) && !held.value(*row));
             if let Some(row) = row {
                 report(row, &|| {
                     let values = row_of(columns, row)?;
-                    Ok(violation::check(self.target, &check.name, &values, settings))
+                    Ok(violation::check(
+                        self.target,
+                        &check.name,
+                        &values,
+                        settings,
+                    ))
                 })?;
             }
         }

@@ -166,10 +166,7 @@ impl Conflict {
     }
 }
 
-fn arbiters(
-    target: Option<&ast::ConflictTarget>,
-    table: &Target,
-) -> Result<Arbiters, Diagnostic> {
+fn arbiters(target: Option<&ast::ConflictTarget>, table: &Target) -> Result<Arbiters, Diagnostic> {
     match target {
         None => Ok(Arbiters::All),
         Some(ast::ConflictTarget::Columns(columns)) => {

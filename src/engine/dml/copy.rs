@@ -30,11 +30,7 @@ impl CopyTarget {
         columns: &[u16],
         context: &StatementContext,
     ) -> Result<CopyTarget, Diagnostic> {
-        let target = Target::new(
-            relation,
-            &context.snapshot.definitions,
-            input_of(context),
-        )?;
+        let target = Target::new(relation, &context.snapshot.definitions, input_of(context))?;
         let mut places = vec![None; target.columns().len()];
         for (place, position) in columns.iter().enumerate() {
             places[usize::from(*position)] = Some(place);

@@ -174,7 +174,10 @@ fn nextval_of(tree: &ast::Expr, target: &Target, context: &StatementContext) -> 
 }
 
 fn unquoted(name: &str) -> String {
-    match name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+    match name
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    {
         Some(inner) => inner.replace("\"\"", "\""),
         None => name.to_lowercase(),
     }

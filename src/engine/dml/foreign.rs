@@ -78,12 +78,7 @@ impl Writer<'_> {
         }
         if !self.lock_parent(&foreign.parent, &key).await? {
             let settings = &self.context.settings;
-            return Err(violation::no_parent(
-                self.target,
-                foreign,
-                values,
-                settings,
-            ));
+            return Err(violation::no_parent(self.target, foreign, values, settings));
         }
         self.parents_seen[place] = key;
         Ok(())
@@ -326,14 +321,14 @@ impl Writer<'_> {
             let rows =
                 self.transaction
                     .newest_range(store, (from, Bound::Unbounded), SEARCH_ROWS)?;
-            for (_, bytes, _) in &rows {
-                let row = referencing.layout.decode_row(bytes)?;
+            for entry in &rows {
+                let row = referencing.layout.decode_row(&entry.row)?;
                 if project(&row, &referencing.columns) == values {
                     return Ok(true);
                 }
             }
             match rows.last() {
-                Some((key, _, _)) => after = Some(key.clone()),
+                Some(last) => after = Some(last.key.clone()),
                 None => return Ok(false),
             }
             for _ in 0..SEARCH_ROWS {

@@ -389,11 +389,7 @@ fn resolve(
         return Err(Diagnostic::unsupported("INSERT into a function"));
     };
     let relation = names::relation(name, context)?;
-    let target = Target::new(
-        &relation,
-        &context.snapshot.definitions,
-        input_of(context),
-    )?;
+    let target = Target::new(&relation, &context.snapshot.definitions, input_of(context))?;
     let qualifier = match &insert.table_alias {
         Some(alias) => names::fold(&alias.alias),
         None => relation.name.to_string(),
@@ -508,7 +504,10 @@ fn typed_values(
     columns: &[usize],
 ) -> Result<ast::Query, Diagnostic> {
     let mut rows = rows.to_vec();
-    for expression in rows.iter_mut().flat_map(|row| row.content.iter_mut().enumerate()) {
+    for expression in rows
+        .iter_mut()
+        .flat_map(|row| row.content.iter_mut().enumerate())
+    {
         let (place, expression) = expression;
         if is_default(expression) {
             return Err(Diagnostic::unsupported(

@@ -40,14 +40,12 @@ pub fn relation(
             .find_map(|schema| definitions.find(database, schema, table)),
         [schema, table] => definitions.find(database, schema, table),
         _ => {
-            return Err(Diagnostic::unsupported(
-                "a reference to another database",
-            ));
+            return Err(Diagnostic::unsupported("a reference to another database"));
         }
     };
     found.cloned().ok_or_else(|| {
-        let system = parts.len() == 2
-            && matches!(parts[0].as_str(), "pg_catalog" | "information_schema");
+        let system =
+            parts.len() == 2 && matches!(parts[0].as_str(), "pg_catalog" | "information_schema");
         if system {
             let table = &parts[1];
             return Diagnostic::error(

@@ -418,8 +418,7 @@ fn by_query(
 fn typed(value: &Expr, to: SqlType) -> Result<Expr, Diagnostic> {
     match value {
         Expr::Value(ast::ValueWithSpan {
-            value:
-                ast::Value::Placeholder(_) | ast::Value::SingleQuotedString(_) | ast::Value::Null,
+            value: ast::Value::Placeholder(_) | ast::Value::SingleQuotedString(_) | ast::Value::Null,
             ..
         }) => cast_to(value.clone(), to),
         _ => Ok(value.clone()),

@@ -47,9 +47,7 @@ pub fn check(
     placed(
         Diagnostic::error(
             SqlState::CHECK_VIOLATION,
-            format!(
-                "new row for relation \"{table}\" violates check constraint \"{constraint}\""
-            ),
+            format!("new row for relation \"{table}\" violates check constraint \"{constraint}\""),
         ),
         target,
     )

@@ -94,7 +94,9 @@ impl<'a> Writer<'a> {
     ) -> Result<Writer<'a>, Diagnostic> {
         let wait = lock_wait(context);
         let relation = target.relation.oid;
-        transaction.use_relation(relation, Use::Writing, wait).await?;
+        transaction
+            .use_relation(relation, Use::Writing, wait)
+            .await?;
         transaction.expect_layout(relation, target.table().layout_version);
         for foreign in &target.foreign_keys {
             let parent = foreign.parent.relation.oid;
@@ -187,7 +189,8 @@ impl<'a> Writer<'a> {
             entries.push(entry);
         }
         for (index, entry) in self.target.indexes.iter().zip(&entries) {
-            self.transaction.put(index.store, &entry.key, &entry.value)?;
+            self.transaction
+                .put(index.store, &entry.key, &entry.value)?;
         }
         let mut bytes = Vec::with_capacity(128);
         self.target.layout.encode(row, &mut bytes)?;
@@ -228,7 +231,8 @@ impl<'a> Writer<'a> {
                 }
                 self.transaction.delete(index.store, &before.key)?;
             }
-            self.transaction.put(index.store, &after.key, &after.value)?;
+            self.transaction
+                .put(index.store, &after.key, &after.value)?;
         }
         if moved {
             self.transaction.delete(store, old_key)?;
@@ -347,19 +351,10 @@ impl<'a> Writer<'a> {
     pub(super) fn duplicate(&self, row: &[ScalarValue], index: Option<usize>) -> Diagnostic {
         let (name, columns) = match index.map(|place| &self.target.indexes[place]) {
             Some(index) => (&index.name, index.key.columns()),
-            None => (
-                &self.target.key_name,
-                &self.target.table().primary_key[..],
-            ),
+            None => (&self.target.key_name, &self.target.table().primary_key[..]),
         };
         let values = project(row, columns);
-        violation::unique(
-            self.target,
-            name,
-            columns,
-            &values,
-            &self.context.settings,
-        )
+        violation::unique(self.target, name, columns, &values, &self.context.settings)
     }
 }
 
@@ -373,7 +368,9 @@ pub fn project(row: &[ScalarValue], positions: &[u16]) -> Vec<ScalarValue> {
 
 /// How long a statement waits for locks.
 pub fn lock_wait(context: &StatementContext) -> LockWait {
-    context.lock_timeout.map_or(LockWait::Block, LockWait::Timeout)
+    context
+        .lock_timeout
+        .map_or(LockWait::Block, LockWait::Timeout)
 }
 
 fn serialization_failure(what: &str) -> Diagnostic {

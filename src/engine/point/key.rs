@@ -54,8 +54,7 @@ impl PointKey {
             .map(|index| (&index.key, Some(index.store)));
         for (layout, index) in primary.chain(unique) {
             let mut attempt = parameters.clone();
-            let Some((values, used)) =
-                key_values(layout, target, &equalities, &mut attempt, input)
+            let Some((values, used)) = key_values(layout, target, &equalities, &mut attempt, input)
             else {
                 continue;
             };
@@ -207,7 +206,8 @@ fn key_value(
             ..column
         },
     };
-    let value = value::compile_compared(expression, plain, &Scope::empty(), parameters, input).ok()?;
+    let value =
+        value::compile_compared(expression, plain, &Scope::empty(), parameters, input).ok()?;
     if column.array || value.sql_type.array || !value.is_free_of_columns() {
         return None;
     }
@@ -234,15 +234,22 @@ fn fitted(value: ScalarValue, to: TypeKind) -> Option<ScalarValue> {
         _ => return Some(value),
     };
     match to {
-        TypeKind::Int2 => i16::try_from(integer).ok().map(|v| ScalarValue::Int16(Some(v))),
-        TypeKind::Int4 => i32::try_from(integer).ok().map(|v| ScalarValue::Int32(Some(v))),
+        TypeKind::Int2 => i16::try_from(integer)
+            .ok()
+            .map(|v| ScalarValue::Int16(Some(v))),
+        TypeKind::Int4 => i32::try_from(integer)
+            .ok()
+            .map(|v| ScalarValue::Int32(Some(v))),
         TypeKind::Int8 => Some(ScalarValue::Int64(Some(integer))),
         _ => Some(value),
     }
 }
 
 fn rest_of(terms: &[&Expr], used: &[usize]) -> Option<Expr> {
-    let rest = terms.iter().enumerate().filter(|(at, _)| !used.contains(at));
+    let rest = terms
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !used.contains(at));
     rest.map(|(_, term)| (*term).clone())
         .reduce(|left, right| Expr::BinaryOp {
             left: Box::new(left),

@@ -219,10 +219,12 @@ fn plain_select(query: &ast::Query) -> Option<&ast::Select> {
 fn lock_of(locks: &[ast::LockClause]) -> Option<Option<LockMode>> {
     match locks {
         [] => Some(None),
-        [lock] if lock.of.is_none() && lock.nonblock.is_none() => Some(Some(match lock.lock_type {
-            ast::LockType::Share => LockMode::Share,
-            ast::LockType::Update => LockMode::Update,
-        })),
+        [lock] if lock.of.is_none() && lock.nonblock.is_none() => {
+            Some(Some(match lock.lock_type {
+                ast::LockType::Share => LockMode::Share,
+                ast::LockType::Update => LockMode::Update,
+            }))
+        }
         _ => None,
     }
 }

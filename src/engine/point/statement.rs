@@ -160,13 +160,7 @@ impl PointRow {
     ) -> Option<PointRow> {
         let named = Named::new(table, context).ok()?;
         let (target, qualifier) = (&named.target, &named.qualifier);
-        let key = PointKey::of(
-            selection?,
-            target,
-            qualifier,
-            parameters,
-            input_of(context),
-        )?;
+        let key = PointKey::of(selection?, target, qualifier, parameters, input_of(context))?;
         let scope = target.scope(qualifier);
         let filter = compile_filter(key.rest.as_ref(), &scope, parameters).ok()?;
         let returning = match returning {
