@@ -101,8 +101,8 @@ impl<'t> Lexer<'t> {
         self.bytes.get(self.at + ahead).copied().unwrap_or(0)
     }
 
-    /// Blanks and comments; false where a comment does not end.
-    fn skip_blanks(&mut self) -> bool {
+    /// Blanks and comments; where a comment does not end, its beginning.
+    fn skip_blanks(&mut self) -> Result<(), usize> {
         loop {
             match self.peek(0) {
                 byte if class(byte) == Class::Blank => self.at += 1,
@@ -112,11 +112,12 @@ impl<'t> Lexer<'t> {
                     self.at += length.unwrap_or(rest.len());
                 }
                 b'/' if self.peek(1) == b'*' => {
+                    let start = self.at;
                     if !self.skip_block_comment() {
-                        return false;
+                        return Err(start);
                     }
                 }
-                _ => return true,
+                _ => return Ok(()),
             }
         }
     }
@@ -210,15 +211,14 @@ impl Iterator for Lexer<'_> {
     type Item = Token;
 
     fn next(&mut self) -> Option<Token> {
-        let unterminated = !self.skip_blanks();
-        let start = self.at;
-        if unterminated {
+        if let Err(start) = self.skip_blanks() {
             return Some(Token {
                 kind: Kind::Unclear,
                 start,
                 end: self.bytes.len(),
             });
         }
+        let start = self.at;
         let first = *self.bytes.get(start)?;
         let kind = match (class(first), first) {
             (Class::Letter, _) => self.word(),

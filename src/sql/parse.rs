@@ -125,16 +125,17 @@ fn parse_tokens(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Vec<Statement>
         let mut tree = parser
             .parse_statement()
             .map_err(|error| parser_error(text, &parser, &error))?;
-        let end = places.offset(parser.get_current_token().span.end);
         let next = parser.peek_token_ref();
-        if !matches!(next.token, Token::SemiColon | Token::EOF) {
-            return Err(syntax_error_at(text, &parser, next.span.start));
-        }
+        let end = match next.token {
+            Token::EOF => text.len(),
+            Token::SemiColon => places.offset(next.span.start),
+            _ => return Err(syntax_error_at(text, &parser, next.span.start)),
+        };
         depth::balance(&mut tree);
         depth::check(&tree)?;
         statements.push(Statement {
             ast: tree,
-            span: start..end.max(start),
+            span: start..start + text[start..end].trim_end().len(),
         });
     }
 }

@@ -19,6 +19,8 @@ pub mod returning;
 pub mod selection;
 pub mod target;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 pub mod update;
 pub mod value;

@@ -1,1 +1,1 @@
-
+//! DML that needs more than one row at a time.
