@@ -2,3 +2,6 @@
 
 pub mod expression;
 pub mod failure;
+mod skeleton;
+
+pub use skeleton::{KEY_COLUMN, KEYED_SCHEMA, QueryEngine, QueryPlan};
