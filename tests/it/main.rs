@@ -1,5 +1,7 @@
 //! Black-box tests by capability: one binary, a real server, real clients.
 
 mod architecture;
+mod pgwire;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod server;
+mod wire;
