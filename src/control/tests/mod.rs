@@ -1,6 +1,7 @@
 //! The control thread through its port: what each statement does, to whom it is refused, and
 //! what is published when.
 
+mod cores;
 mod databases;
 mod groups;
 mod tenants;
