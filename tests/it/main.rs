@@ -1,7 +1,10 @@
 //! Black-box tests by capability: one binary, a real server, real clients.
 
 mod architecture;
+mod http;
 mod pgwire;
+mod scram;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod server;
+mod start;
 mod wire;
