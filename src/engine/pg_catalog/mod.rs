@@ -1,1 +1,216 @@
-//! pg_catalog and information_schema as table providers and functions.
+//! pg_catalog and information_schema: tables over the catalog snapshot.
+//!
+//! Every table of PostgreSQL 15 is there with its columns (`columns.txt`, one line a table); those
+//! that have rows here have a function that makes them, the others are empty. Rows are made for
+//! whoever asks: of the session's database, and of roles and databases only what its tenant may
+//! see (REFERENCE §2).
+
+mod cell;
+mod constraints;
+mod databases;
+pub mod deparse;
+pub mod functions;
+mod information_schema;
+mod relations;
+mod roles;
+mod settings;
+mod system_views;
+mod types;
+
+use crate::catalog::Oid;
+use crate::catalog::sql_type::SqlType;
+use crate::diagnostic::Diagnostic;
+use crate::engine::context::StatementContext;
+use crate::engine::query::failure;
+use crate::engine::query::rows::RowsExec;
+use crate::engine::types as sql_types;
+use cell::Cell;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+/// The OID of the schema pg_catalog.
+pub const PG_CATALOG_OID: Oid = Oid(11);
+/// The OID of the schema public.
+pub const PUBLIC_OID: Oid = Oid(2200);
+/// The OID of the schema information_schema.
+pub const INFORMATION_SCHEMA_OID: Oid = Oid(13_184);
+
+/// One row, a cell for each column.
+type Row = Vec<Cell>;
+
+/// What makes a table's rows.
+type Rows = fn(&StatementContext) -> Vec<Row>;
+
+/// A catalog.
+#[derive(Debug)]
+pub struct SystemTable {
+    /// pg_class.oid, PostgreSQL's own.
+    pub oid: Oid,
+    /// pg_catalog or information_schema.
+    pub schema: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it is a view in PostgreSQL.
+    pub is_view: bool,
+    /// Names and types, in attnum order.
+    pub columns: Vec<(&'static str, SqlType)>,
+    arrow: SchemaRef,
+    rows: Option<Rows>,
+}
+
+const COLUMNS: &str = include_str!("columns.txt");
+
+static TABLES: LazyLock<Vec<SystemTable>> =
+    LazyLock::new(|| COLUMNS.lines().map(SystemTable::parse).collect());
+
+static BY_NAME: LazyLock<HashMap<(&'static str, &'static str), &'static SystemTable>> =
+    LazyLock::new(|| {
+        TABLES
+            .iter()
+            .map(|table| ((table.schema, table.name), table))
+            .collect()
+    });
+
+/// All catalogs.
+pub fn tables() -> &'static [SystemTable] {
+    &TABLES
+}
+
+/// The catalog of this name.
+pub fn table(schema: &str, name: &str) -> Option<&'static SystemTable> {
+    // The keys live as long as the program; a look-up needs only their text.
+    BY_NAME.get(&(schema, name) as &(&str, &str)).copied()
+}
+
+/// The catalog with this OID.
+pub fn table_of_oid(oid: Oid) -> Option<&'static SystemTable> {
+    TABLES.iter().find(|table| table.oid == oid)
+}
+
+impl SystemTable {
+    /// `oid schema name kind column:type …`
+    fn parse(line: &'static str) -> SystemTable {
+        const FORM: &str = "columns.txt has a line a table, in the form its reader says";
+        let mut words = line.split(' ');
+        let mut word = || words.next().expect(FORM);
+        let oid = Oid(word().parse().expect(FORM));
+        let (schema, name, kind) = (word(), word(), word());
+        let columns: Vec<_> = words
+            .map(|column| {
+                let (name, type_name) = column.split_once(':').expect(FORM);
+                let sql_type = sql_types::name::from_internal_name(type_name).expect(FORM);
+                (name, sql_type)
+            })
+            .collect();
+        let fields = columns
+            .iter()
+            .map(|(name, sql_type)| sql_types::arrow_field(*name, *sql_type, true));
+        SystemTable {
+            oid,
+            schema,
+            name,
+            is_view: kind == "v",
+            arrow: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            columns,
+            rows: rows_of(schema, name),
+        }
+    }
+}
+
+/// The tables that have rows.
+fn rows_of(schema: &str, name: &str) -> Option<Rows> {
+    let rows: Rows = match (schema, name) {
+        ("pg_catalog", "pg_class") => relations::pg_class,
+        ("pg_catalog", "pg_attribute") => relations::pg_attribute,
+        ("pg_catalog", "pg_attrdef") => relations::pg_attrdef,
+        ("pg_catalog", "pg_index") => constraints::pg_index,
+        ("pg_catalog", "pg_constraint") => constraints::pg_constraint,
+        ("pg_catalog", "pg_sequence") => relations::pg_sequence,
+        ("pg_catalog", "pg_depend") => relations::pg_depend,
+        ("pg_catalog", "pg_description") => relations::pg_description,
+        ("pg_catalog", "pg_namespace") => databases::pg_namespace,
+        ("pg_catalog", "pg_database") => databases::pg_database,
+        ("pg_catalog", "pg_tablespace") => databases::pg_tablespace,
+        ("pg_catalog", "pg_am") => types::pg_am,
+        ("pg_catalog", "pg_type") => types::pg_type,
+        ("pg_catalog", "pg_collation") => types::pg_collation,
+        ("pg_catalog", "pg_language") => types::pg_language,
+        ("pg_catalog", "pg_opclass") => types::pg_opclass,
+        ("pg_catalog", "pg_proc") => functions::pg_proc,
+        ("pg_catalog", "pg_authid") => roles::pg_authid,
+        ("pg_catalog", "pg_roles") => roles::pg_roles,
+        ("pg_catalog", "pg_user") => roles::pg_user,
+        ("pg_catalog", "pg_auth_members") => roles::pg_auth_members,
+        ("pg_catalog", "pg_settings") => settings::pg_settings,
+        ("pg_catalog", "pg_tables") => system_views::pg_tables,
+        ("pg_catalog", "pg_views") => system_views::pg_views,
+        ("pg_catalog", "pg_indexes") => system_views::pg_indexes,
+        ("pg_catalog", "pg_sequences") => system_views::pg_sequences,
+        ("information_schema", "tables") => information_schema::tables,
+        ("information_schema", "views") => information_schema::views,
+        ("information_schema", "columns") => information_schema::columns,
+        ("information_schema", "schemata") => information_schema::schemata,
+        ("information_schema", "table_constraints") => information_schema::table_constraints,
+        ("information_schema", "key_column_usage") => information_schema::key_column_usage,
+        ("information_schema", "referential_constraints") => {
+            information_schema::referential_constraints
+        }
+        ("information_schema", "constraint_column_usage") => {
+            information_schema::constraint_column_usage
+        }
+        ("information_schema", "check_constraints") => information_schema::check_constraints,
+        ("information_schema", "sequences") => information_schema::sequences,
+        ("information_schema", "information_schema_catalog_name") => {
+            information_schema::catalog_name
+        }
+        _ => return None,
+    };
+    Some(rows)
+}
+
+/// A catalog as the planner sees it.
+#[derive(Debug)]
+pub struct SystemProvider(&'static SystemTable);
+
+impl SystemProvider {
+    /// Of this catalog.
+    pub fn new(table: &'static SystemTable) -> SystemProvider {
+        SystemProvider(table)
+    }
+}
+
+#[async_trait::async_trait]
+impl TableProvider for SystemProvider {
+    fn schema(&self) -> SchemaRef {
+        self.0.arrow.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let table = self.0;
+        Ok(Arc::new(RowsExec::new(
+            table.name,
+            &table.arrow,
+            projection,
+            Arc::new(move |statement| {
+                let rows = table.rows.map(|rows| rows(&statement.context));
+                cell::batch(table, &rows.unwrap_or_default())
+                    .map_err(|error: Diagnostic| failure::external(error))
+            }),
+        )?))
+    }
+}

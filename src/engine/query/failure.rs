@@ -1,58 +1,420 @@
-//! DataFusion's and Arrow's errors as diagnostics.
+//! What planning and running a query may fail with, in PostgreSQL's words.
+//!
+//! Everything of ours travels through DataFusion as a [`Diagnostic`] and comes out as it went in.
+//! Of its own errors the usual mistakes are translated; of the rest only a code and a neutral
+//! sentence reach the client, and the log has the text.
 
+use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::types;
 use datafusion::arrow::error::ArrowError;
-use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::common::{Column, SchemaError};
+use datafusion::error::DataFusionError;
 
-/// The diagnostic that an error stands for; our own come through as they are.
+/// Wraps a diagnostic of ours for its way through DataFusion.
+pub fn external(diagnostic: Diagnostic) -> DataFusionError {
+    DataFusionError::External(Box::new(diagnostic))
+}
+
+/// An error with this code and message, on its way through DataFusion.
+pub fn error(sqlstate: SqlState, message: impl Into<String>) -> DataFusionError {
+    external(Diagnostic::error(sqlstate, message))
+}
+
+/// 0A000 naming the feature, on its way through DataFusion.
+pub fn unsupported(feature: impl std::fmt::Display) -> DataFusionError {
+    external(Diagnostic::unsupported(feature))
+}
+
+/// 42883 for a function with these argument types.
+pub fn no_function(name: &str, arguments: &[SqlType]) -> Diagnostic {
+    let arguments: Vec<_> = arguments
+        .iter()
+        .map(|sql_type| {
+            types::format_type(SqlType {
+                typmod: -1,
+                ..*sql_type
+            })
+        })
+        .collect();
+    Diagnostic::error(
+        SqlState::UNDEFINED_FUNCTION,
+        format!("function {name}({}) does not exist", arguments.join(", ")),
+    )
+    .with_hint(
+        "No function matches the given name and argument types. You might need to add explicit \
+         type casts.",
+    )
+}
+
+/// 42883 for an operator between these types.
+pub fn no_operator(symbol: &str, left: SqlType, right: SqlType) -> Diagnostic {
+    let name = |sql_type: SqlType| {
+        types::format_type(SqlType {
+            typmod: -1,
+            ..sql_type
+        })
+    };
+    Diagnostic::error(
+        SqlState::UNDEFINED_FUNCTION,
+        format!(
+            "operator does not exist: {} {symbol} {}",
+            name(left),
+            name(right)
+        ),
+    )
+    .with_hint(
+        "No operator matches the given name and argument types. You might need to add explicit \
+         type casts.",
+    )
+}
+
+/// What a client is told of an error of DataFusion's.
 pub fn diagnostic(error: DataFusionError) -> Diagnostic {
     match error {
         DataFusionError::External(inner) => match inner.downcast::<Diagnostic>() {
-            Ok(own) => *own,
-            Err(other) => Diagnostic::internal(other.to_string()),
+            Ok(diagnostic) => *diagnostic,
+            Err(other) => internal(&other.to_string()),
         },
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
             diagnostic(*inner)
         }
+        DataFusionError::Shared(inner) => shared(&inner),
+        DataFusionError::Collection(errors) => match errors.into_iter().next() {
+            Some(first) => diagnostic(first),
+            None => internal("no error"),
+        },
         DataFusionError::ArrowError(inner, _) => arrow(*inner),
-        DataFusionError::SchemaError(inner, _) => schema(&inner),
-        DataFusionError::NotImplemented(what) => Diagnostic::unsupported(what),
-        DataFusionError::Plan(message) => Diagnostic::error(SqlState::UNDEFINED_FUNCTION, message),
-        other => Diagnostic::internal(other.strip_backtrace()),
+        other => by_text(&other),
+    }
+}
+
+/// As [`diagnostic`], for an error that several readers of one stream share.
+fn shared(error: &DataFusionError) -> Diagnostic {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast_ref::<Diagnostic>() {
+            Some(diagnostic) => diagnostic.clone(),
+            None => internal(&inner.to_string()),
+        },
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => shared(inner),
+        DataFusionError::Shared(inner) => shared(inner),
+        DataFusionError::ArrowError(inner, _) => arrow_text(inner),
+        other => by_text(other),
     }
 }
 
 fn arrow(error: ArrowError) -> Diagnostic {
     match error {
-        ArrowError::DivideByZero => {
-            Diagnostic::error(SqlState::DIVISION_BY_ZERO, "division by zero")
+        ArrowError::ExternalError(inner) => {
+            match inner.downcast::<DataFusionError>().map(|inner| *inner) {
+                Ok(inner) => diagnostic(inner),
+                Err(other) => match other.downcast::<Diagnostic>() {
+                    Ok(own) => *own,
+                    Err(other) => internal(&other.to_string()),
+                },
+            }
         }
+        other => arrow_text(&other),
+    }
+}
+
+fn arrow_text(error: &ArrowError) -> Diagnostic {
+    match error {
+        ArrowError::DivideByZero => division_by_zero(),
         ArrowError::ArithmeticOverflow(_) => {
-            Diagnostic::error(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range")
+            Diagnostic::error(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range")
         }
-        ArrowError::ExternalError(inner) => match inner.downcast::<Diagnostic>() {
-            Ok(own) => *own,
-            Err(other) => Diagnostic::internal(other.to_string()),
-        },
-        other => Diagnostic::internal(other.to_string()),
+        ArrowError::CastError(text) | ArrowError::ParseError(text) => cast_failure(text),
+        ArrowError::InvalidArgumentError(text) if text.contains("Decimal") => numeric_overflow(),
+        ArrowError::ComputeError(text) if text.contains("verflow") => {
+            Diagnostic::error(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range")
+        }
+        other => internal(&other.to_string()),
+    }
+}
+
+/// 22012
+pub fn division_by_zero() -> Diagnostic {
+    Diagnostic::error(SqlState::DIVISION_BY_ZERO, "division by zero")
+}
+
+/// 22003 of numeric.
+pub fn numeric_overflow() -> Diagnostic {
+    Diagnostic::error(
+        SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+        "numeric field overflow",
+    )
+}
+
+/// Casts that the planner adds by itself widen; what fails all the same is a text of the wrong
+/// form or a number too large.
+fn cast_failure(text: &str) -> Diagnostic {
+    let quoted = between(text, "'", "'");
+    let type_name = [
+        ("Int16", "smallint"),
+        ("Int32", "integer"),
+        ("Int64", "bigint"),
+        ("Float32", "real"),
+        ("Float64", "double precision"),
+        ("Boolean", "boolean"),
+        ("Decimal", "numeric"),
+        ("Date32", "date"),
+        ("Timestamp", "timestamp"),
+    ]
+    .into_iter()
+    .find(|(arrow, _)| text.contains(arrow))
+    .map(|(_, sql)| sql);
+    match (quoted, type_name) {
+        (Some(value), Some(name)) if text.contains("string") || text.contains("parse") => {
+            Diagnostic::error(
+                SqlState::INVALID_TEXT_REPRESENTATION,
+                format!("invalid input syntax for type {name}: \"{value}\""),
+            )
+        }
+        (_, Some(name)) => Diagnostic::error(
+            SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+            format!("{name} out of range"),
+        ),
+        _ => Diagnostic::error(
+            SqlState::INVALID_TEXT_REPRESENTATION,
+            "invalid input syntax",
+        ),
+    }
+}
+
+fn between<'a>(text: &'a str, from: &str, to: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(from)?;
+    rest.split_once(to).map(|(inside, _)| inside)
+}
+
+fn by_text(error: &DataFusionError) -> Diagnostic {
+    match error {
+        DataFusionError::SchemaError(inner, _) => schema(inner),
+        DataFusionError::Plan(text) => plan(text),
+        DataFusionError::Execution(text) => execution(text),
+        DataFusionError::ResourcesExhausted(text) => exhausted(text),
+        DataFusionError::NotImplemented(text) => not_implemented(text),
+        DataFusionError::IoError(_) => Diagnostic::error(
+            SqlState::IO_ERROR,
+            "could not read or write a temporary file",
+        ),
+        DataFusionError::Internal(text) if text.contains("Physical plan does not support") => {
+            Diagnostic::unsupported("a correlated subquery of this form")
+        }
+        other => internal(&other.to_string()),
     }
 }
 
 fn schema(error: &SchemaError) -> Diagnostic {
     match error {
-        SchemaError::FieldNotFound { field, .. } => Diagnostic::error(
-            SqlState::UNDEFINED_COLUMN,
-            match &field.relation {
-                Some(relation) => {
-                    format!("column {}.{} does not exist", relation.table(), field.name)
-                }
-                None => format!("column \"{}\" does not exist", field.name),
-            },
-        ),
         SchemaError::AmbiguousReference { field } => Diagnostic::error(
             SqlState::AMBIGUOUS_COLUMN,
             format!("column reference \"{}\" is ambiguous", field.name),
         ),
-        other => Diagnostic::internal(other.to_string()),
+        SchemaError::DuplicateQualifiedField { qualifier, .. } => Diagnostic::error(
+            SqlState::DUPLICATE_ALIAS,
+            format!(
+                "table name \"{}\" specified more than once",
+                qualifier.table()
+            ),
+        ),
+        SchemaError::DuplicateUnqualifiedField { name } => Diagnostic::error(
+            SqlState::AMBIGUOUS_COLUMN,
+            format!("column reference \"{name}\" is ambiguous"),
+        ),
+        SchemaError::FieldNotFound {
+            field,
+            valid_fields,
+        } => no_column(field, valid_fields),
     }
+}
+
+/// 42703, or 42P01 where the qualifier is no FROM item.
+fn no_column(field: &Column, valid: &[Column]) -> Diagnostic {
+    let Some(relation) = &field.relation else {
+        return Diagnostic::error(
+            SqlState::UNDEFINED_COLUMN,
+            format!("column \"{}\" does not exist", field.name),
+        );
+    };
+    let table = relation.table();
+    let known = valid.iter().any(|valid| {
+        valid
+            .relation
+            .as_ref()
+            .is_some_and(|valid| valid.table() == table)
+    });
+    if known {
+        Diagnostic::error(
+            SqlState::UNDEFINED_COLUMN,
+            format!("column {table}.{} does not exist", field.name),
+        )
+    } else {
+        Diagnostic::error(
+            SqlState::UNDEFINED_TABLE,
+            format!("missing FROM-clause entry for table \"{table}\""),
+        )
+    }
+}
+
+fn plan(text: &str) -> Diagnostic {
+    if text.contains("must be in GROUP BY or an aggregate function")
+        || text.contains("must appear in the GROUP BY clause")
+    {
+        let column = between(text, "column \"", "\"").unwrap_or("?");
+        return Diagnostic::error(
+            SqlState::GROUPING_ERROR,
+            format!(
+                "column \"{column}\" must appear in the GROUP BY clause or be used in an \
+                 aggregate function"
+            ),
+        );
+    }
+    if let Some(call) = between(text, "argument types '", "'") {
+        return no_such_call(call);
+    }
+    for (found, sqlstate, message) in PLAN_ERRORS {
+        if text.contains(found) {
+            return Diagnostic::error(*sqlstate, *message);
+        }
+    }
+    if text.starts_with("Failed to coerce") || text.contains("coerce") {
+        return Diagnostic::error(
+            SqlState::UNDEFINED_FUNCTION,
+            "function or operator does not exist for these argument types",
+        )
+        .with_hint("You might need to add explicit type casts.");
+    }
+    tracing::info!(error = text, "a query could not be planned");
+    Diagnostic::unsupported("a query of this form")
+}
+
+const PLAN_ERRORS: &[(&str, SqlState, &str)] = &[
+    (
+        "different number of columns",
+        SqlState::SYNTAX_ERROR,
+        "each query of a set operation must have the same number of columns",
+    ),
+    (
+        "should only return one column",
+        SqlState::SYNTAX_ERROR,
+        "subquery must return only one column",
+    ),
+    (
+        "Too many columns",
+        SqlState::SYNTAX_ERROR,
+        "subquery has too many columns",
+    ),
+    (
+        "No value found for placeholder",
+        SqlState::UNDEFINED_PARAMETER,
+        "a parameter has no value",
+    ),
+    (
+        "Duplicate CTE",
+        SqlState::DUPLICATE_ALIAS,
+        "WITH query name specified more than once",
+    ),
+    (
+        "Inconsistent data length",
+        SqlState::SYNTAX_ERROR,
+        "VALUES lists must all be the same length",
+    ),
+    (
+        "Source table contains",
+        SqlState::INVALID_COLUMN_REFERENCE,
+        "a table alias has more columns than its table",
+    ),
+];
+
+/// `abs(Utf8)` as the planner prints a call that no function takes.
+fn no_such_call(call: &str) -> Diagnostic {
+    let (name, arguments) = call.split_once('(').unwrap_or((call, ")"));
+    let arguments: Vec<_> = arguments
+        .trim_end_matches(')')
+        .split(", ")
+        .filter(|name| !name.is_empty())
+        .map(sql_name)
+        .collect();
+    Diagnostic::error(
+        SqlState::UNDEFINED_FUNCTION,
+        format!("function {name}({}) does not exist", arguments.join(", ")),
+    )
+    .with_hint(
+        "No function matches the given name and argument types. You might need to add explicit \
+         type casts.",
+    )
+}
+
+/// PostgreSQL's name of an Arrow type as it prints itself.
+fn sql_name(arrow: &str) -> &'static str {
+    match arrow {
+        "Boolean" => "boolean",
+        "Int16" => "smallint",
+        "Int32" => "integer",
+        "Int64" => "bigint",
+        "UInt32" => "oid",
+        "Float32" => "real",
+        "Float64" => "double precision",
+        "Utf8" | "Utf8View" | "String" => "text",
+        "Null" => "unknown",
+        "Binary" => "bytea",
+        "Date32" => "date",
+        other if other.starts_with("Decimal") => "numeric",
+        other if other.starts_with("Timestamp") && other.contains("UTC") => {
+            "timestamp with time zone"
+        }
+        other if other.starts_with("Timestamp") => "timestamp without time zone",
+        other if other.starts_with("Time") => "time without time zone",
+        other if other.starts_with("Interval") => "interval",
+        other if other.starts_with("List") => "anyarray",
+        _ => "unknown",
+    }
+}
+
+fn execution(text: &str) -> Diagnostic {
+    if text.contains("more than one row") {
+        return Diagnostic::error(
+            SqlState::CARDINALITY_VIOLATION,
+            "more than one row returned by a subquery used as an expression",
+        );
+    }
+    if text.contains("ivide by zero") || text.contains("ivision by zero") {
+        return division_by_zero();
+    }
+    if text.contains("verflow") || text.contains("out of range") {
+        return Diagnostic::error(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range");
+    }
+    if text.contains("negative substring length") {
+        return Diagnostic::error(
+            SqlState::new("22011"),
+            "negative substring length not allowed",
+        );
+    }
+    if text.contains("Regular expression did not compile") || text.contains("regex") {
+        return Diagnostic::error(SqlState::new("2201B"), "invalid regular expression");
+    }
+    tracing::info!(error = text, "a query failed");
+    Diagnostic::error(
+        SqlState::INVALID_PARAMETER_VALUE,
+        "invalid argument of a function",
+    )
+}
+
+fn exhausted(text: &str) -> Diagnostic {
+    if text.contains("disk") {
+        return Diagnostic::error(SqlState::DISK_FULL, "temporary files exceed their limit");
+    }
+    Diagnostic::error(SqlState::OUT_OF_MEMORY, "out of memory")
+        .with_detail("The statement needs more memory than a query may have.")
+}
+
+fn not_implemented(text: &str) -> Diagnostic {
+    tracing::info!(error = text, "a query is not supported");
+    Diagnostic::unsupported("a query of this form")
+}
+
+fn internal(text: &str) -> Diagnostic {
+    tracing::error!(error = text, "internal error in a query");
+    Diagnostic::internal("internal error in a query")
 }

@@ -1,7 +1,198 @@
-//! Everything else: DataFusion on the query pool.
+//! Queries: whatever is longer than a point statement, planned by DataFusion and run on a pool of
+//! threads of its own (DESIGN §6 "Queries").
+//!
+//! The life of a query: `rewrite` gives the syntax tree PostgreSQL's meaning → `plan` turns it into
+//! a logical plan (`provider` tells what there is, `operators`, `semantics` and `cast` what
+//! expressions mean) → `run` makes the physical plan and streams batches to the session →
+//! `failure` says what went wrong in PostgreSQL's words. `expression` compiles single expressions
+//! for point statements, defaults and constraints from the same parts.
 
+mod access_path;
+mod apply;
+mod cancel;
+mod cast;
+mod explain;
 pub mod expression;
 pub mod failure;
-mod skeleton;
+pub mod functions;
+mod lateral;
+pub mod memory;
+pub mod operators;
+mod plan;
+pub mod pool;
+mod provider;
+mod relations;
+pub mod resolve;
+pub mod rewrite;
+pub mod rows;
+mod run;
+mod scan;
+mod semantics;
+mod series;
+mod state;
+pub mod statement;
+pub mod table;
 
-pub use skeleton::{KEY_COLUMN, KEYED_SCHEMA, QueryEngine, QueryPlan};
+pub use plan::QueryPlan;
+pub use table::{KEY_COLUMN, KEYED_SCHEMA};
+
+use crate::catalog::sql_type::SqlType;
+use crate::diagnostic::Diagnostic;
+use crate::engine::context::StatementContext;
+use crate::engine::outcome::Outcome;
+use crate::engine::transaction::Transaction;
+use crate::storage::{Storage, View};
+use datafusion::common::ScalarValue;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::planner::ExprPlanner;
+use functions::Functions;
+use memory::SharedMemory;
+use pool::Pool;
+use sqlparser::ast::Statement as SyntaxTree;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Read transactions of a statement's view: as many as threads that work for it.
+const VIEW_PARALLELISM: usize = 1;
+
+/// How large the query engine may become.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Threads of the pool.
+    pub threads: usize,
+    /// Memory of all queries' operators together.
+    pub memory_bytes_max: usize,
+    /// Memory of one query's operators; past it they spill.
+    pub statement_memory_bytes_max: usize,
+    /// Where they spill.
+    pub spill_directory: PathBuf,
+    /// How much they may spill together.
+    pub spill_bytes_max: u64,
+}
+
+impl Options {
+    /// For this many threads, spilling into this directory.
+    pub fn new(threads: usize, spill_directory: impl Into<PathBuf>) -> Options {
+        Options {
+            threads,
+            memory_bytes_max: 1 << 30,
+            statement_memory_bytes_max: 256 << 20,
+            spill_directory: spill_directory.into(),
+            spill_bytes_max: 64 << 30,
+        }
+    }
+}
+
+/// The query engine. Cloning shares.
+#[derive(Clone)]
+pub struct QueryEngine(Arc<Inner>);
+
+/// What all statements share.
+pub(crate) struct Inner {
+    pool: Pool,
+    state: SessionState,
+    functions: Functions,
+    expr_planners: Vec<Arc<dyn ExprPlanner>>,
+    storage: Storage,
+    memory: Arc<SharedMemory>,
+    options: Options,
+}
+
+impl QueryEngine {
+    /// Starts the pool.
+    ///
+    /// # Errors
+    /// XX000 when threads cannot be made, 58030 when the spill directory cannot be used.
+    pub fn start(options: Options, storage: Storage) -> Result<QueryEngine, Diagnostic> {
+        let functions = Functions::new();
+        Ok(QueryEngine(Arc::new(Inner {
+            pool: Pool::start(options.threads)?,
+            state: state::shared(&options, &functions)?,
+            functions,
+            expr_planners: state::expr_planners(),
+            storage,
+            memory: SharedMemory::new(options.memory_bytes_max),
+            options,
+        })))
+    }
+
+    /// Plans a query (SELECT, VALUES, TABLE, WITH) or EXPLAIN of one, on the calling thread: up to
+    /// a millisecond, so from a session core use [`QueryEngine::analyze_on_pool`].
+    ///
+    /// `declared` are the parameter types a client gave; the others are inferred.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the statement, in PostgreSQL's words.
+    pub fn analyze(
+        &self,
+        statement: &SyntaxTree,
+        declared: &[Option<SqlType>],
+        context: &StatementContext,
+    ) -> Result<QueryPlan, Diagnostic> {
+        plan::analyze(&self.0, statement, declared, context)
+    }
+
+    /// As [`QueryEngine::analyze`], on the pool: never blocks the calling core.
+    ///
+    /// # Errors
+    /// As [`QueryEngine::analyze`].
+    pub async fn analyze_on_pool(
+        &self,
+        statement: SyntaxTree,
+        declared: Vec<Option<SqlType>>,
+        context: &StatementContext,
+    ) -> Result<QueryPlan, Diagnostic> {
+        let (engine, context) = (self.0.clone(), context.clone());
+        self.0
+            .pool
+            .run(async move { plan::analyze(&engine, &statement, &declared, &context) })
+            .await?
+    }
+
+    /// Starts a planned query on the pool and returns at once; its rows come through the outcome.
+    /// Dropping them ends it.
+    ///
+    /// # Errors
+    /// 42501 where the rights do not suffice; storage's, when no view can be opened (53300, 72000).
+    pub fn execute(
+        &self,
+        plan: &Arc<QueryPlan>,
+        parameters: &[ScalarValue],
+        transaction: &mut Transaction,
+        context: &StatementContext,
+    ) -> Result<Outcome, Diagnostic> {
+        for oid in &plan.named {
+            // One that is gone is the plan's staleness, which the caller looks at.
+            if let Some(relation) = context.snapshot.definitions.get(*oid) {
+                context.rights.may_select(relation)?;
+            }
+        }
+        let view = if plan.relations.is_empty() {
+            None
+        } else {
+            Some(transaction.storage.view(VIEW_PARALLELISM)?)
+        };
+        Ok(self.execute_in(plan, parameters, view, context))
+    }
+
+    /// As [`QueryEngine::execute`], over a view that the caller has opened.
+    pub fn execute_in(
+        &self,
+        plan: &Arc<QueryPlan>,
+        parameters: &[ScalarValue],
+        view: Option<View>,
+        context: &StatementContext,
+    ) -> Outcome {
+        run::start(&self.0, plan, parameters, view, context)
+    }
+
+    /// The pool, for other work that must not run on a core.
+    pub fn pool(&self) -> &Pool {
+        &self.0.pool
+    }
+
+    /// Bytes held by running queries, for metrics.
+    pub fn memory_used(&self) -> usize {
+        self.0.memory.used()
+    }
+}

@@ -1,0 +1,606 @@
+//! The functions of pg_catalog about the catalogs, and pg_proc.
+
+use super::cell::{Cell, number, row, text};
+use super::deparse::{self, Names};
+use super::relations::{CATALOG_OWNER, catalog};
+use super::{PG_CATALOG_OID, Row, databases, roles, table_of_oid};
+use crate::catalog::definition::{Privileges, Relation};
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::catalog::{DatabaseId, Oid, PrincipalId};
+use crate::diagnostic::SqlState;
+use crate::engine::context::StatementContext;
+use crate::engine::query::failure;
+use crate::engine::query::functions::definition::{
+    Argument, BOOL, Call, Function, INT4, INT8, OID, REGCLASS, TEXT,
+};
+use crate::engine::query::functions::names;
+use crate::engine::query::resolve;
+use crate::engine::types;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::datatypes::{DataType, Int64Type, UInt32Type};
+use datafusion::error::Result;
+use datafusion::logical_expr::ScalarUDF;
+use std::sync::{Arc, LazyLock};
+
+const TEXT_TYPE: SqlType = SqlType::scalar(TypeKind::Text);
+const NAME_TYPE: SqlType = SqlType::scalar(TypeKind::Name);
+const BOOL_TYPE: SqlType = SqlType::scalar(TypeKind::Bool);
+const INT8_TYPE: SqlType = SqlType::scalar(TypeKind::Int8);
+
+/// All of them.
+pub fn functions() -> Vec<Arc<ScalarUDF>> {
+    let mut all = definitions();
+    all.extend(descriptions());
+    all.extend(visibility());
+    all.extend(privileges());
+    all.extend(sizes());
+    all
+}
+
+/// Texts of definitions.
+fn definitions() -> Vec<Arc<ScalarUDF>> {
+    vec![
+        Function::stable("format_type", &[&[OID, INT4]], TEXT_TYPE, format_type),
+        Function::stable(
+            "pg_get_expr",
+            &[&[TEXT, OID], &[TEXT, OID, BOOL]],
+            TEXT_TYPE,
+            |call| call.texts(|row| Ok(call.text(0, row).map(str::to_owned))),
+        ),
+        Function::stable(
+            "pg_get_indexdef",
+            &[&[OID], &[OID, INT4, BOOL]],
+            TEXT_TYPE,
+            |call| {
+                let statement = call.statement()?;
+                call.texts(|row| {
+                    let column = if call.args.len() == 3 {
+                        call.int4(1, row).unwrap_or_default()
+                    } else {
+                        0
+                    };
+                    let oid = call.oid(0, row).map(Oid);
+                    Ok(oid.and_then(|oid| {
+                        deparse::index(oid, column, names_of(call, 3), &statement.context)
+                    }))
+                })
+            },
+        ),
+        Function::stable(
+            "pg_get_constraintdef",
+            &[&[OID], &[OID, BOOL]],
+            TEXT_TYPE,
+            |call| {
+                let statement = call.statement()?;
+                call.texts(|row| {
+                    let oid = call.oid(0, row).map(Oid);
+                    Ok(oid.and_then(|oid| {
+                        deparse::constraint(oid, names_of(call, 2), &statement.context)
+                    }))
+                })
+            },
+        ),
+        Function::stable(
+            "pg_get_viewdef",
+            &[&[Argument::Any], &[Argument::Any, BOOL]],
+            TEXT_TYPE,
+            |call| {
+                let statement = call.statement()?;
+                call.texts(|row| {
+                    let relation = relation_argument(call, 0, row, &statement.context)?;
+                    Ok(relation
+                        .and_then(|relation| deparse::view(relation.oid, &statement.context)))
+                })
+            },
+        ),
+        Function::stable("pg_get_userbyid", &[&[OID]], NAME_TYPE, |call| {
+            let statement = call.statement()?;
+            call.texts(|row| {
+                Ok(call.oid(0, row).map(|oid| {
+                    roles::name_of(PrincipalId(oid), &statement.context)
+                        .unwrap_or_else(|| format!("unknown (OID={oid})"))
+                }))
+            })
+        }),
+        Function::immutable("pg_encoding_to_char", &[&[INT4]], NAME_TYPE, |call| {
+            call.texts(|row| {
+                Ok(call.int4(0, row).map(|encoding| {
+                    if i64::from(encoding) == databases::UTF8 {
+                        "UTF8".to_owned()
+                    } else {
+                        String::new()
+                    }
+                }))
+            })
+        }),
+        Function::stable("regnamespace_name", &[&[OID]], TEXT_TYPE, |call| {
+            let statement = call.statement()?;
+            let known = databases::namespaces(&statement.context);
+            call.texts(|row| {
+                Ok(call.oid(0, row).map(|oid| {
+                    let found = known.iter().find(|(known, _)| *known == oid);
+                    found.map_or_else(|| oid.to_string(), |(_, name)| name.clone())
+                }))
+            })
+        }),
+        Function::stable("regrole_name", &[&[OID]], TEXT_TYPE, |call| {
+            let statement = call.statement()?;
+            call.texts(|row| {
+                Ok(call.oid(0, row).map(|oid| {
+                    roles::name_of(PrincipalId(oid), &statement.context)
+                        .unwrap_or_else(|| oid.to_string())
+                }))
+            })
+        }),
+        nothing("pg_get_triggerdef", &[&[OID], &[OID, BOOL]]),
+        nothing("pg_get_ruledef", &[&[OID], &[OID, BOOL]]),
+        nothing("pg_get_partkeydef", &[&[OID]]),
+        nothing("pg_get_function_result", &[&[OID]]),
+        nothing("pg_get_function_arguments", &[&[OID]]),
+        nothing("pg_get_function_identity_arguments", &[&[OID]]),
+        nothing("pg_get_functiondef", &[&[OID]]),
+        nothing("pg_get_function_sqlbody", &[&[OID]]),
+        nothing("pg_get_statisticsobjdef_columns", &[&[OID]]),
+        nothing("pg_get_statisticsobjdef", &[&[OID]]),
+        nothing("pg_tablespace_location", &[&[OID]]),
+        nothing("pg_get_partition_constraintdef", &[&[OID]]),
+        nothing("pg_describe_object", &[&[OID, OID, INT4]]),
+    ]
+}
+
+/// Names short where the call has the `pretty` argument, as PostgreSQL's pretty forms.
+fn names_of(call: &Call<'_>, with_pretty: usize) -> Names {
+    if call.args.len() == with_pretty {
+        Names::Short
+    } else {
+        Names::Qualified
+    }
+}
+
+/// A function about things that do not exist here: NULL for any OID.
+fn nothing(name: &'static str, forms: &'static [&'static [Argument]]) -> Arc<ScalarUDF> {
+    Function::stable(name, forms, TEXT_TYPE, |call| call.texts(|_| Ok(None)))
+}
+
+fn format_type(call: &Call<'_>) -> Result<ArrayRef> {
+    call.texts(|row| {
+        let Some(oid) = call.oid(0, row) else {
+            return Ok(None);
+        };
+        if oid == 0 {
+            return Ok(Some("-".to_owned()));
+        }
+        let Some(sql_type) = types::from_oid(Oid(oid)) else {
+            return Ok(Some("???".to_owned()));
+        };
+        let typmod = call.int4(1, row).unwrap_or(-1);
+        Ok(Some(types::format_type(SqlType { typmod, ..sql_type })))
+    })
+}
+
+/// Comments.
+fn descriptions() -> Vec<Arc<ScalarUDF>> {
+    vec![
+        Function::stable(
+            "obj_description",
+            &[&[OID], &[OID, TEXT]],
+            TEXT_TYPE,
+            |call| {
+                let statement = call.statement()?;
+                call.texts(|row| {
+                    let class = call.args.len() == 1 || call.text(1, row) == Some("pg_class");
+                    let relation = call
+                        .oid(0, row)
+                        .filter(|_| class)
+                        .and_then(|oid| names::relation_of_oid(Oid(oid), &statement.context));
+                    Ok(relation.and_then(|relation| Some(relation.comment.as_deref()?.to_owned())))
+                })
+            },
+        ),
+        nothing("col_description", &[&[OID, INT4]]),
+        nothing("shobj_description", &[&[OID, TEXT]]),
+    ]
+}
+
+/// Whether things are found by their bare names.
+fn visibility() -> Vec<Arc<ScalarUDF>> {
+    let mut all = vec![
+        Function::stable("pg_table_is_visible", &[&[OID]], BOOL_TYPE, |call| {
+            let statement = call.statement()?;
+            call.bools(|row| {
+                Ok(call
+                    .oid(0, row)
+                    .and_then(|oid| is_visible(Oid(oid), &statement.context)))
+            })
+        }),
+        Function::stable(
+            "pg_relation_is_publishable",
+            &[&[REGCLASS]],
+            BOOL_TYPE,
+            |call| call.bools(|row| Ok(call.oid(0, row).map(|_| false))),
+        ),
+        Function::stable("pg_is_other_temp_schema", &[&[OID]], BOOL_TYPE, |call| {
+            call.bools(|row| Ok(call.oid(0, row).map(|_| false)))
+        }),
+        Function::stable(
+            "pg_my_temp_schema",
+            &[&[]],
+            SqlType::scalar(TypeKind::Oid),
+            |call| call.values::<UInt32Type>(|_| Ok(Some(0))),
+        ),
+    ];
+    // Everything but relations lives in pg_catalog, which is always searched.
+    for name in [
+        "pg_type_is_visible",
+        "pg_function_is_visible",
+        "pg_operator_is_visible",
+        "pg_opclass_is_visible",
+        "pg_opfamily_is_visible",
+        "pg_conversion_is_visible",
+        "pg_collation_is_visible",
+        "pg_statistics_obj_is_visible",
+        "pg_ts_config_is_visible",
+        "pg_ts_dict_is_visible",
+        "pg_ts_parser_is_visible",
+        "pg_ts_template_is_visible",
+    ] {
+        all.push(Function::stable(name, &[&[OID]], BOOL_TYPE, |call| {
+            call.bools(|row| Ok(call.oid(0, row).map(|_| true)))
+        }));
+    }
+    all
+}
+
+fn is_visible(oid: Oid, context: &StatementContext) -> Option<bool> {
+    if let Some(table) = table_of_oid(oid) {
+        let searched = table.schema == resolve::PG_CATALOG
+            || resolve::search_path(context)
+                .iter()
+                .any(|schema| &**schema == table.schema);
+        return Some(searched);
+    }
+    let relation = names::relation_of_oid(oid, context)?;
+    Some(match relation.index() {
+        // An index is no FROM item, but has a name in its schema all the same.
+        Some(_) => resolve::search_path(context).contains(&relation.schema),
+        None => resolve::is_visible(relation, context),
+    })
+}
+
+/// The relation that an argument names: by OID, or by name where it is a text.
+fn relation_argument<'a>(
+    call: &Call<'_>,
+    argument: usize,
+    row: usize,
+    context: &'a StatementContext,
+) -> Result<Option<&'a Arc<Relation>>> {
+    let array = &call.args[argument];
+    if array.is_null(row) {
+        return Ok(None);
+    }
+    if array.data_type() == &DataType::Utf8 {
+        let name = array.as_string::<i32>().value(row);
+        return names::relation(name, context)
+            .map(Some)
+            .map_err(failure::external);
+    }
+    let oids = datafusion::arrow::compute::cast(array, &DataType::UInt32)?;
+    let oid = Oid(oids.as_primitive::<UInt32Type>().value(row));
+    Ok(names::relation_of_oid(oid, context))
+}
+
+/// has_*_privilege, of the session's own user or a named one.
+fn privileges() -> Vec<Arc<ScalarUDF>> {
+    const TABLE: &[&[Argument]] = &[
+        &[Argument::Any, TEXT],
+        &[Argument::Any, Argument::Any, TEXT],
+    ];
+    let relations = [
+        "has_table_privilege",
+        "has_any_column_privilege",
+        "has_sequence_privilege",
+    ];
+    let mut all: Vec<_> = relations
+        .into_iter()
+        .map(|name| Function::stable(name, TABLE, BOOL_TYPE, has_table_privilege))
+        .collect();
+    all.push(Function::stable(
+        "has_column_privilege",
+        &[&[Argument::Any, Argument::Any, TEXT]],
+        BOOL_TYPE,
+        |call| relation_privilege(call, 0, 2),
+    ));
+    all.push(Function::stable(
+        "has_database_privilege",
+        TABLE,
+        BOOL_TYPE,
+        has_database_privilege,
+    ));
+    for name in [
+        "has_schema_privilege",
+        "has_function_privilege",
+        "has_type_privilege",
+        "has_language_privilege",
+        "has_tablespace_privilege",
+    ] {
+        all.push(Function::stable(name, TABLE, BOOL_TYPE, |call| {
+            let last = call.args.len() - 1;
+            let statement = call.statement()?;
+            call.bools(|row| {
+                Ok(call.text(last, row).map(|wanted| {
+                    !wanted.to_ascii_uppercase().contains("CREATE")
+                        || statement
+                            .context
+                            .rights
+                            .reaches(crate::catalog::role::Ladder::Admin)
+                }))
+            })
+        }));
+    }
+    all.push(Function::stable("pg_has_role", TABLE, BOOL_TYPE, |call| {
+        let statement = call.statement()?;
+        let context = &statement.context;
+        let role = call.args.len() - 2;
+        call.bools(|row| {
+            if call.args[role].is_null(row) {
+                return Ok(None);
+            }
+            let id = match call.args[role].data_type() {
+                DataType::Utf8 => call
+                    .text(role, row)
+                    .and_then(|name| roles::id_of(name, context)),
+                _ => call.oid(role, row).map(PrincipalId),
+            };
+            Ok(Some(id.is_some_and(|id| {
+                id == context.rights.principal()
+                    || context.rights.grantees().contains(&id)
+                    || context.rights.is_superuser()
+            })))
+        })
+    }));
+    all
+}
+
+fn has_table_privilege(call: &Call<'_>) -> Result<ArrayRef> {
+    match call.args.len() {
+        2 => relation_privilege(call, 0, 1),
+        _ => other_user(call, |call| relation_privilege(call, 1, 2)),
+    }
+}
+
+/// Only the session's own user can be asked about by name; of others only a superuser knows.
+fn other_user(
+    call: &Call<'_>,
+    own: impl FnOnce(&Call<'_>) -> Result<ArrayRef>,
+) -> Result<ArrayRef> {
+    let statement = call.statement()?;
+    let context = &statement.context;
+    let is_self = (0..call.rows).all(|row| match call.args[0].data_type() {
+        DataType::Utf8 => call
+            .text(0, row)
+            .is_none_or(|name| name == &*context.identity.name),
+        DataType::UInt32 => call
+            .oid(0, row)
+            .is_none_or(|oid| oid == context.identity.principal.0),
+        _ => false,
+    });
+    if !is_self {
+        return Err(failure::unsupported("the privileges of another role here"));
+    }
+    own(call)
+}
+
+fn relation_privilege(call: &Call<'_>, relation: usize, privilege: usize) -> Result<ArrayRef> {
+    let statement = call.statement()?;
+    let context = &statement.context;
+    call.bools(|row| {
+        let Some(wanted) = call.text(privilege, row) else {
+            return Ok(None);
+        };
+        if call.args[relation].is_null(row) {
+            return Ok(None);
+        }
+        let found = relation_argument(call, relation, row, context)?;
+        let Some(found) = found else {
+            // A catalog: everybody reads it.
+            return Ok(Some(wanted.eq_ignore_ascii_case("select")));
+        };
+        let held = context.rights.privileges(found);
+        wanted
+            .split(',')
+            .map(|word| holds(held, word.trim()))
+            .try_fold(false, |any, one| Ok(any || one?))
+            .map(Some)
+    })
+}
+
+fn holds(held: Privileges, wanted: &str) -> Result<bool> {
+    let word = wanted.to_ascii_uppercase();
+    let word = word.trim_end_matches(" WITH GRANT OPTION");
+    Ok(match word {
+        "SELECT" => held.select,
+        "INSERT" => held.insert,
+        "UPDATE" => held.update,
+        "DELETE" => held.delete,
+        "USAGE" => held.select || held.update,
+        "TRUNCATE" => held.delete,
+        "REFERENCES" | "TRIGGER" => false,
+        _ => {
+            return Err(failure::error(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("unrecognized privilege type: \"{wanted}\""),
+            ));
+        }
+    })
+}
+
+fn has_database_privilege(call: &Call<'_>) -> Result<ArrayRef> {
+    let statement = call.statement()?;
+    let context = &statement.context;
+    let argument = call.args.len() - 2;
+    call.bools(|row| {
+        if call.args[argument].is_null(row) {
+            return Ok(None);
+        }
+        let principals = &context.snapshot.principals;
+        let database = match call.args[argument].data_type() {
+            DataType::Utf8 => call
+                .text(argument, row)
+                .and_then(|name| principals.database_named(context.rights.tenant(), name)),
+            _ => call
+                .oid(argument, row)
+                .and_then(|oid| principals.database(DatabaseId(oid))),
+        };
+        let principal = principals.principal(context.identity.principal);
+        let (Some(database), Some(principal)) = (database, principal) else {
+            return Ok(Some(false));
+        };
+        Ok(Some(crate::access::database_in_reach(
+            &context.snapshot,
+            principal,
+            database,
+        )))
+    })
+}
+
+/// Sizes: storage keeps no count of them, and so none is told.
+fn sizes() -> Vec<Arc<ScalarUDF>> {
+    const RELATION: &[&[Argument]] = &[&[Argument::Any], &[Argument::Any, TEXT]];
+    let mut all: Vec<_> = [
+        "pg_relation_size",
+        "pg_table_size",
+        "pg_indexes_size",
+        "pg_total_relation_size",
+        "pg_database_size",
+        "pg_tablespace_size",
+    ]
+    .into_iter()
+    .map(|name| {
+        Function::stable(name, RELATION, INT8_TYPE, |call| {
+            call.values::<Int64Type>(|row| Ok(call.args[0].is_valid(row).then_some(0)))
+        })
+    })
+    .collect();
+    all.push(Function::immutable(
+        "pg_size_pretty",
+        &[&[INT8]],
+        TEXT_TYPE,
+        |call| call.texts(|row| Ok(call.int8(0, row).map(size_pretty))),
+    ));
+    all.push(Function::volatile(
+        "pg_stat_get_numscans",
+        &[&[OID]],
+        INT8_TYPE,
+        |call| call.values::<Int64Type>(|_| Ok(Some(0))),
+    ));
+    all.push(Function::volatile(
+        "pg_notify",
+        &[&[TEXT, TEXT]],
+        SqlType::scalar(TypeKind::Void),
+        |_| Err(failure::unsupported("NOTIFY")),
+    ));
+    all
+}
+
+/// `8192 bytes`, `16 kB`: halves rounded away from zero, as PostgreSQL.
+fn size_pretty(bytes: i64) -> String {
+    if bytes.abs() < 10 * 1024 {
+        return format!("{bytes} bytes");
+    }
+    let mut size = bytes / 512;
+    for unit in ["kB", "MB", "GB", "TB"] {
+        if size.abs() < 20 * 1024 - 1 || unit == "TB" {
+            return format!("{} {unit}", (size + size.signum()) / 2);
+        }
+        size /= 1024;
+    }
+    format!("{bytes} bytes")
+}
+
+/// Names of the functions there are, in order; a function's OID is its place.
+static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let functions = crate::engine::query::functions::Functions::new();
+    let mut names: Vec<String> = functions
+        .scalar
+        .keys()
+        .chain(functions.aggregate.keys())
+        .chain(functions.window.keys())
+        .filter(|name| !INTERNAL.contains(&name.as_str()))
+        .cloned()
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+});
+
+/// What only rewritten texts call.
+const INTERNAL: &[&str] = &[
+    "array_element",
+    "array_has",
+    "array_has_all",
+    "array_has_any",
+    "array_or_empty",
+    "array_slice",
+    "arrow_cast",
+    "equals_any",
+    "generate_series_int4",
+    "get_field",
+    "interval_order",
+    "make_array",
+    "named_struct",
+    "regnamespace_name",
+    "regrole_name",
+    "single_value",
+    "struct",
+];
+
+/// The first function's OID: below what users make, above PostgreSQL's own types and catalogs.
+const FUNCTION_OID_FIRST: u32 = 14_000;
+
+/// The function's OID.
+pub fn oid_of(name: &str) -> Option<Oid> {
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
+    let place = NAMES
+        .binary_search_by(|known| known.as_str().cmp(name))
+        .ok()?;
+    Some(Oid(FUNCTION_OID_FIRST + place as u32))
+}
+
+/// The function with this OID.
+pub fn name_of(oid: Oid) -> Option<&'static str> {
+    let place = oid.0.checked_sub(FUNCTION_OID_FIRST)?;
+    NAMES.get(place as usize).map(String::as_str)
+}
+
+/// pg_proc: the functions there are, each once, without their argument types.
+pub fn pg_proc(_context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_proc");
+    let aggregates = crate::engine::query::functions::AGGREGATES;
+    NAMES
+        .iter()
+        .enumerate()
+        .map(|(place, name)| {
+            let kind = if aggregates.contains(&name.as_str()) {
+                "a"
+            } else {
+                "f"
+            };
+            row(
+                shape,
+                &[
+                    ("oid", number(FUNCTION_OID_FIRST as i64 + place as i64)),
+                    ("proname", text(&**name)),
+                    ("pronamespace", number(PG_CATALOG_OID.0)),
+                    ("proowner", number(CATALOG_OWNER)),
+                    ("prolang", number(12)),
+                    ("procost", number(1)),
+                    ("prokind", text(kind)),
+                    ("provolatile", text("s")),
+                    ("proparallel", text("s")),
+                    ("proargtypes", Cell::List(Vec::new())),
+                    ("prosrc", text(&**name)),
+                ],
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,454 @@
+//! pg_class, pg_attribute and what hangs on them.
+
+use super::cell::{Cell, maybe, number, row, text};
+use super::{Row, SystemTable, table, tables};
+use crate::catalog::definition::{Relation, RelationBody, Table};
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::catalog::{Oid, PrincipalId};
+use crate::engine::context::StatementContext;
+use crate::engine::types;
+use std::sync::Arc;
+
+/// pg_am.oid of heap, btree.
+const HEAP: u32 = 2;
+const BTREE: u32 = 403;
+
+/// The owner of the catalogs themselves: PostgreSQL's bootstrap superuser.
+pub const CATALOG_OWNER: u32 = 10;
+
+/// The catalog that a function makes rows for.
+pub fn catalog(name: &str) -> &'static SystemTable {
+    table("pg_catalog", name).expect("a catalog that has rows is in columns.txt")
+}
+
+/// The relations of the session's database.
+pub fn own(context: &StatementContext) -> impl Iterator<Item = &Arc<Relation>> {
+    context
+        .snapshot
+        .definitions
+        .of_database(context.identity.database)
+}
+
+/// pg_class.relkind
+pub fn kind(relation: &Relation) -> &'static str {
+    match relation.body {
+        RelationBody::Table(_) => "r",
+        RelationBody::Index(_) => "i",
+        RelationBody::Sequence(_) => "S",
+        RelationBody::View(_) => "v",
+    }
+}
+
+/// pg_namespace.oid of a schema of users.
+pub fn namespace(schema: &str, context: &StatementContext) -> u32 {
+    super::databases::namespace_oid(schema, context)
+}
+
+/// The role that owns.
+pub fn owner(principal: PrincipalId) -> Cell {
+    number(principal.0)
+}
+
+fn persistence(table: &Table) -> &'static str {
+    let unlogged = table.options.iter().any(|(name, _)| &**name == "unlogged");
+    if unlogged { "u" } else { "p" }
+}
+
+/// pg_class
+pub fn pg_class(context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_class");
+    let users = own(context).map(|relation| class_row(shape, relation, context));
+    let system = tables().iter().map(|table| {
+        row(
+            shape,
+            &[
+                ("oid", number(table.oid.0)),
+                ("relname", text(table.name)),
+                ("relnamespace", number(namespace(table.schema, context))),
+                ("relowner", number(CATALOG_OWNER)),
+                ("relkind", text(if table.is_view { "v" } else { "r" })),
+                ("relpersistence", text("p")),
+                ("relreplident", text("n")),
+                ("relnatts", number(table.columns.len() as i64)),
+                ("relam", number(if table.is_view { 0 } else { HEAP })),
+                ("relispopulated", Cell::Bool(true)),
+                ("relacl", Cell::List(vec![text("=r/nodedb")])),
+            ],
+        )
+    });
+    users.chain(system).collect()
+}
+
+fn class_row(shape: &SystemTable, relation: &Relation, context: &StatementContext) -> Row {
+    let mut cells = vec![
+        ("oid", number(relation.oid.0)),
+        ("relname", text(&*relation.name)),
+        ("relnamespace", number(namespace(&relation.schema, context))),
+        ("relowner", owner(relation.owner)),
+        ("relkind", text(kind(relation))),
+        ("relpersistence", text("p")),
+        ("relreplident", text("n")),
+        ("relispopulated", Cell::Bool(true)),
+        ("reltuples", number(-1)),
+        ("relacl", acl(relation, context)),
+    ];
+    match &relation.body {
+        RelationBody::Table(table) => cells.extend([
+            ("relpersistence", text(persistence(table))),
+            ("relreplident", text("d")),
+            ("relam", number(HEAP)),
+            ("relfilenode", number(table.store.0)),
+            ("relnatts", number(table.columns.len() as i64)),
+            (
+                "relhasindex",
+                Cell::Bool(table.primary_index.is_some() || !table.indexes.is_empty()),
+            ),
+            ("relchecks", number(checks(table))),
+            (
+                "relhastriggers",
+                Cell::Bool(!table.referenced_by.is_empty() || has_foreign_key(table)),
+            ),
+            ("reloptions", options(table)),
+        ]),
+        RelationBody::Index(index) => cells.extend([
+            ("relam", number(BTREE)),
+            ("relfilenode", number(index.store.0)),
+            ("relnatts", number(index.columns.len() as i64)),
+        ]),
+        RelationBody::Sequence(sequence) => cells.extend([
+            ("relfilenode", number(sequence.store.0)),
+            ("relnatts", number(3)),
+        ]),
+        RelationBody::View(view) => cells.extend([
+            ("relhasrules", Cell::Bool(true)),
+            ("relnatts", number(view.columns.len() as i64)),
+        ]),
+    }
+    // The last cell of a name counts.
+    cells.reverse();
+    row(shape, &cells)
+}
+
+fn checks(table: &Table) -> i64 {
+    use crate::catalog::definition::ConstraintBody;
+    let checks = table
+        .constraints
+        .iter()
+        .filter(|constraint| matches!(constraint.body, ConstraintBody::Check { .. }));
+    checks.count() as i64
+}
+
+fn has_foreign_key(table: &Table) -> bool {
+    use crate::catalog::definition::ConstraintBody;
+    table
+        .constraints
+        .iter()
+        .any(|constraint| matches!(constraint.body, ConstraintBody::ForeignKey { .. }))
+}
+
+fn options(table: &Table) -> Cell {
+    let options: Vec<_> = table
+        .options
+        .iter()
+        .filter(|(name, _)| &**name != "unlogged")
+        .map(|(name, value)| text(format!("{name}={value}")))
+        .collect();
+    if options.is_empty() {
+        Cell::Null
+    } else {
+        Cell::List(options)
+    }
+}
+
+/// Grants in PostgreSQL's aclitem notation.
+fn acl(relation: &Relation, context: &StatementContext) -> Cell {
+    if relation.grants.is_empty() {
+        return Cell::Null;
+    }
+    let name = |id: PrincipalId| super::roles::name_of(id, context);
+    let owner = name(relation.owner).unwrap_or_default();
+    let mut items = vec![text(format!("{owner}=arwdDxt/{owner}"))];
+    for grant in &relation.grants {
+        let Some(grantee) = name(grant.grantee) else {
+            continue;
+        };
+        let held = [
+            (grant.privileges.insert, 'a'),
+            (grant.privileges.select, 'r'),
+            (grant.privileges.update, 'w'),
+            (grant.privileges.delete, 'd'),
+        ];
+        let letters: String = held
+            .into_iter()
+            .filter(|(held, _)| *held)
+            .map(|(_, letter)| letter)
+            .collect();
+        items.push(text(format!("{grantee}={letters}/{owner}")));
+    }
+    Cell::List(items)
+}
+
+/// One column of any relation.
+pub struct Attribute {
+    /// attnum
+    pub number: i16,
+    /// attname
+    pub name: String,
+    /// Its type.
+    pub sql_type: SqlType,
+    /// attnotnull
+    pub not_null: bool,
+    /// Whether it has a default.
+    pub has_default: bool,
+    /// attidentity: empty, `a` or `d`.
+    pub identity: &'static str,
+    /// attisdropped
+    pub dropped: bool,
+}
+
+/// The columns of a relation, dropped ones too.
+pub fn attributes(relation: &Relation, context: &StatementContext) -> Vec<Attribute> {
+    let plain = |index: usize, name: &str, sql_type: SqlType| Attribute {
+        number: index as i16 + 1,
+        name: name.to_owned(),
+        sql_type,
+        not_null: false,
+        has_default: false,
+        identity: "",
+        dropped: false,
+    };
+    match &relation.body {
+        RelationBody::Table(table) => table_attributes(table),
+        RelationBody::View(view) => view
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, (name, sql_type))| plain(index, name, *sql_type))
+            .collect(),
+        RelationBody::Sequence(_) => {
+            let int8 = SqlType::scalar(TypeKind::Int8);
+            let columns = [
+                ("last_value", int8),
+                ("log_cnt", int8),
+                ("is_called", SqlType::scalar(TypeKind::Bool)),
+            ];
+            columns
+                .iter()
+                .enumerate()
+                .map(|(index, (name, sql_type))| Attribute {
+                    not_null: true,
+                    ..plain(index, name, *sql_type)
+                })
+                .collect()
+        }
+        RelationBody::Index(index) => {
+            let table = context.snapshot.definitions.get(index.table);
+            let table = table.and_then(|relation| relation.table());
+            index
+                .columns
+                .iter()
+                .enumerate()
+                .filter_map(|(place, position)| {
+                    let column = table?.columns.get(usize::from(*position))?;
+                    Some(plain(place, &column.name, column.sql_type))
+                })
+                .collect()
+        }
+    }
+}
+
+fn table_attributes(table: &Table) -> Vec<Attribute> {
+    use crate::catalog::definition::Identity;
+    table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| Attribute {
+            number: index as i16 + 1,
+            name: if column.dropped {
+                format!("........pg.dropped.{}........", index + 1)
+            } else {
+                column.name.to_string()
+            },
+            sql_type: column.sql_type,
+            not_null: column.not_null,
+            has_default: column.default.is_some(),
+            identity: match column.identity {
+                None => "",
+                Some(Identity::Always) => "a",
+                Some(Identity::ByDefault) => "d",
+            },
+            dropped: column.dropped,
+        })
+        .collect()
+}
+
+/// pg_attribute
+pub fn pg_attribute(context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_attribute");
+    let mut rows = Vec::new();
+    for relation in own(context) {
+        for attribute in attributes(relation, context) {
+            rows.push(attribute_row(shape, relation.oid, &attribute));
+        }
+    }
+    for table in tables() {
+        for (index, (name, sql_type)) in table.columns.iter().enumerate() {
+            let attribute = Attribute {
+                number: index as i16 + 1,
+                name: (*name).to_owned(),
+                sql_type: *sql_type,
+                not_null: *name == "oid",
+                has_default: false,
+                identity: "",
+                dropped: false,
+            };
+            rows.push(attribute_row(shape, table.oid, &attribute));
+        }
+    }
+    rows
+}
+
+fn attribute_row(shape: &SystemTable, relation: Oid, attribute: &Attribute) -> Row {
+    let sql_type = attribute.sql_type;
+    let facts = super::types::facts(sql_type);
+    let type_oid = if attribute.dropped {
+        0
+    } else {
+        types::oid(sql_type).0
+    };
+    row(
+        shape,
+        &[
+            ("attrelid", number(relation.0)),
+            ("attname", text(&*attribute.name)),
+            ("atttypid", number(type_oid)),
+            ("attstattarget", number(-1)),
+            ("attlen", number(facts.length)),
+            ("attnum", number(attribute.number)),
+            ("attcacheoff", number(-1)),
+            ("atttypmod", number(sql_type.typmod)),
+            ("attndims", number(i64::from(sql_type.array))),
+            ("attbyval", Cell::Bool(facts.by_value)),
+            ("attalign", text(facts.alignment)),
+            ("attstorage", text(facts.storage)),
+            ("attcompression", text("")),
+            ("attnotnull", Cell::Bool(attribute.not_null)),
+            ("atthasdef", Cell::Bool(attribute.has_default)),
+            ("attidentity", text(attribute.identity)),
+            ("attgenerated", text("")),
+            ("attisdropped", Cell::Bool(attribute.dropped)),
+            ("attislocal", Cell::Bool(true)),
+            ("attcollation", number(facts.collation)),
+        ],
+    )
+}
+
+/// pg_attrdef; its adbin holds the text that pg_get_expr gives back.
+pub fn pg_attrdef(context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_attrdef");
+    let mut rows = Vec::new();
+    for relation in own(context) {
+        let Some(table) = relation.table() else {
+            continue;
+        };
+        for (index, column) in table.columns.iter().enumerate() {
+            let Some(default) = column.default.as_ref().filter(|_| !column.dropped) else {
+                continue;
+            };
+            rows.push(row(
+                shape,
+                &[
+                    ("oid", number(default_oid(relation.oid, index))),
+                    ("adrelid", number(relation.oid.0)),
+                    ("adnum", number(index as i64 + 1)),
+                    ("adbin", text(&**default)),
+                ],
+            ));
+        }
+    }
+    rows
+}
+
+/// Defaults have no OID of their own; a number that no other object has stands for one.
+fn default_oid(relation: Oid, column: usize) -> i64 {
+    let mixed = relation.0.wrapping_mul(1_601).wrapping_add(column as u32);
+    i64::from(0xC000_0000 | (mixed & 0x3FFF_FFFF))
+}
+
+/// pg_sequence
+pub fn pg_sequence(context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_sequence");
+    own(context)
+        .filter_map(|relation| match &relation.body {
+            RelationBody::Sequence(sequence) => Some((relation, sequence)),
+            _ => None,
+        })
+        .map(|(relation, sequence)| {
+            row(
+                shape,
+                &[
+                    ("seqrelid", number(relation.oid.0)),
+                    ("seqtypid", number(types::oid(sequence.sql_type).0)),
+                    ("seqstart", number(sequence.start)),
+                    ("seqincrement", number(sequence.increment)),
+                    ("seqmax", number(sequence.max)),
+                    ("seqmin", number(sequence.min)),
+                    ("seqcache", number(1)),
+                    ("seqcycle", Cell::Bool(sequence.cycle)),
+                ],
+            )
+        })
+        .collect()
+}
+
+/// pg_depend: which column a sequence belongs to.
+pub fn pg_depend(context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_depend");
+    let class = catalog("pg_class").oid.0;
+    own(context)
+        .filter_map(|relation| match &relation.body {
+            RelationBody::Sequence(sequence) => Some((relation, sequence.owned_by?)),
+            _ => None,
+        })
+        .map(|(relation, (table, column))| {
+            let identity = context
+                .snapshot
+                .definitions
+                .get(table)
+                .and_then(|table| table.table())
+                .and_then(|table| table.columns.get(usize::from(column)))
+                .is_some_and(|column| column.identity.is_some());
+            row(
+                shape,
+                &[
+                    ("classid", number(class)),
+                    ("objid", number(relation.oid.0)),
+                    ("refclassid", number(class)),
+                    ("refobjid", number(table.0)),
+                    ("refobjsubid", number(i64::from(column) + 1)),
+                    ("deptype", text(if identity { "i" } else { "a" })),
+                ],
+            )
+        })
+        .collect()
+}
+
+/// pg_description: COMMENT ON relations.
+pub fn pg_description(context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_description");
+    let class = catalog("pg_class").oid.0;
+    own(context)
+        .filter(|relation| relation.comment.is_some())
+        .map(|relation| {
+            row(
+                shape,
+                &[
+                    ("objoid", number(relation.oid.0)),
+                    ("classoid", number(class)),
+                    ("description", maybe(relation.comment.as_deref())),
+                ],
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,263 @@
+//! Types, access methods, collations, languages.
+
+use super::cell::{Cell, number, row, text};
+use super::relations::{CATALOG_OWNER, catalog};
+use super::{PG_CATALOG_OID, Row};
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::engine::context::StatementContext;
+use crate::engine::types;
+
+/// pg_collation.oid of `default` and `C`.
+pub const DEFAULT_COLLATION: u32 = 100;
+const C_COLLATION: u32 = 950;
+
+const KINDS: [TypeKind; 27] = [
+    TypeKind::Bool,
+    TypeKind::Int2,
+    TypeKind::Int4,
+    TypeKind::Int8,
+    TypeKind::Numeric,
+    TypeKind::Float4,
+    TypeKind::Float8,
+    TypeKind::Text,
+    TypeKind::Varchar,
+    TypeKind::Bpchar,
+    TypeKind::Name,
+    TypeKind::Char,
+    TypeKind::Bytea,
+    TypeKind::Date,
+    TypeKind::Time,
+    TypeKind::Timestamp,
+    TypeKind::Timestamptz,
+    TypeKind::Interval,
+    TypeKind::Uuid,
+    TypeKind::Json,
+    TypeKind::Jsonb,
+    TypeKind::Oid,
+    TypeKind::Regclass,
+    TypeKind::Regtype,
+    TypeKind::Regproc,
+    TypeKind::Void,
+    TypeKind::Unknown,
+];
+
+/// What pg_type and pg_attribute say of a type besides its name.
+pub struct Facts {
+    /// typlen
+    pub length: i16,
+    /// typbyval
+    pub by_value: bool,
+    /// typalign
+    pub alignment: &'static str,
+    /// typstorage
+    pub storage: &'static str,
+    /// typcollation
+    pub collation: u32,
+    category: &'static str,
+    preferred: bool,
+}
+
+/// The facts of a type.
+pub fn facts(sql_type: SqlType) -> Facts {
+    let length = types::type_length(sql_type);
+    let collation = match sql_type.kind {
+        TypeKind::Text | TypeKind::Varchar | TypeKind::Bpchar => DEFAULT_COLLATION,
+        TypeKind::Name => C_COLLATION,
+        _ => 0,
+    };
+    let (category, preferred) = if sql_type.array {
+        ("A", false)
+    } else {
+        category(sql_type.kind)
+    };
+    Facts {
+        length,
+        by_value: (1..=8).contains(&length),
+        alignment: match (sql_type.kind, length) {
+            (_, 8) => "d",
+            (TypeKind::Interval, _) => "d",
+            (TypeKind::Uuid | TypeKind::Name, _) | (_, 1) => "c",
+            (_, 2) => "s",
+            _ => "i",
+        },
+        storage: match length {
+            -1 if sql_type.kind == TypeKind::Numeric && !sql_type.array => "m",
+            -1 => "x",
+            _ => "p",
+        },
+        collation,
+        category,
+        preferred,
+    }
+}
+
+fn category(kind: TypeKind) -> (&'static str, bool) {
+    match kind {
+        TypeKind::Bool => ("B", true),
+        TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8 | TypeKind::Numeric | TypeKind::Float4 => {
+            ("N", false)
+        }
+        TypeKind::Float8 | TypeKind::Oid => ("N", true),
+        TypeKind::Regclass | TypeKind::Regtype | TypeKind::Regproc => ("N", false),
+        TypeKind::Text => ("S", true),
+        TypeKind::Varchar | TypeKind::Bpchar | TypeKind::Name => ("S", false),
+        TypeKind::Char => ("Z", false),
+        TypeKind::Date | TypeKind::Time | TypeKind::Timestamp => ("D", false),
+        TypeKind::Timestamptz => ("D", true),
+        TypeKind::Interval => ("T", true),
+        TypeKind::Void => ("P", false),
+        TypeKind::Unknown => ("X", false),
+        TypeKind::Bytea | TypeKind::Uuid | TypeKind::Json | TypeKind::Jsonb => ("U", false),
+    }
+}
+
+/// pg_type
+pub fn pg_type(_context: &StatementContext) -> Vec<Row> {
+    let arrays = KINDS
+        .iter()
+        .filter(|kind| !matches!(kind, TypeKind::Void | TypeKind::Unknown));
+    KINDS
+        .iter()
+        .map(|kind| SqlType::scalar(*kind))
+        .chain(arrays.map(|kind| SqlType::array_of(*kind)))
+        .map(type_row)
+        .collect()
+}
+
+fn type_row(sql_type: SqlType) -> Row {
+    let shape = catalog("pg_type");
+    let facts = facts(sql_type);
+    let has_array = !sql_type.array && !matches!(sql_type.kind, TypeKind::Void | TypeKind::Unknown);
+    let array = has_array.then(|| types::oid(SqlType::array_of(sql_type.kind)).0);
+    let element = sql_type
+        .array
+        .then(|| types::oid(SqlType::scalar(sql_type.kind)).0);
+    let pseudo = matches!(sql_type.kind, TypeKind::Void | TypeKind::Unknown);
+    row(
+        shape,
+        &[
+            ("oid", number(types::oid(sql_type).0)),
+            ("typname", text(types::name::internal_name(sql_type))),
+            ("typnamespace", number(PG_CATALOG_OID.0)),
+            ("typowner", number(CATALOG_OWNER)),
+            ("typlen", number(facts.length)),
+            ("typbyval", Cell::Bool(facts.by_value)),
+            ("typtype", text(if pseudo { "p" } else { "b" })),
+            ("typcategory", text(facts.category)),
+            ("typispreferred", Cell::Bool(facts.preferred)),
+            ("typisdefined", Cell::Bool(true)),
+            ("typdelim", text(",")),
+            ("typelem", number(element.unwrap_or_default())),
+            ("typarray", number(array.unwrap_or_default())),
+            ("typalign", text(facts.alignment)),
+            ("typstorage", text(facts.storage)),
+            ("typtypmod", number(-1)),
+            ("typcollation", number(facts.collation)),
+        ],
+    )
+}
+
+/// pg_am
+pub fn pg_am(_context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_am");
+    [(2, "heap", "t"), (403, "btree", "i")]
+        .into_iter()
+        .map(|(oid, name, kind)| {
+            row(
+                shape,
+                &[
+                    ("oid", number(oid)),
+                    ("amname", text(name)),
+                    ("amtype", text(kind)),
+                ],
+            )
+        })
+        .collect()
+}
+
+/// pg_collation
+pub fn pg_collation(_context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_collation");
+    [
+        (DEFAULT_COLLATION, "default", "d", -1),
+        (C_COLLATION, "C", "c", -1),
+        (951, "POSIX", "c", -1),
+    ]
+    .into_iter()
+    .map(|(oid, name, provider, encoding)| {
+        let locale = if provider == "c" {
+            text(name)
+        } else {
+            Cell::Null
+        };
+        row(
+            shape,
+            &[
+                ("oid", number(oid)),
+                ("collname", text(name)),
+                ("collnamespace", number(PG_CATALOG_OID.0)),
+                ("collowner", number(CATALOG_OWNER)),
+                ("collprovider", text(provider)),
+                ("collisdeterministic", Cell::Bool(true)),
+                ("collencoding", number(encoding)),
+                ("collcollate", locale.clone()),
+                ("collctype", locale),
+            ],
+        )
+    })
+    .collect()
+}
+
+/// pg_language: functions are built in; there are no others.
+pub fn pg_language(_context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_language");
+    [(12, "internal"), (14, "sql")]
+        .into_iter()
+        .map(|(oid, name)| {
+            row(
+                shape,
+                &[
+                    ("oid", number(oid)),
+                    ("lanname", text(name)),
+                    ("lanowner", number(CATALOG_OWNER)),
+                ],
+            )
+        })
+        .collect()
+}
+
+/// pg_opclass.oid of btree for the types that have keys: PostgreSQL's pinned ones.
+pub const DEFAULT_OPCLASSES: &[(i64, &str, TypeKind)] = &[
+    (1978, "int4_ops", TypeKind::Int4),
+    (1979, "int2_ops", TypeKind::Int2),
+    (3124, "int8_ops", TypeKind::Int8),
+    (3126, "text_ops", TypeKind::Text),
+    (3127, "timestamptz_ops", TypeKind::Timestamptz),
+    (3128, "timestamp_ops", TypeKind::Timestamp),
+    (3122, "date_ops", TypeKind::Date),
+    (3123, "float8_ops", TypeKind::Float8),
+    (3125, "numeric_ops", TypeKind::Numeric),
+    (1981, "oid_ops", TypeKind::Oid),
+];
+
+/// pg_opclass
+pub fn pg_opclass(_context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_opclass");
+    DEFAULT_OPCLASSES
+        .iter()
+        .map(|(oid, name, kind)| {
+            row(
+                shape,
+                &[
+                    ("oid", number(*oid)),
+                    ("opcmethod", number(403)),
+                    ("opcname", text(*name)),
+                    ("opcnamespace", number(PG_CATALOG_OID.0)),
+                    ("opcowner", number(CATALOG_OWNER)),
+                    ("opcintype", number(types::oid(SqlType::scalar(*kind)).0)),
+                    ("opcdefault", Cell::Bool(true)),
+                ],
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,197 @@
+//! How a scan reaches its rows: all of them, a range of keys, or through an index.
+//!
+//! Looks at conditions of the form `column op constant`. What it chooses reads a superset of the
+//! rows wanted; the conditions themselves are checked on the rows.
+
+use crate::catalog::RelationId;
+use crate::catalog::definition::{Relation, Table};
+use crate::engine::row::{KeyLayout, KeyRange, RowError};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Expr, Operator};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// Where to read.
+#[derive(Clone, Debug)]
+pub enum AccessPath {
+    /// The table's keys in this range.
+    Table(KeyRange),
+    /// An index's entries in this range, then the rows they name.
+    Index {
+        /// The index's name, for EXPLAIN.
+        name: Arc<str>,
+        /// Where its entries are.
+        store: RelationId,
+        /// Its columns.
+        layout: KeyLayout,
+        /// Which entries.
+        range: KeyRange,
+    },
+    /// Nothing: a condition cannot be true.
+    Nothing,
+}
+
+/// One condition.
+struct Condition {
+    column: String,
+    op: Operator,
+    value: ScalarValue,
+}
+
+/// Chooses the path with the longest run of equal columns, the table's own key before an index.
+///
+/// # Errors
+/// As [`KeyLayout`]'s.
+pub fn choose(
+    table: &Table,
+    indexes: &[Arc<Relation>],
+    filters: &[Expr],
+) -> Result<AccessPath, RowError> {
+    let whole = AccessPath::Table((Bound::Unbounded, Bound::Unbounded));
+    let conditions: Vec<_> = filters
+        .iter()
+        .flat_map(|filter| split_conjunction(filter))
+        .filter_map(condition)
+        .collect();
+    if conditions.is_empty() {
+        return Ok(whole);
+    }
+    if conditions.iter().any(|condition| condition.value.is_null()) {
+        return Ok(AccessPath::Nothing);
+    }
+    let mut best: (u32, AccessPath) = (0, whole);
+    if let Some(layout) = KeyLayout::of_table(table)?
+        && let Some((score, range)) = range(table, &layout, &conditions)?
+    {
+        best = (score * 2 + 1, AccessPath::Table(range));
+    }
+    for relation in indexes {
+        let Some(index) = relation.index() else {
+            continue;
+        };
+        // The primary key's index is the table itself.
+        if index.store == table.store {
+            continue;
+        }
+        let layout = KeyLayout::of_index(table, index)?;
+        let Some((score, range)) = range(table, &layout, &conditions)? else {
+            continue;
+        };
+        if score * 2 > best.0 {
+            best = (
+                score * 2,
+                AccessPath::Index {
+                    name: relation.name.clone(),
+                    store: index.store,
+                    layout,
+                    range,
+                },
+            );
+        }
+    }
+    Ok(best.1)
+}
+
+/// The range of keys and how good it is: two for each equal column, one for a bounded one.
+fn range(
+    table: &Table,
+    layout: &KeyLayout,
+    conditions: &[Condition],
+) -> Result<Option<(u32, KeyRange)>, RowError> {
+    let mut equal = Vec::new();
+    let mut score = 0;
+    let mut lower = Bound::Unbounded;
+    let mut upper = Bound::Unbounded;
+    for position in layout.columns() {
+        let column = &table.columns[usize::from(*position)];
+        let data_type = crate::engine::types::data_type(column.sql_type);
+        let of_column = || {
+            conditions
+                .iter()
+                .filter(|condition| *condition.column == *column.name)
+        };
+        let exact = of_column()
+            .filter(|condition| condition.op == Operator::Eq)
+            .find_map(|condition| exactly(&condition.value, &data_type));
+        if let Some(value) = exact {
+            equal.push(value);
+            score += 2;
+            continue;
+        }
+        for condition in of_column() {
+            let Some(value) = exactly(&condition.value, &data_type) else {
+                continue;
+            };
+            match condition.op {
+                Operator::Gt => lower = Bound::Excluded(value),
+                Operator::GtEq => lower = Bound::Included(value),
+                Operator::Lt => upper = Bound::Excluded(value),
+                Operator::LtEq => upper = Bound::Included(value),
+                _ => {}
+            }
+        }
+        break;
+    }
+    if !matches!((&lower, &upper), (Bound::Unbounded, Bound::Unbounded)) {
+        score += 1;
+    }
+    if score == 0 {
+        return Ok(None);
+    }
+    let range = layout.range(&equal, lower.as_ref(), upper.as_ref())?;
+    Ok(Some((score, range)))
+}
+
+/// The constant as a value of the column's type, where that is the same value.
+fn exactly(value: &ScalarValue, data_type: &DataType) -> Option<ScalarValue> {
+    if value.data_type() == *data_type {
+        return Some(value.clone());
+    }
+    if !value.data_type().is_integer() || !data_type.is_integer() {
+        return None;
+    }
+    let converted = value.cast_to(data_type).ok()?;
+    let back = converted.cast_to(&value.data_type()).ok()?;
+    (back == *value).then_some(converted)
+}
+
+fn condition(expr: &Expr) -> Option<Condition> {
+    let Expr::BinaryExpr(binary) = expr else {
+        return None;
+    };
+    let (column, op, value) = match (column_name(&binary.left), column_name(&binary.right)) {
+        (Some(column), None) => (column, binary.op, constant(&binary.right)?),
+        (None, Some(column)) => (column, binary.op.swap()?, constant(&binary.left)?),
+        _ => return None,
+    };
+    let compares = matches!(
+        op,
+        Operator::Eq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
+    );
+    compares.then(|| Condition {
+        column: column.to_owned(),
+        op,
+        value: value.clone(),
+    })
+}
+
+fn column_name(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Column(column) => Some(&column.name),
+        // An integer column beside a wider constant.
+        Expr::Cast(cast) if cast.field.data_type().is_integer() => match &*cast.expr {
+            Expr::Column(column) => Some(&column.name),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn constant(expr: &Expr) -> Option<&ScalarValue> {
+    match expr {
+        Expr::Literal(value, _) => Some(value),
+        _ => None,
+    }
+}

@@ -1,0 +1,308 @@
+//! Casts with PostgreSQL's meaning, by `engine::types`.
+//!
+//! A cast of a quoted literal is worked out at once (so that its error comes at planning, and the
+//! planner sees a constant). Between numbers the planner's own cast is used where it only widens,
+//! because the optimizer understands it; everything else is a function of ours.
+
+use super::failure;
+use super::statement::Statement;
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::functions::names;
+use crate::engine::types::{self, CastContext, Input};
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::compute;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::metadata::FieldMetadata;
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
+};
+use std::sync::Arc;
+
+/// Whether nothing has decided the expression's type yet: a quoted literal, NULL, a parameter.
+pub fn is_unknown(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Null, None) => true,
+        Expr::Placeholder(parameter) => parameter.field.is_none(),
+        Expr::Alias(alias) => is_unknown(&alias.expr),
+        _ => false,
+    }
+}
+
+/// The SQL type of an expression; `unknown` where [`is_unknown`].
+pub fn type_of(expr: &Expr, schema: &DFSchema) -> Result<SqlType> {
+    if is_unknown(expr) {
+        return Ok(SqlType::scalar(TypeKind::Unknown));
+    }
+    let (_, field) = expr.to_field(schema)?;
+    types::sql_type(&field).map_err(failure::external)
+}
+
+/// The expression as a value of another type, as `CAST` makes it.
+///
+/// # Errors
+/// 42846 where there is no such cast; what a literal's value gives.
+pub fn explicit(expr: Expr, from: SqlType, to: SqlType, input: Input<'_>) -> Result<Expr> {
+    if let Expr::Placeholder(parameter) = &expr
+        && parameter.field.is_none()
+    {
+        return Ok(parameter_of(&parameter.id, to));
+    }
+    if let Expr::Literal(value, None) = &expr
+        && is_unknown(&expr)
+    {
+        return literal(value, to, input);
+    }
+    if from == to || (from.kind == to.kind && from.array == to.array && to.typmod == -1) {
+        return Ok(expr);
+    }
+    if let Expr::Literal(value, _) = &expr
+        && !depends_on_settings(from)
+        && !depends_on_settings(to)
+    {
+        let value = types::cast(value.clone(), from, to, CastContext::Explicit, input)
+            .map_err(failure::external)?;
+        return Ok(Expr::Literal(value, Some(metadata(to))));
+    }
+    if widens(from, to) {
+        let field = types::arrow_field("cast", to, true);
+        let field = match (&field.data_type(), from.kind) {
+            (DataType::Decimal128(..), _) => field.with_data_type(integer_decimal(from)),
+            _ => field,
+        };
+        return Ok(Expr::Cast(
+            datafusion::logical_expr::expr::Cast::new_from_field(Box::new(expr), Arc::new(field)),
+        ));
+    }
+    let known = by_name(from) || by_name(to) || types::can_cast(from, to, CastContext::Explicit);
+    if !known {
+        return Err(failure::error(
+            SqlState::CANNOT_COERCE,
+            format!(
+                "cannot cast type {} to {}",
+                types::format_type(SqlType { typmod: -1, ..from }),
+                types::format_type(SqlType { typmod: -1, ..to })
+            ),
+        ));
+    }
+    let function = ScalarUDF::new_from_impl(CastTo::new(to));
+    Ok(Expr::ScalarFunction(ScalarFunction::new_udf(
+        Arc::new(function),
+        vec![expr],
+    )))
+}
+
+/// A parameter of this type.
+pub fn parameter_of(id: &str, sql_type: SqlType) -> Expr {
+    Expr::Placeholder(Placeholder {
+        id: id.to_owned(),
+        field: Some(Arc::new(types::arrow_field(id, sql_type, true))),
+    })
+}
+
+/// Literal metadata that says the type.
+pub fn metadata(sql_type: SqlType) -> FieldMetadata {
+    FieldMetadata::from(&types::arrow_field("literal", sql_type, true))
+}
+
+/// A quoted literal (or NULL) as a constant of the type.
+fn literal(value: &ScalarValue, to: SqlType, input: Input<'_>) -> Result<Expr> {
+    let text = match value {
+        ScalarValue::Utf8(Some(text)) => text,
+        _ => return Ok(Expr::Literal(types::null_scalar(to), Some(metadata(to)))),
+    };
+    // Names and moments of now are looked up when the statement runs.
+    if by_name(to) && text.parse::<u32>().is_err() || depends_on_settings(to) && is_moment(text) {
+        let typed = Expr::Literal(
+            value.clone(),
+            Some(metadata(SqlType::scalar(TypeKind::Text))),
+        );
+        return Ok(Expr::ScalarFunction(ScalarFunction::new_udf(
+            Arc::new(ScalarUDF::new_from_impl(CastTo::new(to))),
+            vec![typed],
+        )));
+    }
+    let value = match to.kind {
+        kind if by_name(to) && !to.array => {
+            let _ = kind;
+            ScalarValue::UInt32(text.parse().ok())
+        }
+        _ => types::decode_text(text, to, input).map_err(failure::external)?,
+    };
+    Ok(Expr::Literal(value, Some(metadata(to))))
+}
+
+fn is_moment(text: &str) -> bool {
+    let text = text.trim().to_ascii_lowercase();
+    ["now", "today", "tomorrow", "yesterday"]
+        .iter()
+        .any(|word| text.contains(word))
+}
+
+/// Types whose text is a name of the catalog.
+fn by_name(sql_type: SqlType) -> bool {
+    matches!(
+        sql_type.kind,
+        TypeKind::Regclass | TypeKind::Regtype | TypeKind::Regproc
+    )
+}
+
+/// Types whose casts look at the session's time zone.
+fn depends_on_settings(sql_type: SqlType) -> bool {
+    matches!(
+        sql_type.kind,
+        TypeKind::Timestamptz | TypeKind::Timestamp | TypeKind::Date | TypeKind::Time
+    )
+}
+
+fn number_rank(kind: TypeKind) -> Option<u8> {
+    Some(match kind {
+        TypeKind::Int2 => 0,
+        TypeKind::Int4 => 1,
+        TypeKind::Int8 => 2,
+        TypeKind::Numeric => 3,
+        TypeKind::Float8 => 5,
+        _ => return None,
+    })
+}
+
+/// Whether the planner's own cast from one to the other is exact.
+fn widens(from: SqlType, to: SqlType) -> bool {
+    if from.array || to.array || to.typmod != -1 || from.kind == TypeKind::Numeric {
+        return false;
+    }
+    match (number_rank(from.kind), number_rank(to.kind)) {
+        (Some(from), Some(to)) => from < to,
+        _ => false,
+    }
+}
+
+fn integer_decimal(from: SqlType) -> DataType {
+    match from.kind {
+        TypeKind::Int2 => DataType::Decimal128(5, 0),
+        TypeKind::Int4 => DataType::Decimal128(10, 0),
+        _ => DataType::Decimal128(19, 0),
+    }
+}
+
+/// Decimals of a numeric whose scale nothing says: a float or a text of a column.
+const OPEN_SCALE: i8 = 16;
+
+/// The function that casts its argument to one type.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct CastTo {
+    to: SqlType,
+    signature: Signature,
+}
+
+impl CastTo {
+    /// A cast to this type.
+    pub fn new(to: SqlType) -> CastTo {
+        CastTo {
+            to,
+            signature: Signature::any(1, Volatility::Stable),
+        }
+    }
+
+    /// The Arrow type of the result for an argument of this one.
+    fn result(&self, from: &DataType) -> DataType {
+        let declared = types::data_type(self.to);
+        match (&declared, from) {
+            (DataType::Decimal128(..), DataType::Decimal128(_, scale)) if self.to.typmod < 4 => {
+                DataType::Decimal128(38, *scale)
+            }
+            (DataType::Decimal128(..), from) if self.to.typmod < 4 && !from.is_integer() => {
+                DataType::Decimal128(38, OPEN_SCALE)
+            }
+            _ => declared,
+        }
+    }
+}
+
+impl ScalarUDFImpl for CastTo {
+    fn name(&self) -> &str {
+        "cast"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        let inner = args.first().map(|arg| arg.schema_name().to_string());
+        Ok(format!(
+            "{}::{}",
+            inner.unwrap_or_default(),
+            types::format_type(self.to)
+        ))
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        Ok(self.result(arg_types.first().unwrap_or(&DataType::Null)))
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let from = args.arg_fields[0].data_type();
+        let field: Field = types::arrow_field("cast", self.to, true);
+        Ok(Arc::new(field.with_data_type(self.result(from))))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let from = types::sql_type(&args.arg_fields[0]).map_err(failure::external)?;
+        let statement = Statement::of(&args.config_options);
+        let defaults = crate::engine::settings::Settings::default();
+        let input = match &statement {
+            Ok(statement) => statement.input(),
+            Err(_) => Input {
+                settings: &defaults,
+                transaction_time: 0,
+            },
+        };
+        let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
+        let rows = if constant { 1 } else { args.number_rows };
+        let array = args.args[0].to_array(rows)?;
+        let cast = if by_name(from) || by_name(self.to) {
+            names::cast_array(&array, from, self.to, &*statement?)?
+        } else {
+            self.cast_array(&array, from, args.return_field.data_type(), input)
+                .map_err(failure::external)?
+        };
+        let cast = if cast.data_type() == args.return_field.data_type() {
+            cast
+        } else {
+            compute::cast(&cast, args.return_field.data_type())?
+        };
+        if constant {
+            Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+                &cast, 0,
+            )?))
+        } else {
+            Ok(ColumnarValue::Array(cast))
+        }
+    }
+}
+
+impl CastTo {
+    fn cast_array(
+        &self,
+        array: &ArrayRef,
+        from: SqlType,
+        result: &DataType,
+        input: Input<'_>,
+    ) -> std::result::Result<ArrayRef, Diagnostic> {
+        let to = match (self.to.kind, result) {
+            // A scale has been chosen for what PostgreSQL leaves open.
+            (TypeKind::Numeric, DataType::Decimal128(precision, scale))
+                if !self.to.array && self.to.typmod < 4 && !array.data_type().is_decimal() =>
+            {
+                types::name::numeric_type(*precision, *scale)
+            }
+            _ => self.to,
+        };
+        types::cast_array(array, from, to, CastContext::Explicit, input)
+    }
+}

@@ -1,0 +1,116 @@
+//! EXPLAIN: the physical plan as PostgreSQL's indented text, without costs.
+//!
+//! No row counts and no statistics: they would tell of rows that a policy hides (DESIGN §6).
+
+use super::failure;
+use super::rewrite::labels;
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::Diagnostic;
+use crate::engine::outcome::ResultField;
+use crate::engine::types;
+use datafusion::arrow::array::{RecordBatch, StringArray};
+use datafusion::arrow::datatypes::Schema;
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
+use std::fmt;
+use std::sync::Arc;
+
+const COLUMN: &str = "QUERY PLAN";
+
+/// The one column of EXPLAIN.
+pub fn fields() -> Arc<[ResultField]> {
+    Arc::new([ResultField {
+        name: COLUMN.to_owned(),
+        sql_type: SqlType::scalar(TypeKind::Text),
+        table: None,
+        column: 0,
+    }])
+}
+
+/// The plan's lines.
+pub fn batch(plan: &dyn ExecutionPlan) -> Result<RecordBatch, Diagnostic> {
+    let mut lines = Vec::new();
+    describe(plan, 0, &mut lines);
+    let field = types::arrow_field(COLUMN, SqlType::scalar(TypeKind::Text), false);
+    RecordBatch::try_new(
+        Arc::new(Schema::new(vec![field])),
+        vec![Arc::new(StringArray::from(lines))],
+    )
+    .map_err(|error| failure::diagnostic(DataFusionError::from(error)))
+}
+
+fn describe(plan: &dyn ExecutionPlan, depth: usize, lines: &mut Vec<String>) {
+    let Some(node) = node_name(plan.name()) else {
+        for child in plan.children() {
+            describe(child.as_ref(), depth, lines);
+        }
+        return;
+    };
+    let own;
+    let title = match node {
+        Node::Named(name) => name,
+        Node::Own => {
+            own = One(plan).to_string();
+            own.as_str()
+        }
+    };
+    lines.push(if depth == 0 {
+        title.to_owned()
+    } else {
+        format!("{}->  {title}", " ".repeat(depth * 6 - 4))
+    });
+    if plan.name() == "FilterExec" {
+        let detail = DisplayableExecutionPlan::new(plan).one_line().to_string();
+        if let Some((_, condition)) = detail.split_once(": ") {
+            let condition = condition.split(", projection=").next().unwrap_or(condition);
+            let condition = labels::visible(condition.trim_end());
+            lines.push(format!("{}Filter: {condition}", " ".repeat(depth * 6 + 2)));
+        }
+    }
+    for child in plan.children() {
+        describe(child.as_ref(), depth + 1, lines);
+    }
+}
+
+enum Node {
+    Named(&'static str),
+    /// It prints itself: the scans are ours.
+    Own,
+}
+
+/// PostgreSQL's name of an operator; None for what only moves batches.
+fn node_name(operator: &str) -> Option<Node> {
+    Some(Node::Named(match operator {
+        "ScanExec" | "RowsExec" | "SeriesExec" => return Some(Node::Own),
+        "CooperativeExec"
+        | "CoalesceBatchesExec"
+        | "CoalescePartitionsExec"
+        | "RepartitionExec" => {
+            return None;
+        }
+        "HashJoinExec" => "Hash Join",
+        "NestedLoopJoinExec" | "CrossJoinExec" => "Nested Loop",
+        "SortMergeJoinExec" => "Merge Join",
+        "AggregateExec" => "Aggregate",
+        "SortExec" | "SortPreservingMergeExec" => "Sort",
+        "GlobalLimitExec" | "LocalLimitExec" => "Limit",
+        "WindowAggExec" | "BoundedWindowAggExec" => "WindowAgg",
+        "UnionExec" | "InterleaveExec" => "Append",
+        "UnnestExec" => "ProjectSet",
+        "RecursiveQueryExec" => "Recursive Union",
+        "WorkTableExec" => "WorkTable Scan",
+        "DataSourceExec" => "Values Scan",
+        "FilterExec" => "Filter",
+        _ => "Result",
+    }))
+}
+
+/// One operator's own line.
+struct One<'a>(&'a dyn ExecutionPlan);
+
+impl fmt::Display for One<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt_as(DisplayFormatType::Default, f)
+    }
+}

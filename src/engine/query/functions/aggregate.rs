@@ -1,0 +1,442 @@
+//! Aggregates with PostgreSQL's types and errors: sum, avg, and single_value of scalar subqueries.
+
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::failure;
+use crate::engine::query::operators::decimal;
+use crate::engine::query::rewrite::subqueries::SINGLE_VALUE;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::datatypes::{
+    DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int64Type, UInt64Type,
+};
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
+};
+use std::sync::Arc;
+
+/// The aggregates.
+pub fn functions() -> Vec<Arc<AggregateUDF>> {
+    let of = |of| {
+        Arc::new(AggregateUDF::new_from_impl(Total {
+            of,
+            signature: Signature::user_defined(Volatility::Immutable),
+        }))
+    };
+    vec![
+        of(Of::Sum),
+        of(Of::Average),
+        Arc::new(AggregateUDF::new_from_impl(SingleValue {
+            signature: Signature::any(1, Volatility::Immutable),
+        })),
+    ]
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Of {
+    Sum,
+    Average,
+}
+
+/// sum and avg.
+///
+/// | of | sum | avg |
+/// |---|---|---|
+/// | int2, int4 | int8 | numeric |
+/// | int8, numeric | numeric | numeric |
+/// | float4 | float4 | float8 |
+/// | float8 | float8 | float8 |
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Total {
+    of: Of,
+    signature: Signature,
+}
+
+impl AggregateUDFImpl for Total {
+    fn name(&self) -> &str {
+        match self.of {
+            Of::Sum => "sum",
+            Of::Average => "avg",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        let [argument] = arg_types else {
+            return Err(no_such(self.name(), arg_types));
+        };
+        Ok(vec![match argument {
+            DataType::Int8 | DataType::Int16 | DataType::Int32 => DataType::Int64,
+            // The marker of int8: its sum is numeric.
+            DataType::Int64 | DataType::UInt64 | DataType::UInt32 => DataType::Decimal128(19, 0),
+            DataType::Decimal128(..) | DataType::Float64 => argument.clone(),
+            DataType::Float32 => match self.of {
+                Of::Sum => DataType::Float32,
+                Of::Average => DataType::Float64,
+            },
+            DataType::Null => DataType::Int64,
+            DataType::Interval(_) => {
+                return Err(failure::unsupported(format!("{} of interval", self.name())));
+            }
+            _ => return Err(no_such(self.name(), arg_types)),
+        }])
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        Ok(match (self.of, &arg_types[0]) {
+            (Of::Sum, DataType::Decimal128(_, scale)) => {
+                DataType::Decimal128(decimal::DIGITS_MAX, *scale)
+            }
+            (Of::Sum, other) => other.clone(),
+            (Of::Average, DataType::Float64 | DataType::Float32) => DataType::Float64,
+            (Of::Average, other) => DataType::Decimal128(
+                decimal::DIGITS_MAX,
+                decimal::scale(other).max(decimal::QUOTIENT_SCALE),
+            ),
+        })
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        if args.is_distinct {
+            return Ok(Box::new(DistinctTotals {
+                inner: Totals::new(self.of, args.expr_fields[0].data_type(), args.return_type()),
+                seen: Default::default(),
+            }));
+        }
+        Ok(Box::new(Totals::new(
+            self.of,
+            args.expr_fields[0].data_type(),
+            args.return_type(),
+        )))
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        self.accumulator(args)
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        if args.is_distinct {
+            let element = Field::new_list_field(args.input_fields[0].data_type().clone(), true);
+            return Ok(vec![Arc::new(Field::new_list("seen", element, true))]);
+        }
+        let sum = sum_type(args.input_fields[0].data_type());
+        Ok(vec![
+            Arc::new(Field::new("sum", sum, true)),
+            Arc::new(Field::new("count", DataType::UInt64, false)),
+        ])
+    }
+}
+
+fn no_such(name: &str, arg_types: &[DataType]) -> DataFusionError {
+    let given: Vec<_> = arg_types
+        .iter()
+        .filter_map(|data_type| crate::engine::types::arrow::from_data_type(data_type).ok())
+        .collect();
+    failure::external(failure::no_function(name, &given))
+}
+
+fn sum_type(input: &DataType) -> DataType {
+    match input {
+        DataType::Float32 | DataType::Float64 => input.clone(),
+        other => DataType::Decimal128(decimal::DIGITS_MAX, decimal::scale(other)),
+    }
+}
+
+/// A running sum; integers in 128 bits, so that only the result can be out of range.
+#[derive(Debug)]
+struct Totals {
+    of: Of,
+    input: DataType,
+    result: DataType,
+    exact: i128,
+    float: f64,
+    count: u64,
+}
+
+impl Totals {
+    fn new(of: Of, input: &DataType, result: &DataType) -> Totals {
+        Totals {
+            of,
+            input: input.clone(),
+            result: result.clone(),
+            exact: 0,
+            float: 0.0,
+            count: 0,
+        }
+    }
+
+    fn apply(&mut self, values: &ArrayRef, sign: i128) -> Result<()> {
+        let overflow = || failure::external(failure::numeric_overflow());
+        let present = (values.len() - values.null_count()) as u64;
+        let mut exact = 0i128;
+        match values.data_type() {
+            DataType::Int64 => {
+                for value in values.as_primitive::<Int64Type>().iter().flatten() {
+                    exact += i128::from(value);
+                }
+            }
+            DataType::Decimal128(..) => {
+                for value in values.as_primitive::<Decimal128Type>().iter().flatten() {
+                    exact = exact.checked_add(value).ok_or_else(overflow)?;
+                }
+            }
+            DataType::Float32 => {
+                for value in values.as_primitive::<Float32Type>().iter().flatten() {
+                    self.float += f64::from(value) * sign as f64;
+                }
+            }
+            DataType::Float64 => {
+                for value in values.as_primitive::<Float64Type>().iter().flatten() {
+                    self.float += value * sign as f64;
+                }
+            }
+            _ => {}
+        }
+        self.exact = self.exact.checked_add(exact * sign).ok_or_else(overflow)?;
+        self.count = if sign > 0 {
+            self.count + present
+        } else {
+            self.count - present
+        };
+        Ok(())
+    }
+
+    fn average(&self) -> Result<ScalarValue> {
+        let DataType::Decimal128(precision, scale) = self.result else {
+            return Ok(ScalarValue::Float64(Some(self.float / self.count as f64)));
+        };
+        let value = decimal::one(
+            crate::engine::query::operators::arithmetic::Operation::Divide,
+            self.exact,
+            i128::from(self.count),
+            (decimal::scale(&self.input), 0, scale),
+        )?;
+        Ok(ScalarValue::Decimal128(Some(value), precision, scale))
+    }
+
+    fn sum(&self) -> Result<ScalarValue> {
+        Ok(match &self.result {
+            DataType::Float32 => ScalarValue::Float32(Some(self.float as f32)),
+            DataType::Float64 => ScalarValue::Float64(Some(self.float)),
+            DataType::Decimal128(precision, scale) => {
+                ScalarValue::Decimal128(Some(self.exact), *precision, *scale)
+            }
+            _ => {
+                let sum = i64::try_from(self.exact).map_err(|_| {
+                    failure::error(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range")
+                })?;
+                ScalarValue::Int64(Some(sum))
+            }
+        })
+    }
+}
+
+impl Accumulator for Totals {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.apply(&values[0], 1)
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.apply(&values[0], -1)
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        // Taking floats away again does not give what adding the rest would.
+        !matches!(self.input, DataType::Float32 | DataType::Float64)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        if self.count == 0 {
+            return ScalarValue::try_from(&self.result);
+        }
+        match self.of {
+            Of::Sum => self.sum(),
+            Of::Average => self.average(),
+        }
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let sum = match sum_type(&self.input) {
+            DataType::Float32 => ScalarValue::Float32(Some(self.float as f32)),
+            DataType::Float64 => ScalarValue::Float64(Some(self.float)),
+            DataType::Decimal128(precision, scale) => {
+                ScalarValue::Decimal128(Some(self.exact), precision, scale)
+            }
+            other => ScalarValue::try_from(&other)?,
+        };
+        Ok(vec![sum, ScalarValue::UInt64(Some(self.count))])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let counts = states[1].as_primitive::<UInt64Type>();
+        let before = self.count;
+        self.apply(&states[0], 1)?;
+        self.count = before + counts.iter().flatten().sum::<u64>();
+        Ok(())
+    }
+}
+
+/// DISTINCT: each value once.
+#[derive(Debug)]
+struct DistinctTotals {
+    inner: Totals,
+    seen: std::collections::HashSet<ScalarValue>,
+}
+
+impl Accumulator for DistinctTotals {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        for row in 0..values[0].len() {
+            if values[0].is_valid(row) {
+                self.seen
+                    .insert(ScalarValue::try_from_array(&values[0], row)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        if !self.seen.is_empty() {
+            let values = ScalarValue::iter_to_array(self.seen.iter().cloned())?;
+            self.inner.exact = 0;
+            self.inner.float = 0.0;
+            self.inner.count = 0;
+            self.inner.apply(&values, 1)?;
+        }
+        self.inner.evaluate()
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.seen.len() * size_of::<ScalarValue>() * 2
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let values: Vec<_> = self.seen.iter().cloned().collect();
+        Ok(vec![ScalarValue::List(ScalarValue::new_list_nullable(
+            &values,
+            &self.inner.input,
+        ))])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let lists = states[0].as_list::<i32>();
+        for row in 0..lists.len() {
+            if lists.is_valid(row) {
+                self.update_batch(&[lists.value(row)])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The value of a scalar subquery: NULL of no rows, 21000 of more than one.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct SingleValue {
+    signature: Signature,
+}
+
+impl AggregateUDFImpl for SingleValue {
+    fn name(&self) -> &str {
+        SINGLE_VALUE
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        Ok(arg_types[0].clone())
+    }
+
+    fn return_field(&self, arg_fields: &[FieldRef]) -> Result<FieldRef> {
+        // With its metadata, which says the SQL type.
+        Ok(Arc::new(
+            arg_fields[0]
+                .as_ref()
+                .clone()
+                .with_name(self.name())
+                .with_nullable(true),
+        ))
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(One {
+            value: ScalarValue::try_from(args.return_type())?,
+            rows: 0,
+        }))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        Ok(vec![
+            Arc::new(Field::new(
+                "value",
+                args.input_fields[0].data_type().clone(),
+                true,
+            )),
+            Arc::new(Field::new("rows", DataType::UInt64, false)),
+        ])
+    }
+}
+
+#[derive(Debug)]
+struct One {
+    value: ScalarValue,
+    rows: u64,
+}
+
+impl One {
+    fn check(&self) -> Result<()> {
+        if self.rows <= 1 {
+            return Ok(());
+        }
+        Err(failure::external(Diagnostic::error(
+            SqlState::CARDINALITY_VIOLATION,
+            "more than one row returned by a subquery used as an expression",
+        )))
+    }
+}
+
+impl Accumulator for One {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let rows = values[0].len();
+        self.rows += rows as u64;
+        self.check()?;
+        if rows == 1 {
+            self.value = ScalarValue::try_from_array(&values[0], 0)?;
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(self.value.clone())
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.value.size()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![
+            self.value.clone(),
+            ScalarValue::UInt64(Some(self.rows)),
+        ])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let rows = states[1].as_primitive::<UInt64Type>();
+        for row in 0..rows.len() {
+            if rows.value(row) > 0 {
+                self.rows += rows.value(row);
+                self.value = ScalarValue::try_from_array(&states[0], row)?;
+            }
+        }
+        self.check()
+    }
+}

@@ -1,0 +1,207 @@
+//! Array functions that the library does not have, or has with another meaning.
+
+use super::definition::{Argument, Call, Function, INT4, TEXT};
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::engine::query::failure;
+use crate::engine::types;
+use bytes::BytesMut;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray};
+use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::compute::kernels::cmp;
+use datafusion::arrow::datatypes::{DataType, FieldRef, Int32Type};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use std::sync::Arc;
+
+/// `x = ANY(array)` where the array is a literal or a parameter.
+pub const EQUALS_ANY: &str = "equals_any";
+
+const ANY_ARRAY: &[&[Argument]] = &[&[Argument::Any, INT4]];
+
+/// The functions.
+pub fn functions() -> Vec<Arc<ScalarUDF>> {
+    let int4 = SqlType::scalar(TypeKind::Int4);
+    vec![
+        Arc::new(ScalarUDF::new_from_impl(ArrayOrEmpty {
+            signature: Signature::any(1, Volatility::Immutable),
+        })),
+        Arc::new(ScalarUDF::new_from_impl(EqualsAny {
+            signature: Signature::any(2, Volatility::Immutable),
+        })),
+        Function::immutable("array_upper", ANY_ARRAY, int4, |call| {
+            length(call, |length| length)
+        }),
+        Function::immutable("array_lower", ANY_ARRAY, int4, |call| length(call, |_| 1)),
+        Function::stable(
+            "array_to_string",
+            &[&[Argument::Any, TEXT], &[Argument::Any, TEXT, TEXT]],
+            SqlType::scalar(TypeKind::Text),
+            array_to_string,
+        ),
+    ]
+}
+
+fn list<'a>(array: &'a ArrayRef) -> Result<Option<&'a ListArray>> {
+    match array.data_type() {
+        DataType::Null => Ok(None),
+        DataType::List(_) => Ok(Some(array.as_list::<i32>())),
+        _ => Err(failure::error(
+            crate::diagnostic::SqlState::DATATYPE_MISMATCH,
+            "argument is not an array",
+        )),
+    }
+}
+
+/// The length of the first dimension, the only one there is; NULL for an empty array.
+fn length(call: &Call<'_>, of: fn(i32) -> i32) -> Result<ArrayRef> {
+    let lists = list(&call.args[0])?;
+    call.values::<Int32Type>(|row| {
+        let Some(lists) = lists.filter(|lists| !lists.is_null(row)) else {
+            return Ok(None);
+        };
+        let length = lists.value_length(row);
+        Ok((call.int4(1, row) == Some(1) && length > 0).then(|| of(length)))
+    })
+}
+
+/// Elements as text between separators; NULL elements are left out unless a text stands for them.
+fn array_to_string(call: &Call<'_>) -> Result<ArrayRef> {
+    let statement = call.statement();
+    let defaults = crate::engine::settings::Settings::default();
+    let settings = match &statement {
+        Ok(statement) => &*statement.context.settings,
+        Err(_) => &defaults,
+    };
+    let lists = list(&call.args[0])?;
+    call.texts(|row| {
+        let (Some(lists), Some(separator)) =
+            (lists.filter(|lists| !lists.is_null(row)), call.text(1, row))
+        else {
+            return Ok(None);
+        };
+        let elements = lists.value(row);
+        let sql_type =
+            types::arrow::from_data_type(elements.data_type()).map_err(failure::external)?;
+        let column = types::Column::new(&elements, sql_type).map_err(failure::external)?;
+        let for_null = (call.args.len() == 3).then(|| call.text(2, row)).flatten();
+        let mut parts = Vec::with_capacity(elements.len());
+        for index in 0..elements.len() {
+            if column.is_null(index) {
+                parts.extend(for_null.map(str::to_owned));
+                continue;
+            }
+            let mut text = BytesMut::new();
+            column.text(index, settings, &mut text);
+            parts.push(String::from_utf8_lossy(&text).into_owned());
+        }
+        Ok(Some(parts.join(separator)))
+    })
+}
+
+/// ARRAY(subquery) of no rows is an empty array, where the aggregate gives NULL.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct ArrayOrEmpty {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for ArrayOrEmpty {
+    fn name(&self) -> &str {
+        "array_or_empty"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        Ok(arg_types[0].clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        Ok(args.arg_fields[0].clone())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let array = args.args[0].to_array(args.number_rows)?;
+        let Some(lists) = list(&array)? else {
+            return Ok(args.args[0].clone());
+        };
+        if lists.null_count() == 0 {
+            return Ok(args.args[0].clone());
+        }
+        // A NULL list may cover elements; only the validity is dropped where it covers none.
+        let lengths = (0..lists.len()).map(|row| {
+            if lists.is_null(row) {
+                0
+            } else {
+                lists.value_length(row) as usize
+            }
+        });
+        let offsets = datafusion::arrow::buffer::OffsetBuffer::from_lengths(lengths);
+        let parts: Vec<_> = (0..lists.len())
+            .filter(|row| lists.is_valid(*row))
+            .map(|row| lists.value(row))
+            .collect();
+        let values = if parts.is_empty() {
+            lists.values().slice(0, 0)
+        } else {
+            let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
+            datafusion::arrow::compute::concat(&parts)?
+        };
+        let DataType::List(field) = lists.data_type() else {
+            return Err(DataFusionError::Internal("a list".to_owned()));
+        };
+        let result = ListArray::try_new(field.clone(), offsets, values, None::<NullBuffer>)?;
+        Ok(ColumnarValue::Array(Arc::new(result)))
+    }
+}
+
+/// True if an element equals; NULL if none does and one is NULL, as SQL has it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct EqualsAny {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for EqualsAny {
+    fn name(&self) -> &str {
+        EQUALS_ANY
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = args.number_rows;
+        let values = args.args[0].to_array(rows)?;
+        let arrays = args.args[1].to_array(rows)?;
+        let Some(lists) = list(&arrays)? else {
+            return Ok(ColumnarValue::Array(Arc::new(BooleanArray::new_null(rows))));
+        };
+        let element = lists.value_type();
+        let values = datafusion::arrow::compute::cast(&values, &element)?;
+        let mut found = Vec::with_capacity(rows);
+        for row in 0..rows {
+            if lists.is_null(row) || values.is_null(row) {
+                found.push(None);
+                continue;
+            }
+            let elements = lists.value(row);
+            let one = datafusion::arrow::array::Scalar::new(values.slice(row, 1));
+            let equal = cmp::eq(&elements, &one)?;
+            if equal.true_count() > 0 {
+                found.push(Some(true));
+            } else {
+                found.push((equal.null_count() == 0).then_some(false));
+            }
+        }
+        Ok(ColumnarValue::Array(Arc::new(BooleanArray::from(found))))
+    }
+}

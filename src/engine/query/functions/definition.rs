@@ -1,0 +1,349 @@
+//! A scalar function of ours: its name, the argument types it takes, its result, its body.
+
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::engine::query::failure;
+use crate::engine::query::statement::Statement;
+use crate::engine::types;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use datafusion::arrow::datatypes::{
+    ArrowPrimitiveType, DataType, FieldRef, Int32Type, Int64Type, UInt32Type,
+};
+use datafusion::common::ScalarValue;
+use datafusion::common::config::ConfigOptions;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// What a function computes its rows from.
+pub struct Call<'a> {
+    /// One array for each argument, all of [`Call::rows`] rows.
+    pub args: Vec<ArrayRef>,
+    /// How many rows.
+    pub rows: usize,
+    options: &'a ConfigOptions,
+}
+
+impl Call<'_> {
+    /// The statement that calls.
+    ///
+    /// # Errors
+    /// XX000 outside a statement.
+    pub fn statement(&self) -> Result<Arc<Statement>> {
+        Statement::of(self.options)
+    }
+
+    /// A text argument of a row; None is NULL.
+    pub fn text(&self, argument: usize, row: usize) -> Option<&str> {
+        let array: &StringArray = self.args[argument].as_string();
+        (!array.is_null(row)).then(|| array.value(row))
+    }
+
+    fn primitive<T: ArrowPrimitiveType>(&self, argument: usize, row: usize) -> Option<T::Native> {
+        let array = self.args[argument].as_primitive::<T>();
+        (!array.is_null(row)).then(|| array.value(row))
+    }
+
+    /// An int4 argument of a row.
+    pub fn int4(&self, argument: usize, row: usize) -> Option<i32> {
+        self.primitive::<Int32Type>(argument, row)
+    }
+
+    /// An int8 argument of a row.
+    pub fn int8(&self, argument: usize, row: usize) -> Option<i64> {
+        self.primitive::<Int64Type>(argument, row)
+    }
+
+    /// An OID argument of a row.
+    pub fn oid(&self, argument: usize, row: usize) -> Option<u32> {
+        self.primitive::<UInt32Type>(argument, row)
+    }
+
+    /// A boolean argument of a row.
+    pub fn bool(&self, argument: usize, row: usize) -> Option<bool> {
+        let array = self.args[argument].as_boolean();
+        (!array.is_null(row)).then(|| array.value(row))
+    }
+
+    /// A text result, row by row.
+    pub fn texts(&self, one: impl FnMut(usize) -> Result<Option<String>>) -> Result<ArrayRef> {
+        let values = (0..self.rows).map(one).collect::<Result<Vec<_>>>()?;
+        Ok(Arc::new(values.into_iter().collect::<StringArray>()))
+    }
+
+    /// A boolean result, row by row.
+    pub fn bools(&self, one: impl FnMut(usize) -> Result<Option<bool>>) -> Result<ArrayRef> {
+        let values = (0..self.rows).map(one).collect::<Result<Vec<_>>>()?;
+        let array: datafusion::arrow::array::BooleanArray = values.into_iter().collect();
+        Ok(Arc::new(array))
+    }
+
+    /// A result of a primitive type, row by row.
+    pub fn values<T: ArrowPrimitiveType>(
+        &self,
+        one: impl FnMut(usize) -> Result<Option<T::Native>>,
+    ) -> Result<ArrayRef> {
+        let values = (0..self.rows).map(one).collect::<Result<Vec<_>>>()?;
+        let array: datafusion::arrow::array::PrimitiveArray<T> = values.into_iter().collect();
+        Ok(Arc::new(array))
+    }
+}
+
+/// What a function does.
+pub type Body = fn(&Call<'_>) -> Result<ArrayRef>;
+
+/// A type of an argument: fixed, or whatever comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// Converted to this type.
+    Of(SqlType),
+    /// Taken as it comes.
+    Any,
+}
+
+/// Shorthand for a scalar type.
+pub const fn of(kind: TypeKind) -> Argument {
+    Argument::Of(SqlType::scalar(kind))
+}
+
+/// A text argument.
+pub const TEXT: Argument = of(TypeKind::Text);
+/// An OID argument.
+pub const OID: Argument = of(TypeKind::Oid);
+/// An int4 argument.
+pub const INT4: Argument = of(TypeKind::Int4);
+/// A float8 argument.
+pub const FLOAT8: Argument = of(TypeKind::Float8);
+/// A timestamptz argument.
+pub const TIMESTAMPTZ: Argument = of(TypeKind::Timestamptz);
+/// An interval argument.
+pub const INTERVAL: Argument = of(TypeKind::Interval);
+/// A regclass argument.
+pub const REGCLASS: Argument = of(TypeKind::Regclass);
+/// An int8 argument.
+pub const INT8: Argument = of(TypeKind::Int8);
+/// A bool argument.
+pub const BOOL: Argument = of(TypeKind::Bool);
+
+/// A scalar function of ours.
+pub struct Function {
+    name: &'static str,
+    forms: &'static [&'static [Argument]],
+    returns: SqlType,
+    body: Body,
+    signature: Signature,
+}
+
+impl Function {
+    /// A function that depends on its arguments only.
+    pub fn immutable(
+        name: &'static str,
+        forms: &'static [&'static [Argument]],
+        returns: SqlType,
+        body: Body,
+    ) -> Arc<ScalarUDF> {
+        Function::new(name, forms, returns, body, Volatility::Immutable)
+    }
+
+    /// A function that depends on the statement too.
+    pub fn stable(
+        name: &'static str,
+        forms: &'static [&'static [Argument]],
+        returns: SqlType,
+        body: Body,
+    ) -> Arc<ScalarUDF> {
+        Function::new(name, forms, returns, body, Volatility::Stable)
+    }
+
+    /// A function that gives something else each time, or has an effect.
+    pub fn volatile(
+        name: &'static str,
+        forms: &'static [&'static [Argument]],
+        returns: SqlType,
+        body: Body,
+    ) -> Arc<ScalarUDF> {
+        Function::new(name, forms, returns, body, Volatility::Volatile)
+    }
+
+    fn new(
+        name: &'static str,
+        forms: &'static [&'static [Argument]],
+        returns: SqlType,
+        body: Body,
+        volatility: Volatility,
+    ) -> Arc<ScalarUDF> {
+        let signature = if forms.iter().all(|form| form.is_empty()) {
+            Signature::nullary(volatility)
+        } else {
+            Signature::user_defined(volatility)
+        };
+        Arc::new(ScalarUDF::new_from_impl(Function {
+            name,
+            forms,
+            returns,
+            body,
+            signature,
+        }))
+    }
+}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Function {}
+
+impl Hash for Function {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+/// Whether a value of this Arrow type may be passed where another is wanted.
+fn passes(from: &DataType, to: SqlType) -> bool {
+    let wanted = types::data_type(to);
+    if *from == wanted || from.is_null() {
+        return true;
+    }
+    match (from, &wanted) {
+        (DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8, _) => true,
+        (from, wanted) if from.is_numeric() && wanted.is_numeric() => true,
+        (DataType::Date32, DataType::Timestamp(..)) => true,
+        (DataType::Timestamp(..), DataType::Timestamp(..)) => true,
+        (DataType::List(from), DataType::List(to)) => {
+            from.data_type() == to.data_type() || from.data_type().is_null()
+        }
+        _ => false,
+    }
+}
+
+impl ScalarUDFImpl for Function {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        let fits = |form: &&&[Argument]| {
+            form.len() == arg_types.len()
+                && form
+                    .iter()
+                    .zip(arg_types)
+                    .all(|(argument, from)| match argument {
+                        Argument::Any => true,
+                        Argument::Of(to) => passes(from, *to),
+                    })
+        };
+        let Some(form) = self.forms.iter().find(fits) else {
+            let given: Vec<_> = arg_types
+                .iter()
+                .filter_map(|data_type| types::arrow::from_data_type(data_type).ok())
+                .collect();
+            return Err(failure::external(failure::no_function(self.name, &given)));
+        };
+        let convert = |(argument, from): (&Argument, &DataType)| match argument {
+            Argument::Any => from.clone(),
+            Argument::Of(to) => types::data_type(*to),
+        };
+        Ok(form.iter().zip(arg_types).map(convert).collect())
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(types::data_type(self.returns))
+    }
+
+    fn return_field_from_args(&self, _args: ReturnFieldArgs) -> Result<FieldRef> {
+        Ok(Arc::new(types::arrow_field(self.name, self.returns, true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let constant = args
+            .args
+            .iter()
+            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)))
+            && self.signature.volatility != Volatility::Volatile;
+        let rows = if constant { 1 } else { args.number_rows };
+        let call = Call {
+            args: args
+                .args
+                .iter()
+                .map(|arg| arg.to_array(rows))
+                .collect::<Result<_>>()?,
+            rows,
+            options: &args.config_options,
+        };
+        let result = (self.body)(&call)?;
+        if result.data_type() != &types::data_type(self.returns) {
+            return Err(DataFusionError::Internal(format!(
+                "{} gave {}",
+                self.name,
+                result.data_type()
+            )));
+        }
+        if constant {
+            Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+                &result, 0,
+            )?))
+        } else {
+            Ok(ColumnarValue::Array(result))
+        }
+    }
+}
+
+/// A function that does not exist: its call is 42883 with the argument types in it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Missing {
+    name: String,
+    signature: Signature,
+}
+
+impl Missing {
+    /// The function that is not there.
+    pub fn function(name: &str) -> Arc<ScalarUDF> {
+        Arc::new(ScalarUDF::new_from_impl(Missing {
+            name: name.to_owned(),
+            signature: Signature::variadic_any(Volatility::Volatile),
+        }))
+    }
+}
+
+impl ScalarUDFImpl for Missing {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Err(failure::external(failure::no_function(&self.name, &[])))
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let given: Vec<_> = args
+            .arg_fields
+            .iter()
+            .filter_map(|field| types::sql_type(field).ok())
+            .collect();
+        Err(failure::external(failure::no_function(&self.name, &given)))
+    }
+
+    fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Err(failure::external(failure::no_function(&self.name, &[])))
+    }
+}

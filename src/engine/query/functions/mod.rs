@@ -1,0 +1,272 @@
+//! The functions there are: those of the planner's library whose meaning is PostgreSQL's, and ours.
+//!
+//! Nothing else can be called: the library has many functions that PostgreSQL does not, and some
+//! of the same name that do something else.
+
+pub mod aggregate;
+pub mod array;
+pub mod definition;
+pub mod math;
+pub mod names;
+pub mod sequence;
+pub mod session;
+pub mod set_returning;
+pub mod text;
+pub mod time;
+
+use datafusion::functions_aggregate::all_default_aggregate_functions;
+use datafusion::functions_window::all_default_window_functions;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Library functions kept as they are.
+const LIBRARY: &[&str] = &[
+    // Conditional expressions
+    "coalesce",
+    "nullif",
+    "greatest",
+    "least",
+    // Strings
+    "ascii",
+    "bit_length",
+    "btrim",
+    "character_length",
+    "concat",
+    "concat_ws",
+    "initcap",
+    "left",
+    "lower",
+    "lpad",
+    "ltrim",
+    "octet_length",
+    "overlay",
+    "regexp_count",
+    "regexp_like",
+    "regexp_match",
+    "regexp_replace",
+    "replace",
+    "reverse",
+    "right",
+    "rpad",
+    "rtrim",
+    "split_part",
+    "starts_with",
+    "strpos",
+    "substr",
+    "to_hex",
+    "translate",
+    "upper",
+    "md5",
+    "sha256",
+    "sha512",
+    "encode",
+    "decode",
+    // Mathematics
+    "abs",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "cbrt",
+    "ceil",
+    "cos",
+    "cosh",
+    "cot",
+    "degrees",
+    "exp",
+    "floor",
+    "gcd",
+    "lcm",
+    "ln",
+    "pi",
+    "radians",
+    "random",
+    "signum",
+    "sin",
+    "sinh",
+    "sqrt",
+    "tan",
+    "tanh",
+    // Dates
+    "make_date",
+    // Arrays
+    "array_append",
+    "array_concat",
+    "array_dims",
+    "array_has",
+    "array_has_all",
+    "array_has_any",
+    "array_length",
+    "array_ndims",
+    "array_position",
+    "array_positions",
+    "array_prepend",
+    "array_remove_all",
+    "array_replace_all",
+    "array_element",
+    "array_slice",
+    "cardinality",
+    "make_array",
+    "string_to_array",
+    // What the planner itself puts into plans
+    "get_field",
+    "named_struct",
+    "struct",
+    "arrow_cast",
+];
+
+/// PostgreSQL's names of library functions that have another one.
+const SYNONYMS: &[(&str, &str)] = &[
+    ("length", "character_length"),
+    ("char_length", "character_length"),
+    ("ceiling", "ceil"),
+    ("sign", "signum"),
+    ("array_cat", "array_concat"),
+    ("array_remove", "array_remove_all"),
+    ("array_replace", "array_replace_all"),
+    ("position", "strpos"),
+    ("substring", "substr"),
+];
+
+/// Aggregates, ours among them.
+pub const AGGREGATES: &[&str] = &[
+    "array_agg",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "every",
+    "first_value",
+    "max",
+    "min",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "single_value",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "string_agg",
+    "sum",
+    "var_pop",
+    "var_samp",
+    "variance",
+];
+
+/// What the library calls aggregates that PostgreSQL calls otherwise.
+const AGGREGATE_SYNONYMS: &[(&str, &str)] = &[
+    ("every", "bool_and"),
+    ("stddev_samp", "stddev"),
+    ("var_samp", "var"),
+    ("variance", "var"),
+];
+
+/// Everything that can be called.
+pub struct Functions {
+    /// Scalar functions by name.
+    pub scalar: HashMap<String, Arc<ScalarUDF>>,
+    /// Aggregates by name.
+    pub aggregate: HashMap<String, Arc<AggregateUDF>>,
+    /// Window functions by name.
+    pub window: HashMap<String, Arc<WindowUDF>>,
+}
+
+impl Functions {
+    /// Collects them.
+    pub fn new() -> Functions {
+        Functions {
+            scalar: scalar(),
+            aggregate: aggregates(),
+            window: all_default_window_functions()
+                .into_iter()
+                .map(|function| (function.name().to_owned(), function))
+                .collect(),
+        }
+    }
+}
+
+impl Default for Functions {
+    fn default() -> Self {
+        Functions::new()
+    }
+}
+
+fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
+    let library: Vec<_> = datafusion::functions::all_default_functions()
+        .into_iter()
+        .chain(datafusion::functions_nested::all_default_nested_functions())
+        .collect();
+    let find = |name: &str| {
+        library
+            .iter()
+            .find(|function| {
+                function.name() == name || function.aliases().iter().any(|alias| alias == name)
+            })
+            .cloned()
+    };
+    let mut found = HashMap::new();
+    for name in LIBRARY {
+        if let Some(function) = find(name) {
+            found.insert((*name).to_owned(), function);
+        }
+    }
+    for (name, library_name) in SYNONYMS {
+        if let Some(function) = find(library_name) {
+            found.insert((*name).to_owned(), function);
+        }
+    }
+    let own = [
+        array::functions(),
+        math::functions(),
+        sequence::functions(),
+        session::functions(),
+        set_returning::functions(),
+        text::functions(),
+        time::functions(),
+        crate::engine::pg_catalog::functions::functions(),
+    ];
+    for function in own.into_iter().flatten() {
+        found.insert(function.name().to_owned(), function);
+    }
+    found
+}
+
+fn aggregates() -> HashMap<String, Arc<AggregateUDF>> {
+    let library = all_default_aggregate_functions();
+    let find = |name: &str| {
+        library
+            .iter()
+            .find(|function| function.name() == name)
+            .cloned()
+    };
+    let mut found = HashMap::new();
+    for name in AGGREGATES {
+        let library_name = AGGREGATE_SYNONYMS
+            .iter()
+            .find(|(synonym, _)| synonym == name)
+            .map_or(*name, |(_, library_name)| library_name);
+        if let Some(function) = find(library_name) {
+            found.insert((*name).to_owned(), function);
+        }
+    }
+    for function in aggregate::functions() {
+        found.insert(function.name().to_owned(), function);
+    }
+    found
+}

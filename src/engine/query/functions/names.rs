@@ -1,0 +1,240 @@
+//! regclass, regtype and regproc: OIDs that are written and read as names.
+
+use super::text::quote_ident;
+use crate::catalog::Oid;
+use crate::catalog::definition::Relation;
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::context::StatementContext;
+use crate::engine::pg_catalog;
+use crate::engine::query::failure;
+use crate::engine::query::resolve::{self, Resolved};
+use crate::engine::query::statement::Statement;
+use crate::engine::types;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, StringArray, UInt32Array};
+use datafusion::arrow::compute;
+use datafusion::arrow::datatypes::{DataType, UInt32Type};
+use datafusion::error::Result;
+use std::sync::Arc;
+
+/// Casts where one side is a name of the catalog.
+pub fn cast_array(
+    array: &ArrayRef,
+    from: SqlType,
+    to: SqlType,
+    statement: &Statement,
+) -> Result<ArrayRef> {
+    if from.array && to.array {
+        let lists = array.as_list::<i32>();
+        let one = |sql_type: SqlType| SqlType {
+            array: false,
+            ..sql_type
+        };
+        let elements = cast_array(lists.values(), one(from), one(to), statement)?;
+        let DataType::List(field) = types::data_type(to) else {
+            return Ok(array.clone());
+        };
+        return Ok(Arc::new(ListArray::try_new(
+            field,
+            lists.offsets().clone(),
+            elements,
+            lists.nulls().cloned(),
+        )?));
+    }
+    let reg = |kind| {
+        matches!(
+            kind,
+            TypeKind::Regclass | TypeKind::Regtype | TypeKind::Regproc
+        )
+    };
+    match array.data_type() {
+        DataType::Utf8 => {
+            let texts: &StringArray = array.as_string();
+            let oids = (0..texts.len()).map(|row| {
+                if texts.is_null(row) {
+                    return Ok(None);
+                }
+                to_oid(texts.value(row), to.kind, statement)
+                    .map(|oid| Some(oid.0))
+                    .map_err(failure::external)
+            });
+            let oids: UInt32Array = oids.collect::<Result<Vec<_>>>()?.into_iter().collect();
+            Ok(Arc::new(oids))
+        }
+        _ if reg(from.kind) && crate::engine::query::operators::is_text(to.kind) => {
+            let oids = array.as_primitive::<UInt32Type>();
+            let names: StringArray = oids
+                .iter()
+                .map(|oid| oid.map(|oid| to_name(Oid(oid), from.kind, &statement.context)))
+                .collect();
+            Ok(Arc::new(names))
+        }
+        _ => Ok(compute::cast(array, &types::data_type(to))?),
+    }
+}
+
+fn to_oid(
+    text: &str,
+    kind: TypeKind,
+    statement: &Statement,
+) -> std::result::Result<Oid, Diagnostic> {
+    let text = text.trim();
+    if text == "-" {
+        return Ok(Oid(0));
+    }
+    if let Ok(oid) = text.parse() {
+        return Ok(Oid(oid));
+    }
+    match kind {
+        TypeKind::Regtype => type_oid(text),
+        TypeKind::Regproc => pg_catalog::functions::oid_of(text).ok_or_else(|| {
+            Diagnostic::error(
+                SqlState::UNDEFINED_FUNCTION,
+                format!("function \"{text}\" does not exist"),
+            )
+        }),
+        _ => match resolved(text, &statement.context)? {
+            Resolved::Relation(relation) => Ok(relation.oid),
+            Resolved::System(table) => Ok(table.oid),
+        },
+    }
+}
+
+fn type_oid(text: &str) -> std::result::Result<Oid, Diagnostic> {
+    let dialect = sqlparser::dialect::PostgreSqlDialect {};
+    let parsed = sqlparser::parser::Parser::new(&dialect)
+        .try_with_sql(text)
+        .and_then(|mut parser| parser.parse_data_type());
+    match parsed {
+        Ok(data_type) => Ok(types::oid(types::from_ast(&data_type)?)),
+        Err(_) => Err(Diagnostic::error(
+            SqlState::UNDEFINED_OBJECT,
+            format!("type \"{text}\" does not exist"),
+        )),
+    }
+}
+
+/// As the type's output function prints the OID.
+pub fn to_name(oid: Oid, kind: TypeKind, context: &StatementContext) -> String {
+    if oid.0 == 0 {
+        return "-".to_owned();
+    }
+    let name = match kind {
+        TypeKind::Regtype => types::from_oid(oid).map(types::format_type),
+        TypeKind::Regproc => pg_catalog::functions::name_of(oid).map(str::to_owned),
+        _ => match relation_of_oid(oid, context) {
+            Some(relation) if resolve::is_visible(relation, context) => {
+                Some(quote_ident(&relation.name))
+            }
+            Some(relation) => Some(qualified(relation)),
+            None => pg_catalog::table_of_oid(oid).map(|table| table.name.to_owned()),
+        },
+    };
+    name.unwrap_or_else(|| oid.to_string())
+}
+
+/// The relation of the session's database with this OID: another database's is not there.
+pub fn relation_of_oid(oid: Oid, context: &StatementContext) -> Option<&Arc<Relation>> {
+    context
+        .snapshot
+        .definitions
+        .get(oid)
+        .filter(|relation| relation.database == context.identity.database)
+}
+
+/// schema.name, each quoted where it must be.
+pub fn qualified(relation: &Relation) -> String {
+    format!(
+        "{}.{}",
+        quote_ident(&relation.schema),
+        quote_ident(&relation.name)
+    )
+}
+
+/// The user's relation that a text names, as `'schema.name'::regclass` reads it.
+///
+/// # Errors
+/// 42P01; 42602 for a text that is no name.
+pub fn relation<'a>(
+    text: &str,
+    context: &'a StatementContext,
+) -> std::result::Result<&'a Arc<Relation>, Diagnostic> {
+    let not_there = || {
+        Diagnostic::error(
+            SqlState::UNDEFINED_TABLE,
+            format!("relation \"{text}\" does not exist"),
+        )
+    };
+    match resolved(text, context)? {
+        Resolved::Relation(relation) => {
+            relation_of_oid(relation.oid, context).ok_or_else(not_there)
+        }
+        Resolved::System(_) => Err(not_there()),
+    }
+}
+
+fn resolved(text: &str, context: &StatementContext) -> std::result::Result<Resolved, Diagnostic> {
+    let parts = split(text)?;
+    match parts.as_slice() {
+        [name] => resolve::relation(None, name, context),
+        [schema, name] => resolve::relation(Some(schema), name, context),
+        [_, schema, name] => resolve::relation(Some(schema), name, context),
+        _ => Err(invalid_name()),
+    }
+}
+
+fn invalid_name() -> Diagnostic {
+    Diagnostic::error(SqlState::INVALID_NAME, "invalid name syntax")
+}
+
+/// The parts of a dotted name, quotes taken off and the rest folded.
+fn split(text: &str) -> std::result::Result<Vec<String>, Diagnostic> {
+    let mut parts = Vec::new();
+    let mut letters = text.trim().chars().peekable();
+    loop {
+        let mut part = String::new();
+        if letters.next_if_eq(&'"').is_some() {
+            loop {
+                match letters.next() {
+                    Some('"') if letters.next_if_eq(&'"').is_some() => part.push('"'),
+                    Some('"') => break,
+                    Some(letter) => part.push(letter),
+                    None => return Err(invalid_name()),
+                }
+            }
+        } else {
+            while let Some(letter) = letters.next_if(|letter| *letter != '.') {
+                part.push(letter.to_ascii_lowercase());
+            }
+        }
+        if part.is_empty() {
+            return Err(invalid_name());
+        }
+        parts.push(part);
+        match letters.next() {
+            None => return Ok(parts),
+            Some('.') => {}
+            Some(_) => return Err(invalid_name()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_split_at_dots_outside_quotes_and_folded() {
+        assert_eq!(
+            split("Public.T").ok(),
+            Some(vec!["public".into(), "t".into()])
+        );
+        assert_eq!(
+            split("\"A.b\".c").ok(),
+            Some(vec!["A.b".into(), "c".into()])
+        );
+        assert_eq!(split("\"a\"\"b\"").ok(), Some(vec!["a\"b".into()]));
+        assert!(split("\"open").is_err());
+        assert!(split("a..b").is_err());
+    }
+}

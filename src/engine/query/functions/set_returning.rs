@@ -1,0 +1,192 @@
+//! Functions that return sets.
+//!
+//! In the select list they are lists that the planner unnests; in FROM a large generate_series is
+//! a table that makes its rows as they are read (`table_function`).
+
+use super::definition::{Argument, Call, Function, INT4, INT8, REGCLASS};
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::SqlState;
+use crate::engine::query::failure;
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, ListBuilder, PrimitiveBuilder, StringBuilder,
+};
+use datafusion::arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Int32Type, Int64Type, UInt32Type,
+};
+use datafusion::error::Result;
+use datafusion::logical_expr::ScalarUDF;
+use std::sync::Arc;
+
+/// The longest list that a set-returning function may make in a select list or beside LATERAL;
+/// in FROM with constant bounds there is no bound.
+pub const LIST_ROWS_MAX: usize = 1 << 22;
+
+/// Whether a function of this name returns a set.
+pub fn is(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
+const NAMES: &[&str] = &[
+    "generate_series",
+    "generate_subscripts",
+    "pg_partition_ancestors",
+    "pg_partition_tree",
+    "regexp_split_to_table",
+    "string_to_table",
+];
+
+/// The functions, each giving the list of its rows.
+pub fn functions() -> Vec<Arc<ScalarUDF>> {
+    vec![
+        Function::immutable(
+            "generate_series_int4",
+            &[&[INT4, INT4], &[INT4, INT4, INT4]],
+            SqlType::array_of(TypeKind::Int4),
+            |call| series::<Int32Type>(call, |call, at, row| call.int4(at, row)),
+        ),
+        Function::immutable(
+            "generate_series",
+            &[&[INT8, INT8], &[INT8, INT8, INT8]],
+            SqlType::array_of(TypeKind::Int8),
+            |call| series::<Int64Type>(call, |call, at, row| call.int8(at, row)),
+        ),
+        Function::immutable(
+            "generate_subscripts",
+            &[&[Argument::Any, INT4]],
+            SqlType::array_of(TypeKind::Int4),
+            subscripts,
+        ),
+        Function::stable(
+            "pg_partition_ancestors",
+            &[&[REGCLASS]],
+            SqlType::array_of(TypeKind::Regclass),
+            itself,
+        ),
+        Function::stable(
+            "pg_partition_tree",
+            &[&[REGCLASS]],
+            SqlType::array_of(TypeKind::Regclass),
+            itself,
+        ),
+        Function::immutable(
+            "string_to_table",
+            &[&[super::definition::TEXT, super::definition::TEXT]],
+            SqlType::array_of(TypeKind::Text),
+            string_to_table,
+        ),
+    ]
+}
+
+/// The values of a series, both ends included.
+pub fn steps(start: i64, stop: i64, step: i64) -> Result<impl Iterator<Item = i64>> {
+    if step == 0 {
+        return Err(failure::error(
+            SqlState::INVALID_PARAMETER_VALUE,
+            "step size cannot equal zero",
+        ));
+    }
+    let within = move |value: &i64| {
+        if step > 0 {
+            *value <= stop
+        } else {
+            *value >= stop
+        }
+    };
+    Ok(std::iter::successors(Some(start), move |value| value.checked_add(step)).take_while(within))
+}
+
+fn series<T>(
+    call: &Call<'_>,
+    get: fn(&Call<'_>, usize, usize) -> Option<T::Native>,
+) -> Result<ArrayRef>
+where
+    T: ArrowPrimitiveType,
+    T::Native: Into<i64> + TryFrom<i64>,
+{
+    let mut out = ListBuilder::new(PrimitiveBuilder::<T>::new());
+    let mut rows = 0;
+    for row in 0..call.rows {
+        let bounds = (get(call, 0, row), get(call, 1, row));
+        let step = if call.args.len() == 3 {
+            get(call, 2, row).map(Into::into)
+        } else {
+            Some(1)
+        };
+        if let ((Some(start), Some(stop)), Some(step)) = (bounds, step) {
+            for value in steps(start.into(), stop.into(), step)? {
+                rows += 1;
+                if rows > LIST_ROWS_MAX {
+                    return Err(failure::error(
+                        SqlState::PROGRAM_LIMIT_EXCEEDED,
+                        "set-returning function makes too many rows here",
+                    ));
+                }
+                out.values().append_option(T::Native::try_from(value).ok());
+            }
+        }
+        out.append(true);
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+fn subscripts(call: &Call<'_>) -> Result<ArrayRef> {
+    let mut out = ListBuilder::new(PrimitiveBuilder::<Int32Type>::new());
+    let lists = match call.args[0].data_type() {
+        DataType::List(_) => Some(call.args[0].as_list::<i32>()),
+        _ => None,
+    };
+    for row in 0..call.rows {
+        if let Some(lists) = lists.filter(|lists: &&ListArray| lists.is_valid(row))
+            && call.int4(1, row) == Some(1)
+        {
+            (1..=lists.value_length(row)).for_each(|index| out.values().append_value(index));
+        }
+        out.append(true);
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// No table is partitioned: of each the list is empty, as PostgreSQL's is for an ordinary table.
+fn itself(call: &Call<'_>) -> Result<ArrayRef> {
+    let mut out = ListBuilder::new(PrimitiveBuilder::<UInt32Type>::new());
+    (0..call.rows).for_each(|_| out.append(true));
+    Ok(Arc::new(out.finish()))
+}
+
+fn string_to_table(call: &Call<'_>) -> Result<ArrayRef> {
+    let mut out = ListBuilder::new(StringBuilder::new());
+    for row in 0..call.rows {
+        if let Some(text) = call.text(0, row) {
+            match call.text(1, row) {
+                Some("") => out.values().append_value(text),
+                Some(separator) => text
+                    .split(separator)
+                    .for_each(|part| out.values().append_value(part)),
+                None => text
+                    .chars()
+                    .for_each(|letter| out.values().append_value(letter.to_string())),
+            }
+        }
+        out.append(true);
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_include_both_ends_and_stop_at_the_largest_integer() {
+        let all = |start, stop, step| {
+            steps(start, stop, step)
+                .map(|values| values.collect::<Vec<_>>())
+                .ok()
+        };
+        assert_eq!(all(1, 3, 1), Some(vec![1, 2, 3]));
+        assert_eq!(all(3, 1, -2), Some(vec![3, 1]));
+        assert_eq!(all(3, 1, 1), Some(vec![]));
+        assert_eq!(all(i64::MAX - 1, i64::MAX, 1).map(|v| v.len()), Some(2));
+        assert_eq!(all(1, 2, 0), None);
+    }
+}

@@ -1,0 +1,585 @@
+//! Functions of dates and times: the clock, extract, date_trunc.
+//!
+//! Source: PostgreSQL 15, §9.9.
+
+use super::definition::{Argument, Call, FLOAT8, Function, INTERVAL};
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::SqlState;
+use crate::engine::query::failure;
+use crate::engine::query::operators::decimal::DIGITS_MAX;
+use crate::engine::query::statement::Statement;
+use crate::engine::types;
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Decimal128Builder, PrimitiveArray, TimestampMicrosecondArray,
+};
+use datafusion::arrow::compute;
+use datafusion::arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Field, FieldRef, Float64Type, IntervalMonthDayNano,
+    IntervalMonthDayNanoType, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
+};
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const NONE: &[&[Argument]] = &[&[]];
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// The functions.
+pub fn functions() -> Vec<Arc<ScalarUDF>> {
+    let timestamptz = SqlType::scalar(TypeKind::Timestamptz);
+    let mut found = vec![
+        Function::stable("statement_timestamp", NONE, timestamptz, |call| {
+            let at = call.statement()?.context.statement_time;
+            Ok(zoned(vec![at; call.rows]))
+        }),
+        Function::volatile("clock_timestamp", NONE, timestamptz, |call| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let micros = now.map_or(0, |now| now.as_micros() as i64);
+            Ok(zoned(vec![micros; call.rows]))
+        }),
+        Function::stable(
+            "current_date",
+            NONE,
+            SqlType::scalar(TypeKind::Date),
+            |call| {
+                let local = local_now(call)?;
+                let days = local.date().to_epoch_days();
+                call.values::<Date32Type>(|_| Ok(Some(days)))
+            },
+        ),
+        Function::stable(
+            "localtimestamp",
+            NONE,
+            SqlType::scalar(TypeKind::Timestamp),
+            |call| {
+                let micros = local_now(call)?.and_utc().timestamp_micros();
+                call.values::<TimestampMicrosecondType>(|_| Ok(Some(micros)))
+            },
+        ),
+        Function::stable("localtime", NONE, SqlType::scalar(TypeKind::Time), |call| {
+            let micros = micros_of_day(local_now(call)?.time());
+            call.values::<Time64MicrosecondType>(|_| Ok(Some(micros)))
+        }),
+        Function::stable("to_timestamp", &[&[FLOAT8]], timestamptz, |call| {
+            let seconds = call.args[0].as_primitive::<Float64Type>();
+            let micros = (0..call.rows).map(|row| {
+                seconds
+                    .is_valid(row)
+                    .then(|| (seconds.value(row) * 1e6).round_ties_even() as i64)
+            });
+            let array: TimestampMicrosecondArray = micros.collect();
+            Ok(Arc::new(array.with_timezone("UTC")))
+        }),
+        Arc::new(ScalarUDF::new_from_impl(Truncate {
+            signature: Signature::user_defined(Volatility::Stable),
+        })),
+        extract(),
+        Arc::new(ScalarUDF::new_from_impl(Extract::new("date_part"))),
+        interval_order(),
+    ];
+    for now in ["now", "transaction_timestamp", "current_timestamp"] {
+        found.push(Function::stable(now, NONE, timestamptz, |call| {
+            let at = call.statement()?.context.transaction_time;
+            Ok(zoned(vec![at; call.rows]))
+        }));
+    }
+    found
+}
+
+fn zoned(micros: Vec<i64>) -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from(micros).with_timezone("UTC"))
+}
+
+fn local_now(call: &Call<'_>) -> Result<NaiveDateTime> {
+    let statement = call.statement()?;
+    let now = moment(statement.context.transaction_time)?;
+    Ok(now
+        .with_timezone(&statement.context.settings.time_zone)
+        .naive_local())
+}
+
+fn moment(micros: i64) -> Result<DateTime<chrono::Utc>> {
+    DateTime::from_timestamp_micros(micros)
+        .ok_or_else(|| failure::error(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range"))
+}
+
+fn micros_of_day(time: NaiveTime) -> i64 {
+    i64::from(time.num_seconds_from_midnight()) * 1_000_000 + i64::from(time.nanosecond() / 1_000)
+}
+
+/// What is taken out of a date, time or interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Century,
+    Day,
+    Decade,
+    DayOfWeek,
+    DayOfYear,
+    Epoch,
+    Hour,
+    IsoDayOfWeek,
+    IsoYear,
+    Microseconds,
+    Millennium,
+    Milliseconds,
+    Minute,
+    Month,
+    Quarter,
+    Second,
+    Week,
+    Year,
+}
+
+impl Part {
+    fn named(name: &str) -> Result<Part> {
+        let lower = name.to_ascii_lowercase();
+        Ok(match lower.trim_end_matches('s') {
+            "century" | "centurie" => Part::Century,
+            "day" => Part::Day,
+            "decade" => Part::Decade,
+            "dow" => Part::DayOfWeek,
+            "doy" => Part::DayOfYear,
+            "epoch" => Part::Epoch,
+            "hour" => Part::Hour,
+            "isodow" => Part::IsoDayOfWeek,
+            "isoyear" => Part::IsoYear,
+            "microsecond" => Part::Microseconds,
+            "millennium" | "millennia" => Part::Millennium,
+            "millisecond" => Part::Milliseconds,
+            "minute" => Part::Minute,
+            "month" => Part::Month,
+            "quarter" => Part::Quarter,
+            "second" => Part::Second,
+            "week" => Part::Week,
+            "year" => Part::Year,
+            "julian" | "timezone" | "timezone_hour" | "timezone_minute" => {
+                return Err(failure::unsupported(format!("the field {lower}")));
+            }
+            _ => {
+                return Err(failure::error(
+                    SqlState::INVALID_PARAMETER_VALUE,
+                    format!("unit \"{name}\" not recognized"),
+                ));
+            }
+        })
+    }
+
+    /// Decimals of extract's result.
+    fn scale(self, of: &DataType) -> i8 {
+        match self {
+            Part::Second => 6,
+            Part::Milliseconds => 3,
+            Part::Epoch if !matches!(of, DataType::Date32) => 6,
+            _ => 0,
+        }
+    }
+
+    /// The value in millionths.
+    fn of_local(self, at: NaiveDateTime, epoch_micros: i64) -> i128 {
+        let date = at.date();
+        let year = date.year();
+        let whole = match self {
+            Part::Century => i64::from((year + 99).div_euclid(100)),
+            Part::Millennium => i64::from((year + 999).div_euclid(1000)),
+            Part::Decade => i64::from(year.div_euclid(10)),
+            Part::Year => i64::from(year),
+            Part::IsoYear => i64::from(date.iso_week().year()),
+            Part::Quarter => i64::from(date.month0() / 3 + 1),
+            Part::Month => i64::from(date.month()),
+            Part::Week => i64::from(date.iso_week().week()),
+            Part::Day => i64::from(date.day()),
+            Part::DayOfYear => i64::from(date.ordinal()),
+            Part::DayOfWeek => i64::from(date.weekday().num_days_from_sunday()),
+            Part::IsoDayOfWeek => i64::from(date.weekday().number_from_monday()),
+            Part::Epoch => return i128::from(epoch_micros),
+            _ => return self.of_day(micros_of_day(at.time())),
+        };
+        i128::from(whole) * 1_000_000
+    }
+
+    /// Of the time within a day or of an interval's time, in millionths.
+    fn of_day(self, micros: i64) -> i128 {
+        let whole = match self {
+            Part::Hour => micros / 3_600_000_000,
+            Part::Minute => micros / 60_000_000 % 60,
+            Part::Second => return i128::from(micros % 60_000_000),
+            Part::Milliseconds => return i128::from(micros % 60_000_000) * 1_000,
+            Part::Microseconds => return i128::from(micros % 60_000_000) * 1_000_000,
+            Part::Epoch => return i128::from(micros),
+            _ => 0,
+        };
+        i128::from(whole) * 1_000_000
+    }
+
+    fn of_interval(self, interval: IntervalMonthDayNano) -> i128 {
+        let months = i64::from(interval.months);
+        let micros = interval.nanoseconds / 1_000;
+        let whole = match self {
+            Part::Century => months / 1200,
+            Part::Millennium => months / 12_000,
+            Part::Decade => months / 120,
+            Part::Year => months / 12,
+            Part::Quarter => months % 12 / 3 + 1,
+            Part::Month => months % 12,
+            Part::Day => i64::from(interval.days),
+            Part::Epoch => {
+                // A year is 365.25 days and a month 30, as PostgreSQL counts here.
+                let days = i128::from(months / 12) * 36_525
+                    + i128::from(months % 12) * 3_000
+                    + i128::from(interval.days) * 100;
+                return days * i128::from(DAY_MICROS / 100) + i128::from(micros);
+            }
+            _ => return self.of_day(micros),
+        };
+        i128::from(whole) * 1_000_000
+    }
+}
+
+/// extract(field FROM source), numeric; as `date_part` float8.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Extract {
+    name: &'static str,
+    signature: Signature,
+}
+
+/// The function behind EXTRACT.
+pub fn extract() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::new_from_impl(Extract::new("extract")))
+}
+
+impl Extract {
+    fn new(name: &'static str) -> Extract {
+        Extract {
+            name,
+            signature: Signature::user_defined(Volatility::Stable),
+        }
+    }
+
+    fn part(args: &[Option<&ScalarValue>]) -> Result<Part> {
+        match args.first() {
+            Some(Some(ScalarValue::Utf8(Some(name)))) => Part::named(name),
+            _ => Err(failure::unsupported("a field that is not constant")),
+        }
+    }
+}
+
+impl ScalarUDFImpl for Extract {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        let source = match arg_types {
+            [_, DataType::Null] => DataType::Timestamp(TimeUnit::Microsecond, None),
+            [
+                _,
+                source @ (DataType::Date32
+                | DataType::Timestamp(..)
+                | DataType::Time64(_)
+                | DataType::Interval(_)),
+            ] => source.clone(),
+            _ => {
+                let given: Vec<_> = arg_types
+                    .iter()
+                    .filter_map(|data_type| types::arrow::from_data_type(data_type).ok())
+                    .collect();
+                return Err(failure::external(failure::no_function(self.name, &given)));
+            }
+        };
+        Ok(vec![DataType::Utf8, source])
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Float64)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        if self.name == "date_part" {
+            return Ok(Arc::new(Field::new(self.name, DataType::Float64, true)));
+        }
+        let part = Extract::part(args.scalar_arguments)?;
+        let scale = part.scale(args.arg_fields[1].data_type());
+        let data_type = DataType::Decimal128(DIGITS_MAX, scale);
+        Ok(Arc::new(Field::new(self.name, data_type, true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let part = match &args.args[0] {
+            ColumnarValue::Scalar(name) => Extract::part(&[Some(name)])?,
+            ColumnarValue::Array(_) => {
+                return Err(failure::unsupported("a field that is not constant"));
+            }
+        };
+        let zone = Statement::of(&args.config_options).map_or(chrono_tz::Tz::UTC, |statement| {
+            statement.context.settings.time_zone
+        });
+        let source = args.args[1].to_array(args.number_rows)?;
+        let millionths = millionths(part, &source, zone)?;
+        let result: ArrayRef = match args.return_field.data_type() {
+            DataType::Decimal128(_, scale) => {
+                let unit = 10i128.pow(u32::from((6 - scale).unsigned_abs()));
+                let mut out = Decimal128Builder::with_capacity(millionths.len())
+                    .with_data_type(args.return_field.data_type().clone());
+                for value in millionths {
+                    out.append_option(value.map(|value| value / unit));
+                }
+                Arc::new(out.finish())
+            }
+            _ => {
+                let floats: PrimitiveArray<Float64Type> = millionths
+                    .into_iter()
+                    .map(|value| value.map(|value| value as f64 / 1e6))
+                    .collect();
+                Arc::new(floats)
+            }
+        };
+        Ok(ColumnarValue::Array(result))
+    }
+}
+
+fn millionths(part: Part, source: &ArrayRef, zone: chrono_tz::Tz) -> Result<Vec<Option<i128>>> {
+    let rows = 0..source.len();
+    match source.data_type() {
+        DataType::Date32 => {
+            let dates = source.as_primitive::<Date32Type>();
+            rows.map(|row| {
+                if dates.is_null(row) {
+                    return Ok(None);
+                }
+                let days = dates.value(row);
+                let date = NaiveDate::from_epoch_days(days).ok_or_else(|| infinite("date"))?;
+                let epoch = i64::from(days) * DAY_MICROS;
+                Ok(Some(part.of_local(date.and_time(NaiveTime::MIN), epoch)))
+            })
+            .collect()
+        }
+        DataType::Timestamp(_, offset) => {
+            let zone = offset.is_some().then_some(zone);
+            let micros = source.as_primitive::<TimestampMicrosecondType>();
+            rows.map(|row| {
+                if micros.is_null(row) {
+                    return Ok(None);
+                }
+                let at = micros.value(row);
+                let utc = moment(at).map_err(|_| infinite("timestamp"))?;
+                let local = match zone {
+                    Some(zone) => utc.with_timezone(&zone).naive_local(),
+                    None => utc.naive_utc(),
+                };
+                Ok(Some(part.of_local(local, at)))
+            })
+            .collect()
+        }
+        DataType::Time64(_) => {
+            let times = source.as_primitive::<Time64MicrosecondType>();
+            Ok(times
+                .iter()
+                .map(|time| time.map(|time| part.of_day(time)))
+                .collect())
+        }
+        DataType::Interval(_) => {
+            let intervals = source.as_primitive::<IntervalMonthDayNanoType>();
+            Ok(intervals
+                .iter()
+                .map(|interval| interval.map(|interval| part.of_interval(interval)))
+                .collect())
+        }
+        _ => Err(DataFusionError::Internal("extract".to_owned())),
+    }
+}
+
+fn infinite(of: &str) -> DataFusionError {
+    failure::unsupported(format!("extract from an infinite {of}"))
+}
+
+/// date_trunc(unit, timestamp or timestamptz or interval)
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Truncate {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Truncate {
+    fn name(&self) -> &str {
+        "date_trunc"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        let source = match arg_types {
+            // PostgreSQL prefers timestamptz for a date.
+            [_, DataType::Date32] => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            [_, DataType::Null] => DataType::Timestamp(TimeUnit::Microsecond, None),
+            [
+                _,
+                source @ (DataType::Timestamp(..) | DataType::Interval(_)),
+            ] => source.clone(),
+            _ => {
+                let given: Vec<_> = arg_types
+                    .iter()
+                    .filter_map(|data_type| types::arrow::from_data_type(data_type).ok())
+                    .collect();
+                return Err(failure::external(failure::no_function(
+                    "date_trunc",
+                    &given,
+                )));
+            }
+        };
+        Ok(vec![DataType::Utf8, source])
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        Ok(arg_types[1].clone())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let zone = Statement::of(&args.config_options).map_or(chrono_tz::Tz::UTC, |statement| {
+            statement.context.settings.time_zone
+        });
+        let units = args.args[0].to_array(args.number_rows)?;
+        let units = units.as_string::<i32>();
+        let source = args.args[1].to_array(args.number_rows)?;
+        let DataType::Timestamp(_, offset) = source.data_type() else {
+            return Err(failure::unsupported("date_trunc of interval"));
+        };
+        let values = source.as_primitive::<TimestampMicrosecondType>();
+        let mut out = Vec::with_capacity(values.len());
+        for row in 0..values.len() {
+            if values.is_null(row) || units.is_null(row) {
+                out.push(None);
+                continue;
+            }
+            let part = Part::named(units.value(row))?;
+            let zone = offset.is_some().then_some(zone);
+            out.push(Some(truncate(values.value(row), part, zone)?));
+        }
+        let array: TimestampMicrosecondArray = out.into_iter().collect();
+        let array: ArrayRef = Arc::new(array);
+        Ok(ColumnarValue::Array(compute::cast(
+            &array,
+            source.data_type(),
+        )?))
+    }
+}
+
+fn truncate(at: i64, part: Part, zone: Option<chrono_tz::Tz>) -> Result<i64> {
+    if at == i64::MAX || at == i64::MIN {
+        return Ok(at);
+    }
+    let utc = moment(at)?;
+    let local = match zone {
+        Some(zone) => utc.with_timezone(&zone).naive_local(),
+        None => utc.naive_utc(),
+    };
+    let micros = micros_of_day(local.time());
+    let unit = match part {
+        Part::Microseconds => return Ok(at),
+        Part::Milliseconds => Some(1_000),
+        Part::Second => Some(1_000_000),
+        Part::Minute => Some(60_000_000),
+        Part::Hour => Some(3_600_000_000),
+        _ => None,
+    };
+    if let Some(unit) = unit {
+        return Ok(at - micros.rem_euclid(unit));
+    }
+    let date = local.date();
+    let year_of = |unit: i32, first: i32| (date.year() - first).div_euclid(unit) * unit + first;
+    let start = match part {
+        Part::Day => Some(date),
+        Part::Week => {
+            let back = u64::from(date.weekday().num_days_from_monday());
+            date.checked_sub_days(chrono::Days::new(back))
+        }
+        Part::Month => date.with_day(1),
+        Part::Quarter => NaiveDate::from_ymd_opt(date.year(), date.month0() / 3 * 3 + 1, 1),
+        Part::Year => NaiveDate::from_ymd_opt(date.year(), 1, 1),
+        Part::Decade => NaiveDate::from_ymd_opt(year_of(10, 0), 1, 1),
+        Part::Century => NaiveDate::from_ymd_opt(year_of(100, 1), 1, 1),
+        Part::Millennium => NaiveDate::from_ymd_opt(year_of(1000, 1), 1, 1),
+        _ => return Err(failure::unsupported("date_trunc to this unit")),
+    };
+    let start = start
+        .ok_or_else(|| failure::error(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range"))?
+        .and_time(NaiveTime::MIN);
+    Ok(match zone {
+        None => start.and_utc().timestamp_micros(),
+        Some(zone) => zone.from_local_datetime(&start).earliest().map_or_else(
+            || start.and_utc().timestamp_micros(),
+            |at| at.timestamp_micros(),
+        ),
+    })
+}
+
+/// What intervals are compared by: microseconds, a month being 30 days.
+pub fn interval_order() -> Arc<ScalarUDF> {
+    Function::immutable(
+        "interval_order",
+        &[&[INTERVAL]],
+        SqlType::scalar(TypeKind::Numeric),
+        |call| {
+            let intervals = call.args[0].as_primitive::<IntervalMonthDayNanoType>();
+            let keys: PrimitiveArray<Decimal128Type> = intervals
+                .iter()
+                .map(|interval| {
+                    interval.map(|interval| {
+                        let days = i128::from(interval.months) * 30 + i128::from(interval.days);
+                        days * i128::from(DAY_MICROS) + i128::from(interval.nanoseconds / 1_000)
+                    })
+                })
+                .collect();
+            Ok(Arc::new(keys.with_precision_and_scale(DIGITS_MAX, 0)?))
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> i64 {
+        NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S")
+            .expect("a time of the test")
+            .and_utc()
+            .timestamp_micros()
+    }
+
+    #[test]
+    fn truncation_goes_to_the_start_of_each_unit() {
+        let source = at("2024-05-17 13:45:59");
+        for (unit, start) in [
+            ("minute", "2024-05-17 13:45:00"),
+            ("hour", "2024-05-17 13:00:00"),
+            ("day", "2024-05-17 00:00:00"),
+            ("week", "2024-05-13 00:00:00"),
+            ("month", "2024-05-01 00:00:00"),
+            ("quarter", "2024-04-01 00:00:00"),
+            ("year", "2024-01-01 00:00:00"),
+            ("decade", "2020-01-01 00:00:00"),
+            ("century", "2001-01-01 00:00:00"),
+            ("millennium", "2001-01-01 00:00:00"),
+        ] {
+            let part = Part::named(unit).expect("a unit");
+            assert_eq!(truncate(source, part, None).ok(), Some(at(start)), "{unit}");
+        }
+    }
+
+    #[test]
+    fn days_begin_in_the_sessions_time_zone() {
+        let berlin = Some(chrono_tz::Europe::Berlin);
+        let start = truncate(at("2024-05-17 23:30:00"), Part::Day, berlin);
+        assert_eq!(start.ok(), Some(at("2024-05-17 22:00:00")));
+    }
+}

@@ -1,0 +1,343 @@
+//! Binary operators as PostgreSQL resolves them, while the planner meets them.
+//!
+//! Quoted literals and parameters take the other operand's type; arithmetic becomes checked
+//! functions; what PostgreSQL has no operator for is 42883 here rather than a cast the planner
+//! would find.
+
+pub mod arithmetic;
+pub mod datetime;
+pub mod decimal;
+
+use super::cast::{explicit, is_unknown, type_of};
+use super::{failure, semantics};
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::engine::settings::Settings;
+use crate::engine::types::Input;
+use arithmetic::Operation;
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{BinaryExpr, Like, ScalarFunction};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{Expr, Operator};
+use sqlparser::ast::BinaryOperator;
+use std::sync::Arc;
+
+/// Plans the operators of one statement.
+#[derive(Debug)]
+pub struct Operators {
+    /// The session's settings.
+    pub settings: Arc<Settings>,
+    /// now(), in Unix microseconds.
+    pub transaction_time: i64,
+}
+
+impl ExprPlanner for Operators {
+    fn plan_binary_op(
+        &self,
+        raw: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let input = Input {
+            settings: &self.settings,
+            transaction_time: self.transaction_time,
+        };
+        let left = semantics::expression(raw.left, schema, input)?;
+        let right = semantics::expression(raw.right, schema, input)?;
+        let (left_type, right_type) = match (type_of(&left, schema), type_of(&right, schema)) {
+            (Ok(left), Ok(right)) => (left, right),
+            // A column that is not there: the planner says so itself.
+            _ => {
+                return Ok(PlannerResult::Original(RawBinaryExpr {
+                    op: raw.op,
+                    left,
+                    right,
+                }));
+            }
+        };
+        let operands = Operands {
+            left,
+            right,
+            left_type,
+            right_type,
+            input,
+        };
+        operands.plan(raw.op)
+    }
+
+    fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(Expr::ScalarFunction(
+            ScalarFunction::new_udf(super::functions::time::extract(), args),
+        )))
+    }
+}
+
+struct Operands<'a> {
+    left: Expr,
+    right: Expr,
+    left_type: SqlType,
+    right_type: SqlType,
+    input: Input<'a>,
+}
+
+type Planned = Result<PlannerResult<RawBinaryExpr>>;
+
+impl Operands<'_> {
+    fn plan(self, op: BinaryOperator) -> Planned {
+        use BinaryOperator::*;
+        match op {
+            Plus => self.arithmetic(Operation::Add),
+            Minus => self.arithmetic(Operation::Subtract),
+            Multiply => self.arithmetic(Operation::Multiply),
+            Divide => self.arithmetic(Operation::Divide),
+            Modulo => self.arithmetic(Operation::Remainder),
+            PGExp => Ok(self.call(super::functions::math::power())),
+            Eq | NotEq | Lt | LtEq | Gt | GtEq => self.comparison(op),
+            And | Or => self.logic(op),
+            StringConcat => self.concatenation(),
+            PGLikeMatch => Ok(self.like(false, false)),
+            PGILikeMatch => Ok(self.like(false, true)),
+            PGNotLikeMatch => Ok(self.like(true, false)),
+            PGNotILikeMatch => Ok(self.like(true, true)),
+            Arrow | LongArrow | HashArrow | HashLongArrow | Question | QuestionAnd
+            | QuestionPipe => Err(failure::unsupported(format!("operator {op}"))),
+            other => self.original(other),
+        }
+    }
+
+    fn original(self, op: BinaryOperator) -> Planned {
+        Ok(PlannerResult::Original(RawBinaryExpr {
+            op,
+            left: self.left,
+            right: self.right,
+        }))
+    }
+
+    fn call(
+        self,
+        function: Arc<datafusion::logical_expr::ScalarUDF>,
+    ) -> PlannerResult<RawBinaryExpr> {
+        PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(
+            function,
+            vec![self.left, self.right],
+        )))
+    }
+
+    fn arithmetic(mut self, operation: Operation) -> Planned {
+        use TypeKind::{Date, Interval, Time, Timestamp, Timestamptz};
+        let moving = matches!(operation, Operation::Add | Operation::Subtract);
+        // What may be added to a moment or taken from it without a type of its own: an interval.
+        let beside = |known: SqlType| match known.kind {
+            Date | Time | Timestamp | Timestamptz if moving => SqlType::scalar(Interval),
+            Interval if !moving => SqlType::scalar(TypeKind::Float8),
+            _ => known,
+        };
+        match (is_unknown(&self.left), is_unknown(&self.right)) {
+            (true, true) => {
+                let both = SqlType::scalar(TypeKind::Int4);
+                self = self.convert_left(both)?.convert_right(both)?;
+            }
+            (true, false) => {
+                let to = match self.right_type.kind {
+                    // `'2024-01-01' - date` is a difference of dates.
+                    _ if operation == Operation::Subtract => self.right_type,
+                    _ => beside(self.right_type),
+                };
+                self = self.convert_left(to)?;
+            }
+            (false, true) => {
+                let to = beside(self.left_type);
+                self = self.convert_right(to)?;
+            }
+            (false, false) => {}
+        }
+        if let Some(exact) = self.constant_quotient(operation) {
+            return Ok(PlannerResult::Planned(exact?));
+        }
+        Ok(self.call(operation.function()))
+    }
+
+    /// A quotient of two numeric constants with PostgreSQL's own scale.
+    fn constant_quotient(&self, operation: Operation) -> Option<Result<Expr>> {
+        if operation != Operation::Divide {
+            return None;
+        }
+        let constant = |expr: &Expr| match expr {
+            Expr::Literal(ScalarValue::Decimal128(Some(value), _, scale), _) => {
+                Some((*value, *scale))
+            }
+            Expr::Literal(ScalarValue::Int32(Some(value)), _) => Some((i128::from(*value), 0)),
+            Expr::Literal(ScalarValue::Int64(Some(value)), _) => Some((i128::from(*value), 0)),
+            _ => None,
+        };
+        let numeric = |sql_type: SqlType| sql_type.kind == TypeKind::Numeric;
+        if !numeric(self.left_type) && !numeric(self.right_type) {
+            return None;
+        }
+        let (left, right) = (constant(&self.left)?, constant(&self.right)?);
+        let scale = decimal::quotient_scale(left, right);
+        let quotient = decimal::one(operation, left.0, right.0, (left.1, right.1, scale));
+        Some(quotient.map(|value| {
+            Expr::Literal(
+                ScalarValue::Decimal128(Some(value), decimal::DIGITS_MAX, scale),
+                None,
+            )
+        }))
+    }
+
+    fn convert_left(mut self, to: SqlType) -> Result<Self> {
+        let to = SqlType { typmod: -1, ..to };
+        self.left = explicit(self.left, self.left_type, to, self.input)?;
+        self.left_type = to;
+        Ok(self)
+    }
+
+    fn convert_right(mut self, to: SqlType) -> Result<Self> {
+        let to = SqlType { typmod: -1, ..to };
+        self.right = explicit(self.right, self.right_type, to, self.input)?;
+        self.right_type = to;
+        Ok(self)
+    }
+
+    /// Gives an operand without a type that of the other one.
+    fn unified(self) -> Result<Self> {
+        match (is_unknown(&self.left), is_unknown(&self.right)) {
+            (true, true) => {
+                let text = SqlType::scalar(TypeKind::Text);
+                self.convert_left(text)?.convert_right(text)
+            }
+            (true, false) => {
+                let to = self.right_type;
+                self.convert_left(to)
+            }
+            (false, true) => {
+                let to = self.left_type;
+                self.convert_right(to)
+            }
+            (false, false) => Ok(self),
+        }
+    }
+
+    fn comparison(self, op: BinaryOperator) -> Planned {
+        let mut operands = self.unified()?;
+        let (left, right) = (operands.left_type, operands.right_type);
+        if !comparable(left, right) {
+            return Err(failure::external(failure::no_operator(
+                &op.to_string(),
+                left,
+                right,
+            )));
+        }
+        // The session's time zone says which moment a date or plain timestamp means.
+        let zoned = SqlType::scalar(TypeKind::Timestamptz);
+        if left.kind != right.kind {
+            if left.kind == TypeKind::Timestamptz {
+                operands = operands.convert_right(zoned)?;
+            } else if right.kind == TypeKind::Timestamptz {
+                operands = operands.convert_left(zoned)?;
+            }
+        }
+        if left.kind == TypeKind::Interval && !left.array {
+            let key = |expr| {
+                Expr::ScalarFunction(ScalarFunction::new_udf(
+                    super::functions::time::interval_order(),
+                    vec![expr],
+                ))
+            };
+            operands.left = key(operands.left);
+            operands.right = key(operands.right);
+        }
+        operands.original(op)
+    }
+
+    fn logic(self, op: BinaryOperator) -> Planned {
+        let bool = SqlType::scalar(TypeKind::Bool);
+        let mut operands = self;
+        if is_unknown(&operands.left) {
+            operands = operands.convert_left(bool)?;
+        }
+        if is_unknown(&operands.right) {
+            operands = operands.convert_right(bool)?;
+        }
+        operands.original(op)
+    }
+
+    fn concatenation(self) -> Planned {
+        if self.left_type.array || self.right_type.array {
+            let operands = self.unified()?;
+            return operands.original(BinaryOperator::StringConcat);
+        }
+        if self.left_type.kind == TypeKind::Bytea && self.right_type.kind == TypeKind::Bytea {
+            return Err(failure::unsupported("operator || of bytea"));
+        }
+        let text = |kind| matches!(kind, TypeKind::Unknown) || is_text(kind);
+        if !text(self.left_type.kind) && !text(self.right_type.kind) {
+            return Err(failure::external(failure::no_operator(
+                "||",
+                self.left_type,
+                self.right_type,
+            )));
+        }
+        let to = SqlType::scalar(TypeKind::Text);
+        self.convert_left(to)?
+            .convert_right(to)?
+            .original(BinaryOperator::StringConcat)
+    }
+
+    fn like(self, negated: bool, case_insensitive: bool) -> PlannerResult<RawBinaryExpr> {
+        PlannerResult::Planned(Expr::Like(Like::new(
+            negated,
+            Box::new(self.left),
+            Box::new(self.right),
+            None,
+            case_insensitive,
+        )))
+    }
+}
+
+/// Types that are texts to each other.
+pub fn is_text(kind: TypeKind) -> bool {
+    matches!(
+        kind,
+        TypeKind::Text | TypeKind::Varchar | TypeKind::Bpchar | TypeKind::Name | TypeKind::Char
+    )
+}
+
+fn is_number(kind: TypeKind) -> bool {
+    matches!(
+        kind,
+        TypeKind::Int2
+            | TypeKind::Int4
+            | TypeKind::Int8
+            | TypeKind::Numeric
+            | TypeKind::Float4
+            | TypeKind::Float8
+            | TypeKind::Oid
+            | TypeKind::Regclass
+            | TypeKind::Regtype
+            | TypeKind::Regproc
+    )
+}
+
+/// Whether PostgreSQL has = and < between the types.
+fn comparable(left: SqlType, right: SqlType) -> bool {
+    use TypeKind::{Date, Json, Jsonb, Timestamp, Timestamptz};
+    if left.array != right.array {
+        return false;
+    }
+    if matches!(left.kind, Json | Jsonb) {
+        return false;
+    }
+    if left.array {
+        return left.kind == right.kind || is_text(left.kind) && is_text(right.kind);
+    }
+    let moment = |kind| matches!(kind, Date | Timestamp | Timestamptz);
+    left.kind == right.kind
+        || is_text(left.kind) && is_text(right.kind)
+        || is_number(left.kind) && is_number(right.kind)
+        || moment(left.kind) && moment(right.kind)
+}
+
+/// `left op right` as the planner keeps it.
+pub fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
+    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+}

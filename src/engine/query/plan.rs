@@ -1,0 +1,468 @@
+//! From a statement's syntax tree to a plan that can be kept and run.
+
+use super::cast::metadata;
+use super::provider::{Provider, Used};
+use super::rewrite::{self, labels};
+use super::statement::Statement;
+use super::table::UserTable;
+use super::{Inner, failure, semantics, state};
+use crate::catalog::Oid;
+use crate::catalog::definition::View;
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::context::StatementContext;
+use crate::engine::outcome::ResultField;
+use crate::engine::types::{self, Input};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::metadata::ScalarAndMetadata;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, ParamValues, ScalarValue};
+use datafusion::datasource::source_as_provider;
+use datafusion::error::Result;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::expr::{Cast, Placeholder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::sql::planner::{PlannerContext, SqlToRel};
+use sqlparser::ast::{self, Query};
+use std::sync::Arc;
+
+/// A parameter's number at most, as in PostgreSQL's protocol.
+const PARAMETERS_MAX: usize = 65_535;
+
+/// A query that has been planned: what it gives, what it wants, and how it runs.
+#[derive(Debug)]
+pub struct QueryPlan {
+    /// Describes each output column.
+    pub fields: Arc<[ResultField]>,
+    /// The types of `$1`, `$2`, …
+    pub parameters: Vec<SqlType>,
+    /// The relations it reads, views and what is below them included.
+    pub relations: Vec<Oid>,
+    /// Of them those that the session must be allowed to read (a view's are its owner's).
+    pub named: Vec<Oid>,
+    pub(super) form: Form,
+    pub(super) kept: Kept,
+}
+
+/// Whether the plan itself is the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Its rows are.
+    Rows,
+    /// EXPLAIN: its tree is.
+    Explain,
+}
+
+/// What is kept between executions.
+#[derive(Debug)]
+pub(super) enum Kept {
+    /// Optimized; only the parameters' values are missing.
+    Optimized(LogicalPlan),
+    /// It holds functions or catalogs whose value is the statement's: only analyzed, and optimized
+    /// with the statement at hand.
+    Analyzed(LogicalPlan),
+    /// A numeric parameter decides the scale of results: planned again for each value.
+    Text(Box<Query>),
+}
+
+/// Plans a query or EXPLAIN of one.
+///
+/// # Errors
+/// Whatever is wrong with the statement, in PostgreSQL's words.
+pub fn analyze(
+    engine: &Arc<Inner>,
+    statement: &ast::Statement,
+    declared: &[Option<SqlType>],
+    context: &StatementContext,
+) -> Result<QueryPlan, Diagnostic> {
+    match statement {
+        ast::Statement::Query(query) => of_query(engine, query, declared, context),
+        ast::Statement::Explain {
+            statement, analyze, ..
+        } => {
+            let ast::Statement::Query(query) = &**statement else {
+                return Err(Diagnostic::unsupported("EXPLAIN of this statement"));
+            };
+            if *analyze {
+                return Err(Diagnostic::unsupported("EXPLAIN ANALYZE"));
+            }
+            let plan = of_query(engine, query, declared, context)?;
+            Ok(QueryPlan {
+                fields: super::explain::fields(),
+                form: Form::Explain,
+                ..plan
+            })
+        }
+        other => Err(Diagnostic::internal(format!("not a query: {other}"))),
+    }
+}
+
+fn of_query(
+    engine: &Arc<Inner>,
+    query: &Query,
+    declared: &[Option<SqlType>],
+    context: &StatementContext,
+) -> Result<QueryPlan, Diagnostic> {
+    let mut query = Box::new(query.clone());
+    rewrite::query(&mut query)?;
+    of_rewritten(engine, query, declared, context)
+}
+
+fn of_rewritten(
+    engine: &Arc<Inner>,
+    query: Box<Query>,
+    declared: &[Option<SqlType>],
+    context: &StatementContext,
+) -> Result<QueryPlan, Diagnostic> {
+    let session = planning_state(engine, context);
+    let (plan, parameters, used) =
+        settled(engine, &session, &query, declared, context).map_err(failure::diagnostic)?;
+    let fields = result_fields(&plan)?;
+    let plan = for_output(plan, &fields).map_err(failure::diagnostic)?;
+    let open_numeric = parameters
+        .iter()
+        .any(|sql_type| sql_type.kind == TypeKind::Numeric && sql_type.typmod < 4);
+    let kept = if open_numeric {
+        Kept::Text(query)
+    } else if used.statement {
+        Kept::Analyzed(plan)
+    } else {
+        Kept::Optimized(optimize(&session, plan).map_err(failure::diagnostic)?)
+    };
+    Ok(QueryPlan {
+        fields: fields.into(),
+        parameters,
+        relations: used.relations,
+        named: used.named,
+        form: Form::Rows,
+        kept,
+    })
+}
+
+/// A state whose functions find a statement that is being planned (and reads no rows).
+fn planning_state(engine: &Arc<Inner>, context: &StatementContext) -> SessionState {
+    let statement = Arc::new(Statement {
+        context: context.clone(),
+        view: None,
+        abandoned: Arc::default(),
+        engine: engine.clone(),
+    });
+    state::of_statement(&engine.state, &statement)
+}
+
+/// Plans until every parameter has one type: a second time with the types the first one found.
+fn settled(
+    engine: &Arc<Inner>,
+    session: &SessionState,
+    query: &Query,
+    declared: &[Option<SqlType>],
+    context: &StatementContext,
+) -> Result<(LogicalPlan, Vec<SqlType>, Used)> {
+    let (plan, used) = once(engine, session, query, declared, context)?;
+    let found = parameters(&plan, declared)?;
+    if found.settled {
+        return Ok((plan, found.types, used));
+    }
+    let declared: Vec<_> = found.types.iter().copied().map(Some).collect();
+    let (plan, used) = once(engine, session, query, &declared, context)?;
+    Ok((plan, found.types, used))
+}
+
+fn once(
+    engine: &Arc<Inner>,
+    session: &SessionState,
+    query: &Query,
+    declared: &[Option<SqlType>],
+    context: &StatementContext,
+) -> Result<(LogicalPlan, Used)> {
+    let provider = Provider::new(engine, context);
+    let plan = logical(&provider, query, declared)?;
+    let options = session.config_options();
+    let plan = session
+        .analyzer()
+        .execute_and_check(plan, options, |_, _| {})?;
+    Ok((plan, provider.used()))
+}
+
+/// The plan before the planner's own type coercion.
+fn logical(
+    provider: &Provider<'_>,
+    query: &Query,
+    declared: &[Option<SqlType>],
+) -> Result<LogicalPlan> {
+    let declared = declared
+        .iter()
+        .enumerate()
+        .map(|(index, sql_type)| {
+            let sql_type = (*sql_type)?;
+            let name = format!("${}", index + 1);
+            Some(Arc::new(types::arrow_field(name, sql_type, true)) as FieldRef)
+        })
+        .collect();
+    let mut planning = PlannerContext::new().with_prepare_param_data_types(declared);
+    let statement = ast::Statement::Query(Box::new(query.clone()));
+    let plan =
+        SqlToRel::new(provider).sql_statement_to_plan_with_context(statement, &mut planning)?;
+    let context = provider.context();
+    let plan = semantics::plan(
+        plan,
+        Input {
+            settings: &context.settings,
+            transaction_time: context.transaction_time,
+        },
+    )?;
+    super::lateral::rewrite(plan)
+}
+
+/// A view's query, its columns named and typed as the view declares them.
+pub(super) fn view(view: &View, provider: &Provider<'_>) -> Result<LogicalPlan> {
+    let damaged = || {
+        failure::external(Diagnostic::error(
+            SqlState::DATA_CORRUPTED,
+            "a view's definition is no query",
+        ))
+    };
+    let mut statements = crate::sql::parse::parse(&view.query).map_err(failure::external)?;
+    let Some(ast::Statement::Query(mut query)) = statements.pop().map(|statement| statement.ast)
+    else {
+        return Err(damaged());
+    };
+    rewrite::query(&mut query).map_err(failure::external)?;
+    let plan = logical(provider, &query, &[])?;
+    let columns = plan.schema().columns();
+    if columns.len() != view.columns.len() {
+        return Err(damaged());
+    }
+    let columns = columns
+        .into_iter()
+        .zip(&view.columns)
+        .map(|(column, (name, _))| Expr::Column(column).alias(name.to_string()));
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
+struct Parameters {
+    types: Vec<SqlType>,
+    settled: bool,
+}
+
+/// The type of each parameter: declared, else that of its first typed use, else text.
+fn parameters(plan: &LogicalPlan, declared: &[Option<SqlType>]) -> Result<Parameters> {
+    let mut types: Vec<Option<SqlType>> = declared.to_vec();
+    let mut settled = true;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::Placeholder(parameter) = expr {
+                    settled &= note(parameter, &mut types)?;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    settled &= types.iter().all(Option::is_some);
+    let text = SqlType::scalar(TypeKind::Text);
+    Ok(Parameters {
+        types: types
+            .into_iter()
+            .map(|found| found.unwrap_or(text))
+            .collect(),
+        settled,
+    })
+}
+
+/// False where this use leaves the parameter without its type.
+pub(super) fn note(parameter: &Placeholder, types: &mut Vec<Option<SqlType>>) -> Result<bool> {
+    let number = parameter
+        .id
+        .strip_prefix('$')
+        .and_then(|digits| digits.parse::<usize>().ok())
+        .filter(|number| (1..=PARAMETERS_MAX).contains(number));
+    let Some(number) = number else {
+        return Err(failure::error(
+            SqlState::UNDEFINED_PARAMETER,
+            format!("there is no parameter {}", parameter.id),
+        ));
+    };
+    if types.len() < number {
+        types.resize(number, None);
+    }
+    let Some(field) = &parameter.field else {
+        return Ok(false);
+    };
+    let found = types::sql_type(field).map_err(failure::external)?;
+    let found = match found.kind {
+        TypeKind::Unknown => SqlType::scalar(TypeKind::Text),
+        _ => SqlType {
+            typmod: -1,
+            ..found
+        },
+    };
+    match &mut types[number - 1] {
+        Some(known) => Ok(types::data_type(*known) == types::data_type(found)),
+        unknown => {
+            *unknown = Some(found);
+            Ok(true)
+        }
+    }
+}
+
+/// Optimizes an analyzed plan.
+pub(super) fn optimize(session: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
+    session.optimizer().optimize(plan, session, |_, _| {})
+}
+
+/// The plan with the parameters' values in their places.
+pub(super) fn with_values(
+    plan: &LogicalPlan,
+    sql_types: &[SqlType],
+    values: &[ScalarValue],
+) -> Result<LogicalPlan> {
+    if sql_types.is_empty() {
+        return Ok(plan.clone());
+    }
+    let values = sql_types
+        .iter()
+        .zip(values)
+        .map(|(sql_type, value)| ScalarAndMetadata::new(value.clone(), Some(metadata(*sql_type))))
+        .collect();
+    plan.clone()
+        .replace_params_with_values(&ParamValues::List(values))
+}
+
+/// Plans again for these very values, whose scales the results' depend on.
+pub(super) fn again(
+    engine: &Arc<Inner>,
+    query: &Query,
+    plan: &QueryPlan,
+    values: &[ScalarValue],
+    context: &StatementContext,
+) -> Result<LogicalPlan, Diagnostic> {
+    let declared: Vec<_> = plan
+        .parameters
+        .iter()
+        .zip(values)
+        .map(|(sql_type, value)| match value {
+            ScalarValue::Decimal128(_, precision, scale)
+                if sql_type.kind == TypeKind::Numeric && !sql_type.array =>
+            {
+                Some(types::name::numeric_type(*precision, *scale))
+            }
+            _ => Some(*sql_type),
+        })
+        .collect();
+    let session = planning_state(engine, context);
+    let planned = once(engine, &session, query, &declared, context).map_err(failure::diagnostic)?;
+    let fields = result_fields(&planned.0)?;
+    let analyzed = for_output(planned.0, &fields).map_err(failure::diagnostic)?;
+    with_values(&analyzed, &plan.parameters, values).map_err(failure::diagnostic)
+}
+
+/// What a client is told of each output column.
+fn result_fields(plan: &LogicalPlan) -> Result<Vec<ResultField>, Diagnostic> {
+    let schema = plan.schema();
+    schema
+        .iter()
+        .enumerate()
+        .map(|(index, (_, field))| {
+            let mut sql_type = types::sql_type(field)?;
+            if sql_type.kind == TypeKind::Unknown {
+                sql_type = SqlType::scalar(TypeKind::Text);
+            }
+            let origin = origin(plan, index);
+            Ok(ResultField {
+                name: labels::visible(field.name()).to_owned(),
+                sql_type,
+                table: origin.map(|(table, _)| table),
+                column: origin.map_or(0, |(_, column)| column),
+            })
+        })
+        .collect()
+}
+
+/// The table's column that an output column is unchanged.
+fn origin(plan: &LogicalPlan, index: usize) -> Option<(Oid, i16)> {
+    match plan {
+        LogicalPlan::TableScan(scan) => {
+            let provider = source_as_provider(&scan.source).ok()?;
+            let provider: &dyn std::any::Any = provider.as_ref();
+            let table = provider.downcast_ref::<UserTable>()?;
+            let column = match &scan.projection {
+                Some(columns) => *columns.get(index)?,
+                None => index,
+            };
+            Some((table.relation().oid, table.attnum(column)?))
+        }
+        LogicalPlan::Projection(projection) => {
+            let mut expr = projection.expr.get(index)?;
+            while let Expr::Alias(alias) = expr {
+                expr = &alias.expr;
+            }
+            let Expr::Column(column) = expr else {
+                return None;
+            };
+            let input = &projection.input;
+            origin(input, position(input, column)?)
+        }
+        LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::SubqueryAlias(_) => origin(plan.inputs().first()?, index),
+        LogicalPlan::Join(join) => {
+            let left = join.left.schema().fields().len();
+            if index < left {
+                origin(&join.left, index)
+            } else {
+                origin(&join.right, index - left)
+            }
+        }
+        _ => None,
+    }
+}
+
+fn position(plan: &LogicalPlan, column: &Column) -> Option<usize> {
+    plan.schema().index_of_column(column).ok()
+}
+
+/// The plan with each column of exactly the Arrow type that its SQL type is encoded from.
+fn for_output(plan: LogicalPlan, fields: &[ResultField]) -> Result<LogicalPlan> {
+    let schema = plan.schema().clone();
+    let wanted: Vec<_> = schema
+        .fields()
+        .iter()
+        .zip(fields)
+        .map(|(field, result)| wire_type(field, result.sql_type))
+        .collect();
+    if wanted.iter().all(Option::is_none) {
+        return Ok(plan);
+    }
+    let columns =
+        schema
+            .columns()
+            .into_iter()
+            .zip(wanted)
+            .enumerate()
+            .map(|(index, (column, wanted))| match wanted {
+                None => Expr::Column(column),
+                Some(data_type) => {
+                    let name = format!("{}\u{1f}{index}", column.name);
+                    Expr::Cast(Cast::new(Box::new(Expr::Column(column)), data_type)).alias(name)
+                }
+            });
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
+/// The Arrow type to convert to; None where it is right.
+fn wire_type(field: &Field, sql_type: SqlType) -> Option<DataType> {
+    let expected = types::data_type(sql_type);
+    match (field.data_type(), &expected) {
+        (DataType::Decimal128(..), DataType::Decimal128(..)) if !sql_type.array => None,
+        (DataType::List(found), DataType::List(wanted))
+            if found.data_type() == wanted.data_type() =>
+        {
+            None
+        }
+        (DataType::Null, DataType::Null) => None,
+        (found, expected) if found == expected => None,
+        _ => Some(expected),
+    }
+}

@@ -1,0 +1,243 @@
+//! Functions in FROM: each row of theirs is a row of the query.
+//!
+//! A set-returning function gives a list that is unnested; any other gives one row. A long
+//! generate_series with constant bounds makes its rows as they are read (`series`).
+
+use super::functions::set_returning;
+use super::{Inner, failure, semantics, series};
+use crate::engine::context::StatementContext;
+use crate::engine::types::Input;
+use datafusion::common::{Column, DFSchema};
+use datafusion::datasource::provider_as_source;
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::planner::{
+    PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
+};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlanBuilder, lit};
+use sqlparser::ast::{
+    self, FunctionArg, FunctionArgExpr, Ident, ObjectName, TableAlias, TableFactor,
+};
+use std::sync::{Arc, Weak};
+
+/// Plans functions in FROM.
+pub struct Relations {
+    /// Where the functions are.
+    pub engine: Weak<Inner>,
+    /// For whom.
+    pub context: StatementContext,
+}
+
+impl std::fmt::Debug for Relations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Relations")
+    }
+}
+
+/// A function in FROM.
+struct Call {
+    name: String,
+    args: Vec<ast::Expr>,
+    ordinality: bool,
+    alias: Option<TableAlias>,
+}
+
+impl RelationPlanner for Relations {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        match relation {
+            TableFactor::Table {
+                name,
+                alias,
+                args: Some(args),
+                with_ordinality,
+                ..
+            } => self.plan(
+                Call {
+                    name: function_name(&name),
+                    args: positional(args.args)?,
+                    ordinality: with_ordinality,
+                    alias,
+                },
+                context,
+            ),
+            TableFactor::Function {
+                name,
+                args,
+                with_ordinality,
+                alias,
+                ..
+            } => self.plan(
+                Call {
+                    name: function_name(&name),
+                    args: positional(args)?,
+                    ordinality: with_ordinality,
+                    alias,
+                },
+                context,
+            ),
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_ordinality,
+                ..
+            } if array_exprs.len() == 1 => self.plan(
+                Call {
+                    name: "unnest".to_owned(),
+                    args: array_exprs,
+                    ordinality: with_ordinality,
+                    alias,
+                },
+                context,
+            ),
+            other => Ok(RelationPlanning::Original(Box::new(other))),
+        }
+    }
+}
+
+fn function_name(name: &ObjectName) -> String {
+    super::rewrite::syntax::last_name(name).unwrap_or_default()
+}
+
+fn positional(args: Vec<FunctionArg>) -> Result<Vec<ast::Expr>> {
+    args.into_iter()
+        .map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
+            _ => Err(failure::unsupported(
+                "a named argument of a function in FROM",
+            )),
+        })
+        .collect()
+}
+
+impl Relations {
+    fn plan(
+        &self,
+        call: Call,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        let schema = DFSchema::empty();
+        let input = Input {
+            settings: &self.context.settings,
+            transaction_time: self.context.transaction_time,
+        };
+        let args = call
+            .args
+            .iter()
+            .map(|arg| {
+                let arg = context.sql_to_expr(arg.clone(), &schema)?;
+                semantics::expression(arg, &schema, input)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let names = Names::of(&call);
+        let builder = if let Some(series) = series::of(&call.name, &args, &names.column)? {
+            LogicalPlanBuilder::scan(
+                names.table.clone(),
+                provider_as_source(Arc::new(series)),
+                None,
+            )?
+        } else {
+            self.rows(&call.name, args, &names, call.ordinality)?
+        };
+        let alias = TableAlias {
+            explicit: true,
+            name: Ident::with_quote('"', names.table),
+            columns: names.renamed,
+            at: None,
+        };
+        Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(
+            builder.build()?,
+            Some(alias),
+        ))))
+    }
+
+    fn rows(
+        &self,
+        name: &str,
+        args: Vec<Expr>,
+        names: &Names,
+        ordinality: bool,
+    ) -> Result<LogicalPlanBuilder> {
+        let engine = self.engine.upgrade().ok_or_else(|| {
+            failure::external(crate::diagnostic::Diagnostic::internal("no engine"))
+        })?;
+        let is_set = set_returning::is(name) || name == "unnest";
+        let schema = DFSchema::empty();
+        let value = if name == "unnest" {
+            args.into_iter()
+                .next()
+                .ok_or_else(|| failure::external(failure::no_function(name, &[])))?
+        } else {
+            let narrow = name == "generate_series"
+                && args.iter().all(|arg| {
+                    matches!(
+                        arg.get_type(&schema),
+                        Ok(datafusion::arrow::datatypes::DataType::Int32
+                            | datafusion::arrow::datatypes::DataType::Int16)
+                    )
+                });
+            let name = if narrow { "generate_series_int4" } else { name };
+            let function = engine.functions.scalar.get(name).cloned();
+            let function =
+                function.unwrap_or_else(|| super::functions::definition::Missing::function(name));
+            Expr::ScalarFunction(ScalarFunction::new_udf(function, args))
+        };
+        let builder = LogicalPlanBuilder::empty(true);
+        if !is_set {
+            if ordinality {
+                let columns = [value.alias(&names.column), lit(1i64).alias(ORDINALITY)];
+                return builder.project(columns);
+            }
+            return builder.project([value.alias(&names.column)]);
+        }
+        let mut columns = vec![value.clone().alias(&names.column)];
+        let mut unnested = vec![Column::from_name(&names.column)];
+        if ordinality {
+            let length = engine.functions.scalar["cardinality"].call(vec![value]);
+            let length = datafusion::logical_expr::cast(
+                length,
+                datafusion::arrow::datatypes::DataType::Int64,
+            );
+            let numbers = engine.functions.scalar["generate_series"].call(vec![lit(1i64), length]);
+            columns.push(numbers.alias(ORDINALITY));
+            unnested.push(Column::from_name(ORDINALITY));
+        }
+        builder
+            .project(columns)?
+            .unnest_columns_with_options(unnested, Default::default())
+    }
+}
+
+/// WITH ORDINALITY's column.
+const ORDINALITY: &str = "ordinality";
+
+/// What the relation and its column are called: a function's only column takes the alias' name.
+struct Names {
+    table: String,
+    column: String,
+    renamed: Vec<ast::TableAliasColumnDef>,
+}
+
+impl Names {
+    fn of(call: &Call) -> Names {
+        let fold = super::rewrite::labels::folded;
+        match &call.alias {
+            None => Names {
+                table: call.name.clone(),
+                column: call.name.clone(),
+                renamed: Vec::new(),
+            },
+            Some(alias) => Names {
+                table: fold(&alias.name),
+                column: match alias.columns.first() {
+                    Some(column) => fold(&column.name),
+                    None => fold(&alias.name),
+                },
+                renamed: alias.columns.clone(),
+            },
+        }
+    }
+}

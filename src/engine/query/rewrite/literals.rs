@@ -1,0 +1,126 @@
+//! Integer literals are int4 when they fit, int8 when that fits, numeric beyond, as in PostgreSQL.
+//!
+//! The planner makes every integer int8 (and those beyond an unsigned type); a cast written into
+//! the tree makes the type right from the start. Places that are not values are left alone: LIMIT
+//! and OFFSET, and the column numbers of ORDER BY and GROUP BY.
+
+use sqlparser::ast::{
+    CastKind, DataType, ExactNumberInfo, Expr, GroupByExpr, LimitClause, OrderByKind, Query,
+    Select, Value, VisitMut, VisitorMut,
+};
+use std::ops::ControlFlow;
+
+/// Casts the integer literals of a tree to their types.
+pub fn rewrite(tree: &mut impl VisitMut) {
+    let _ = tree.visit(&mut Literals);
+}
+
+struct Literals;
+
+impl VisitorMut for Literals {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let Some(order_by) = &mut query.order_by
+            && let OrderByKind::Expressions(items) = &mut order_by.kind
+        {
+            items.iter_mut().for_each(|item| keep(&mut item.expr));
+        }
+        match &mut query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, offset, .. }) => {
+                limit.iter_mut().for_each(keep);
+                offset.iter_mut().for_each(|offset| keep(&mut offset.value));
+            }
+            Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
+                keep(offset);
+                keep(limit);
+            }
+            None => {}
+        }
+        if let Some(fetch) = &mut query.fetch {
+            fetch.quantity.iter_mut().for_each(keep);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if let GroupByExpr::Expressions(items, _) = &mut select.group_by {
+            items.iter_mut().for_each(keep);
+        }
+        if let Some(sqlparser::ast::Distinct::On(items)) = &mut select.distinct {
+            items.iter_mut().for_each(keep);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let Expr::Value(value) = expr else {
+            return ControlFlow::Continue(());
+        };
+        let Value::Number(digits, kept) = &value.value else {
+            return ControlFlow::Continue(());
+        };
+        if *kept || digits.contains(['.', 'e', 'E', 'x', '_']) {
+            return ControlFlow::Continue(());
+        }
+        let data_type = if digits.parse::<i32>().is_ok() {
+            DataType::Int4(None)
+        } else if digits.parse::<i64>().is_ok() {
+            return ControlFlow::Continue(());
+        } else {
+            DataType::Numeric(ExactNumberInfo::None)
+        };
+        // Beyond int8 the digits go as text: the planner's own integers end there.
+        let literal = match data_type {
+            DataType::Numeric(_) => Expr::value(Value::SingleQuotedString(digits.clone())),
+            _ => expr.clone(),
+        };
+        *expr = Expr::Cast {
+            kind: CastKind::DoubleColon,
+            expr: Box::new(literal),
+            data_type,
+            array: false,
+            format: None,
+        };
+        ControlFlow::Continue(())
+    }
+}
+
+/// Marks a number as one that is not a value (the flag is sqlparser's "long" suffix, which
+/// PostgreSQL does not have and the planner ignores).
+fn keep(expr: &mut Expr) {
+    if let Expr::Value(value) = expr
+        && let Value::Number(_, kept) = &mut value.value
+    {
+        *kept = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlparser::dialect::PostgreSqlDialect;
+    use sqlparser::parser::Parser;
+
+    fn rewritten(sql: &str) -> String {
+        let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).expect("parses");
+        rewrite(&mut statements);
+        statements[0].to_string()
+    }
+
+    #[test]
+    fn integers_get_the_smallest_type_that_postgresql_gives_them() {
+        assert_eq!(
+            rewritten("SELECT 1, 2147483648, 9223372036854775808, 1.5"),
+            "SELECT 1::INT4, 2147483648, '9223372036854775808'::NUMERIC, 1.5"
+        );
+    }
+
+    #[test]
+    fn column_numbers_and_limits_are_no_values() {
+        assert_eq!(
+            rewritten("SELECT a FROM t GROUP BY 1 ORDER BY 1 LIMIT 5 OFFSET 2"),
+            "SELECT a FROM t GROUP BY 1L ORDER BY 1L LIMIT 5L OFFSET 2L"
+        );
+    }
+}

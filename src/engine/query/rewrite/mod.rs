@@ -1,0 +1,40 @@
+//! Passes over the syntax tree that turn PostgreSQL's meaning into what the planner understands.
+//!
+//! They run in this order, before the planner sees the tree: `refusals` (what would half-work),
+//! `labels` (output names as PostgreSQL gives them), `syntax` (catalog notation, set-returning
+//! functions), `subqueries` (scalar and ARRAY subqueries), `literals` (int4 and numeric).
+//! The tree's depth has been bounded already (`sql::depth`).
+
+pub mod labels;
+pub mod literals;
+pub mod refusals;
+pub mod subqueries;
+pub mod syntax;
+
+use crate::diagnostic::Diagnostic;
+use sqlparser::ast::{Expr, Query};
+
+/// Rewrites a whole query.
+///
+/// # Errors
+/// 0A000 for what is not supported, naming it.
+pub fn query(query: &mut Query) -> Result<(), Diagnostic> {
+    refusals::check(query)?;
+    labels::assign(query);
+    syntax::rewrite(query)?;
+    subqueries::rewrite(query);
+    literals::rewrite(query);
+    Ok(())
+}
+
+/// Rewrites an expression that stands alone (a default, a constraint, a point statement's part).
+///
+/// # Errors
+/// 0A000 for what is not supported, naming it.
+pub fn expression(expr: &mut Expr) -> Result<(), Diagnostic> {
+    refusals::check(expr)?;
+    syntax::rewrite(expr)?;
+    subqueries::rewrite(expr);
+    literals::rewrite(expr);
+    Ok(())
+}

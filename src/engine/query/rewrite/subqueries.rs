@@ -1,0 +1,136 @@
+//! Subqueries in expressions: a scalar one gives at most one row, ARRAY(…) collects all.
+//!
+//! The planner turns a correlated scalar subquery into a join and for that wants an aggregate in
+//! it; `single_value` is one that fails with 21000 on a second row, so the meaning stays.
+
+use super::syntax::call_of;
+use sqlparser::ast::{
+    Expr, Function, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, TableAlias,
+    TableAliasColumnDef, TableFactor, TableWithJoins, VisitMut, Visitor, VisitorMut,
+};
+use std::ops::ControlFlow;
+
+/// The aggregate of one value at most.
+pub const SINGLE_VALUE: &str = "single_value";
+
+/// Puts `single_value` into scalar subqueries that are not aggregates already.
+pub fn rewrite(tree: &mut impl VisitMut) {
+    let _ = tree.visit(&mut Subqueries);
+}
+
+struct Subqueries;
+
+impl VisitorMut for Subqueries {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Subquery(query) = expr {
+            let taken = std::mem::replace(query, Box::new(nothing()));
+            **query = aggregated(taken);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The query with one row at most.
+fn aggregated(mut query: Box<Query>) -> Query {
+    if let Some(select) = plain_select(&mut query) {
+        if select.from.is_empty() && select.selection.is_none() {
+            return *query;
+        }
+        if let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
+            select.projection.as_mut_slice()
+        {
+            if !has_aggregate(item) {
+                let inner = std::mem::replace(item, Expr::value(sqlparser::ast::Value::Null));
+                *item = call_of(SINGLE_VALUE, vec![inner]);
+            }
+            return *query;
+        }
+    }
+    over(query, SINGLE_VALUE)
+}
+
+/// ARRAY(query)'s aggregate.
+pub fn array_aggregate(query: Box<Query>) -> Query {
+    over(query, "array_agg")
+}
+
+/// `SELECT aggregate(c) FROM (query) AS q (c)`
+fn over(query: Box<Query>, aggregate: &str) -> Query {
+    let column = Ident::with_quote('"', "value");
+    let mut outer = nothing();
+    if let SetExpr::Select(select) = &mut *outer.body {
+        select.projection = vec![SelectItem::ExprWithAlias {
+            expr: call_of(aggregate, vec![Expr::Identifier(column.clone())]),
+            alias: column.clone(),
+        }];
+        select.from = vec![TableWithJoins {
+            relation: TableFactor::Derived {
+                lateral: false,
+                subquery: query,
+                alias: Some(TableAlias {
+                    explicit: true,
+                    name: Ident::with_quote('"', "query"),
+                    columns: vec![TableAliasColumnDef {
+                        name: column,
+                        data_type: None,
+                    }],
+                    at: None,
+                }),
+                sample: None,
+            },
+            joins: Vec::new(),
+        }];
+    }
+    outer
+}
+
+/// A query that is one SELECT without anything that shapes its rows afterwards.
+fn plain_select(query: &mut Query) -> Option<&mut Select> {
+    let shaped = query.with.is_some()
+        || query.order_by.is_some()
+        || query.limit_clause.is_some()
+        || query.fetch.is_some();
+    let SetExpr::Select(select) = &mut *query.body else {
+        return None;
+    };
+    let grouped = match &select.group_by {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(items, _) => !items.is_empty(),
+    };
+    let plain = !shaped && !grouped && select.distinct.is_none() && select.having.is_none();
+    plain.then_some(&mut **select)
+}
+
+/// `SELECT` of nothing, to be filled.
+pub fn nothing() -> Query {
+    let dialect = sqlparser::dialect::PostgreSqlDialect {};
+    let mut statements = sqlparser::parser::Parser::parse_sql(&dialect, "SELECT 1")
+        .expect("a constant text of ours parses");
+    match statements.pop() {
+        Some(sqlparser::ast::Statement::Query(query)) => *query,
+        _ => unreachable!("a SELECT is a query"),
+    }
+}
+
+fn has_aggregate(expr: &Expr) -> bool {
+    struct Aggregates;
+    impl Visitor for Aggregates {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Function(function) if is_aggregate(function) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    sqlparser::ast::Visit::visit(expr, &mut Aggregates).is_break()
+}
+
+fn is_aggregate(function: &Function) -> bool {
+    function.over.is_none()
+        && super::syntax::last_name(&function.name).is_some_and(|name| {
+            crate::engine::query::functions::AGGREGATES.contains(&name.as_str())
+        })
+}

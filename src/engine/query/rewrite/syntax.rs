@@ -1,0 +1,245 @@
+//! Notation of PostgreSQL's that the planner does not know: schema-qualified functions and
+//! operators, COLLATE, ARRAY(subquery), set-returning functions, keywords that are functions.
+
+use super::labels::folded;
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::functions::set_returning;
+use sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart, Select, SelectItem, TableFactor,
+    UnaryOperator, Value, VisitMut, VisitorMut,
+};
+use std::ops::ControlFlow;
+
+/// Rewrites the notation.
+///
+/// # Errors
+/// 0A000 for a collation or operator that is not here, 3F000 for an unknown schema of one.
+pub fn rewrite(tree: &mut impl VisitMut) -> Result<(), Diagnostic> {
+    match tree.visit(&mut Syntax) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Syntax;
+
+impl VisitorMut for Syntax {
+    type Break = Diagnostic;
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Diagnostic> {
+        for item in &mut select.projection {
+            let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item
+            else {
+                continue;
+            };
+            if let Expr::Function(function) = expr
+                && function.over.is_none()
+                && last_name(&function.name).is_some_and(|name| set_returning::is(&name))
+            {
+                let call = expr.clone();
+                *expr = call_of("unnest", vec![call]);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Diagnostic> {
+        if let TableFactor::Table {
+            name,
+            alias,
+            args: Some(args),
+            with_ordinality,
+            ..
+        } = factor
+        {
+            strip_catalog(name);
+            // A function in FROM may always refer to the items before it.
+            if args.args.iter().any(mentions_column) || *with_ordinality {
+                *factor = TableFactor::Function {
+                    lateral: true,
+                    name: name.clone(),
+                    args: std::mem::take(&mut args.args),
+                    with_ordinality: *with_ordinality,
+                    alias: alias.take(),
+                };
+            }
+        } else if let TableFactor::Function { name, .. } = factor {
+            strip_catalog(name);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Diagnostic> {
+        match rewrite_expr(expr) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
+    match expr {
+        Expr::Collate {
+            expr: inner,
+            collation,
+        } => {
+            check_collation(collation)?;
+            let inner = std::mem::replace(&mut **inner, Expr::value(Value::Null));
+            *expr = inner;
+        }
+        Expr::BinaryOp { op, .. } => rewrite_operator(op)?,
+        Expr::Function(function) => rewrite_function(function),
+        Expr::UnaryOp {
+            op: UnaryOperator::Plus,
+            expr: inner,
+        } => {
+            let inner = std::mem::replace(&mut **inner, Expr::value(Value::Null));
+            *expr = inner;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// There is one collation, C (REFERENCE §8).
+fn check_collation(collation: &ObjectName) -> Result<(), Diagnostic> {
+    match last_name(collation).as_deref() {
+        Some("default" | "C" | "POSIX" | "ucs_basic") => Ok(()),
+        _ => Err(Diagnostic::unsupported(format!("collation {collation}"))),
+    }
+}
+
+/// `OPERATOR(pg_catalog.~)` is the operator itself.
+fn rewrite_operator(op: &mut BinaryOperator) -> Result<(), Diagnostic> {
+    let BinaryOperator::PGCustomBinaryOperator(parts) = op else {
+        return Ok(());
+    };
+    let (symbol, schema) = match parts.as_slice() {
+        [symbol] => (symbol, None),
+        [schema, symbol] => (symbol, Some(schema)),
+        _ => return Err(Diagnostic::unsupported("an operator of another database")),
+    };
+    if let Some(schema) = schema
+        && schema != "pg_catalog"
+    {
+        return Err(Diagnostic::error(
+            SqlState::INVALID_SCHEMA_NAME,
+            format!("schema \"{schema}\" does not exist"),
+        ));
+    }
+    let Some(found) = operator(symbol) else {
+        return Err(Diagnostic::unsupported(format!("operator {symbol}")));
+    };
+    *op = found;
+    Ok(())
+}
+
+fn operator(symbol: &str) -> Option<BinaryOperator> {
+    Some(match symbol {
+        "~" => BinaryOperator::PGRegexMatch,
+        "~*" => BinaryOperator::PGRegexIMatch,
+        "!~" => BinaryOperator::PGRegexNotMatch,
+        "!~*" => BinaryOperator::PGRegexNotIMatch,
+        "~~" => BinaryOperator::PGLikeMatch,
+        "~~*" => BinaryOperator::PGILikeMatch,
+        "!~~" => BinaryOperator::PGNotLikeMatch,
+        "!~~*" => BinaryOperator::PGNotILikeMatch,
+        "=" => BinaryOperator::Eq,
+        "<>" | "!=" => BinaryOperator::NotEq,
+        "<" => BinaryOperator::Lt,
+        "<=" => BinaryOperator::LtEq,
+        ">" => BinaryOperator::Gt,
+        ">=" => BinaryOperator::GtEq,
+        "+" => BinaryOperator::Plus,
+        "-" => BinaryOperator::Minus,
+        "*" => BinaryOperator::Multiply,
+        "/" => BinaryOperator::Divide,
+        "%" => BinaryOperator::Modulo,
+        "||" => BinaryOperator::StringConcat,
+        "@>" => BinaryOperator::AtArrow,
+        "<@" => BinaryOperator::ArrowAt,
+        "&&" => BinaryOperator::PGOverlap,
+        _ => return None,
+    })
+}
+
+fn rewrite_function(function: &mut Function) {
+    strip_catalog(&mut function.name);
+    if let FunctionArguments::Subquery(query) = &mut function.args {
+        // ARRAY(subquery): `subqueries` gives it its aggregate.
+        let query = std::mem::replace(query, Box::new(super::subqueries::nothing()));
+        function.name = ObjectName::from(vec![Ident::new("array_or_empty")]);
+        function.args = arguments(vec![Expr::Subquery(Box::new(
+            super::subqueries::array_aggregate(query),
+        ))]);
+    }
+    if matches!(function.args, FunctionArguments::None) {
+        // CURRENT_USER and its like are functions without parentheses.
+        function.args = arguments(Vec::new());
+    }
+}
+
+/// `pg_catalog.f` is f: functions live in pg_catalog only.
+fn strip_catalog(name: &mut ObjectName) {
+    if let [
+        ObjectNamePart::Identifier(schema),
+        ObjectNamePart::Identifier(last),
+    ] = name.0.as_slice()
+        && folded(schema) == "pg_catalog"
+    {
+        let last = last.clone();
+        name.0 = vec![ObjectNamePart::Identifier(last)];
+    }
+}
+
+/// The last part of a name, folded.
+pub fn last_name(name: &ObjectName) -> Option<String> {
+    name.0
+        .last()
+        .and_then(|part| part.as_ident())
+        .map(|ident| match ident.quote_style {
+            Some(_) => ident.value.clone(),
+            None if ident.value == "C" => ident.value.clone(),
+            None => ident.value.to_ascii_lowercase(),
+        })
+}
+
+/// A call with positional arguments.
+pub fn call_of(name: &str, args: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: arguments(args),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn arguments(args: Vec<Expr>) -> FunctionArguments {
+    FunctionArguments::List(FunctionArgumentList {
+        duplicate_treatment: None,
+        args: args
+            .into_iter()
+            .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)))
+            .collect(),
+        clauses: Vec::new(),
+    })
+}
+
+fn mentions_column(arg: &FunctionArg) -> bool {
+    struct Columns;
+    impl sqlparser::ast::Visitor for Columns {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    sqlparser::ast::Visit::visit(arg, &mut Columns).is_break()
+}

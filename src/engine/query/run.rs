@@ -1,0 +1,149 @@
+//! Running a planned query on the pool.
+//!
+//! Batches go to the session through a channel of [`BATCHES_AHEAD`]; dropping its receiving end
+//! ends the statement. Cancellation is looked at between batches, in scans, in joins' filters, and
+//! every [`LOOK_INTERVAL`] while an operator waits.
+
+use super::explain;
+use super::memory::StatementMemory;
+use super::plan::{self, Form, Kept, QueryPlan};
+use super::statement::Statement;
+use super::{Inner, cancel, failure, state};
+use crate::diagnostic::Diagnostic;
+use crate::engine::context::StatementContext;
+use crate::engine::outcome::{CommandTag, Outcome, Rows, Source};
+use crate::storage::View;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::common::ScalarValue;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::channel::mpsc;
+use futures::{SinkExt, StreamExt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Batches made before the session has taken them.
+const BATCHES_AHEAD: usize = 2;
+/// How often a waiting statement looks whether it is to stop.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+type BatchSender = mpsc::Sender<Result<RecordBatch, Diagnostic>>;
+
+/// Starts the query; its rows come through the outcome.
+pub fn start(
+    engine: &Arc<Inner>,
+    plan: &Arc<QueryPlan>,
+    parameters: &[ScalarValue],
+    view: Option<View>,
+    context: &StatementContext,
+) -> Outcome {
+    let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+    let abandoned = Arc::new(AtomicBool::new(false));
+    let statement = Arc::new(Statement {
+        context: context.clone(),
+        view,
+        abandoned,
+        engine: engine.clone(),
+    });
+    let work = run(statement, plan.clone(), parameters.to_vec(), sender);
+    engine.pool.handle().spawn(work);
+    Outcome::Rows(Rows {
+        fields: plan.fields.clone(),
+        tag: match plan.form {
+            Form::Rows => CommandTag::Select(0),
+            Form::Explain => CommandTag::Plain("EXPLAIN"),
+        },
+        source: Source::Pool(receiver),
+    })
+}
+
+async fn run(
+    statement: Arc<Statement>,
+    plan: Arc<QueryPlan>,
+    parameters: Vec<ScalarValue>,
+    mut sender: BatchSender,
+) {
+    if let Err(error) = stream(&statement, &plan, &parameters, &mut sender).await {
+        // Nobody listening any more is no error.
+        let _ = sender.send(Err(error)).await;
+    }
+}
+
+/// The physical plan for these values.
+async fn physical(
+    statement: &Arc<Statement>,
+    plan: &QueryPlan,
+    parameters: &[ScalarValue],
+) -> Result<Arc<dyn ExecutionPlan>, Diagnostic> {
+    let engine = &statement.engine;
+    let context = &statement.context;
+    let own = || state::of_statement(&engine.state, statement);
+    let (logical, session) = match &plan.kept {
+        Kept::Optimized(kept) => {
+            let logical = plan::with_values(kept, &plan.parameters, parameters);
+            (logical.map_err(failure::diagnostic)?, None)
+        }
+        Kept::Analyzed(kept) => {
+            let session = own();
+            let logical = plan::with_values(kept, &plan.parameters, parameters)
+                .and_then(|logical| plan::optimize(&session, logical));
+            (logical.map_err(failure::diagnostic)?, Some(session))
+        }
+        Kept::Text(query) => {
+            let session = own();
+            let logical = plan::again(engine, query, plan, parameters, context)?;
+            let logical = plan::optimize(&session, logical).map_err(failure::diagnostic)?;
+            (logical, Some(session))
+        }
+    };
+    let session = session.as_ref().unwrap_or(&engine.state);
+    let logical = super::apply::rewrite(logical).map_err(failure::diagnostic)?;
+    let physical = session
+        .query_planner()
+        .create_physical_plan(&logical, session)
+        .await
+        .map_err(failure::diagnostic)?;
+    cancel::guard(physical, statement).map_err(failure::diagnostic)
+}
+
+async fn stream(
+    statement: &Arc<Statement>,
+    plan: &QueryPlan,
+    parameters: &[ScalarValue],
+    sender: &mut BatchSender,
+) -> Result<(), Diagnostic> {
+    statement.check()?;
+    let physical = physical(statement, plan, parameters).await?;
+    if plan.form == Form::Explain {
+        let batch = explain::batch(&*physical)?;
+        let _ = sender.send(Ok(batch)).await;
+        return Ok(());
+    }
+    let engine = &statement.engine;
+    let memory = StatementMemory::new(
+        engine.memory.clone(),
+        engine.options.statement_memory_bytes_max,
+    );
+    let task = state::task(&engine.state, statement, Arc::new(memory));
+    let mut batches = execute_stream(physical, task).map_err(failure::diagnostic)?;
+    loop {
+        let next = tokio::time::timeout(LOOK_INTERVAL, batches.next()).await;
+        if sender.is_closed() {
+            statement.abandoned.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        statement.check()?;
+        match next {
+            // Still waiting.
+            Err(_) => {}
+            Ok(None) => return Ok(()),
+            Ok(Some(Err(error))) => return Err(failure::diagnostic(error)),
+            Ok(Some(Ok(batch))) => {
+                if batch.num_rows() > 0 && sender.send(Ok(batch)).await.is_err() {
+                    statement.abandoned.store(true, Ordering::Relaxed);
+                    return Ok(());
+                }
+            }
+        }
+    }
+}

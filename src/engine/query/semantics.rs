@@ -1,0 +1,213 @@
+//! What an expression means in PostgreSQL where the planner would make something else of it.
+//!
+//! Runs over every expression of a plan before the planner's own type coercion, and over the
+//! operands of each operator while it is planned (`operators`): casts become ours, quoted literals
+//! and parameters take the type of what stands beside them, negation is checked.
+
+use super::cast::{explicit, is_unknown, type_of};
+use super::failure;
+use super::operators::arithmetic::Operation;
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::engine::types::{self, Input, TYPE_METADATA_KEY};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{Case, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
+
+/// Rewrites every expression of a plan and of the subqueries in it.
+pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|node| {
+        let mut schema = merge_schema(&node.inputs());
+        if let LogicalPlan::TableScan(scan) = &node {
+            let source = DFSchema::try_from_qualified_schema(
+                scan.table_name.clone(),
+                &scan.source.schema(),
+            )?;
+            schema.merge(&source);
+        }
+        let names = NamePreserver::new(&node);
+        node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let rewritten = expression(expr, &schema, input)?;
+            Ok(Transformed::yes(name.restore(rewritten)))
+        })?
+        .map_data(LogicalPlan::recompute_schema)
+    })
+    .map(|transformed| transformed.data)
+}
+
+/// Rewrites one expression over the columns of a schema.
+pub fn expression(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Expr> {
+    expr.transform_up(|expr| node(expr, schema, input))
+        .map(|transformed| transformed.data)
+}
+
+fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<Expr>> {
+    let rewritten = match expr {
+        Expr::Cast(cast) if cast.field.metadata().contains_key(TYPE_METADATA_KEY) => {
+            let to = types::sql_type(&cast.field).map_err(failure::external)?;
+            if let Some(small) = small_integer(&cast.expr, to) {
+                return Ok(Transformed::yes(small));
+            }
+            let from = match type_of(&cast.expr, schema) {
+                Ok(from) => from,
+                // The column is not there; the planner says so itself.
+                Err(_) => return Ok(Transformed::no(Expr::Cast(cast))),
+            };
+            explicit(*cast.expr, from, to, input)?
+        }
+        Expr::InList(mut list) => {
+            let mut members = vec![std::mem::take(&mut *list.expr)];
+            members.append(&mut list.list);
+            let mut members = same_type(members, schema, input)?.into_iter();
+            *list.expr = members.next().unwrap_or_default();
+            list.list = members.collect();
+            Expr::InList(list)
+        }
+        Expr::Between(mut between) => {
+            let members = vec![*between.expr, *between.low, *between.high];
+            let mut members = same_type(members, schema, input)?.into_iter();
+            between.expr = Box::new(members.next().unwrap_or_default());
+            between.low = Box::new(members.next().unwrap_or_default());
+            between.high = Box::new(members.next().unwrap_or_default());
+            Expr::Between(between)
+        }
+        Expr::BinaryExpr(mut binary)
+            if matches!(
+                binary.op,
+                Operator::IsDistinctFrom | Operator::IsNotDistinctFrom
+            ) =>
+        {
+            let members = same_type(vec![*binary.left, *binary.right], schema, input)?;
+            let mut members = members.into_iter();
+            binary.left = Box::new(members.next().unwrap_or_default());
+            binary.right = Box::new(members.next().unwrap_or_default());
+            Expr::BinaryExpr(binary)
+        }
+        Expr::Case(case) => Expr::Case(case_of_one_type(case, schema, input)?),
+        Expr::Negative(inner) => negative(*inner, schema)?,
+        Expr::ScalarFunction(function) if takes_one_type(function.name()) => {
+            let args = same_type(function.args, schema, input)?;
+            Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
+        }
+        Expr::ScalarFunction(function)
+            if function.name() == super::functions::array::EQUALS_ANY =>
+        {
+            let args = any_of(function.args, schema, input)?;
+            Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
+        }
+        // Their inside is a plan of its own, which `plan` reaches.
+        Expr::ScalarSubquery(_) | Expr::Exists(_) => {
+            return Ok(Transformed::new(expr, false, TreeNodeRecursion::Continue));
+        }
+        other => return Ok(Transformed::no(other)),
+    };
+    Ok(Transformed::yes(rewritten))
+}
+
+fn takes_one_type(function: &str) -> bool {
+    matches!(function, "coalesce" | "nullif" | "greatest" | "least")
+}
+
+/// An integer literal that `rewrite::literals` cast to int4.
+fn small_integer(expr: &Expr, to: SqlType) -> Option<Expr> {
+    match (expr, to.kind) {
+        (Expr::Literal(ScalarValue::Int64(Some(value)), None), TypeKind::Int4) if !to.array => {
+            let value = i32::try_from(*value).ok()?;
+            Some(Expr::Literal(ScalarValue::Int32(Some(value)), None))
+        }
+        _ => None,
+    }
+}
+
+/// Gives members that nothing has decided the type of the first one that has one.
+pub fn same_type(members: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Expr>> {
+    let known = members
+        .iter()
+        .filter(|member| !is_unknown(member))
+        .map(|member| type_of(member, schema))
+        .next();
+    let Some(Ok(known)) = known else {
+        return Ok(members);
+    };
+    let to = SqlType {
+        typmod: -1,
+        ..known
+    };
+    let adapt = |member: Expr| {
+        if is_unknown(&member) {
+            explicit(member, SqlType::scalar(TypeKind::Unknown), to, input)
+        } else {
+            Ok(member)
+        }
+    };
+    members.into_iter().map(adapt).collect()
+}
+
+fn case_of_one_type(mut case: Case, schema: &DFSchema, input: Input<'_>) -> Result<Case> {
+    let conditions = case.when_then_expr.len();
+    if let Some(operand) = case.expr.take() {
+        let mut members = vec![*operand];
+        members.extend(case.when_then_expr.iter().map(|(when, _)| (**when).clone()));
+        let mut members = same_type(members, schema, input)?.into_iter();
+        case.expr = members.next().map(Box::new);
+        for ((when, _), member) in case.when_then_expr.iter_mut().zip(members) {
+            **when = member;
+        }
+    }
+    let mut results: Vec<_> = case
+        .when_then_expr
+        .iter()
+        .map(|(_, then)| (**then).clone())
+        .collect();
+    results.extend(case.else_expr.iter().map(|otherwise| (**otherwise).clone()));
+    let mut results = same_type(results, schema, input)?.into_iter();
+    for ((_, then), result) in case.when_then_expr.iter_mut().zip(results.by_ref()) {
+        **then = result;
+    }
+    debug_assert_eq!(case.when_then_expr.len(), conditions);
+    case.else_expr = results.next().map(Box::new);
+    Ok(case)
+}
+
+/// `-x`, checked: the smallest integer has no opposite.
+fn negative(inner: Expr, schema: &DFSchema) -> Result<Expr> {
+    if let Expr::Literal(value, metadata) = &inner
+        && let Ok(negated) = value.arithmetic_negate()
+    {
+        return Ok(Expr::Literal(negated, metadata.clone()));
+    }
+    let zero = match type_of(&inner, schema).map(|sql_type| sql_type.kind) {
+        Ok(TypeKind::Int2) => ScalarValue::Int16(Some(0)),
+        Ok(TypeKind::Int4) => ScalarValue::Int32(Some(0)),
+        Ok(TypeKind::Int8) => ScalarValue::Int64(Some(0)),
+        _ => return Ok(Expr::Negative(Box::new(inner))),
+    };
+    Ok(Expr::ScalarFunction(ScalarFunction::new_udf(
+        Operation::Subtract.function(),
+        vec![Expr::Literal(zero, None), inner],
+    )))
+}
+
+/// `x = ANY('{…}')`: the literal is an array of x's type.
+fn any_of(args: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Expr>> {
+    let [left, right] = <[Expr; 2]>::try_from(args)
+        .map_err(|_| datafusion::error::DataFusionError::Internal("two arguments".to_owned()))?;
+    if !is_unknown(&right) {
+        return Ok(vec![left, right]);
+    }
+    let element = match type_of(&left, schema)? {
+        unknown if unknown.kind == TypeKind::Unknown => SqlType::scalar(TypeKind::Text),
+        known => known,
+    };
+    let right = explicit(
+        right,
+        SqlType::scalar(TypeKind::Unknown),
+        SqlType::array_of(element.kind),
+        input,
+    )?;
+    Ok(vec![left, right])
+}

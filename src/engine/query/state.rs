@@ -1,0 +1,100 @@
+//! The planner's state that all statements share: options, rules, library.
+//!
+//! Made once; a statement clones it only where its functions must find the statement (11 µs).
+
+use super::Options;
+use super::functions::Functions;
+use super::statement::{Statement, StatementExtension};
+use crate::diagnostic::Diagnostic;
+use datafusion::common::config::ConfigOptions;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::{SessionStateDefaults, TaskContext};
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::prelude::SessionConfig;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The shared state.
+///
+/// # Errors
+/// 58030 when the spill directory cannot be used.
+pub fn shared(options: &Options, functions: &Functions) -> Result<SessionState, Diagnostic> {
+    let spill = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![
+            options.spill_directory.clone(),
+        ]))
+        .with_max_temp_directory_size(options.spill_bytes_max);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_disk_manager_builder(spill)
+        .build()
+        .map_err(super::failure::diagnostic)?;
+    let state = SessionStateBuilder::new()
+        .with_session_id("nodedb".to_owned())
+        .with_config(config())
+        .with_runtime_env(Arc::new(runtime))
+        .with_expr_planners(expr_planners())
+        .with_scalar_functions(functions.scalar.values().cloned().collect())
+        .with_aggregate_functions(functions.aggregate.values().cloned().collect())
+        .with_window_functions(functions.window.values().cloned().collect())
+        .build();
+    Ok(state)
+}
+
+/// The library's own planners of operators and syntax, asked after ours.
+pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
+    SessionStateDefaults::default_expr_planners()
+}
+
+fn config() -> SessionConfig {
+    let mut options = ConfigOptions::new();
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.sql_parser.enable_subquery_sort_elimination = false;
+    "nulls_max".clone_into(&mut options.sql_parser.default_null_ordering);
+    // One thread a statement: a scan is one range of keys, and cores are for other sessions.
+    options.execution.target_partitions = 1;
+    options.execution.collect_statistics = false;
+    options.optimizer.enable_round_robin_repartition = false;
+    options.optimizer.skip_failed_rules = false;
+    options.extensions.insert(StatementExtension::default());
+    SessionConfig::from(options).with_information_schema(false)
+}
+
+/// The state as one statement's functions see it.
+pub fn of_statement(shared: &SessionState, statement: &Arc<Statement>) -> SessionState {
+    let mut state = shared.clone();
+    let options = state.config_mut().options_mut();
+    options
+        .extensions
+        .insert(StatementExtension(Some(statement.clone())));
+    state.mark_start_execution();
+    state
+}
+
+/// What operators of one statement run in.
+pub fn task(
+    shared: &SessionState,
+    statement: &Arc<Statement>,
+    memory: Arc<dyn MemoryPool>,
+) -> Arc<TaskContext> {
+    let runtime = shared.runtime_env();
+    let runtime = RuntimeEnv {
+        memory_pool: memory,
+        disk_manager: runtime.disk_manager.clone(),
+        cache_manager: runtime.cache_manager.clone(),
+        object_store_registry: runtime.object_store_registry.clone(),
+    };
+    Arc::new(TaskContext::new(
+        None,
+        shared.session_id().to_owned(),
+        shared.config().clone().with_extension(statement.clone()),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        Arc::new(runtime),
+    ))
+}

@@ -1,0 +1,206 @@
+//! A table of the database as the planner sees it.
+
+use super::access_path;
+use super::failure;
+use super::functions::sequence::steps;
+use super::rows::RowsExec;
+use super::scan::ScanExec;
+use crate::catalog::Snapshot;
+use crate::catalog::definition::{Relation, RelationBody, Sequence, Table};
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::Diagnostic;
+use crate::engine::types;
+use datafusion::arrow::array::{BooleanArray, Int64Array, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use std::sync::Arc;
+
+/// The schema name under which `engine::dml` reads its target: the table is then the relation's
+/// OID in digits, and has [`KEY_COLUMN`] as its last column. No client can write it (a control
+/// character begins it).
+pub const KEYED_SCHEMA: &str = "\u{1}keyed";
+
+/// The column with the row's storage key, bytea.
+pub const KEY_COLUMN: &str = "\u{1}key";
+
+/// Whether the storage key is among the columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keyed {
+    /// It is the last column.
+    Yes,
+    /// It is not there.
+    No,
+}
+
+/// A user's table or sequence.
+#[derive(Debug)]
+pub struct UserTable {
+    relation: Arc<Relation>,
+    indexes: Vec<Arc<Relation>>,
+    keyed: Keyed,
+    schema: SchemaRef,
+    /// For each column of the schema its position among the table's, dropped ones counted.
+    positions: Vec<u16>,
+}
+
+impl UserTable {
+    /// Of a relation.
+    ///
+    /// # Errors
+    /// 42809 for an index.
+    pub fn new(
+        relation: Arc<Relation>,
+        keyed: Keyed,
+        snapshot: &Snapshot,
+    ) -> std::result::Result<UserTable, Diagnostic> {
+        let indexes = relation
+            .table()
+            .map(|table| indexes_of(table, snapshot))
+            .unwrap_or_default();
+        let (mut fields, positions) = match &relation.body {
+            RelationBody::Table(table) => table_fields(table),
+            RelationBody::Sequence(_) => (sequence_fields(), Vec::new()),
+            RelationBody::Index(_) | RelationBody::View(_) => {
+                return Err(failure::diagnostic(super::resolve::not_readable(&relation)));
+            }
+        };
+        if keyed == Keyed::Yes {
+            fields.push(Field::new(KEY_COLUMN, DataType::Binary, false));
+        }
+        Ok(UserTable {
+            relation,
+            indexes,
+            keyed,
+            schema: Arc::new(Schema::new(fields)),
+            positions,
+        })
+    }
+
+    /// The relation.
+    pub fn relation(&self) -> &Arc<Relation> {
+        &self.relation
+    }
+
+    /// The attnum of a column of the schema; None for the key.
+    pub fn attnum(&self, column: usize) -> Option<i16> {
+        let position = self.positions.get(column)?;
+        i16::try_from(*position).ok().map(|position| position + 1)
+    }
+}
+
+fn table_fields(table: &Table) -> (Vec<Field>, Vec<u16>) {
+    let mut fields = Vec::new();
+    let mut positions = Vec::new();
+    for (position, column) in table.columns.iter().enumerate() {
+        if column.dropped {
+            continue;
+        }
+        fields.push(types::arrow_field(
+            column.name.to_string(),
+            column.sql_type,
+            !column.not_null,
+        ));
+        positions.push(position as u16);
+    }
+    (fields, positions)
+}
+
+fn sequence_fields() -> Vec<Field> {
+    let int8 = SqlType::scalar(TypeKind::Int8);
+    vec![
+        types::arrow_field("last_value", int8, false),
+        types::arrow_field("log_cnt", int8, false),
+        types::arrow_field("is_called", SqlType::scalar(TypeKind::Bool), false),
+    ]
+}
+
+#[async_trait::async_trait]
+impl TableProvider for UserTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        // They choose the range of keys; the rows are filtered above.
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match &self.relation.body {
+            RelationBody::Table(table) => {
+                let path = access_path::choose(table, &self.indexes, filters)
+                    .map_err(|error| failure::external(error.into()))?;
+                let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+                let columns = projection.unwrap_or(&all);
+                let limit = if filters.is_empty() { limit } else { None };
+                Ok(Arc::new(ScanExec::new(
+                    self.relation.clone(),
+                    Arc::new(self.schema.project(columns)?),
+                    columns
+                        .iter()
+                        .map(|column| self.positions.get(*column).copied())
+                        .collect(),
+                    path,
+                    limit,
+                )))
+            }
+            RelationBody::Sequence(sequence) => {
+                debug_assert!(self.keyed == Keyed::No);
+                let (sequence, schema) = (sequence.clone(), self.schema.clone());
+                Ok(Arc::new(RowsExec::new(
+                    &self.relation.name,
+                    &self.schema,
+                    projection,
+                    Arc::new(move |statement| {
+                        sequence_row(&sequence, &schema, &statement.engine.storage)
+                    }),
+                )?))
+            }
+            RelationBody::Index(_) | RelationBody::View(_) => {
+                Err(super::resolve::not_readable(&self.relation))
+            }
+        }
+    }
+}
+
+fn indexes_of(table: &Table, snapshot: &Snapshot) -> Vec<Arc<Relation>> {
+    table
+        .indexes
+        .iter()
+        .filter_map(|oid| snapshot.definitions.get(*oid).cloned())
+        .collect()
+}
+
+fn sequence_row(
+    sequence: &Sequence,
+    schema: &SchemaRef,
+    storage: &crate::storage::Storage,
+) -> Result<RecordBatch> {
+    let state = storage
+        .sequence_state(sequence.store, steps(sequence))
+        .map_err(|error| failure::external(error.into()))?;
+    Ok(RecordBatch::try_new(
+        schema.clone(),
+        vec![
+            Arc::new(Int64Array::from(vec![state.last_value])),
+            Arc::new(Int64Array::from(vec![0])),
+            Arc::new(BooleanArray::from(vec![state.is_called])),
+        ],
+    )?)
+}
