@@ -11,7 +11,7 @@ use super::bulk::Batch;
 use super::error::StorageError;
 use super::holdings::Holdings;
 use super::keyspace::{CommitNumber, StoreKey};
-use super::overlay::{Overlay, Version};
+use super::overlay::{KeyVersion, Overlay, Version};
 use super::scan::Bounds;
 use super::write_set::Entries;
 use crate::catalog::{Oid, RelationId};
@@ -249,7 +249,7 @@ impl CommitGate {
     }
 
     /// The newest ordered versions in a range, and their generation.
-    pub(super) fn newest_range(&self, range: &Bounds) -> (Vec<(Arc<[u8]>, Version)>, u64) {
+    pub(super) fn newest_range(&self, range: &Bounds) -> (Vec<KeyVersion>, u64) {
         let state = self.state.lock();
         (state.overlay.range(range), state.generation)
     }
@@ -307,7 +307,7 @@ impl CommitGate {
 
     /// Makes a written group's commits known: durable, out of the overlay, locks released,
     /// acknowledged, in this order.
-    pub(super) fn succeed(&self, commits: Vec<Box<OrderedCommit>>) {
+    pub(super) fn succeed(&self, commits: Vec<OrderedCommit>) {
         let Some(last) = commits.last().map(|commit| commit.number) else {
             return;
         };
@@ -341,7 +341,7 @@ impl CommitGate {
                 request,
                 rows,
                 done,
-            } = *commit;
+            } = commit;
             drop(rows);
             drop(request.uses);
             // A session that went away does not listen; its commit stands.
@@ -356,7 +356,7 @@ impl CommitGate {
     /// the same error. Returns the relations that nobody will ever see.
     pub(super) fn fail(
         &self,
-        commits: Vec<Box<OrderedCommit>>,
+        commits: Vec<OrderedCommit>,
         error: &StorageError,
     ) -> Vec<RelationId> {
         let (behind, waiters) = {
@@ -380,7 +380,7 @@ impl CommitGate {
             (behind, std::mem::take(&mut state.waiters))
         };
         let behind = behind.into_iter().filter_map(|job| match job {
-            Job::Commit(commit) => Some(commit),
+            Job::Commit(commit) => Some(*commit),
             _ => None,
         });
         let mut orphans = Vec::new();
@@ -390,7 +390,7 @@ impl CommitGate {
                 rows,
                 done,
                 ..
-            } = *commit;
+            } = commit;
             orphans.extend_from_slice(&request.loaded);
             drop(rows);
             drop(request.uses);

@@ -118,7 +118,7 @@ impl CommitThread {
             match job {
                 Job::Commit(commit) => {
                     self.condemned.extend(&commit.request.dropped);
-                    commits.push(commit);
+                    commits.push(*commit);
                 }
                 Job::Bulk { done, .. } => {
                     let outcome = batches.next().expect("an outcome for each batch");
@@ -139,7 +139,7 @@ impl CommitThread {
         let mut commits = Vec::new();
         for job in jobs {
             match job {
-                Job::Commit(commit) => commits.push(commit),
+                Job::Commit(commit) => commits.push(*commit),
                 Job::Bulk { done, .. } => {
                     let _ = done.send(Err(error.clone()));
                 }

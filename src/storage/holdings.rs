@@ -2,7 +2,8 @@
 
 use super::error::StorageError;
 use super::lock_mode::{LockMode, Mode, Use};
-use super::lock_table::{Attempt, LockKey, LockTable, Patience};
+use super::lock_table::{Attempt, LockKey, Patience};
+use super::store::CoreStore;
 use super::transaction::TransactionId;
 use crate::catalog::Oid;
 use std::sync::Arc;
@@ -18,7 +19,9 @@ const LOCK_BYTES: usize = 160;
 
 /// Locks of one kind (rows, or uses) of one transaction.
 pub(super) struct Holdings {
-    table: Arc<LockTable>,
+    /// Whose lock table it is; by the core's own handle, so that cores share no reference count.
+    /// None until the first lock.
+    owner: Option<Arc<CoreStore>>,
     transaction: TransactionId,
     held: Vec<Held>,
     bytes: usize,
@@ -34,9 +37,9 @@ pub(super) enum Acquired {
 }
 
 impl Holdings {
-    pub(super) fn new(table: Arc<LockTable>, transaction: TransactionId) -> Holdings {
+    pub(super) fn new(transaction: TransactionId) -> Holdings {
         Holdings {
-            table,
+            owner: None,
             transaction,
             held: Vec::new(),
             bytes: 0,
@@ -55,37 +58,40 @@ impl Holdings {
 
     /// The holdings as they are, to be moved away; none are left here.
     pub(super) fn take(&mut self) -> Holdings {
-        let empty = Holdings::new(self.table.clone(), self.transaction);
-        std::mem::replace(self, empty)
+        std::mem::replace(self, Holdings::new(self.transaction))
     }
 
     /// Locks a stored key.
     pub(super) async fn lock_row(
         &mut self,
+        core: &Arc<CoreStore>,
         key: &[u8],
         mode: LockMode,
         patience: Patience,
     ) -> Result<Acquired, StorageError> {
         let key = LockKey::Row(Arc::from(key));
-        self.acquire(key, Mode::Row(mode), patience).await
+        self.acquire(core, key, Mode::Row(mode), patience).await
     }
 
     /// Uses a relation: a light use on the transaction's own core, a heavy one on all.
     pub(super) async fn use_relation(
         &mut self,
-        core: usize,
+        core: &Arc<CoreStore>,
         relation: Oid,
         how: Use,
         patience: Patience,
     ) -> Result<Acquired, StorageError> {
         let mark = self.len();
-        let cores = match how.is_on_every_core() {
-            true => 0..self.table.cores(),
-            false => core..core + 1,
+        let used_on = match how.is_on_every_core() {
+            true => 0..core.shared.locks.cores(),
+            false => core.core..core.core + 1,
         };
-        for core in cores {
-            let key = LockKey::Use { core, relation };
-            let acquired = self.acquire(key, Mode::Use(how), patience).await;
+        for place in used_on {
+            let key = LockKey::Use {
+                core: place,
+                relation,
+            };
+            let acquired = self.acquire(core, key, Mode::Use(how), patience).await;
             if !matches!(acquired, Ok(Acquired::Yes)) {
                 self.release_since(mark);
                 return acquired;
@@ -96,11 +102,13 @@ impl Holdings {
 
     async fn acquire(
         &mut self,
+        core: &Arc<CoreStore>,
         key: LockKey,
         mode: Mode,
         patience: Patience,
     ) -> Result<Acquired, StorageError> {
-        let attempt = self.table.acquire(&key, self.transaction, mode, patience);
+        let locks = &core.shared.locks;
+        let attempt = locks.acquire(&key, self.transaction, mode, patience);
         let previous = match attempt {
             Attempt::Held => return Ok(Acquired::Yes),
             Attempt::Busy => return Ok(Acquired::Busy),
@@ -114,12 +122,16 @@ impl Holdings {
         if let LockKey::Row(bytes) = &key {
             self.bytes += bytes.len() + LOCK_BYTES;
         }
+        self.owner.get_or_insert_with(|| core.clone());
         self.held.push(Held { key, previous });
         Ok(Acquired::Yes)
     }
 
     /// Releases what was acquired after there were `mark` locks.
     pub(super) fn release_since(&mut self, mark: usize) {
+        let Some(owner) = &self.owner else {
+            return;
+        };
         while self.held.len() > mark {
             let Some(Held { key, previous }) = self.held.pop() else {
                 return;
@@ -127,7 +139,8 @@ impl Holdings {
             if let LockKey::Row(bytes) = &key {
                 self.bytes -= bytes.len() + LOCK_BYTES;
             }
-            self.table.release(&key, self.transaction, previous);
+            let locks = &owner.shared.locks;
+            locks.release(&key, self.transaction, previous);
         }
     }
 }

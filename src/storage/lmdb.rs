@@ -304,7 +304,7 @@ impl ReadTransaction {
         &self,
         cursor: &mut Cursor,
         step: Step<'_>,
-    ) -> Result<Option<(&[u8], &[u8])>, StorageError> {
+    ) -> Result<Option<Pair<'_>>, StorageError> {
         assert!(self.live, "a reset read transaction has no cursors");
         // SAFETY: the caller promises that the cursor belongs to this live transaction.
         unsafe { move_cursor(cursor.raw, step) }
@@ -344,6 +344,9 @@ fn get<'t>(
     Ok(Some(unsafe { bytes_of(&value) }))
 }
 
+/// A stored key and value.
+pub(super) type Pair<'t> = (&'t [u8], &'t [u8]);
+
 /// A place in the key space; belongs to the transaction that opened it.
 pub(super) struct Cursor {
     raw: NonNull<ffi::MDB_cursor>,
@@ -377,7 +380,7 @@ pub(super) enum Step<'k> {
 unsafe fn move_cursor<'t>(
     cursor: NonNull<ffi::MDB_cursor>,
     step: Step<'_>,
-) -> Result<Option<(&'t [u8], &'t [u8])>, StorageError> {
+) -> Result<Option<Pair<'t>>, StorageError> {
     let (mut key, mut value) = (no_value(), no_value());
     let operation = match step {
         Step::Seek(from) => {

@@ -7,7 +7,7 @@
 use super::commit_gate::Taken;
 use super::error::StorageError;
 use super::keyspace::{CommitNumber, KeyRange, split_value, store_key};
-use super::overlay::Version;
+use super::overlay::KeyVersion;
 use super::scan::{Bounds, Direction, Scan};
 use super::transaction::Transaction;
 use super::write_set::Entries;
@@ -95,10 +95,7 @@ impl Transaction {
     }
 
     /// Ordered versions with the transaction's own writes over them, and who wrote the former.
-    fn lay_over(
-        &self,
-        ordered: Vec<(Arc<[u8]>, Version)>,
-    ) -> (Entries, HashMap<Arc<[u8]>, CommitNumber>) {
+    fn lay_over(&self, ordered: Vec<KeyVersion>) -> (Entries, HashMap<Arc<[u8]>, CommitNumber>) {
         let mut entries = self.writes.entries().clone();
         let mut commits = HashMap::new();
         for (key, version) in ordered {

@@ -18,6 +18,9 @@ pub(super) struct Version {
     pub(super) row: Option<Arc<[u8]>>,
 }
 
+/// A stored key with its newest ordered version.
+pub(super) type KeyVersion = (Arc<[u8]>, Version);
+
 /// The newest ordered versions by stored key.
 #[derive(Default)]
 pub(super) struct Overlay {
@@ -57,7 +60,7 @@ impl Overlay {
     }
 
     /// The newest ordered versions in a range.
-    pub(super) fn range(&self, range: &Bounds) -> Vec<(Arc<[u8]>, Version)> {
+    pub(super) fn range(&self, range: &Bounds) -> Vec<KeyVersion> {
         if range.is_empty() {
             return Vec::new();
         }

@@ -6,7 +6,7 @@
 
 use super::error::StorageError;
 use super::keyspace::{CommitNumber, StoreKey};
-use super::lmdb::{Cursor, Environment, ReadTransaction, Step};
+use super::lmdb::{Cursor, Environment, Pair, ReadTransaction, Step};
 use super::record;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -128,7 +128,7 @@ pub(super) struct ReaderCursor {
 }
 
 /// A stored key and value in the map.
-pub(super) type Stored = (&'static [u8], &'static [u8]);
+pub(super) type Stored = Pair<'static>;
 
 impl ReaderCursor {
     pub(super) fn open(reader: &Arc<Reader>) -> Result<ReaderCursor, StorageError> {

@@ -38,7 +38,8 @@ pub struct Scan {
     own: OwnWrites,
     range: Bounds,
     direction: Direction,
-    current: Option<(Arc<[u8]>, Arc<[u8]>)>,
+    /// The own write handed out last.
+    current: Option<OwnRow>,
 }
 
 /// How far the snapshot's side has come.
@@ -164,6 +165,9 @@ impl OwnWrites {
         Some((key, row))
     }
 }
+
+/// A key and a row that the transaction wrote.
+type OwnRow = (Arc<[u8]>, Arc<[u8]>);
 
 /// A key that the transaction wrote; no row is a deletion.
 type OwnEntry = (Arc<[u8]>, Option<Arc<[u8]>>);

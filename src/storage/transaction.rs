@@ -110,8 +110,8 @@ impl Transaction {
             snapshot: None,
             parked: None,
             writes: WriteSet::default(),
-            row_locks: Holdings::new(core.shared.locks.clone(), id),
-            uses: Holdings::new(core.shared.locks.clone(), id),
+            row_locks: Holdings::new(id),
+            uses: Holdings::new(id),
             committed_uses: None,
             savepoints: Vec::new(),
             savepoint_count: 0,
@@ -230,7 +230,8 @@ impl Transaction {
     ) -> Result<Locked, StorageError> {
         self.check_open()?;
         let key = self.checked_key(relation, key)?;
-        let acquired = self.row_locks.lock_row(&key, mode, wait.patience()).await?;
+        let (core, patience) = (&self.core, wait.patience());
+        let acquired = self.row_locks.lock_row(core, &key, mode, patience).await?;
         match (acquired, wait) {
             (Acquired::Yes, _) => self.check_size().map(|()| Locked::Granted),
             (Acquired::Busy, LockWait::SkipLocked) => Ok(Locked::Skipped),
@@ -247,7 +248,7 @@ impl Transaction {
         wait: LockWait,
     ) -> Result<(), StorageError> {
         self.check_open()?;
-        let (core, patience) = (self.core.core, wait.patience());
+        let (core, patience) = (&self.core, wait.patience());
         match self
             .uses
             .use_relation(core, relation, how, patience)
