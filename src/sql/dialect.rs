@@ -3,6 +3,7 @@
 //! Everything is the wrapped dialect's, and `dialect()` answers with its type, so that sqlparser's
 //! own questions "is this PostgreSQL?" are answered yes.
 
+use sqlparser::ast::Statement;
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -74,6 +75,10 @@ impl Dialect for NodeDialect {
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         INNER.get_next_precedence(parser)
+    }
+
+    fn parse_statement(&self, parser: &mut Parser) -> Option<Result<Statement, ParserError>> {
+        super::utility::parse_statement(parser).or_else(|| INNER.parse_statement(parser))
     }
 
     fn prec_value(&self, precedence: Precedence) -> u8 {

@@ -6,3 +6,4 @@ pub mod dialect;
 pub mod lexer;
 pub mod parse;
 pub mod template;
+pub mod utility;

@@ -207,11 +207,14 @@ impl CommitGate {
             return Err(StorageError::ShuttingDown);
         }
         state.check_taken(commit.request.taken)?;
-        for (relation, version) in &commit.request.expected_layouts {
+        for expected in &commit.request.expected_layouts {
+            let (relation, version) = expected;
+            // Rows written after the transaction's own change of the definition.
+            let own = commit.request.new_layouts.contains(expected);
             if state
                 .layouts
                 .get(relation)
-                .is_some_and(|newest| newest != version)
+                .is_some_and(|newest| newest != version && !own)
             {
                 return Err(StorageError::LayoutChanged);
             }

@@ -1,33 +1,60 @@
-//! CREATE, ALTER and DROP of tables and what belongs to them.
+//! CREATE, ALTER and DROP of tables and what belongs to them, inside a transaction.
+//!
+//! A definition is written to storage relation 1 in the same storage transaction as the rows and
+//! is private to the transaction until COMMIT (DESIGN §6 "Two kinds of truth"). Every change that a
+//! writer must know of gives the table a new layout version, which storage holds late writers to.
+
+mod alter;
+mod build;
+mod codec;
+mod column;
+mod constraint;
+mod create_table;
+mod drop;
+mod grant;
+mod index;
+mod name;
+mod sequence;
+mod truncate;
+mod verify;
+mod view;
+mod work;
 
 use super::context::StatementContext;
 use super::entry::Engine;
 use super::outcome::CommandTag;
 use super::transaction::Transaction;
-use crate::catalog::definition::Definitions;
-use crate::diagnostic::Diagnostic;
-use crate::storage::Storage;
-use sqlparser::ast;
+use crate::catalog::definition::{DefinitionChange, Definitions, Relation};
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::sql::credential::{Direction, TableGrant};
+use crate::storage::{ALL_KEYS, DEFINITIONS_RELATION, Isolation, Storage};
+use sqlparser::ast::{self, Statement};
+use std::sync::Arc;
+use work::{Work, missing};
 
 /// Whether this room carries the statement out: definitions, TRUNCATE, COMMENT, VACUUM, ANALYZE.
-pub fn is_definition(statement: &ast::Statement) -> bool {
-    use ast::Statement as S;
-    matches!(
-        statement,
-        S::CreateTable(_)
-            | S::CreateIndex(_)
-            | S::CreateView(_)
-            | S::CreateSequence { .. }
-            | S::CreateSchema { .. }
-            | S::AlterTable(_)
-            | S::AlterIndex { .. }
-            | S::AlterView { .. }
-            | S::Drop { .. }
-            | S::Truncate(_)
-            | S::Comment { .. }
-            | S::Vacuum(_)
-            | S::Analyze(_)
-    )
+pub fn is_definition(statement: &Statement) -> bool {
+    tag_of(statement).is_some()
+}
+
+/// The command's tag; DROP's depends on what it drops.
+fn tag_of(statement: &Statement) -> Option<&'static str> {
+    Some(match statement {
+        Statement::CreateTable(_) => "CREATE TABLE",
+        Statement::CreateIndex(_) => "CREATE INDEX",
+        Statement::CreateView(_) => "CREATE VIEW",
+        Statement::CreateSequence { .. } => "CREATE SEQUENCE",
+        Statement::CreateSchema { .. } => "CREATE SCHEMA",
+        Statement::AlterTable(_) => "ALTER TABLE",
+        Statement::AlterIndex { .. } => "ALTER INDEX",
+        Statement::AlterView { .. } => "ALTER VIEW",
+        Statement::Drop { .. } => "DROP",
+        Statement::Truncate(_) => "TRUNCATE TABLE",
+        Statement::Comment { .. } => "COMMENT",
+        Statement::Vacuum(_) => "VACUUM",
+        Statement::Analyze(_) => "ANALYZE",
+        _ => return None,
+    })
 }
 
 /// Carries a definition statement out, inside the transaction.
@@ -35,13 +62,182 @@ pub fn is_definition(statement: &ast::Statement) -> bool {
 /// # Errors
 /// What PostgreSQL gives (42P07, 42P01, 23505, 2BP01, …), 42501, 0A000 naming what is not there.
 pub async fn execute(
-    statement: &ast::Statement,
+    statement: &Statement,
     engine: &Engine,
     transaction: &mut Transaction,
     context: &StatementContext,
 ) -> Result<CommandTag, Diagnostic> {
-    let _ = (statement, engine, transaction, context);
-    todo!()
+    let tag = tag_of(statement).ok_or_else(|| Diagnostic::unsupported("this statement"))?;
+    let mut work = begin(engine, transaction, context, tag)?;
+    dispatch(&mut work, statement, tag)
+        .await
+        .map(CommandTag::Plain)
+}
+
+/// GRANT or REVOKE … ON TABLE, which the credential parser reads.
+///
+/// # Errors
+/// 42P01, 42501, 42704, 42809.
+pub async fn grant(
+    statement: &TableGrant,
+    engine: &Engine,
+    transaction: &mut Transaction,
+    context: &StatementContext,
+) -> Result<CommandTag, Diagnostic> {
+    let tag = match statement.direction {
+        Direction::Grant => "GRANT",
+        Direction::Revoke => "REVOKE",
+    };
+    let mut work = begin(engine, transaction, context, tag)?;
+    grant::grant(&mut work, statement).await?;
+    Ok(CommandTag::Plain(tag))
+}
+
+fn begin<'a>(
+    engine: &'a Engine,
+    transaction: &'a mut Transaction,
+    context: &'a StatementContext,
+    tag: &str,
+) -> Result<Work<'a>, Diagnostic> {
+    if context.read_only && !matches!(tag, "VACUUM" | "ANALYZE") {
+        return Err(Diagnostic::error(
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            format!("cannot execute {tag} in a read-only transaction"),
+        ));
+    }
+    Ok(Work {
+        engine,
+        transaction,
+        context,
+    })
+}
+
+async fn dispatch(
+    work: &mut Work<'_>,
+    statement: &Statement,
+    tag: &'static str,
+) -> Result<&'static str, Diagnostic> {
+    match statement {
+        Statement::CreateTable(table) => create_table::create(work, table).await?,
+        Statement::CreateIndex(index) => index::create(work, index).await?,
+        Statement::CreateView(view) => view::create(work, view).await?,
+        Statement::CreateSequence {
+            temporary: false,
+            if_not_exists,
+            name,
+            data_type,
+            sequence_options,
+            owned_by,
+        } => {
+            let statement = sequence::CreateSequence {
+                if_not_exists: *if_not_exists,
+                name,
+                data_type: data_type.as_ref(),
+                options: sequence_options,
+                owned_by: owned_by.as_ref(),
+            };
+            sequence::create(work, statement).await?;
+        }
+        Statement::CreateSchema {
+            schema_name,
+            if_not_exists,
+            ..
+        } => create_schema(work, schema_name, *if_not_exists)?,
+        Statement::AlterTable(table) => alter::table(work, table).await?,
+        Statement::AlterIndex { name, operation } => alter::index(work, name, operation).await?,
+        Statement::Drop {
+            object_type,
+            if_exists,
+            names,
+            cascade,
+            ..
+        } => {
+            let statement = drop::Drop {
+                object_type: *object_type,
+                if_exists: *if_exists,
+                names,
+                cascade: *cascade,
+            };
+            return drop::drop(work, statement).await;
+        }
+        Statement::Truncate(truncate) => truncate::truncate(work, truncate).await?,
+        Statement::Comment {
+            object_type,
+            object_name,
+            comment,
+            if_exists: false,
+        } => grant::comment(work, *object_type, object_name, comment.as_deref()).await?,
+        Statement::Vacuum(vacuum) => maintain(work, vacuum.table_name.as_ref())?,
+        Statement::Analyze(analyze) => maintain(work, analyze.table_name.as_ref())?,
+        _ => return Err(Diagnostic::unsupported(format!("this form of {tag}"))),
+    }
+    Ok(tag)
+}
+
+/// VACUUM and ANALYZE: the table must be there and be the caller's. Free space is given back by
+/// storage on its own, and the planner keeps no statistics (REFERENCE §8).
+fn maintain(work: &mut Work<'_>, table: Option<&ast::ObjectName>) -> Result<(), Diagnostic> {
+    let Some(table) = table else {
+        return Ok(());
+    };
+    let relation = work
+        .find(table)?
+        .ok_or_else(|| missing("relation", table))?;
+    if work.context.rights.may_own(&relation).is_err() {
+        let name = &relation.name;
+        work.context.notices.push(Diagnostic::warning(
+            SqlState::WARNING,
+            format!("skipping \"{name}\" --- only table or database owner can vacuum it"),
+        ));
+    }
+    Ok(())
+}
+
+fn create_schema(
+    work: &Work<'_>,
+    schema: &ast::SchemaName,
+    if_not_exists: bool,
+) -> Result<(), Diagnostic> {
+    work.context
+        .rights
+        .may_define_schema(&work.context.snapshot)?;
+    if let ast::SchemaName::Simple(given) = schema
+        && name::parts(given)? == (None, work::PUBLIC.to_owned())
+    {
+        let message = format!("schema \"{}\" already exists", work::PUBLIC);
+        if !if_not_exists {
+            return Err(Diagnostic::error(SqlState::DUPLICATE_SCHEMA, message));
+        }
+        work.notice(format!("{message}, skipping"));
+        return Ok(());
+    }
+    Err(Diagnostic::unsupported("CREATE SCHEMA"))
+}
+
+/// 42P07
+fn exists(name: &str) -> Diagnostic {
+    Diagnostic::error(
+        SqlState::DUPLICATE_TABLE,
+        format!("relation \"{name}\" already exists"),
+    )
+}
+
+/// 42P07, or with IF NOT EXISTS a notice.
+fn already_exists(
+    work: &Work<'_>,
+    relation: &Relation,
+    if_not_exists: bool,
+) -> Result<(), Diagnostic> {
+    let error = exists(&relation.name);
+    if !if_not_exists {
+        return Err(error);
+    }
+    work.context.notices.push(Diagnostic::new(
+        crate::diagnostic::Severity::Notice,
+        SqlState::DUPLICATE_TABLE,
+        format!("{}, skipping", error.message()),
+    ));
+    Ok(())
 }
 
 /// All definitions, as they were last committed: read once at start.
@@ -49,6 +245,20 @@ pub async fn execute(
 /// # Errors
 /// XX001 for a record that cannot be read, and what storage gives.
 pub fn load(storage: &Storage) -> Result<Definitions, Diagnostic> {
-    let _ = storage;
-    todo!()
+    let mut transaction = storage.begin(0, Isolation::ReadCommitted);
+    transaction.begin_statement()?;
+    let mut definitions = Definitions::default();
+    let mut scan = transaction.scan(
+        DEFINITIONS_RELATION,
+        ALL_KEYS,
+        crate::storage::Direction::Forward,
+    )?;
+    while let Some((key, row)) = scan.next()? {
+        // The longer keys claim names.
+        if key.len() == size_of::<u32>() {
+            let relation = Arc::new(codec::decode(row)?);
+            definitions = definitions.with(&DefinitionChange::Put(relation));
+        }
+    }
+    Ok(definitions)
 }

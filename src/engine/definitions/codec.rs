@@ -1,0 +1,130 @@
+//! A relation's definition as bytes in storage relation 1.
+//!
+//! ```text
+//! key OID (4 bytes, big-endian)                       → format (1 byte), relation (bincode)
+//! key database (4 bytes), schema, 00, name            → OID (4 bytes, big-endian)
+//! ```
+//!
+//! The second kind claims a name: two transactions that make the same name meet in that key's lock.
+//! It is always longer than four bytes, so that the two kinds cannot be mixed up.
+
+use crate::catalog::definition::Relation;
+use crate::catalog::{DatabaseId, Oid};
+use crate::diagnostic::{Diagnostic, SqlState};
+
+/// The format of what is written; a newer one is refused.
+const FORMAT: u8 = 1;
+/// The largest definition; a table of 1,600 columns with long defaults stays well below.
+pub const DEFINITION_BYTES_MAX: usize = 16 << 20;
+
+fn configuration() -> impl bincode::config::Config {
+    bincode::config::standard().with_limit::<DEFINITION_BYTES_MAX>()
+}
+
+/// The key of a relation's definition.
+pub fn oid_key(oid: Oid) -> [u8; 4] {
+    oid.0.to_be_bytes()
+}
+
+/// The key that claims a name.
+pub fn name_key(database: DatabaseId, schema: &str, name: &str) -> Vec<u8> {
+    let mut key = database.0.to_be_bytes().to_vec();
+    key.extend_from_slice(schema.as_bytes());
+    key.push(0);
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// The bytes of a definition.
+///
+/// # Errors
+/// 54000 for one too large.
+pub fn encode(relation: &Relation) -> Result<Vec<u8>, Diagnostic> {
+    let mut bytes = vec![FORMAT];
+    let body = bincode::serde::encode_to_vec(relation, configuration()).map_err(|error| {
+        Diagnostic::error(
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+            format!("definition of \"{}\" is too large", relation.name),
+        )
+        .with_detail(error.to_string())
+    })?;
+    bytes.extend(body);
+    Ok(bytes)
+}
+
+/// The definition of such bytes.
+///
+/// # Errors
+/// XX001 for damage, 55000 for a newer format.
+pub fn decode(bytes: &[u8]) -> Result<Relation, Diagnostic> {
+    let damaged = |what: String| {
+        Diagnostic::error(
+            SqlState::DATA_CORRUPTED,
+            format!("a stored definition is damaged: {what}"),
+        )
+    };
+    match bytes.split_first() {
+        Some((&FORMAT, body)) => {
+            let (relation, read) = bincode::serde::decode_from_slice(body, configuration())
+                .map_err(|error| damaged(error.to_string()))?;
+            if read != body.len() {
+                return Err(damaged("bytes are left over".to_owned()));
+            }
+            Ok(relation)
+        }
+        Some((format, _)) => Err(Diagnostic::error(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("definitions of format {format} are newer than this server's {FORMAT}"),
+        )),
+        None => Err(damaged("it is empty".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::PrincipalId;
+    use crate::catalog::definition::{RelationBody, View};
+    use crate::catalog::sql_type::{SqlType, TypeKind};
+    use std::sync::Arc;
+
+    fn view() -> Relation {
+        Relation {
+            oid: Oid(20_000),
+            database: DatabaseId(5),
+            schema: Arc::from("public"),
+            name: Arc::from("v"),
+            owner: PrincipalId(10),
+            grants: Vec::new(),
+            comment: Some(Arc::from("text")),
+            body: RelationBody::View(View {
+                query: Arc::from("SELECT 1"),
+                columns: vec![(Arc::from("c"), SqlType::scalar(TypeKind::Int4))],
+            }),
+        }
+    }
+
+    #[test]
+    fn a_definition_reads_back_the_same() {
+        assert_eq!(decode(&encode(&view()).unwrap()).unwrap(), view());
+    }
+
+    #[test]
+    fn damage_and_newer_formats_are_told_apart() {
+        let mut bytes = encode(&view()).unwrap();
+        assert_eq!(
+            decode(&bytes[..9]).unwrap_err().sqlstate().as_str(),
+            "XX001"
+        );
+        assert_eq!(decode(&[]).unwrap_err().sqlstate().as_str(), "XX001");
+        bytes.push(0);
+        assert_eq!(decode(&bytes).unwrap_err().sqlstate().as_str(), "XX001");
+        bytes[0] = FORMAT + 1;
+        assert_eq!(decode(&bytes).unwrap_err().sqlstate().as_str(), "55000");
+    }
+
+    #[test]
+    fn no_name_is_as_short_as_an_oid() {
+        assert!(name_key(DatabaseId(5), "", "").len() > oid_key(Oid(1)).len());
+    }
+}

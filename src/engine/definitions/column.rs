@@ -1,0 +1,295 @@
+//! A column definition of CREATE TABLE and ADD COLUMN.
+
+use super::constraint::Spec;
+use super::name;
+use super::sequence::SequencePlan;
+use super::work::Work;
+use crate::catalog::definition::{Column, Identity};
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::dml::value;
+use crate::engine::query::expression::Scope;
+use crate::engine::types;
+use sqlparser::ast::{self, ColumnOption};
+use std::sync::Arc;
+
+/// A column to be made, and what belongs to it.
+pub struct ColumnPlan {
+    /// The column, without a sequence yet.
+    pub column: Column,
+    /// DEFAULT, as parsed.
+    pub default: Option<ast::Expr>,
+    /// The sequence that a serial or identity column is to get.
+    pub sequence: Option<SequencePlan>,
+    /// Constraints that stand with the column.
+    pub constraints: Vec<Spec>,
+}
+
+/// The columns PostgreSQL's tables have by themselves.
+const SYSTEM_COLUMNS: &[&str] = &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+
+/// serial and its like: the integer type that is meant.
+fn serial_type(data_type: &ast::DataType) -> Option<SqlType> {
+    let ast::DataType::Custom(name, modifiers) = data_type else {
+        return None;
+    };
+    let [ast::ObjectNamePart::Identifier(word)] = &name.0[..] else {
+        return None;
+    };
+    let kind = match word.value.to_ascii_lowercase().as_str() {
+        "serial" | "serial4" => TypeKind::Int4,
+        "bigserial" | "serial8" => TypeKind::Int8,
+        "smallserial" | "serial2" => TypeKind::Int2,
+        _ => return None,
+    };
+    modifiers.is_empty().then_some(SqlType::scalar(kind))
+}
+
+/// The type of a column, which every value of must fit.
+///
+/// # Errors
+/// 0A000 for numeric without precision: a column keeps one scale.
+pub fn column_type(data_type: &ast::DataType, column: &str) -> Result<SqlType, Diagnostic> {
+    let sql_type = types::from_ast(data_type)?;
+    match sql_type.kind {
+        TypeKind::Numeric if sql_type.typmod < 4 => Err(Diagnostic::unsupported(
+            "a numeric column without precision and scale",
+        )
+        .with_hint("Declare it as numeric(precision, scale), with at most 38 digits.")),
+        TypeKind::Void | TypeKind::Unknown => Err(Diagnostic::error(
+            SqlState::INVALID_TABLE_DEFINITION,
+            format!(
+                "column \"{column}\" has pseudo-type {}",
+                types::format_type(sql_type)
+            ),
+        )),
+        _ => Ok(sql_type),
+    }
+}
+
+impl ColumnPlan {
+    /// From its definition, in a table of this name.
+    ///
+    /// # Errors
+    /// 42601, 42701, 42704, 42P16, 42804; 0A000 for what is not there.
+    pub fn new(
+        definition: &ast::ColumnDef,
+        table: &str,
+        added_in: u32,
+    ) -> Result<ColumnPlan, Diagnostic> {
+        let column_name = name::fold(&definition.name);
+        if SYSTEM_COLUMNS.contains(&column_name.as_str()) {
+            return Err(Diagnostic::error(
+                SqlState::DUPLICATE_COLUMN,
+                format!("column name \"{column_name}\" conflicts with a system column name"),
+            ));
+        }
+        let serial = serial_type(&definition.data_type);
+        let sql_type = match serial {
+            Some(sql_type) => sql_type,
+            None => column_type(&definition.data_type, &column_name)?,
+        };
+        let mut plan = ColumnPlan {
+            column: Column {
+                name: Arc::from(column_name),
+                sql_type,
+                not_null: serial.is_some(),
+                default: None,
+                identity: None,
+                sequence: None,
+                added_in,
+                missing: None,
+                dropped: false,
+            },
+            default: None,
+            sequence: None,
+            constraints: Vec::new(),
+        };
+        if serial.is_some() {
+            plan.sequence = Some(SequencePlan::new(sql_type, &[])?);
+        }
+        let mut null_given = false;
+        for option in &definition.options {
+            match &option.option {
+                ColumnOption::Null => null_given = true,
+                other => plan.apply(other, option.name.as_ref(), table)?,
+            }
+        }
+        if null_given && plan.column.not_null {
+            return Err(plan.conflict(table, "conflicting NULL/NOT NULL declarations"));
+        }
+        Ok(plan)
+    }
+
+    fn conflict(&self, table: &str, what: &str) -> Diagnostic {
+        Diagnostic::error(
+            SqlState::SYNTAX_ERROR,
+            format!(
+                "{what} for column \"{}\" of table \"{table}\"",
+                self.column.name
+            ),
+        )
+    }
+
+    fn apply(
+        &mut self,
+        option: &ColumnOption,
+        constraint: Option<&ast::Ident>,
+        table: &str,
+    ) -> Result<(), Diagnostic> {
+        let own = [self.column.name.to_string()];
+        let named = constraint.map(name::fold);
+        match option {
+            ColumnOption::NotNull => self.column.not_null = true,
+            ColumnOption::Default(expression) => {
+                if self.default.is_some() || self.sequence.is_some() {
+                    return Err(self.conflict(table, "multiple default values specified"));
+                }
+                self.default = Some(expression.clone());
+            }
+            ColumnOption::PrimaryKey(given) => {
+                self.constraints
+                    .push(Spec::primary_key(named, own.to_vec(), given)?);
+            }
+            ColumnOption::Unique(given) => {
+                self.constraints
+                    .push(Spec::unique(named, own.to_vec(), given)?);
+            }
+            ColumnOption::Check(given) => self.constraints.push(Spec::check(named, given)?),
+            ColumnOption::ForeignKey(given) => {
+                self.constraints
+                    .push(Spec::foreign_key(named, own.to_vec(), given)?);
+            }
+            ColumnOption::Generated {
+                generated_as,
+                sequence_options,
+                generation_expr: None,
+                ..
+            } => self.generated(*generated_as, sequence_options.as_deref(), table)?,
+            ColumnOption::Generated { .. } => {
+                return Err(Diagnostic::unsupported("a generated column"));
+            }
+            ColumnOption::Collation(collation) => check_collation(collation)?,
+            other => return Err(Diagnostic::unsupported(format!("column option {other}"))),
+        }
+        Ok(())
+    }
+
+    fn generated(
+        &mut self,
+        how: ast::GeneratedAs,
+        options: Option<&[ast::SequenceOptions]>,
+        table: &str,
+    ) -> Result<(), Diagnostic> {
+        let identity = match how {
+            ast::GeneratedAs::Always => Identity::Always,
+            ast::GeneratedAs::ByDefault => Identity::ByDefault,
+            ast::GeneratedAs::ExpStored => {
+                return Err(Diagnostic::unsupported("a generated column"));
+            }
+        };
+        if self.column.identity.is_some() {
+            return Err(self.conflict(table, "multiple identity specifications"));
+        }
+        if self.default.is_some() || self.sequence.is_some() {
+            return Err(self.conflict(table, "both default and identity specified"));
+        }
+        let kind = self.column.sql_type.kind;
+        if !matches!(kind, TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8) {
+            return Err(Diagnostic::error(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "identity column type must be smallint, integer, or bigint",
+            ));
+        }
+        self.column.identity = Some(identity);
+        self.column.not_null = true;
+        self.sequence = Some(SequencePlan::new(
+            self.column.sql_type,
+            options.unwrap_or_default(),
+        )?);
+        Ok(())
+    }
+
+    /// Checks DEFAULT against the column's type and keeps its text.
+    ///
+    /// # Errors
+    /// As [`default_text`].
+    pub fn settle_default(&mut self, work: &Work<'_>) -> Result<(), Diagnostic> {
+        if let Some(expression) = &self.default {
+            self.column.default = default_text(work, &self.column, expression)?;
+        }
+        Ok(())
+    }
+}
+
+/// The canonical text of a DEFAULT; None for DEFAULT NULL.
+///
+/// # Errors
+/// 42804 in PostgreSQL's words; what compiling the expression finds; 0A000 for a column in it.
+pub fn default_text(
+    work: &Work<'_>,
+    column: &Column,
+    expression: &ast::Expr,
+) -> Result<Option<Arc<str>>, Diagnostic> {
+    let text = expression.to_string();
+    if text.eq_ignore_ascii_case("null") {
+        return Ok(None);
+    }
+    if !is_nextval(expression) {
+        value::compile_for_column(
+            expression,
+            &Scope::empty(),
+            &mut Vec::new(),
+            (&column.name, column.sql_type),
+            work.input(),
+        )
+        .map_err(in_default)?
+        .without_parameters()?;
+    }
+    Ok(Some(Arc::from(text)))
+}
+
+/// An error in a DEFAULT, in the words PostgreSQL has for that place.
+fn in_default(error: Diagnostic) -> Diagnostic {
+    match error.sqlstate() {
+        SqlState::UNDEFINED_COLUMN => Diagnostic::error(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "cannot use column reference in DEFAULT expression",
+        ),
+        SqlState::DATATYPE_MISMATCH => {
+            let message = error
+                .message()
+                .replace("but expression is", "but default expression is");
+            Diagnostic::error(SqlState::DATATYPE_MISMATCH, message)
+                .with_hint("You will need to rewrite or cast the expression.")
+        }
+        _ => error,
+    }
+}
+
+/// A sequence's next value, which is looked up when a row is made.
+pub fn is_nextval(expression: &ast::Expr) -> bool {
+    match expression {
+        ast::Expr::Function(function) => function
+            .name
+            .0
+            .last()
+            .and_then(|part| part.as_ident())
+            .is_some_and(|name| name.value.eq_ignore_ascii_case("nextval")),
+        ast::Expr::Nested(inner) => is_nextval(inner),
+        ast::Expr::Cast { expr, .. } => is_nextval(expr),
+        _ => false,
+    }
+}
+
+/// One collation is there, C (REFERENCE §8).
+///
+/// # Errors
+/// 0A000 for any other.
+pub fn check_collation(collation: &ast::ObjectName) -> Result<(), Diagnostic> {
+    let last = collation.0.last().and_then(|part| part.as_ident());
+    match last.map(|name| name.value.as_str()) {
+        Some("C" | "POSIX" | "default" | "ucs_basic") => Ok(()),
+        _ => Err(Diagnostic::unsupported(format!("collation {collation}"))),
+    }
+}

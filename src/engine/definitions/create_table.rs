@@ -1,0 +1,221 @@
+//! CREATE TABLE.
+
+use super::column::ColumnPlan;
+use super::constraint::{Existing, Spec, choose_relation};
+use super::work::{Claim, NewName, Work, table_of};
+use crate::catalog::Oid;
+use crate::catalog::definition::{Relation, RelationBody, Table};
+use crate::diagnostic::{Diagnostic, SqlState};
+use sqlparser::ast::{self, CreateTableOptions, SqlOption};
+use std::sync::Arc;
+
+/// PostgreSQL's MaxHeapAttributeNumber.
+const COLUMNS_MAX: usize = 1_600;
+/// The layout version of a new table.
+const FIRST_LAYOUT: u32 = 1;
+
+/// CREATE TABLE
+///
+/// # Errors
+/// 42P07, 42701, 42P16 and whatever a column or constraint of it is refused for; 42501; 0A000.
+pub async fn create(work: &mut Work<'_>, statement: &ast::CreateTable) -> Result<(), Diagnostic> {
+    refuse_unsupported(statement)?;
+    let new = work.new_name(&statement.name)?;
+    if let Claim::Taken(relation) = work.claim(&new).await? {
+        return super::already_exists(work, &relation, statement.if_not_exists);
+    }
+    let options = options_of(&statement.table_options)?;
+    let mut specs = Vec::new();
+    let mut columns = Vec::new();
+    for definition in &statement.columns {
+        let mut plan = ColumnPlan::new(definition, &new.name, FIRST_LAYOUT)?;
+        specs.append(&mut plan.constraints);
+        columns.push(plan);
+    }
+    for constraint in &statement.constraints {
+        specs.push(Spec::of_table(constraint)?);
+    }
+    check_columns(&columns)?;
+    let mut relation = Relation {
+        oid: work.new_oid()?,
+        database: work.database(),
+        schema: new.schema.as_str().into(),
+        name: new.name.as_str().into(),
+        owner: work.context.identity.principal,
+        grants: Vec::new(),
+        comment: None,
+        body: RelationBody::Table(Table {
+            store: work.transaction.storage.create_relation()?,
+            layout_version: FIRST_LAYOUT,
+            columns: Vec::new(),
+            primary_key: Vec::new(),
+            primary_index: None,
+            indexes: Vec::new(),
+            constraints: Vec::new(),
+            referenced_by: Vec::new(),
+            options,
+        }),
+    };
+    for plan in columns {
+        add_column(work, &mut relation, plan).await?;
+    }
+    // The primary key first: a foreign key to the table itself may point at it.
+    specs.sort_by_key(|spec| !spec.is_primary_key());
+    for spec in specs {
+        spec.add(work, &mut relation, Existing::None).await?;
+    }
+    work.define(relation)
+}
+
+/// Adds a column and makes its sequence; the caller defines the table.
+///
+/// # Errors
+/// What its DEFAULT is refused for.
+pub async fn add_column(
+    work: &mut Work<'_>,
+    relation: &mut Relation,
+    mut plan: ColumnPlan,
+) -> Result<(), Diagnostic> {
+    plan.settle_default(work)?;
+    let position = table_of(relation)?.columns.len() as u16;
+    if let Some(sequence) = &plan.sequence {
+        let schema = relation.schema.to_string();
+        let column = plan.column.name.to_string();
+        let name = choose_relation(work, &schema, &relation.name, &[&column], "seq").await?;
+        if plan.column.identity.is_none() {
+            plan.column.default = Some(nextval_text(&name));
+        }
+        let new = NewName { schema, name };
+        let owned_by = Some((relation.oid, position));
+        plan.column.sequence = Some(sequence.create(work, new, owned_by)?);
+    }
+    table_of(relation)?.columns.push(plan.column);
+    Ok(())
+}
+
+/// What pg_get_expr shows as a serial column's default.
+fn nextval_text(sequence: &str) -> Arc<str> {
+    let plain = sequence
+        .bytes()
+        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        && !sequence.starts_with(|first: char| first.is_ascii_digit());
+    let name = match plain {
+        true => sequence.to_owned(),
+        false => format!("\"{}\"", sequence.replace('"', "\"\"")),
+    };
+    Arc::from(format!("nextval('{}'::regclass)", name.replace('\'', "''")))
+}
+
+fn check_columns(columns: &[ColumnPlan]) -> Result<(), Diagnostic> {
+    if columns.len() > COLUMNS_MAX {
+        return Err(Diagnostic::error(
+            SqlState::new("54011"),
+            format!("tables can have at most {COLUMNS_MAX} columns"),
+        ));
+    }
+    for (at, plan) in columns.iter().enumerate() {
+        let name = &plan.column.name;
+        if columns[..at].iter().any(|other| other.column.name == *name) {
+            return Err(Diagnostic::error(
+                SqlState::DUPLICATE_COLUMN,
+                format!("column \"{name}\" specified more than once"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn refuse_unsupported(statement: &ast::CreateTable) -> Result<(), Diagnostic> {
+    let refused = [
+        (statement.temporary, "CREATE TEMPORARY TABLE"),
+        (statement.or_replace, "CREATE OR REPLACE TABLE"),
+        (statement.query.is_some(), "CREATE TABLE AS"),
+        (statement.like.is_some(), "CREATE TABLE LIKE"),
+        (statement.inherits.is_some(), "INHERITS"),
+        (
+            statement.partition_by.is_some() || statement.partition_of.is_some(),
+            "a partitioned table",
+        ),
+        (statement.on_commit.is_some(), "ON COMMIT"),
+        (
+            statement.external || statement.clone.is_some(),
+            "this form of CREATE TABLE",
+        ),
+    ];
+    match refused.iter().find(|(given, _)| *given) {
+        Some((_, feature)) => Err(Diagnostic::unsupported(feature)),
+        None => Ok(()),
+    }
+}
+
+/// Storage parameters that are taken, kept for the catalogs, and have no effect (REFERENCE §8).
+const STORAGE_PARAMETERS: &[&str] = &[
+    "fillfactor",
+    "toast_tuple_target",
+    "parallel_workers",
+    "autovacuum_enabled",
+    "autovacuum_vacuum_threshold",
+    "autovacuum_vacuum_scale_factor",
+    "autovacuum_analyze_threshold",
+    "autovacuum_analyze_scale_factor",
+    "vacuum_truncate",
+    "user_catalog_table",
+];
+
+/// `WITH (fillfactor = 100)`, and the mark of UNLOGGED that the parser leaves.
+///
+/// # Errors
+/// 22023 for a parameter that PostgreSQL does not know, or out of its range.
+pub fn options_of(options: &CreateTableOptions) -> Result<Vec<(Arc<str>, Arc<str>)>, Diagnostic> {
+    let given = match options {
+        CreateTableOptions::None => return Ok(Vec::new()),
+        CreateTableOptions::With(given) | CreateTableOptions::Plain(given) => given,
+        other => return Err(Diagnostic::unsupported(format!("table options {other}"))),
+    };
+    given.iter().map(storage_parameter).collect()
+}
+
+fn storage_parameter(option: &SqlOption) -> Result<(Arc<str>, Arc<str>), Diagnostic> {
+    let (key, value) = match option {
+        SqlOption::KeyValue { key, value } => (key, value.to_string()),
+        SqlOption::Ident(key) => (key, "true".to_owned()),
+        other => return Err(Diagnostic::unsupported(format!("table option {other}"))),
+    };
+    let name = super::name::fold(key);
+    let value = value.trim_matches('\'').to_owned();
+    if name == crate::sql::utility::UNLOGGED_OPTION {
+        return Ok((name.into(), value.into()));
+    }
+    if !STORAGE_PARAMETERS.contains(&name.as_str()) {
+        return Err(Diagnostic::error(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("unrecognized parameter \"{name}\""),
+        ));
+    }
+    if name == "fillfactor"
+        && !value
+            .parse()
+            .is_ok_and(|percent| (10..=100).contains(&percent))
+    {
+        return Err(Diagnostic::error(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("value {value} out of bounds for option \"fillfactor\""),
+        )
+        .with_detail("Valid values are between \"10\" and \"100\"."));
+    }
+    Ok((name.into(), value.into()))
+}
+
+/// The sequences that belong to a column of the table.
+pub fn owned_sequences(work: &mut Work<'_>, table: Oid) -> Vec<Arc<Relation>> {
+    work.definitions()
+        .all()
+        .filter(|relation| match &relation.body {
+            RelationBody::Sequence(sequence) => {
+                sequence.owned_by.is_some_and(|(owner, _)| owner == table)
+            }
+            RelationBody::Table(_) | RelationBody::Index(_) | RelationBody::View(_) => false,
+        })
+        .cloned()
+        .collect()
+}

@@ -1,0 +1,539 @@
+//! DROP TABLE, VIEW, INDEX, SEQUENCE: with what depends on it, or not at all.
+
+use super::constraint;
+use super::create_table::owned_sequences;
+use super::view;
+use super::work::{Work, table_of};
+use crate::catalog::Oid;
+use crate::catalog::definition::{
+    Constraint, ConstraintBody, Index, Relation, RelationBody, Table,
+};
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::storage::Use;
+use sqlparser::ast::{self, ObjectType};
+use std::sync::Arc;
+
+/// The statement's own fields.
+pub struct Drop<'a> {
+    /// TABLE, VIEW, INDEX, SEQUENCE.
+    pub object_type: ObjectType,
+    /// IF EXISTS
+    pub if_exists: bool,
+    /// As given.
+    pub names: &'a [ast::ObjectName],
+    /// CASCADE
+    pub cascade: bool,
+}
+
+/// DROP
+///
+/// # Errors
+/// 42P01, 42809, 2BP01, 42501.
+pub async fn drop(work: &mut Work<'_>, statement: Drop<'_>) -> Result<&'static str, Diagnostic> {
+    let (kind, tag) = match statement.object_type {
+        ObjectType::Table => (Kind::Table, "DROP TABLE"),
+        ObjectType::View => (Kind::View, "DROP VIEW"),
+        ObjectType::Index => (Kind::Index, "DROP INDEX"),
+        ObjectType::Sequence => (Kind::Sequence, "DROP SEQUENCE"),
+        ObjectType::Schema => return Err(Diagnostic::unsupported("DROP SCHEMA")),
+        other => return Err(Diagnostic::unsupported(format!("DROP {other}"))),
+    };
+    let mut taken = Vec::new();
+    for name in statement.names {
+        let Some(found) = work.find(name)? else {
+            absent(work, kind, name, statement.if_exists)?;
+            continue;
+        };
+        work.context.rights.may_own(&found)?;
+        demand_kind(&found, kind)?;
+        let relation = take(work, &found).await?;
+        match relation {
+            Some(relation) => taken.push(relation),
+            None => absent(work, kind, name, statement.if_exists)?,
+        }
+    }
+    taken.sort_by_key(|relation| relation.oid);
+    taken.dedup_by_key(|relation| relation.oid);
+    let dropping: Vec<Oid> = taken.iter().map(|relation| relation.oid).collect();
+    let dependents = dependents_of(work, &taken, &dropping)?;
+    if !dependents.is_empty() {
+        if !statement.cascade {
+            return Err(refused(&taken, &dependents));
+        }
+        tell(work, &dependents);
+        for dependent in &dependents {
+            dependent.remove(work).await?;
+        }
+    }
+    for relation in taken {
+        remove(work, relation.oid, &dropping).await?;
+    }
+    Ok(tag)
+}
+
+/// What DROP drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Table,
+    View,
+    Index,
+    Sequence,
+}
+
+impl Kind {
+    fn of(relation: &Relation) -> Kind {
+        match relation.body {
+            RelationBody::Table(_) => Kind::Table,
+            RelationBody::View(_) => Kind::View,
+            RelationBody::Index(_) => Kind::Index,
+            RelationBody::Sequence(_) => Kind::Sequence,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Kind::Table => "table",
+            Kind::View => "view",
+            Kind::Index => "index",
+            Kind::Sequence => "sequence",
+        }
+    }
+}
+
+fn absent(
+    work: &Work<'_>,
+    kind: Kind,
+    name: &ast::ObjectName,
+    if_exists: bool,
+) -> Result<(), Diagnostic> {
+    let missing = super::work::missing(kind.word(), name);
+    if !if_exists {
+        return Err(missing);
+    }
+    work.notice(format!("{}, skipping", missing.message()));
+    Ok(())
+}
+
+fn demand_kind(relation: &Relation, kind: Kind) -> Result<(), Diagnostic> {
+    let found = Kind::of(relation);
+    if found == kind {
+        return Ok(());
+    }
+    let article = |kind: Kind| if kind == Kind::Index { "an" } else { "a" };
+    Err(Diagnostic::error(
+        SqlState::WRONG_OBJECT_TYPE,
+        format!(
+            "\"{}\" is not {} {}",
+            relation.name,
+            article(kind),
+            kind.word()
+        ),
+    )
+    .with_hint(format!(
+        "Use DROP {} to remove {} {}.",
+        found.word().to_uppercase(),
+        article(found),
+        found.word()
+    )))
+}
+
+/// Takes the relation, or for an index its table, alone.
+async fn take(work: &mut Work<'_>, found: &Relation) -> Result<Option<Relation>, Diagnostic> {
+    if let RelationBody::Index(index) = &found.body {
+        work.take(index.table, Use::Exclusive).await?;
+        return work.take(found.oid, Use::Shared).await;
+    }
+    work.take(found.oid, Use::Exclusive).await
+}
+
+/// Something that cannot stay when what it depends on goes.
+enum Dependent {
+    ForeignKey {
+        table: Oid,
+        table_name: Arc<str>,
+        constraint: Constraint,
+        on: Arc<str>,
+    },
+    View {
+        relation: Arc<Relation>,
+        on: String,
+    },
+    Default {
+        table: Oid,
+        table_name: Arc<str>,
+        column: Arc<str>,
+        on: Arc<str>,
+    },
+    KeyConstraint {
+        index: Arc<Relation>,
+        table_name: Arc<str>,
+    },
+}
+
+impl Dependent {
+    fn describe(&self) -> String {
+        match self {
+            Dependent::ForeignKey {
+                table_name,
+                constraint,
+                ..
+            } => format!("constraint {} on table {table_name}", constraint.name),
+            Dependent::View { relation, .. } => format!("view {}", relation.name),
+            Dependent::Default {
+                table_name, column, ..
+            } => format!("default value for column {column} of table {table_name}"),
+            Dependent::KeyConstraint { index, table_name } => {
+                format!("constraint {} on table {table_name}", index.name)
+            }
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Dependent::ForeignKey { on, .. } => {
+                format!("{} depends on table {on}", self.describe())
+            }
+            Dependent::View { on, .. } => format!("{} depends on {on}", self.describe()),
+            Dependent::Default { on, .. } => {
+                format!("{} depends on sequence {on}", self.describe())
+            }
+            Dependent::KeyConstraint { index, .. } => {
+                format!("{} requires index {}", self.describe(), index.name)
+            }
+        }
+    }
+
+    async fn remove(&self, work: &mut Work<'_>) -> Result<(), Diagnostic> {
+        match self {
+            Dependent::ForeignKey {
+                table, constraint, ..
+            } => {
+                if let Some(mut child) = work.take(*table, Use::Exclusive).await? {
+                    let child_table = table_of(&mut child)?;
+                    child_table
+                        .constraints
+                        .retain(|kept| kept.oid != constraint.oid);
+                    child_table.layout_version += 1;
+                    work.define(child)?;
+                }
+                Ok(())
+            }
+            Dependent::View { relation, .. } => {
+                if let Some(view) = work.take(relation.oid, Use::Exclusive).await? {
+                    work.undefine(&view)?;
+                }
+                Ok(())
+            }
+            Dependent::Default { table, column, .. } => {
+                if let Some(mut owner) = work.take(*table, Use::Exclusive).await? {
+                    let owner_table = table_of(&mut owner)?;
+                    for found in &mut owner_table.columns {
+                        if found.name == *column && !found.dropped {
+                            found.default = None;
+                            found.sequence = None;
+                        }
+                    }
+                    owner_table.layout_version += 1;
+                    work.define(owner)?;
+                }
+                Ok(())
+            }
+            Dependent::KeyConstraint { .. } => Err(Diagnostic::internal(
+                "an index of a constraint is dropped with the constraint",
+            )),
+        }
+    }
+}
+
+fn dependents_of(
+    work: &mut Work<'_>,
+    taken: &[Relation],
+    dropping: &[Oid],
+) -> Result<Vec<Dependent>, Diagnostic> {
+    let definitions = work.definitions();
+    let mut found = Vec::new();
+    for relation in taken {
+        match &relation.body {
+            RelationBody::Table(table) => {
+                for child in table
+                    .referenced_by
+                    .iter()
+                    .filter(|oid| !dropping.contains(oid))
+                {
+                    if let Some(child) = definitions.get(*child) {
+                        foreign_keys_to(relation, child, &mut found);
+                    }
+                }
+            }
+            RelationBody::Sequence(_) => defaults_of(relation, &definitions, &mut found),
+            RelationBody::Index(index) if index.constraint.is_some() => {
+                let table = definitions.get(index.table);
+                return Err(constraint_needs(relation, table));
+            }
+            RelationBody::Index(_) | RelationBody::View(_) => {}
+        }
+    }
+    views_over(work, taken, dropping, &mut found)?;
+    Ok(found)
+}
+
+fn foreign_keys_to(parent: &Relation, child: &Arc<Relation>, found: &mut Vec<Dependent>) {
+    let constraints = child.table().map(|table| table.constraints.as_slice());
+    for constraint in constraints.unwrap_or_default() {
+        if matches!(&constraint.body, ConstraintBody::ForeignKey { table, .. } if *table == parent.oid)
+        {
+            found.push(Dependent::ForeignKey {
+                table: child.oid,
+                table_name: child.name.clone(),
+                constraint: constraint.clone(),
+                on: parent.name.clone(),
+            });
+        }
+    }
+}
+
+fn defaults_of(
+    sequence: &Relation,
+    definitions: &crate::catalog::definition::Definitions,
+    found: &mut Vec<Dependent>,
+) {
+    for relation in definitions.of_database(sequence.database) {
+        let columns = relation.table().map(|table| table.columns.as_slice());
+        for column in columns.unwrap_or_default() {
+            if column.sequence == Some(sequence.oid) && !column.dropped {
+                found.push(Dependent::Default {
+                    table: relation.oid,
+                    table_name: relation.name.clone(),
+                    column: column.name.clone(),
+                    on: sequence.name.clone(),
+                });
+            }
+        }
+    }
+}
+
+/// Views over what goes, views over those views, and so on.
+fn views_over(
+    work: &mut Work<'_>,
+    taken: &[Relation],
+    dropping: &[Oid],
+    found: &mut Vec<Dependent>,
+) -> Result<(), Diagnostic> {
+    let definitions = work.definitions();
+    let mut gone: Vec<(Oid, String)> = taken
+        .iter()
+        .filter(|relation| matches!(Kind::of(relation), Kind::Table | Kind::View))
+        .map(|relation| {
+            let word = Kind::of(relation).word();
+            (relation.oid, format!("{word} {}", relation.name))
+        })
+        .collect();
+    let mut at = 0;
+    while at < gone.len() {
+        let (oid, described) = gone[at].clone();
+        at += 1;
+        for relation in definitions.of_database(work.database()) {
+            if dropping.contains(&relation.oid)
+                || gone.iter().any(|(seen, _)| *seen == relation.oid)
+            {
+                continue;
+            }
+            if view::reads(work, relation, oid)? {
+                gone.push((relation.oid, format!("view {}", relation.name)));
+                found.push(Dependent::View {
+                    relation: relation.clone(),
+                    on: described.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn constraint_needs(index: &Relation, table: Option<&Arc<Relation>>) -> Diagnostic {
+    let table_name = table.map_or_else(|| Arc::from("?"), |table| table.name.clone());
+    let dependent = Dependent::KeyConstraint {
+        index: Arc::new(index.clone()),
+        table_name,
+    };
+    Diagnostic::error(
+        SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+        format!(
+            "cannot drop index {} because {} requires it",
+            index.name,
+            dependent.describe()
+        ),
+    )
+    .with_hint(format!("You can drop {} instead.", dependent.describe()))
+}
+
+fn refused(taken: &[Relation], dependents: &[Dependent]) -> Diagnostic {
+    let message = match taken {
+        [only] => format!(
+            "cannot drop {} {} because other objects depend on it",
+            Kind::of(only).word(),
+            only.name
+        ),
+        _ => "cannot drop desired object(s) because other objects depend on them".to_owned(),
+    };
+    let details: Vec<String> = dependents.iter().map(Dependent::detail).collect();
+    Diagnostic::error(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
+        .with_detail(details.join("\n"))
+        .with_hint("Use DROP ... CASCADE to drop the dependent objects too.")
+}
+
+fn tell(work: &Work<'_>, dependents: &[Dependent]) {
+    match dependents {
+        [only] => work.notice(format!("drop cascades to {}", only.describe())),
+        several => {
+            let lines: Vec<String> = several
+                .iter()
+                .map(|dependent| format!("drop cascades to {}", dependent.describe()))
+                .collect();
+            let notice =
+                Diagnostic::notice(format!("drop cascades to {} other objects", several.len()))
+                    .with_detail(lines.join("\n"));
+            work.context.notices.push(notice);
+        }
+    }
+}
+
+/// Ends the definition of a relation that nothing depends on any more.
+async fn remove(work: &mut Work<'_>, oid: Oid, dropping: &[Oid]) -> Result<(), Diagnostic> {
+    let Some(mut relation) = work.take(oid, Use::Shared).await? else {
+        return Ok(());
+    };
+    match &relation.body {
+        RelationBody::Table(table) => {
+            let table = table.clone();
+            remove_belongings(work, &mut relation, &table, dropping).await?;
+        }
+        RelationBody::Index(index) => {
+            let table = index.table;
+            if let Some(mut owner) = work.take(table, Use::Exclusive).await? {
+                let owner_table = table_of(&mut owner)?;
+                owner_table.indexes.retain(|kept| *kept != oid);
+                owner_table.layout_version += 1;
+                work.define(owner)?;
+            }
+        }
+        RelationBody::Sequence(_) | RelationBody::View(_) => {}
+    }
+    work.undefine(&relation)
+}
+
+/// A table's indexes, sequences and ends of foreign keys go with it.
+async fn remove_belongings(
+    work: &mut Work<'_>,
+    relation: &mut Relation,
+    table: &Table,
+    dropping: &[Oid],
+) -> Result<(), Diagnostic> {
+    let definitions = work.definitions();
+    let indexes = table.indexes.iter().chain(&table.primary_index);
+    let indexes: Vec<_> = indexes
+        .filter_map(|index| definitions.get(*index).cloned())
+        .collect();
+    for index in indexes {
+        work.undefine(&index)?;
+    }
+    for sequence in owned_sequences(work, relation.oid) {
+        work.undefine(&sequence)?;
+    }
+    let constraints = std::mem::take(&mut table_of(relation)?.constraints);
+    for constraint in &constraints {
+        let goes_too = matches!(
+            &constraint.body,
+            ConstraintBody::ForeignKey { table, .. } if dropping.contains(table)
+        );
+        if !goes_too {
+            constraint::forget_parent(work, relation, constraint).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Before a key goes: foreign keys that point at it go with CASCADE, or it stays.
+///
+/// # Errors
+/// 2BP01
+pub async fn free_key(
+    work: &mut Work<'_>,
+    relation: &mut Relation,
+    index_relation: &Relation,
+    index: &Index,
+    cascade: bool,
+) -> Result<(), Diagnostic> {
+    let definitions = work.definitions();
+    let mut dependents = Vec::new();
+    let children = table_of(relation)?.referenced_by.clone();
+    for child in children {
+        let child = match child == relation.oid {
+            true => Some(Arc::new(relation.clone())),
+            false => definitions.get(child).cloned(),
+        };
+        if let Some(child) = child {
+            foreign_keys_to(relation, &child, &mut dependents);
+        }
+    }
+    dependents.retain(|dependent| match dependent {
+        Dependent::ForeignKey { constraint, .. } => match &constraint.body {
+            ConstraintBody::ForeignKey { referenced, .. } => {
+                referenced.len() == index.columns.len()
+                    && referenced
+                        .iter()
+                        .all(|column| index.columns.contains(column))
+            }
+            ConstraintBody::Check { .. } => false,
+        },
+        Dependent::View { .. } | Dependent::Default { .. } | Dependent::KeyConstraint { .. } => {
+            false
+        }
+    });
+    if dependents.is_empty() {
+        return Ok(());
+    }
+    if !cascade {
+        let details: Vec<String> = dependents
+            .iter()
+            .map(|dependent| {
+                format!(
+                    "{} depends on index {}",
+                    dependent.describe(),
+                    index_relation.name
+                )
+            })
+            .collect();
+        return Err(Diagnostic::error(
+            SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+            format!(
+                "cannot drop constraint {} on table {} because other objects depend on it",
+                index_relation.name, relation.name
+            ),
+        )
+        .with_detail(details.join("\n"))
+        .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
+    }
+    tell(work, &dependents);
+    for dependent in &dependents {
+        match dependent {
+            Dependent::ForeignKey {
+                table, constraint, ..
+            } if *table == relation.oid => {
+                let (own, oid) = (relation.oid, constraint.oid);
+                let own_table = table_of(relation)?;
+                own_table.constraints.retain(|kept| kept.oid != oid);
+                own_table.referenced_by.retain(|child| *child != own);
+            }
+            _ => {
+                dependent.remove(work).await?;
+                if let Dependent::ForeignKey { table, .. } = dependent {
+                    table_of(relation)?
+                        .referenced_by
+                        .retain(|child| child != table);
+                }
+            }
+        }
+    }
+    Ok(())
+}

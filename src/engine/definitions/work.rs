@@ -1,0 +1,382 @@
+//! One definition statement at work: what it looks names up in, locks, and writes to.
+//!
+//! Two rules keep concurrent definitions apart. A name is claimed by locking its key in storage
+//! relation 1 before anything of that name is made. A relation is changed only after its use is
+//! taken, and then from its newest committed definition, never from the statement's snapshot.
+
+use super::codec;
+use super::name;
+use crate::catalog::definition::{DefinitionChange, Definitions, Relation, RelationBody, Table};
+use crate::catalog::{DatabaseId, Oid};
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::Engine;
+use crate::engine::context::StatementContext;
+use crate::engine::transaction::Transaction;
+use crate::engine::types::Input;
+use crate::storage::{
+    DEFINITIONS_RELATION, Isolation, LockMode, LockWait, Storage, StorageError, Use,
+};
+use sqlparser::ast;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+/// The one schema that is there.
+pub const PUBLIC: &str = "public";
+/// pg_namespace.oid of `public`.
+const PUBLIC_OID: u32 = 2200;
+
+/// A statement at work.
+pub struct Work<'a> {
+    /// For views' queries, and the store.
+    pub engine: &'a Engine,
+    /// What it changes.
+    pub transaction: &'a mut Transaction,
+    /// Who asks.
+    pub context: &'a StatementContext,
+}
+
+/// Where a new relation is to stand.
+pub struct NewName {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// What came of claiming a name.
+pub enum Claim {
+    /// It is this transaction's to give.
+    Free,
+    /// A relation that the statement sees has it.
+    Taken(Arc<Relation>),
+}
+
+impl Work<'_> {
+    /// The session's database.
+    pub fn database(&self) -> DatabaseId {
+        self.context.identity.database
+    }
+
+    /// The store.
+    pub fn storage(&self) -> &Storage {
+        self.engine.storage()
+    }
+
+    /// What input functions look at.
+    pub fn input(&self) -> Input<'_> {
+        Input {
+            settings: &self.context.settings,
+            transaction_time: self.context.transaction_time,
+        }
+    }
+
+    /// The definitions as the statement sees them, with its own changes.
+    pub fn definitions(&mut self) -> Definitions {
+        self.transaction
+            .snapshot(&self.context.snapshot)
+            .definitions
+            .clone()
+    }
+
+    /// How long a lock is waited for.
+    pub fn wait(&self) -> LockWait {
+        match self.context.lock_timeout {
+            None => LockWait::Block,
+            Some(bound) => LockWait::Timeout(bound),
+        }
+    }
+
+    /// Where a relation to be made stands.
+    ///
+    /// # Errors
+    /// 3F000 for a schema that is not there, 42501 for the system's.
+    pub fn new_name(&self, given: &ast::ObjectName) -> Result<NewName, Diagnostic> {
+        let (schema, name) = name::parts(given)?;
+        let schema = match schema {
+            Some(schema) => schema,
+            None => self
+                .context
+                .settings
+                .search_path
+                .iter()
+                .find(|schema| &***schema == PUBLIC)
+                .map(|schema| schema.to_string())
+                .ok_or_else(|| {
+                    Diagnostic::error(
+                        SqlState::INVALID_SCHEMA_NAME,
+                        "no schema has been selected to create in",
+                    )
+                })?,
+        };
+        check_schema(&schema)?;
+        self.context.rights.may_define(&schema)?;
+        Ok(NewName { schema, name })
+    }
+
+    /// The relation of this name, along search_path where no schema is named.
+    ///
+    /// # Errors
+    /// As [`name::parts`].
+    pub fn find(&mut self, given: &ast::ObjectName) -> Result<Option<Arc<Relation>>, Diagnostic> {
+        let (schema, name) = name::parts(given)?;
+        Ok(self.lookup(schema.as_deref(), &name))
+    }
+
+    /// As [`Work::find`], of folded names.
+    pub fn lookup(&mut self, schema: Option<&str>, name: &str) -> Option<Arc<Relation>> {
+        let definitions = self.definitions();
+        let database = self.database();
+        match schema {
+            Some(schema) => definitions.find(database, schema, name).cloned(),
+            None => self
+                .context
+                .settings
+                .search_path
+                .iter()
+                .find_map(|schema| definitions.find(database, schema, name))
+                .cloned(),
+        }
+    }
+
+    /// Takes the relation for this use and gives its newest definition; None when it is gone.
+    ///
+    /// # Errors
+    /// What waiting for a lock ends with.
+    pub async fn take(&mut self, oid: Oid, how: Use) -> Result<Option<Relation>, Diagnostic> {
+        let wait = self.wait();
+        self.transaction
+            .storage
+            .use_relation(oid, how, wait)
+            .await?;
+        let newest = self
+            .transaction
+            .storage
+            .newest(DEFINITIONS_RELATION, &codec::oid_key(oid))?;
+        newest.row.as_deref().map(codec::decode).transpose()
+    }
+
+    /// Claims a name for a relation to be made.
+    ///
+    /// # Errors
+    /// 23505 where a transaction that committed meanwhile has it, as PostgreSQL's catalog index
+    /// reports it.
+    pub async fn claim(&mut self, new: &NewName) -> Result<Claim, Diagnostic> {
+        if let Some(relation) = self.lookup(Some(&new.schema), &new.name) {
+            return Ok(Claim::Taken(relation));
+        }
+        let key = codec::name_key(self.database(), &new.schema, &new.name);
+        let wait = self.wait();
+        let storage = &mut self.transaction.storage;
+        storage
+            .lock(DEFINITIONS_RELATION, &key, LockMode::Update, wait)
+            .await?;
+        if storage.newest(DEFINITIONS_RELATION, &key)?.row.is_none() {
+            return Ok(Claim::Free);
+        }
+        Err(Diagnostic::error(
+            SqlState::UNIQUE_VIOLATION,
+            "duplicate key value violates unique constraint \"pg_class_relname_nsp_index\"",
+        )
+        .with_detail(format!(
+            "Key (relname, relnamespace)=({}, {PUBLIC_OID}) already exists.",
+            new.name
+        ))
+        .with_constraint("pg_class_relname_nsp_index"))
+    }
+
+    /// A fresh OID.
+    ///
+    /// # Errors
+    /// 54000 when there is none left.
+    pub fn new_oid(&self) -> Result<Oid, Diagnostic> {
+        Ok(self.storage().allocate_oid()?)
+    }
+
+    /// Makes the definition part of the transaction: a new relation, or one changed under its name.
+    ///
+    /// # Errors
+    /// What storage gives.
+    pub fn define(&mut self, relation: Relation) -> Result<(), Diagnostic> {
+        let name = codec::name_key(relation.database, &relation.schema, &relation.name);
+        let oid = codec::oid_key(relation.oid);
+        let bytes = codec::encode(&relation)?;
+        let storage = &mut self.transaction.storage;
+        storage.put(DEFINITIONS_RELATION, &oid, &bytes)?;
+        storage.put(DEFINITIONS_RELATION, &name, &oid)?;
+        if let RelationBody::Table(table) = &relation.body {
+            storage.set_layout(relation.oid, table.layout_version);
+        }
+        self.transaction
+            .define(DefinitionChange::Put(Arc::new(relation)));
+        Ok(())
+    }
+
+    /// Ends a relation's definition and gives up its rows.
+    ///
+    /// # Errors
+    /// What storage gives.
+    pub fn undefine(&mut self, relation: &Relation) -> Result<(), Diagnostic> {
+        self.release_name(relation)?;
+        let storage = &mut self.transaction.storage;
+        storage.delete(DEFINITIONS_RELATION, &codec::oid_key(relation.oid))?;
+        match &relation.body {
+            RelationBody::Table(table) => {
+                storage.drop_relation(table.store);
+                // A write set planned before the drop must not commit after it.
+                storage.set_layout(relation.oid, table.layout_version + 1);
+            }
+            RelationBody::Index(index) if !shares_store(index.constraint) => {
+                storage.drop_relation(index.store);
+            }
+            RelationBody::Sequence(sequence) => storage.drop_relation(sequence.store),
+            RelationBody::Index(_) | RelationBody::View(_) => {}
+        }
+        self.transaction
+            .define(DefinitionChange::Drop(relation.oid));
+        Ok(())
+    }
+
+    /// Gives a name up, before a rename.
+    ///
+    /// # Errors
+    /// What storage gives.
+    pub fn release_name(&mut self, relation: &Relation) -> Result<(), Diagnostic> {
+        let name = codec::name_key(relation.database, &relation.schema, &relation.name);
+        self.transaction
+            .storage
+            .delete(DEFINITIONS_RELATION, &name)?;
+        Ok(())
+    }
+
+    /// Sees what was committed, or loaded in bulk, until now: before rows are read that a lock has
+    /// just been taken on. REPEATABLE READ keeps its snapshot.
+    ///
+    /// # Errors
+    /// 40001 in REPEATABLE READ, where such a change would go by the rows of an old snapshot.
+    pub async fn refresh(&mut self, relation: &Relation) -> Result<(), Diagnostic> {
+        let storage = &mut self.transaction.storage;
+        storage.bulk_finish().await?;
+        match storage.isolation() {
+            Isolation::ReadCommitted => {
+                storage.end_statement();
+                storage.begin_statement()?;
+                Ok(())
+            }
+            Isolation::RepeatableRead => self.demand_unchanged(relation),
+        }
+    }
+
+    /// In REPEATABLE READ a table that others have written since the snapshot cannot be rebuilt.
+    fn demand_unchanged(&mut self, relation: &Relation) -> Result<(), Diagnostic> {
+        let Some(table) = relation.table() else {
+            return Ok(());
+        };
+        let storage = &mut self.transaction.storage;
+        let newest = storage.newest_range(table.store, crate::storage::ALL_KEYS, usize::MAX)?;
+        for entry in newest {
+            if storage.changed_since_snapshot(entry.commit)? {
+                return Err(StorageError::ConcurrentUpdate.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the core's other tasks run, and stops if the statement is to stop. Called every few
+    /// hundred rows.
+    ///
+    /// # Errors
+    /// 57014 and 57P01.
+    pub async fn pause(&mut self) -> Result<(), Diagnostic> {
+        self.context.cancel.check()?;
+        let mut yielded = false;
+        poll_fn(|task| {
+            if yielded {
+                return Poll::Ready(());
+            }
+            yielded = true;
+            task.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Says something that does not fail the statement.
+    pub fn notice(&self, message: impl Into<String>) {
+        self.context.notices.push(Diagnostic::notice(message));
+    }
+}
+
+/// The primary key's index has no entries of its own: the table is kept in its order.
+pub fn shares_store(constraint: Option<crate::catalog::definition::IndexConstraint>) -> bool {
+    constraint == Some(crate::catalog::definition::IndexConstraint::PrimaryKey)
+}
+
+/// # Errors
+/// 3F000, or 42501 for a schema of the system's.
+fn check_schema(schema: &str) -> Result<(), Diagnostic> {
+    match schema {
+        PUBLIC => Ok(()),
+        "pg_catalog" | "information_schema" => Err(Diagnostic::error(
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            format!("permission denied for schema {schema}"),
+        )),
+        _ => Err(Diagnostic::error(
+            SqlState::INVALID_SCHEMA_NAME,
+            format!("schema \"{schema}\" does not exist"),
+        )),
+    }
+}
+
+/// 42P01 with PostgreSQL's word for what was looked for.
+pub fn missing(what: &str, given: &ast::ObjectName) -> Diagnostic {
+    let name = match name::parts(given) {
+        Ok((Some(schema), name)) => format!("{schema}.{name}"),
+        Ok((None, name)) => name,
+        Err(error) => return error,
+    };
+    Diagnostic::error(
+        SqlState::UNDEFINED_TABLE,
+        format!("{what} \"{name}\" does not exist"),
+    )
+}
+
+/// The table in a relation that is one.
+///
+/// # Errors
+/// 42809 in PostgreSQL's words.
+pub fn table_of(relation: &mut Relation) -> Result<&mut Table, Diagnostic> {
+    let name = relation.name.clone();
+    match &mut relation.body {
+        RelationBody::Table(table) => Ok(table),
+        RelationBody::Index(_) | RelationBody::Sequence(_) | RelationBody::View(_) => {
+            Err(Diagnostic::error(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("\"{name}\" is not a table"),
+            ))
+        }
+    }
+}
+
+/// The position of a column that is not dropped.
+pub fn position_of(table: &Table, column: &str) -> Option<u16> {
+    table
+        .columns
+        .iter()
+        .position(|found| !found.dropped && &*found.name == column)
+        .map(|position| position as u16)
+}
+
+/// As [`position_of`].
+///
+/// # Errors
+/// 42703 `column "c" of relation "t" does not exist`.
+pub fn column_of(table: &Table, relation: &str, column: &str) -> Result<u16, Diagnostic> {
+    position_of(table, column).ok_or_else(|| {
+        Diagnostic::error(
+            SqlState::UNDEFINED_COLUMN,
+            format!("column \"{column}\" of relation \"{relation}\" does not exist"),
+        )
+    })
+}

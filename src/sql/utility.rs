@@ -1,0 +1,144 @@
+//! Statements of PostgreSQL's that sqlparser reads otherwise or not at all: VACUUM, ANALYZE,
+//! CREATE UNLOGGED TABLE.
+//!
+//! They are given the tree nodes that sqlparser has: `Vacuum` and `Analyze` of one table, and
+//! `CreateTable` with the option [`UNLOGGED_OPTION`].
+
+use sqlparser::ast::{
+    Analyze, CreateTableOptions, Expr, Ident, ObjectName, SqlOption, Statement, VacuumStatement,
+    Value,
+};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
+
+/// The option that marks an unlogged table; no storage parameter has a name with a blank.
+pub const UNLOGGED_OPTION: &str = "unlogged table";
+
+/// Options in the old syntax and in parentheses.
+const OPTIONS: &[&str] = &[
+    "FULL",
+    "FREEZE",
+    "VERBOSE",
+    "ANALYZE",
+    "ANALYSE",
+    "DISABLE_PAGE_SKIPPING",
+    "SKIP_LOCKED",
+    "INDEX_CLEANUP",
+    "PROCESS_TOAST",
+    "TRUNCATE",
+    "PARALLEL",
+];
+
+/// The statement, if it is one of these.
+pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, ParserError>> {
+    let first = word(parser, 0)?;
+    match first.as_str() {
+        "VACUUM" => {
+            parser.next_token();
+            Some(vacuum(parser))
+        }
+        "ANALYZE" | "ANALYSE" => {
+            parser.next_token();
+            Some(analyze(parser))
+        }
+        "CREATE"
+            if word(parser, 1).as_deref() == Some("UNLOGGED")
+                && word(parser, 2).as_deref() == Some("TABLE") =>
+        {
+            parser.next_token();
+            parser.next_token();
+            Some(unlogged_table(parser))
+        }
+        _ => None,
+    }
+}
+
+fn word(parser: &Parser<'_>, ahead: usize) -> Option<String> {
+    match &parser.peek_nth_token_ref(ahead).token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_uppercase()),
+        _ => None,
+    }
+}
+
+fn skip_options(parser: &mut Parser<'_>) -> Result<(), ParserError> {
+    if parser.consume_token(&Token::LParen) {
+        loop {
+            let option = parser.parse_identifier()?;
+            if !OPTIONS.contains(&option.value.to_uppercase().as_str()) {
+                return Err(ParserError::ParserError(format!(
+                    "unrecognized VACUUM option \"{}\"",
+                    option.value.to_lowercase()
+                )));
+            }
+            if !matches!(parser.peek_token_ref().token, Token::Comma | Token::RParen) {
+                parser.next_token();
+            }
+            if !parser.consume_token(&Token::Comma) {
+                return parser.expect_token(&Token::RParen).map(|_| ());
+            }
+        }
+    }
+    while let Some(option) = word(parser, 0) {
+        if !OPTIONS[..5].contains(&option.as_str()) {
+            break;
+        }
+        parser.next_token();
+    }
+    Ok(())
+}
+
+/// The one table, its columns passed over; several are not there.
+fn table(parser: &mut Parser<'_>) -> Result<Option<ObjectName>, ParserError> {
+    if matches!(parser.peek_token_ref().token, Token::EOF | Token::SemiColon) {
+        return Ok(None);
+    }
+    let name = parser.parse_object_name(false)?;
+    if parser.consume_token(&Token::LParen) {
+        parser.parse_comma_separated(Parser::parse_identifier)?;
+        parser.expect_token(&Token::RParen)?;
+    }
+    Ok(Some(name))
+}
+
+fn vacuum(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
+    skip_options(parser)?;
+    Ok(Statement::Vacuum(VacuumStatement {
+        full: false,
+        sort_only: false,
+        delete_only: false,
+        reindex: false,
+        recluster: false,
+        table_name: table(parser)?,
+        threshold: None,
+        boost: false,
+    }))
+}
+
+fn analyze(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
+    skip_options(parser)?;
+    Ok(Statement::Analyze(Analyze {
+        table_name: table(parser)?,
+        partitions: None,
+        for_columns: false,
+        columns: Vec::new(),
+        cache_metadata: false,
+        noscan: false,
+        compute_statistics: false,
+        has_table_keyword: false,
+    }))
+}
+
+fn unlogged_table(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
+    parser.expect_keyword(Keyword::TABLE)?;
+    let mut table = parser.parse_create_table(false, false, None, false)?;
+    let mark = SqlOption::KeyValue {
+        key: Ident::with_quote('"', UNLOGGED_OPTION),
+        value: Expr::value(Value::Boolean(true)),
+    };
+    match &mut table.table_options {
+        CreateTableOptions::With(options) => options.push(mark),
+        options => *options = CreateTableOptions::With(vec![mark]),
+    }
+    Ok(Statement::CreateTable(table))
+}
