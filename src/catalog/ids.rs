@@ -19,6 +19,7 @@ macro_rules! identifier {
 
 identifier! {
     /// The number of one published catalog state; it only grows.
+    #[derive(Default)]
     Epoch(u64)
 }
 identifier! {

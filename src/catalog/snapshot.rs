@@ -18,12 +18,6 @@ pub struct Snapshot {
     pub definitions: Definitions,
 }
 
-impl Default for Epoch {
-    fn default() -> Self {
-        Epoch(0)
-    }
-}
-
 /// The maps of the principals' half.
 #[derive(Clone, Debug, Default)]
 pub struct Principals {

@@ -106,16 +106,3 @@ impl From<&StoreError> for Diagnostic {
         Diagnostic::error(error.sqlstate(), error.to_string())
     }
 }
-
-/// The fuzz target's body: whatever the bytes, no panic, and what was read can be read again.
-pub fn fuzz(bytes: &[u8]) {
-    if let Ok(record) = record::decode_record(bytes) {
-        let again = record::encode_record(record.epoch, &record.changes)
-            .expect("what was read is within the limit");
-        let again = record::decode_record(&again).expect("what was written can be read");
-        assert_eq!(record.changes, again.changes);
-    }
-    record::contains_intact_record(bytes);
-    record::decode_header(bytes);
-    image::decode_image(bytes);
-}

@@ -139,9 +139,8 @@ pub fn fuzz(text: &str) {
             assert!(position >= 1 && position as usize <= characters);
         }
     };
-    match parse(text) {
-        Some(Err(error)) => check(&error),
-        Some(Ok(_)) | None => {}
+    if let Some(Err(error)) = parse(text) {
+        check(&error);
     }
     match split(text) {
         Err(error) => check(&error),
