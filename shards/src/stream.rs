@@ -98,9 +98,9 @@ impl Stream {
         if connection.receiving.get() == Receiving::Ended {
             return Poll::Ready(Ok(0));
         }
-        self.net.resume(connection);
         self.give_back_buffers();
         register(&connection.reader, context);
+        self.net.resume(connection);
         Poll::Pending
     }
 

@@ -1,18 +1,98 @@
 //! COPY … FROM STDIN and TO STDOUT: the session's half, between the protocol and the engine.
 
+use super::run::interruptible;
 use super::{Answer, Session};
 use crate::diagnostic::Diagnostic;
+use crate::engine::context::StatementContext;
+use crate::engine::copy::{self, CopyLines};
+use crate::engine::outcome::CommandTag;
 use sqlparser::ast::Statement;
 
-/// COPY … FROM STDIN under way.
-pub enum CopyIn {}
+/// COPY … FROM STDIN under way: bytes are pushed, then it is finished.
+pub struct CopyIn {
+    copy: copy::CopyIn,
+    context: StatementContext,
+}
 
-/// COPY … TO STDOUT under way.
-pub enum CopyOut {}
+/// COPY … TO STDOUT under way: lines are taken until there are none.
+pub struct CopyOut {
+    copy: copy::CopyOut,
+}
+
+impl CopyIn {
+    /// How many columns a line has.
+    pub fn columns(&self) -> usize {
+        self.copy.columns()
+    }
+}
+
+impl CopyOut {
+    /// How many columns a line has.
+    pub fn columns(&self) -> usize {
+        self.copy.columns()
+    }
+
+    /// The next lines; none at the end.
+    ///
+    /// # Errors
+    /// What the query runs into.
+    pub async fn next(&mut self) -> Result<Option<CopyLines<'_>>, Diagnostic> {
+        self.copy.next().await
+    }
+
+    /// The tag of what was taken.
+    pub fn tag(&self) -> CommandTag {
+        self.copy.tag()
+    }
+}
 
 impl Session {
-    pub(super) async fn run_copy(&mut self, _statement: Statement) -> Result<Answer, Diagnostic> {
-        self.adopt()?;
-        Err(Diagnostic::unsupported("COPY"))
+    pub(super) async fn run_copy(&mut self, statement: Statement) -> Result<Answer, Diagnostic> {
+        let context = self.begin_engine_statement()?;
+        let handle = self.handle().clone();
+        let engine = self.services.parts.engine.clone();
+        let open = self.block.open().expect("the statement opened it");
+        open.statement_ran();
+        open.transaction.storage.begin_statement()?;
+        let transaction = &mut open.transaction;
+        if copy::is_copy_in(&statement) {
+            let begun = copy::CopyIn::begin(&statement, &engine, transaction, &context);
+            let copy = interruptible(&handle, begun).await?;
+            Ok(Answer::CopyIn(Box::new(CopyIn { copy, context })))
+        } else {
+            let begun = copy::CopyOut::begin(&statement, &engine, transaction, &context);
+            let copy = interruptible(&handle, begun).await?;
+            Ok(Answer::CopyOut(Box::new(CopyOut { copy })))
+        }
+    }
+
+    /// Takes bytes of the client's, cut anywhere.
+    ///
+    /// # Errors
+    /// What the data are refused for; 57014, 57P01.
+    pub async fn copy_push(&mut self, copy: &mut CopyIn, bytes: &[u8]) -> Result<(), Diagnostic> {
+        let handle = self.handle().clone();
+        let engine = self.services.parts.engine.clone();
+        let open = self.block.open().expect("COPY opened it");
+        let pushed = copy
+            .copy
+            .push(bytes, &engine, &mut open.transaction, &copy.context);
+        interruptible(&handle, pushed).await
+    }
+
+    /// The client has sent all.
+    ///
+    /// # Errors
+    /// As [`Session::copy_push`].
+    pub async fn copy_finish(&mut self, copy: CopyIn) -> Result<CommandTag, Diagnostic> {
+        let handle = self.handle().clone();
+        let engine = self.services.parts.engine.clone();
+        let CopyIn { copy, context } = copy;
+        let open = self.block.open().expect("COPY opened it");
+        let finished = copy.finish(&engine, &mut open.transaction, &context);
+        let tag = interruptible(&handle, finished).await;
+        self.absorb(&context);
+        self.end_statement();
+        tag
     }
 }

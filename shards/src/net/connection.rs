@@ -107,6 +107,14 @@ impl Connection {
         )
     }
 
+    /// Whether its session waits for more than the inbox holds.
+    pub(crate) fn awaits_bytes(&self) -> bool {
+        let reader = self.reader.take();
+        let awaits = reader.is_some();
+        self.reader.set(reader);
+        awaits
+    }
+
     pub(crate) fn fail(&self, error: i32) {
         if self.failure.get().is_none() {
             self.failure.set(Some(error));

@@ -124,10 +124,12 @@ impl Net {
         }
     }
 
-    /// Receives again when the session has made room in a full inbox.
+    /// Receives again when the session has made room in a full inbox, or waits for more than it
+    /// holds: the rest of a message that is longer than `inbox_bytes_max`.
     pub(crate) fn resume(&self, connection: &Rc<Connection>) {
         if connection.receiving.get() == Receiving::Paused
             && (connection.inbox.borrow().len() < self.inbox_bytes_max
+                || connection.awaits_bytes()
                 || connection.life.get() == Life::Lingering)
         {
             self.arm_receive(connection);

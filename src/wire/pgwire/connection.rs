@@ -438,7 +438,7 @@ impl Connection {
 }
 
 /// Waits until the inbox has grown, or the session is to end.
-async fn bytes_or_end(stream: &Stream, handle: &Handle) -> Result<(), EndReason> {
+pub(super) async fn bytes_or_end(stream: &Stream, handle: &Handle) -> Result<(), EndReason> {
     let mut fill = pin!(stream.fill());
     poll_fn(|context| {
         if let Some(reason) = handle.ending() {
