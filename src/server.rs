@@ -2,7 +2,7 @@
 
 use crate::auth::derivation::Derivation;
 use crate::auth::scram::mock::Mock;
-use crate::catalog::definition::{Definitions, Relation};
+use crate::catalog::definition::Relation;
 use crate::catalog::store::Embedded;
 use crate::catalog::{Snapshot, port};
 use crate::config::{Config, Cores, Environment};
@@ -69,7 +69,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     let snapshot = Arc::new(Snapshot {
         epoch,
         principals,
-        definitions: Definitions::default(),
+        definitions: engine::definitions::load(&storage)?,
     });
     let publisher = Publisher::new(cores, (epoch.0, snapshot.clone()));
     let (handle, inbox) = port::channel();

@@ -4,9 +4,11 @@
 //! itself (its compiled point templates) is `point::Templates`, owned by the session's core.
 
 use super::context::StatementContext;
-use super::outcome::Outcome;
-use super::plan::Plan;
+use super::outcome::{Outcome, ResultField};
+use super::plan::{Body, Plan};
+use super::query::{self, QueryEngine};
 use super::transaction::Transaction;
+use super::{definitions, dml, point};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::storage::Storage;
@@ -31,6 +33,7 @@ pub struct Options {
 /// How statements are answered.
 pub struct Engine {
     storage: Storage,
+    query: QueryEngine,
 }
 
 impl Engine {
@@ -39,13 +42,25 @@ impl Engine {
     /// # Errors
     /// When its threads or the spill directory cannot be made.
     pub fn start(storage: Storage, options: Options) -> Result<Engine, Diagnostic> {
-        let _ = options;
-        Ok(Engine { storage })
+        let options = query::Options {
+            memory_bytes_max: options.memory_bytes_max,
+            statement_memory_bytes_max: options.statement_memory_bytes_max,
+            ..query::Options::new(options.pool_threads, options.spill_directory)
+        };
+        Ok(Engine {
+            query: QueryEngine::start(options, storage.clone())?,
+            storage,
+        })
     }
 
     /// The store, for whoever begins transactions.
     pub fn storage(&self) -> &Storage {
         &self.storage
+    }
+
+    /// The query pool and what it plans with.
+    pub fn query(&self) -> &QueryEngine {
+        &self.query
     }
 
     /// Works out what a statement's parameters and result are, and who answers it.
@@ -59,12 +74,51 @@ impl Engine {
     pub async fn analyze(
         &self,
         statement: ast::Statement,
-        text: Arc<str>,
+        _text: Arc<str>,
         declared: &[Option<SqlType>],
         context: &StatementContext,
     ) -> Result<Arc<Plan>, Diagnostic> {
-        let _ = (statement, text, declared, context);
-        todo!()
+        let (parameters, fields, body) = self.body(statement, declared, context).await?;
+        Ok(Arc::new(Plan {
+            parameters,
+            fields,
+            definitions: context.snapshot.definitions.clone(),
+            body,
+        }))
+    }
+
+    async fn body(
+        &self,
+        statement: ast::Statement,
+        declared: &[Option<SqlType>],
+        context: &StatementContext,
+    ) -> Result<(Vec<SqlType>, Option<Arc<[ResultField]>>, Body), Diagnostic> {
+        if definitions::is_definition(&statement) {
+            return Ok((Vec::new(), None, Body::Definition(Box::new(statement))));
+        }
+        if let Some(point) = point::Statement::plan(&statement, declared, context) {
+            let parameters = point.parameters.clone();
+            let fields = point.fields().cloned();
+            return Ok((parameters, fields, Body::Point(point)));
+        }
+        if dml::Statement::answers(&statement) {
+            let dml = dml::Statement::plan(&statement, declared, &self.query, context).await?;
+            let parameters = dml.parameters.clone();
+            let fields = dml.fields().cloned();
+            return Ok((parameters, fields, Body::Dml(dml)));
+        }
+        match statement {
+            ast::Statement::Query(_) | ast::Statement::Explain { .. } => {
+                let plan = self
+                    .query
+                    .analyze_on_pool(statement, declared.to_vec(), context)
+                    .await?;
+                let parameters = plan.parameters.clone();
+                let fields = Some(plan.fields.clone());
+                Ok((parameters, fields, Body::Query(Arc::new(plan))))
+            }
+            other => Err(Diagnostic::unsupported(first_words(&other))),
+        }
     }
 
     /// Executes an analysed statement with its parameters, one value for each.
@@ -82,7 +136,35 @@ impl Engine {
         transaction: &mut Transaction,
         context: &StatementContext,
     ) -> Result<Outcome, Diagnostic> {
-        let _ = (plan, parameters, transaction, context);
-        todo!()
+        match &plan.body {
+            Body::Point(point) => {
+                point
+                    .execute(&self.storage, parameters, transaction, context)
+                    .await
+            }
+            Body::Dml(statement) => {
+                let run = dml::Run {
+                    query: Some(&self.query),
+                    storage: &self.storage,
+                    parameters,
+                    transaction,
+                    context,
+                };
+                // Seldom on the way of a point statement, whose futures stay small.
+                Box::pin(statement.execute(run)).await
+            }
+            Body::Query(query) => self.query.execute(query, parameters, transaction, context),
+            Body::Definition(statement) => {
+                let carried_out = definitions::execute(statement, self, transaction, context);
+                Box::pin(carried_out).await.map(Outcome::Done)
+            }
+        }
     }
+}
+
+/// What a statement that nobody answers begins with, to name it.
+fn first_words(statement: &ast::Statement) -> String {
+    let text = statement.to_string();
+    let words: Vec<&str> = text.split_whitespace().take(2).collect();
+    words.join(" ")
 }

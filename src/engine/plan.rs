@@ -1,8 +1,11 @@
 //! A statement analysed: what its parameters and result are, and which part of the engine answers.
 
 use super::outcome::ResultField;
+use super::query::QueryPlan;
+use super::{dml, point};
 use crate::catalog::definition::Definitions;
 use crate::catalog::sql_type::SqlType;
+use sqlparser::ast;
 use std::sync::Arc;
 
 /// A statement analysed against one state of the definitions.
@@ -14,12 +17,22 @@ pub struct Plan {
     pub parameters: Vec<SqlType>,
     /// The result's columns; None where the statement returns no rows.
     pub fields: Option<Arc<[ResultField]>>,
-    /// Whether executing it may write rows or definitions (25006 in a READ ONLY transaction).
-    pub writes: bool,
     /// What it was analysed against.
     pub definitions: Definitions,
-    // Point(point::Statement), Dml(dml::Statement), Query(query::Prepared),
-    // Definition(definitions::Statement): each room brings its own.
+    /// Who answers.
+    pub(super) body: Body,
+}
+
+/// Who answers a statement.
+pub(super) enum Body {
+    /// `point`, on the session core.
+    Point(point::Statement),
+    /// `dml`: INSERT, UPDATE and DELETE by way of a query.
+    Dml(dml::Statement),
+    /// `query`, on the pool.
+    Query(Arc<QueryPlan>),
+    /// `definitions`: analysed as it is carried out.
+    Definition(Box<ast::Statement>),
 }
 
 impl Plan {

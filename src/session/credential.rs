@@ -3,6 +3,7 @@
 //! A password becomes a verifier off the core, and only that goes on (REFERENCE §3). The statement
 //! returns when every core has adopted its epoch (DESIGN §2).
 
+use super::run::interruptible;
 use super::transaction::{Block, not_in_a_block};
 use super::{Answer, Session};
 use crate::auth::derivation::Derived;
@@ -10,6 +11,7 @@ use crate::auth::secret::Password;
 use crate::catalog::Request;
 use crate::catalog::verifier::Verifier;
 use crate::diagnostic::Diagnostic;
+use crate::engine::definitions;
 use crate::engine::outcome::CommandTag;
 use crate::sql::credential::{CredentialStatement, TableGrant};
 
@@ -63,7 +65,18 @@ impl Session {
         Ok(Answer::Done(CommandTag::Plain(reply.tag)))
     }
 
-    async fn run_table_grant(&mut self, _grant: &TableGrant) -> Result<Answer, Diagnostic> {
-        Err(Diagnostic::unsupported("GRANT ON TABLE"))
+    /// GRANT and REVOKE on tables: transactional with the rows.
+    async fn run_table_grant(&mut self, grant: &TableGrant) -> Result<Answer, Diagnostic> {
+        let context = self.begin_engine_statement()?;
+        let handle = self.handle().clone();
+        let engine = self.services.parts.engine.clone();
+        let open = self.block.open().expect("the statement opened it");
+        open.statement_ran();
+        open.transaction.storage.begin_statement()?;
+        let granted = definitions::grant(grant, &engine, &mut open.transaction, &context);
+        let tag = interruptible(&handle, granted).await;
+        self.absorb(&context);
+        self.end_statement();
+        tag.map(Answer::Done)
     }
 }

@@ -20,6 +20,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+/// Longer texts are not looked at as templates.
+const POINT_TEXT_BYTES_MAX: usize = 4 * 1024;
+
 impl Session {
     /// Runs one statement of a simple query.
     ///
@@ -39,6 +42,35 @@ impl Session {
             self.block.check_usable()?;
         }
         self.run_command(command?, text).await
+    }
+
+    /// Runs a simple query's text if it is a point statement whose template this core has
+    /// compiled, or compiles now. None: it is none, and goes the general way.
+    ///
+    /// # Errors
+    /// What the statement fails with.
+    pub async fn run_point(&mut self, text: &str) -> Result<Option<Answer>, Diagnostic> {
+        if text.len() > POINT_TEXT_BYTES_MAX || matches!(self.block, Block::Failed(_)) {
+            return Ok(None);
+        }
+        let opened = matches!(self.block, Block::None);
+        let context = self.begin_engine_statement()?;
+        let found = self.services.templates.borrow_mut().find(text, &context);
+        let Some((statement, parameters)) = found else {
+            if opened {
+                // Nothing has run in it: BEGIN and its like find what they found before.
+                self.block = Block::None;
+            }
+            return Ok(None);
+        };
+        let handle = self.entry.clone();
+        let storage = self.services.parts.storage.clone();
+        let open = self.block.open().expect("the statement opened it");
+        open.statement_ran();
+        open.transaction.storage.begin_statement()?;
+        let executed = statement.execute(&storage, &parameters, &mut open.transaction, &context);
+        let outcome = interruptible(&handle, executed).await;
+        self.answer(outcome, &context).await.map(Some)
     }
 
     pub(super) async fn run_command(
@@ -99,6 +131,15 @@ impl Session {
         open.transaction.storage.begin_statement()?;
         let executed = engine.execute(plan, parameters, &mut open.transaction, context);
         let outcome = interruptible(&handle, executed).await;
+        self.answer(outcome, context).await
+    }
+
+    /// What a statement gave, once it may be told.
+    async fn answer(
+        &mut self,
+        outcome: Result<Outcome, Diagnostic>,
+        context: &StatementContext,
+    ) -> Result<Answer, Diagnostic> {
         self.absorb(context);
         let outcome = outcome?;
         // Values taken from commits that are ordered but not yet on disk are not told before.

@@ -13,9 +13,10 @@ use crate::auth::derivation::Derivation;
 use crate::auth::scram::mock::Mock;
 use crate::catalog::{Snapshot, port};
 use crate::engine::entry::Engine;
+use crate::engine::point::Templates;
 use crate::storage::Storage;
 use shards::{Acknowledge, Adopted, CoreId, Replica};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -95,6 +96,7 @@ pub struct CoreServices {
     /// The settings that sessions begin with.
     pub settings: settings::Shared,
     pub(super) rights_cache: rights::Cache,
+    pub(super) templates: RefCell<Templates>,
     draining: Cell<Draining>,
     fence: Rc<Fence>,
 }
@@ -123,6 +125,7 @@ impl CoreServices {
             sessions: Rc::new(Registry::new(parts.core.0, secret)),
             settings: settings::Shared::default(),
             rights_cache: rights::Cache::default(),
+            templates: RefCell::default(),
             draining: Cell::new(Draining::No),
             fence: Rc::new(Fence::default()),
             parts,

@@ -23,6 +23,9 @@ impl Connection {
 
     async fn run_text(&mut self, text: &str) -> Result<(), Diagnostic> {
         self.session.adopt()?;
+        if let Some(tag) = self.run_point(text).await? {
+            return self.complete(tag, Tail::Last).await;
+        }
         match self.session.parse_message(text).await? {
             Message::Empty => {
                 self.session.end_implicit().await?;
@@ -62,6 +65,19 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Runs a point statement, if the text is one; without parsing it, if it is known.
+    async fn run_point(&mut self, text: &str) -> Result<Option<CommandTag>, Diagnostic> {
+        let limit = self.session.settings().statement_timeout();
+        let handle = self.session.handle().clone();
+        let running = async {
+            match self.session.run_point(text).await? {
+                Some(answer) => self.send_body(answer).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        within(&handle, limit, running).await
     }
 
     /// Runs a statement and sends its rows, all under statement_timeout.
