@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostic, SqlState};
 /// The type byte and the length word.
 pub const HEADER_BYTES: usize = 5;
 
-/// The longest message of a client that has not proved who it is (issue 3, part 4).
+/// The longest message of a client that has not proved who it is (DESIGN §7, invariant 7).
 pub const LOGIN_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
 /// A whole message at the front of the inbox.
@@ -65,7 +65,7 @@ impl From<FrameError> for Diagnostic {
         match error {
             FrameError::TooShort => diagnostic,
             FrameError::TooLong { .. } => diagnostic
-                .with_hint("Send large data with COPY, or raise message_limit in [server]."),
+                .with_hint("Send large data with COPY, or raise message_bytes_max in [server]."),
         }
     }
 }
