@@ -412,6 +412,20 @@ impl CommitGate {
         self.work.notify_all();
     }
 
+    /// Closes, and lets everybody who waits for a job or a value know that nothing comes any more.
+    pub(super) fn abandon(&self) {
+        let (queue, waiters) = {
+            let mut state = self.state.lock();
+            state.closed = true;
+            (
+                std::mem::take(&mut state.queue),
+                std::mem::take(&mut state.waiters),
+            )
+        };
+        // Dropped outside of the lock: their receivers find the other end gone.
+        drop((queue, waiters));
+    }
+
     /// Versions in the overlay, jobs in the queue, last durable commit.
     pub(super) fn sizes(&self) -> (usize, usize, CommitNumber) {
         let state = self.state.lock();

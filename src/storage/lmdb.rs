@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// Readable and writable by the owner only.
 const FILE_MODE: ffi::mdb_mode_t = 0o600;
 
+/// LMDB's own database of free pages: by the transaction that freed them.
+const FREE_PAGES: ffi::MDB_dbi = 0;
+
 /// The environments open in this process: LMDB must not open one twice, because closing either
 /// would drop the file locks of both.
 static OPEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -206,6 +209,26 @@ impl Environment {
         }
     }
 
+    /// Pages freed by this LMDB transaction and later ones: those that a snapshot of it keeps from
+    /// being used again. Walks the list of free pages from there on.
+    pub(super) fn pages_freed_since(self: &Arc<Self>, id: u64) -> Result<u64, StorageError> {
+        let transaction = ReadTransaction::open(self)?;
+        let mut cursor = transaction.cursor_of(FREE_PAGES)?;
+        let id = usize::try_from(id)
+            .expect("LMDB's numbers are of this size")
+            .to_ne_bytes();
+        let (mut pages, mut step) = (0, Step::Seek(&id));
+        // SAFETY: the cursor was opened by this live transaction.
+        while let Some((_, list)) = unsafe { transaction.step(&mut cursor, step)? } {
+            // A list of page numbers begins with its length.
+            if let Some(length) = list.first_chunk::<{ size_of::<usize>() }>() {
+                pages += usize::from_ne_bytes(*length) as u64;
+            }
+            step = Step::Next;
+        }
+        Ok(pages)
+    }
+
     /// The directory it was opened in.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -285,11 +308,14 @@ impl ReadTransaction {
 
     /// Opens a cursor.
     pub(super) fn cursor(&self) -> Result<Cursor, StorageError> {
+        self.cursor_of(self.environment.database)
+    }
+
+    fn cursor_of(&self, database: ffi::MDB_dbi) -> Result<Cursor, StorageError> {
         assert!(self.live, "a reset read transaction has no cursors");
         let mut raw = ptr::null_mut();
         // SAFETY: the transaction is live; `raw` is a place for the handle.
-        let code =
-            unsafe { ffi::mdb_cursor_open(self.raw.as_ptr(), self.environment.database, &mut raw) };
+        let code = unsafe { ffi::mdb_cursor_open(self.raw.as_ptr(), database, &mut raw) };
         check(code, "open a cursor")?;
         Ok(Cursor {
             raw: NonNull::new(raw).expect("mdb_cursor_open sets the handle when it succeeds"),

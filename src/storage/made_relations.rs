@@ -3,10 +3,12 @@
 use super::bulk::BulkLoad;
 use super::commit_gate::{Job, Layouts};
 use super::error::StorageError;
+use super::keyspace::user_key;
 use super::options::Isolation;
 use super::store::Shared;
 use super::transaction::Transaction;
 use crate::catalog::{Oid, RelationId};
+use std::sync::Arc;
 
 /// A relation that the transaction made.
 struct Made {
@@ -114,6 +116,13 @@ impl MadeRelations {
     }
 }
 
+fn duplicate(relation: RelationId, key: &[u8]) -> StorageError {
+    StorageError::DuplicateKey {
+        relation,
+        key: Arc::from(user_key(key)),
+    }
+}
+
 fn abandon(made: &Made, shared: &Shared) {
     shared.forget(made.relation);
     if made.state == LoadState::Loaded {
@@ -187,6 +196,13 @@ impl Transaction {
             return Err(StorageError::Misuse("this relation takes no bulk load"));
         }
         let key = self.checked_key(relation, key)?;
+        match self.writes.get(&key) {
+            None => {}
+            // What the write set says of a key is applied over the load, at commit: so a key that this
+            // transaction wrote or deleted one by one stays the write set's.
+            Some(Some(_)) => return Err(duplicate(relation, &key)),
+            Some(None) => return self.write(&key, Some(row)),
+        }
         let MadeRelations { made, load, .. } = &mut self.made;
         let mut made = made.iter_mut().rev();
         let made = made

@@ -38,7 +38,12 @@ pub(super) struct Reader {
     stamp: Stamp,
     uses: u64,
     id: usize,
+    /// The snapshot's last commit, once it was asked for.
+    last_commit: AtomicU64,
 }
+
+/// Stands for a last commit that was not asked for.
+const UNKNOWN_COMMIT: u64 = u64::MAX;
 
 /// Milliseconds since some moment before the process began; a few nanoseconds' cost, 4 ms coarse.
 fn coarse_milliseconds() -> u64 {
@@ -58,6 +63,7 @@ impl Reader {
     }
 
     fn mark_begun(&mut self) {
+        *self.last_commit.get_mut() = UNKNOWN_COMMIT;
         self.uses = (self.uses + 1) & ((1 << STAMP_USE_BITS) - 1);
         self.stamp = (coarse_milliseconds() << STAMP_USE_BITS) | self.uses;
         self.age.snapshot.store(self.id as u64, Ordering::Relaxed);
@@ -93,10 +99,16 @@ impl Reader {
 
     /// The number of the last commit in this snapshot.
     pub(super) fn last_commit(&self) -> Result<CommitNumber, StorageError> {
-        match self.get(&record::counters_key())? {
-            Some(value) => Ok(record::Counters::decode(value)?.last_commit),
-            None => Ok(CommitNumber(0)),
+        let known = self.last_commit.load(Ordering::Relaxed);
+        if known != UNKNOWN_COMMIT {
+            return Ok(CommitNumber(known));
         }
+        let last_commit = match self.get(&record::counters_key())? {
+            Some(value) => record::Counters::decode(value)?.last_commit,
+            None => CommitNumber(0),
+        };
+        self.last_commit.store(last_commit.0, Ordering::Relaxed);
+        Ok(last_commit)
     }
 
     /// The last key that begins with the prefix.
@@ -214,6 +226,7 @@ impl ReaderPool {
             stamp: 0,
             uses: 0,
             id,
+            last_commit: AtomicU64::new(UNKNOWN_COMMIT),
         };
         reader.mark_begun();
         Ok(Arc::new(reader))

@@ -105,6 +105,8 @@ pub struct StorageMetrics {
     pub oldest_snapshot_age: Duration,
     /// Groups whose freed pages the oldest snapshot keeps from being used again.
     pub oldest_snapshot_groups_behind: u64,
+    /// Pages that these have freed, and that the oldest snapshot still pins.
+    pub oldest_snapshot_pages_pinned: u64,
     /// Versions ordered and not durable yet.
     pub overlay_versions: u64,
     /// Jobs that wait for the commit thread.
@@ -261,6 +263,7 @@ impl Storage {
             reader_slots_used: info.reader_slots_used,
             oldest_snapshot_age: oldest.age,
             oldest_snapshot_groups_behind: oldest.lmdb_id.map_or(0, |id| last.saturating_sub(id)),
+            oldest_snapshot_pages_pinned: oldest.lmdb_id.map_or(0, |id| pinned_pages(shared, id)),
             overlay_versions: overlay as u64,
             commit_queue: queue as u64,
             commits: commits.commits.load(Ordering::Relaxed),
@@ -286,6 +289,15 @@ impl Drop for Handle {
             }
         }
     }
+}
+
+fn pinned_pages(shared: &Shared, oldest: u64) -> u64 {
+    // A snapshot of transaction n needs what n + 1 and later ones freed.
+    let pages = shared.environment.pages_freed_since(oldest + 1);
+    pages.unwrap_or_else(|error| {
+        tracing::warn!(%error, "could not count the pages that the oldest snapshot pins");
+        0
+    })
 }
 
 fn core_store(core: usize, shared: &Arc<Shared>) -> Arc<CoreStore> {
@@ -325,7 +337,23 @@ fn start_commit_thread(
         last_commit,
         condemned,
     };
-    start_thread("commit", move || thread.run())
+    let gate = shared.gate.clone();
+    start_thread("commit", move || {
+        let _close = CloseOnPanic(gate);
+        thread.run();
+    })
+}
+
+/// A commit thread that dies of a mistake of ours must not leave anybody waiting for it.
+struct CloseOnPanic(Arc<CommitGate>);
+
+impl Drop for CloseOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            tracing::error!("the commit thread has panicked: nothing can be committed any more");
+            self.0.abandon();
+        }
+    }
 }
 
 fn start_housekeeping(

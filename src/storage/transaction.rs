@@ -266,23 +266,18 @@ impl Transaction {
         key: &[u8],
         row: &[u8],
     ) -> Result<(), StorageError> {
-        self.write(relation, key, Some(row))
+        self.check_open()?;
+        self.write(&self.checked_key(relation, key)?, Some(row))
     }
 
     /// Deletes a row in the write set.
     pub fn delete(&mut self, relation: RelationId, key: &[u8]) -> Result<(), StorageError> {
-        self.write(relation, key, None)
+        self.check_open()?;
+        self.write(&self.checked_key(relation, key)?, None)
     }
 
-    fn write(
-        &mut self,
-        relation: RelationId,
-        key: &[u8],
-        row: Option<&[u8]>,
-    ) -> Result<(), StorageError> {
-        self.check_open()?;
-        let key = self.checked_key(relation, key)?;
-        self.writes.set(&key, row)?;
+    pub(super) fn write(&mut self, key: &StoreKey, row: Option<&[u8]>) -> Result<(), StorageError> {
+        self.writes.set(key, row)?;
         self.check_size()
     }
 

@@ -140,6 +140,22 @@ fn a_key_loaded_twice_is_told_with_its_relation() {
 }
 
 #[test]
+fn a_load_respects_what_its_transaction_wrote_and_deleted_one_by_one() {
+    // A row put by itself and then loaded was replaced without a word, and a row deleted by itself and
+    // loaded again was gone after the commit: the write set is applied over the load.
+    let store = Store::new();
+    let mut transaction = store.begin();
+    let relation = transaction.create_relation().unwrap();
+    transaction.put(relation, b"put", b"1").unwrap();
+    let twice = wait(transaction.bulk_put(relation, b"put", b"2")).unwrap_err();
+    assert!(matches!(twice, StorageError::DuplicateKey { .. }));
+    transaction.delete(relation, b"deleted").unwrap();
+    wait(transaction.bulk_put(relation, b"deleted", b"again")).unwrap();
+    wait(transaction.commit()).unwrap();
+    assert_eq!(count(&store, relation), 2);
+}
+
+#[test]
 fn a_relation_made_before_a_savepoint_takes_no_bulk_load_after_it() {
     let store = Store::new();
     let mut transaction = store.begin();

@@ -102,3 +102,20 @@ fn more_snapshots_than_slots_is_53300_and_others_go_on_when_one_ends() {
         .begin_statement()
         .unwrap();
 }
+
+#[test]
+fn the_pages_that_an_old_snapshot_pins_are_counted() {
+    let store = Store::new();
+    store.put(b"k", b"v");
+    let mut old = store.begin_repeatable();
+    old.begin_statement().unwrap();
+    assert_eq!(store.storage.metrics().oldest_snapshot_pages_pinned, 0);
+    for _ in 0..5 {
+        store.put(b"k", b"w");
+    }
+    let metrics = store.storage.metrics();
+    assert!(metrics.oldest_snapshot_pages_pinned >= 5, "{metrics:?}");
+    assert_eq!(metrics.oldest_snapshot_groups_behind, 5);
+    drop(old);
+    assert_eq!(store.storage.metrics().oldest_snapshot_pages_pinned, 0);
+}
