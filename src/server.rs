@@ -21,6 +21,7 @@ use crate::wire::{http, pgwire};
 use shards::{CoreContext, CoreId, Listener, ListenerId, Mesh, Publisher, Runtime, Shard, Stream};
 use std::error::Error;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -56,7 +57,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     }
     let options = runtime_options(config)?;
     let cores = Runtime::<Signal>::cores_of(&options);
-    let storage = Storage::open(storage::Options::new(data_dir.rows(), cores))?;
+    let storage = Storage::open(storage_options(config, data_dir.rows(), cores))?;
     let engine = Engine::start(
         storage.clone(),
         engine::Options {
@@ -121,6 +122,25 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     drop(shared);
     let _ = control.join();
     Ok(())
+}
+
+/// `[storage]`, and a reader slot for every session and for sixteen scans of each pool thread.
+fn storage_options(config: &Config, path: PathBuf, cores: usize) -> storage::Options {
+    let pool_readers = u32::try_from(16 * cores).unwrap_or(u32::MAX);
+    let options = storage::Options::new(path, cores);
+    storage::Options {
+        // A size past the address space is LMDB's to refuse.
+        map_size_bytes: usize::try_from(config.storage.map_size).unwrap_or(usize::MAX),
+        readers_max: config
+            .server
+            .max_connections
+            .saturating_add(pool_readers)
+            .saturating_add(64),
+        snapshot_age_max: config.storage.snapshot_age_max,
+        transaction_bytes_max: usize::try_from(config.storage.transaction_bytes_max)
+            .unwrap_or(usize::MAX),
+        ..options
+    }
 }
 
 fn runtime_options(config: &Config) -> Result<shards::Options, Box<dyn Error>> {

@@ -144,7 +144,7 @@ impl Default for Storage {
         Storage {
             map_size: TIB,
             snapshot_age_max: Duration::from_secs(600),
-            transaction_bytes_max: 4 * GIB,
+            transaction_bytes_max: GIB,
         }
     }
 }

@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// Readable and writable by the owner only.
 const FILE_MODE: ffi::mdb_mode_t = 0o600;
 
+/// The map's size is a multiple of the system's pages, which are no larger than this.
+const MAP_UNIT_BYTES: usize = 64 << 10;
+
 /// LMDB's own database of free pages: by the transaction that freed them.
 const FREE_PAGES: ffi::MDB_dbi = 0;
 
@@ -153,7 +156,7 @@ impl Environment {
         // SAFETY: the handle is new and not open yet, when these three may be set.
         unsafe {
             check(
-                ffi::mdb_env_set_mapsize(raw, map_size_bytes),
+                ffi::mdb_env_set_mapsize(raw, map_size_bytes & !(MAP_UNIT_BYTES - 1)),
                 "set the map size",
             )?;
             check(
