@@ -7,10 +7,39 @@
 use crate::core::Cores;
 use crate::net::EXCESS_CONNECTIONS_MAX;
 use crate::{Admission, CoreId};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// A connection's place in the counts of its core and of the server; given up when dropped,
+/// however far the connection has come.
+pub(crate) struct Seat {
+    cores: Arc<Cores>,
+    pub(crate) core: CoreId,
+}
+
+impl Seat {
+    /// Chooses the core, and whether the connection is within the limit; none when even the
+    /// excess is used up.
+    pub(crate) fn take(cores: &Arc<Cores>, accepting: CoreId) -> Option<(Self, Admission)> {
+        let admission = admit(cores)?;
+        let seat = Self {
+            core: place(cores, accepting),
+            cores: Arc::clone(cores),
+        };
+        Some((seat, admission))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let core = &self.cores.all[self.core.index()];
+        core.connections.fetch_sub(1, Ordering::Relaxed);
+        self.cores.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Counts the connection, unless even the excess is used up.
-pub(crate) fn admit(cores: &Cores) -> Option<Admission> {
+fn admit(cores: &Cores) -> Option<Admission> {
     let before = cores.connections.fetch_add(1, Ordering::Relaxed);
     if before < cores.connections_max {
         return Some(Admission::Admitted);
@@ -23,7 +52,7 @@ pub(crate) fn admit(cores: &Cores) -> Option<Admission> {
 }
 
 /// Chooses the core, and counts the connection there.
-pub(crate) fn place(cores: &Cores, accepting: CoreId) -> CoreId {
+fn place(cores: &Cores, accepting: CoreId) -> CoreId {
     let held = |core: &crate::core::CoreShared| core.connections.load(Ordering::Relaxed);
     let here = &cores.all[accepting.index()];
     let emptiest = cores.all.iter().min_by_key(|core| held(core));
@@ -47,7 +76,6 @@ fn clearly_more(here: usize, emptiest: usize) -> bool {
 mod tests {
     use super::*;
     use crate::core::CoreShared;
-    use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
 
     fn cores(count: u16, connections_max: usize) -> Cores {
@@ -76,6 +104,17 @@ mod tests {
         assert!(clearly_more(1033, 1000));
         assert!(clearly_more(2, 0));
         assert!(!clearly_more(6, 5));
+    }
+
+    #[test]
+    fn a_seat_given_up_is_free_again() {
+        let cores = Arc::new(cores(2, 10));
+        let (seat, _) = Seat::take(&cores, CoreId(1)).expect("room");
+        assert_eq!(seat.core, CoreId(1));
+        assert_eq!(cores.connections.load(Ordering::Relaxed), 1);
+        drop(seat);
+        assert_eq!(cores.connections.load(Ordering::Relaxed), 0);
+        assert_eq!(cores.all[1].connections.load(Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -79,14 +79,24 @@ pub(crate) struct Cores {
     pub(crate) connections_max: usize,
 }
 
+/// Where a core is going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// It serves.
+    Running,
+    /// It takes no new connections.
+    Draining,
+    /// It ends.
+    Stopping,
+}
+
 /// The part of a core that only its own thread uses.
 pub(crate) struct Core {
     pub(crate) shared: Arc<CoreShared>,
     pub(crate) net: Rc<Net>,
     pub(crate) followers: RefCell<Vec<Rc<dyn Follower>>>,
     pub(crate) yielded: RefCell<Vec<Waker>>,
-    /// Set when the core has been told to end.
-    pub(crate) stopping: Cell<bool>,
+    pub(crate) course: Cell<Course>,
     /// Tasks spawned and not yet ended.
     pub(crate) tasks: Cell<usize>,
 }

@@ -4,7 +4,7 @@
 //! once, and wakes the sessions for which something has arrived. Then it lets them run. With
 //! nothing left to do it sleeps on the core's doorbell, so that an idle core costs nothing.
 
-use crate::core::{Control, Core};
+use crate::core::{Control, Core, Course};
 use crate::doorbell::Doorbell;
 use crate::mesh::Mailbox;
 use crate::runtime::Shard;
@@ -35,13 +35,6 @@ const USAGE_PERIOD: Duration = Duration::from_millis(100);
 /// How long stopping waits for the ring to let go of connections, and for tasks to end.
 const STOP_BOUND: Duration = Duration::from_secs(1);
 
-/// Whether the core goes on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Course {
-    Running,
-    Stopping,
-}
-
 pub(crate) struct Driver<S: Shard> {
     core: Rc<Core>,
     shard: Rc<S>,
@@ -70,7 +63,11 @@ impl<S: Shard> Driver<S> {
 
     /// Drives the core until it is told to stop.
     pub(crate) async fn run(self) {
-        while let (Course::Running, work) = self.pass() {
+        loop {
+            let work = self.pass();
+            if self.core.course.get() == Course::Stopping {
+                break;
+            }
             self.rest(work).await;
         }
         self.stop().await;
@@ -81,14 +78,12 @@ impl<S: Shard> Driver<S> {
         self.reactor.close().await;
     }
 
-    /// One pass; whether the core goes on, and how much there was to do.
-    fn pass(&self) -> (Course, usize) {
+    /// One pass; returns how much there was to do.
+    fn pass(&self) -> usize {
         let mut work = 0;
         while let Some(control) = self.core.shared.told() {
             work += 1;
-            if self.obey(control) == Course::Stopping {
-                return (Course::Stopping, work);
-            }
+            self.obey(control);
         }
         work += self.take_messages();
         self.adopt();
@@ -101,7 +96,7 @@ impl<S: Shard> Driver<S> {
         while let Some(arrival) = self.core.net.take_arrival() {
             self.serve(arrival);
         }
-        (Course::Running, work)
+        work
     }
 
     fn adopt(&self) {
@@ -112,22 +107,26 @@ impl<S: Shard> Driver<S> {
         }
     }
 
-    fn obey(&self, control: Control) -> Course {
+    fn obey(&self, control: Control) {
         match control {
             Control::Serve(arrival) => self.serve(arrival),
             Control::Drain => {
+                self.core.course.set(Course::Draining);
                 self.core.net.stop_accepting();
                 guarded(&self.core, "drain", || self.shard.drain());
             }
             Control::AbortAll => {
                 self.core.net.abort_all();
             }
-            Control::Stop => return Course::Stopping,
+            Control::Stop => self.core.course.set(Course::Stopping),
         }
-        Course::Running
     }
 
     fn serve(&self, arrival: crate::net::Arrival) {
+        if self.core.course.get() != Course::Running {
+            // Handed over before the other core had heard of the end.
+            return;
+        }
         let listener = arrival.listener;
         let connection = self.core.net.adopt(arrival);
         let stream = Stream::new(Rc::clone(&self.core.net), connection);
@@ -215,7 +214,6 @@ impl<S: Shard> Driver<S> {
 
     /// Ends all connections and lets their tasks end.
     async fn stop(&self) {
-        self.core.stopping.set(true);
         self.mailbox.stop();
         let net = &self.core.net;
         net.stop_accepting();
@@ -306,7 +304,7 @@ fn listen_to_doorbell(core: &Rc<Core>) -> io::Result<glommio::Task<()>> {
     let event = unsafe { BufferedFile::from_raw_fd(event.into_raw_fd()) };
     let core = Rc::clone(core);
     Ok(glommio::spawn_local(async move {
-        while event.read_at(0, 8).await.is_ok() && !core.stopping.get() {
+        while event.read_at(0, 8).await.is_ok() && core.course.get() != Course::Stopping {
             core.net.kick();
         }
         if let Err(error) = event.close().await {

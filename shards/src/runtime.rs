@@ -1,6 +1,6 @@
 //! Starting and stopping the cores.
 
-use crate::core::{Control, Core, CoreShared, Cores};
+use crate::core::{Control, Core, CoreShared, Cores, Course};
 use crate::driver::Driver;
 use crate::mesh::Mailbox;
 use crate::net::{ListeningSocket, Net, bind};
@@ -99,6 +99,13 @@ impl<M: Send + 'static> Runtime<M> {
         make_shard: impl Fn(CoreContext<M>) -> S + Clone + Send + 'static,
     ) -> Result<Self, StartError> {
         let count = Self::cores_of(&options);
+        if let Some(asked) = options.cores.filter(|&asked| asked != count) {
+            tracing::warn!(
+                asked,
+                cores = count,
+                "there are not as many processors as cores asked for"
+            );
+        }
         let limits = limits::check(&options, count)?;
         let bound = bind(&options.listeners, count)?;
         let all = (0..count)
@@ -319,7 +326,7 @@ impl<M: Send + 'static> Seed<M> {
             net: Rc::new(net),
             followers: RefCell::default(),
             yielded: RefCell::default(),
-            stopping: Cell::new(false),
+            course: Cell::new(Course::Running),
             tasks: Cell::new(0),
         });
         Core::install(Some(Rc::clone(&core)));

@@ -22,7 +22,8 @@ pub enum Admission {
     OverLimit,
 }
 
-/// One plain connection. Lives on its core. Dropping it without [`Stream::close`] aborts the
+/// One plain connection. Lives on its core. One task may wait in each of [`fill`](Self::fill),
+/// [`drained`](Self::drained) and [`peer_gone`](Self::peer_gone); it may be the same one. Dropping it without [`Stream::close`] aborts the
 /// connection; what was flushed before may then not arrive.
 pub struct Stream {
     net: Rc<Net>,
@@ -85,7 +86,8 @@ impl Stream {
         let connection = &self.connection;
         if connection.failure.get().is_none() && connection.unsent() > self.net.outbox_bytes_max {
             self.flush();
-            register(&connection.writer, context);
+            connection.held_back.set(true);
+            register(&connection.reader, context);
             return Poll::Pending;
         }
         let unseen = connection.unseen.take();

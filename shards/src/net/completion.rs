@@ -2,7 +2,7 @@
 
 use super::connection::{Connection, Life, Receiving, Sending};
 use super::{Arrival, Net};
-use crate::balance;
+use crate::balance::Seat;
 use bytes::Buf;
 use io_uring::cqueue;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -108,17 +108,18 @@ impl Net {
         else {
             return;
         };
-        let Some(admission) = balance::admit(&self.cores) else {
+        let Some((seat, admission)) = Seat::take(&self.cores, self.shared.id) else {
             counters.refused.add(1);
             return;
         };
+        let target = seat.core;
         let arrival = Arrival {
             socket,
             peer,
             listener: listening.listener,
             admission,
+            seat,
         };
-        let target = balance::place(&self.cores, self.shared.id);
         if target == self.shared.id {
             self.arrivals.borrow_mut().push(arrival);
         } else {
@@ -228,6 +229,11 @@ impl Net {
         }
         if let Some(writer) = connection.writer.take() {
             writer.wake();
+        }
+        if connection.held_back.replace(false)
+            && let Some(reader) = connection.reader.take()
+        {
+            reader.wake();
         }
     }
 }

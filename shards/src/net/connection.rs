@@ -11,6 +11,7 @@
 //! The descriptor is closed, and the slot given to another, only in `Released`: a completion
 //! that names the slot can then no longer arrive.
 
+use crate::balance::Seat;
 use crate::{Admission, ListenerId};
 use bytes::BytesMut;
 use std::cell::{Cell, RefCell};
@@ -70,6 +71,8 @@ pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     pub(crate) listener: ListenerId,
     pub(crate) admission: Admission,
+    /// Given up with the descriptor.
+    pub(crate) seat: Cell<Option<Seat>>,
 
     pub(crate) life: Cell<Life>,
     pub(crate) receiving: Cell<Receiving>,
@@ -80,6 +83,8 @@ pub(crate) struct Connection {
     pub(crate) inbox: RefCell<BytesMut>,
     /// Bytes put into the inbox since the session last waited for some.
     pub(crate) unseen: Cell<usize>,
+    /// The reader waits, not for bytes, but for the peer to read its answers.
+    pub(crate) held_back: Cell<bool>,
     pub(crate) outbox: RefCell<BytesMut>,
     /// What is being sent. Not touched while it is in flight.
     pub(crate) flight: RefCell<BytesMut>,

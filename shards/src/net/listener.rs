@@ -118,6 +118,17 @@ mod tests {
     }
 
     #[test]
+    fn accepted_sockets_inherit_what_would_cost_a_call_for_each() {
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let listening = open(address).expect("a free port");
+        let address = local(&listening).expect("bound");
+        let _peer = std::net::TcpStream::connect(address).expect("listening");
+        let (accepted, _) = listening.accept().expect("connected");
+        assert!(accepted.tcp_nodelay().expect("an option"));
+        assert!(accepted.keepalive().expect("an option"));
+    }
+
+    #[test]
     fn cores_share_the_port_that_the_first_has_chosen() {
         let listener = Listener {
             name: "test",

@@ -16,6 +16,7 @@ pub(crate) use connection::{Connection, Life, Receiving, Sending};
 pub(crate) use listener::{ListeningSocket, bind};
 pub(crate) use pool::Pool;
 
+use crate::balance::Seat;
 use crate::core::{CoreShared, Cores};
 use crate::{Admission, ListenerId, Options, StartError};
 use bytes::BytesMut;
@@ -28,7 +29,6 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 /// Connections past the limit that are still handed to the program, so that it can say why it
@@ -47,6 +47,7 @@ pub(crate) struct Arrival {
     pub(crate) peer: SocketAddr,
     pub(crate) listener: ListenerId,
     pub(crate) admission: Admission,
+    pub(crate) seat: Seat,
 }
 
 pub(crate) struct Net {
@@ -276,12 +277,14 @@ impl Net {
             peer: arrival.peer,
             listener: arrival.listener,
             admission: arrival.admission,
+            seat: Cell::new(Some(arrival.seat)),
             life: Cell::new(Life::Open),
             receiving: Cell::new(Receiving::Paused),
             sending: Cell::new(Sending::Idle),
             failure: Cell::new(None),
             inbox: RefCell::new(BytesMut::new()),
             unseen: Cell::new(0),
+            held_back: Cell::new(false),
             outbox: RefCell::new(BytesMut::new()),
             flight: RefCell::new(BytesMut::new()),
             reader: Cell::new(None),
@@ -413,8 +416,7 @@ impl Net {
         drop(connection.socket.take());
         let slot = connection.slot.get() as usize;
         self.connections.borrow_mut().remove(slot);
-        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
-        self.cores.connections.fetch_sub(1, Ordering::Relaxed);
+        drop(connection.seat.take());
         connection.wake_all();
     }
 }
