@@ -1,5 +1,6 @@
 //! Text: lexer, syntax tree, credential statements, templates.
 
+pub mod copy;
 pub mod credential;
 pub mod depth;
 pub mod dialect;

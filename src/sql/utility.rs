@@ -1,5 +1,5 @@
 //! Statements of PostgreSQL's that sqlparser reads otherwise or not at all: VACUUM, ANALYZE,
-//! CREATE UNLOGGED TABLE.
+//! CREATE UNLOGGED TABLE, COPY.
 //!
 //! They are given the tree nodes that sqlparser has: `Vacuum` and `Analyze` of one table, and
 //! `CreateTable` with the option [`UNLOGGED_OPTION`].
@@ -41,6 +41,10 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
         "ANALYZE" | "ANALYSE" => {
             parser.next_token();
             Some(analyze(parser))
+        }
+        "COPY" => {
+            parser.next_token();
+            Some(super::copy::parse(parser))
         }
         "CREATE"
             if word(parser, 1).as_deref() == Some("UNLOGGED")
@@ -141,4 +145,50 @@ fn unlogged_table(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
         options => *options = CreateTableOptions::With(vec![mark]),
     }
     Ok(Statement::CreateTable(table))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::parse;
+
+    fn one(text: &str) -> Statement {
+        let mut statements = parse::parse(text).unwrap();
+        assert_eq!(statements.len(), 1, "{text}");
+        statements.remove(0).ast
+    }
+
+    #[test]
+    fn vacuum_and_analyze_are_read_as_postgresql_writes_them() {
+        for (text, named) in [
+            ("vacuum analyze pgbench_branches", Some("pgbench_branches")),
+            (
+                "VACUUM (FULL, VERBOSE false, ANALYZE) s.t (a, b)",
+                Some("s.t"),
+            ),
+            ("VACUUM FULL FREEZE VERBOSE t", Some("t")),
+            ("VACUUM", None),
+        ] {
+            let Statement::Vacuum(vacuum) = one(text) else {
+                panic!("{text}");
+            };
+            let found = vacuum.table_name.map(|name| name.to_string());
+            assert_eq!(found.as_deref(), named, "{text}");
+        }
+        assert!(matches!(one("ANALYZE VERBOSE t"), Statement::Analyze(_)));
+        assert!(parse::parse("VACUUM (NOTHING) t").is_err());
+    }
+
+    #[test]
+    fn an_unlogged_table_is_marked() {
+        let Statement::CreateTable(table) =
+            one("create unlogged table t(a int) with (fillfactor=100)")
+        else {
+            panic!("no table");
+        };
+        let CreateTableOptions::With(options) = table.table_options else {
+            panic!("no options");
+        };
+        assert_eq!(options.len(), 2);
+    }
 }

@@ -1,6 +1,8 @@
 //! What COPY FROM needs of DML: batches of rows into one table.
 
 use super::filler::{Filler, input_of};
+use super::foreign::Pending;
+use super::pace::Pace;
 use super::target::Target;
 use super::write::{Writer, demand_writable};
 use crate::catalog::definition::Relation;
@@ -11,6 +13,13 @@ use crate::engine::transaction::Transaction;
 use crate::storage::Storage;
 use datafusion::arrow::array::ArrayRef;
 use std::sync::Arc;
+
+/// What a writer leaves behind between two pieces of the input.
+pub struct Suspended {
+    pending: Vec<Pending>,
+    parents_seen: Vec<Vec<u8>>,
+    in_bulk: bool,
+}
 
 /// The table of one COPY FROM and how its columns are filled.
 #[derive(Debug)]
@@ -63,6 +72,35 @@ impl CopyTarget {
         context.rights.may_insert(&self.target.relation)?;
         demand_writable(context, "COPY FROM")?;
         Writer::begin(&self.target, &mut transaction.storage, storage, context).await
+    }
+
+    /// Leaves off until there is more input; nothing is checked or waited for yet.
+    pub fn suspend(writer: Writer<'_>) -> Suspended {
+        Suspended {
+            pending: writer.pending,
+            parents_seen: writer.parents_seen,
+            in_bulk: writer.in_bulk,
+        }
+    }
+
+    /// Goes on with what [`CopyTarget::suspend`] left; the relation is in use still.
+    pub fn resume<'a>(
+        &'a self,
+        transaction: &'a mut Transaction,
+        storage: &'a Storage,
+        context: &'a StatementContext,
+        suspended: Suspended,
+    ) -> Writer<'a> {
+        Writer {
+            target: &self.target,
+            transaction: &mut transaction.storage,
+            storage,
+            context,
+            pending: suspended.pending,
+            parents_seen: suspended.parents_seen,
+            pace: Pace::new(context.cancel.clone()),
+            in_bulk: suspended.in_bulk,
+        }
     }
 
     /// Writes a batch: one array for each column given, of these types. Lets the core go when its

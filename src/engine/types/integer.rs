@@ -51,6 +51,8 @@ impl ParseInteger for u32 {
     }
 }
 
+/// So many digits always fit an i64.
+const SHORT_DIGITS: usize = 18;
 /// Digits past this many cannot change that the value is out of range.
 const SIGNIFICANT_DIGITS_MAX: u32 = 30;
 
@@ -69,19 +71,36 @@ pub fn parse<T: ParseInteger>(text: &str) -> Result<T, Diagnostic> {
     if digits.is_empty() {
         return Err(invalid_syntax(T::NAME, text));
     }
+    let value = if digits.len() <= SHORT_DIGITS {
+        short(digits).map(i128::from)
+    } else {
+        long(digits)
+    };
+    let value = value.ok_or_else(|| invalid_syntax(T::NAME, text))?;
+    T::narrow(if negative { -value } else { value }).ok_or_else(|| out_of_range(T::NAME, text))
+}
+
+fn short(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0, |value: i64, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit <= 9).then(|| value * 10 + i64::from(digit))
+    })
+}
+
+fn long(digits: &[u8]) -> Option<i128> {
     let mut value: i128 = 0;
     let mut significant = 0;
     for byte in digits {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
-            return Err(invalid_syntax(T::NAME, text));
+            return None;
         }
         if significant < SIGNIFICANT_DIGITS_MAX {
             value = value * 10 + i128::from(digit);
             significant += u32::from(value != 0);
         }
     }
-    T::narrow(if negative { -value } else { value }).ok_or_else(|| out_of_range(T::NAME, text))
+    Some(value)
 }
 
 #[cfg(test)]
