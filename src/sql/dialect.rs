@@ -43,30 +43,7 @@ impl Dialect for NodeDialect {
     }
 
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
-        // Taken as names, these move a syntax error behind where PostgreSQL reports it.
-        matches!(
-            keyword,
-            Keyword::FROM
-                | Keyword::WHERE
-                | Keyword::GROUP
-                | Keyword::ORDER
-                | Keyword::HAVING
-                | Keyword::UNION
-                | Keyword::INTERSECT
-                | Keyword::EXCEPT
-                | Keyword::AND
-                | Keyword::OR
-                | Keyword::THEN
-                | Keyword::WHEN
-                | Keyword::ELSE
-                | Keyword::ON
-                | Keyword::INTO
-                | Keyword::OFFSET
-                | Keyword::FETCH
-                | Keyword::AS
-                | Keyword::RETURNING
-                | Keyword::USING
-        ) || INNER.is_reserved_for_identifier(keyword)
+        INNER.is_reserved_for_identifier(keyword)
     }
 
     fn is_custom_operator_part(&self, character: char) -> bool {

@@ -10,6 +10,7 @@ use super::depth;
 use super::dialect::NodeDialect;
 use crate::diagnostic::{Diagnostic, SqlState};
 use sqlparser::ast;
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, TokenizerError};
 use std::ops::Range;
@@ -68,8 +69,58 @@ pub fn parse(text: &str) -> Result<Vec<Statement>, Diagnostic> {
         .tokenize_with_location_into_buf(&mut tokens)
         .map_err(|error| tokenizer_error(text, &error))?;
     let needed = depth::stack_bytes_needed(&tokens)?;
+    let misplaced = misplaced_keyword(text, &tokens);
     // Parsing, balancing and dropping what is refused all recurse on the unbalanced tree.
-    stacker::maybe_grow(needed, needed, || parse_tokens(text, tokens))
+    let parsed = stacker::maybe_grow(needed, needed, || parse_tokens(text, tokens));
+    match (parsed, misplaced) {
+        (Err(error), Some(misplaced))
+            if error.fields().position < misplaced.fields().position
+                || error.sqlstate() != SqlState::SYNTAX_ERROR =>
+        {
+            Err(error)
+        }
+        (_, Some(misplaced)) => Err(misplaced),
+        (parsed, None) => parsed,
+    }
+}
+
+/// A reserved word where an operand must stand, which sqlparser takes for a name: `SELECT a, FROM t`.
+fn misplaced_keyword(text: &str, tokens: &[TokenWithSpan]) -> Option<Diagnostic> {
+    let mut before = &Token::EOF;
+    for TokenWithSpan { token, span } in tokens {
+        if matches!(token, Token::Whitespace(_)) {
+            continue;
+        }
+        if matches!(before, Token::Comma | Token::Eq) && is_reserved(token) {
+            let start = Places::new(text).offset(span.start);
+            return Some(near("syntax error", text, start, &token.to_string()));
+        }
+        before = token;
+    }
+    None
+}
+
+fn is_reserved(token: &Token) -> bool {
+    matches!(token, Token::Word(word) if word.quote_style.is_none() && matches!(
+        word.keyword,
+        Keyword::FROM
+            | Keyword::WHERE
+            | Keyword::GROUP
+            | Keyword::ORDER
+            | Keyword::HAVING
+            | Keyword::UNION
+            | Keyword::INTERSECT
+            | Keyword::EXCEPT
+            | Keyword::AND
+            | Keyword::OR
+            | Keyword::THEN
+            | Keyword::WHEN
+            | Keyword::ELSE
+            | Keyword::INTO
+            | Keyword::LIMIT
+            | Keyword::OFFSET
+            | Keyword::RETURNING
+    ))
 }
 
 /// The one statement of a text, such as a view's query kept in the catalog.
