@@ -91,7 +91,9 @@ fn misplaced_keyword(text: &str, tokens: &[TokenWithSpan]) -> Option<Diagnostic>
         if matches!(token, Token::Whitespace(_)) {
             continue;
         }
-        if matches!(before, Token::Comma | Token::Eq) && is_reserved(token) {
+        let wants_more = matches!(before, Token::Comma | Token::Eq)
+            || matches!(before, Token::Word(word) if word.keyword == Keyword::SET);
+        if wants_more && is_reserved(token) {
             let start = Places::new(text).offset(span.start);
             return Some(near("syntax error", text, start, &token.to_string()));
         }

@@ -15,6 +15,7 @@ use crate::engine::context::StatementContext;
 use crate::engine::outcome::{CommandTag, Outcome};
 use crate::engine::query::expression::Scope;
 use crate::engine::query::{QueryEngine, QueryPlan};
+use crate::sql::{depth, parse};
 use datafusion::common::ScalarValue;
 use sqlparser::ast::{self, Expr, SetExpr};
 use std::sync::Arc;
@@ -503,6 +504,11 @@ fn typed_values(
     target: &Target,
     columns: &[usize],
 ) -> Result<ast::Query, Diagnostic> {
+    if rows.len() > depth::TREE_DEPTH_MAX {
+        return Err(Diagnostic::unsupported(
+            "a subquery or volatile function in VALUES of so many rows",
+        ));
+    }
     let mut rows = rows.to_vec();
     for expression in rows
         .iter_mut()
@@ -529,12 +535,41 @@ fn typed_values(
         }
     }
     let mut typed = query.clone();
-    *typed.body = SetExpr::Values(ast::Values {
-        explicit_row: false,
-        value_keyword: false,
-        rows,
-    });
+    *typed.body = union_of(rows)?;
     Ok(typed)
+}
+
+/// The rows as SELECTs, because subqueries are worked out in those, and not in VALUES.
+fn union_of(rows: Vec<ast::Parens<Vec<Expr>>>) -> Result<SetExpr, Diagnostic> {
+    let selects = rows
+        .into_iter()
+        .map(|row| {
+            let ast::Statement::Query(mut query) = parse::parse_one("SELECT 1")? else {
+                return Err(Diagnostic::internal("a SELECT is no query"));
+            };
+            if let SetExpr::Select(select) = &mut *query.body {
+                select.projection = row
+                    .content
+                    .into_iter()
+                    .enumerate()
+                    .map(|(place, expr)| ast::SelectItem::ExprWithAlias {
+                        expr,
+                        alias: ast::Ident::with_quote('"', format!("column{}", place + 1)),
+                    })
+                    .collect();
+            }
+            Ok(*query.body)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let all = selects
+        .into_iter()
+        .reduce(|left, right| SetExpr::SetOperation {
+            op: ast::SetOperator::Union,
+            set_quantifier: ast::SetQuantifier::All,
+            left: Box::new(left),
+            right: Box::new(right),
+        });
+    all.ok_or_else(|| Diagnostic::error(SqlState::SYNTAX_ERROR, "VALUES without a row"))
 }
 
 /// 428C9 for a value given to GENERATED ALWAYS AS IDENTITY.

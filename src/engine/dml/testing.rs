@@ -13,7 +13,7 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::catalog::{DatabaseId, Oid, PrincipalId, RelationId, Snapshot, TenantId};
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
-use crate::engine::outcome::Outcome;
+use crate::engine::outcome::{CommandTag, Outcome};
 use crate::engine::point::Templates;
 use crate::engine::settings::Settings;
 use crate::engine::transaction::Transaction;
@@ -279,7 +279,8 @@ impl World {
 /// The rows as `a|b`, one a line, then the tag.
 pub type Answer = Result<String, Diagnostic>;
 
-async fn print(outcome: Outcome) -> String {
+/// What a client would see of an outcome.
+pub async fn print(outcome: Outcome) -> String {
     let mut rows = match outcome {
         Outcome::Done(tag) => return tag.to_string(),
         Outcome::Rows(rows) => rows,
@@ -306,7 +307,12 @@ async fn print(outcome: Outcome) -> String {
             lines.push(values.join("|"));
         }
     }
-    lines.push(rows.tag.to_string());
+    // How many rows a SELECT gave is counted by whoever sends them.
+    let tag = match rows.tag {
+        CommandTag::Select(_) => CommandTag::Select(lines.len() as u64),
+        tag => tag,
+    };
+    lines.push(tag.to_string());
     lines.join("\n")
 }
 

@@ -16,7 +16,7 @@ use crate::engine::outcome::{CommandTag, Outcome, Rows};
 use crate::engine::query::QueryEngine;
 use crate::engine::types;
 use crate::storage::LockMode;
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::common::ScalarValue;
 use sqlparser::ast::{self, Expr, TableWithJoins};
 use std::collections::HashSet;
@@ -216,7 +216,8 @@ impl Update {
         // A join may give a row more than once; the first one counts, as in PostgreSQL.
         let mut written: HashSet<Vec<u8>> = HashSet::new();
         while let Some(batch) = rows.next().await {
-            let batch = self.assigned(&batch?, columns, writer)?;
+            let batch = batch?;
+            let values = self.assigned(&batch, columns, writer)?;
             for index in 0..batch.num_rows() {
                 writer.step().await?;
                 let key = key_of(&batch, index)?;
@@ -232,11 +233,11 @@ impl Update {
                     }
                 };
                 let old = writer.target.layout.decode_row(&bytes)?;
-                let selected = row_of(batch.columns(), index)?;
+                let selected = row_of(&values, index)?;
                 let mut new = old.clone();
                 for (position, source) in columns {
                     new[*position] = match source {
-                        Source::Selected(place) => selected[place + 1].clone(),
+                        Source::Selected(place) => selected[*place].clone(),
                         Source::Default(filler) => {
                             filler.next(writer.storage, writer.context).await?
                         }
@@ -249,23 +250,22 @@ impl Update {
         Ok(Pass::Done(written.len() as u64))
     }
 
-    /// The batch with each selected value as its column keeps it.
+    /// The values beside the key, each as its column keeps it.
     fn assigned(
         &self,
         batch: &RecordBatch,
         columns: &[(usize, Source)],
         writer: &Writer<'_>,
-    ) -> Result<RecordBatch, Diagnostic> {
-        let mut arrays = batch.columns().to_vec();
+    ) -> Result<Vec<ArrayRef>, Diagnostic> {
+        let mut values = batch.columns()[1..].to_vec();
         for (position, source) in columns {
             if let Source::Selected(place) = source {
                 let to = self.named.target.columns()[*position].sql_type;
                 let from = self.selection.types[*place];
-                arrays[place + 1] =
-                    types::assign_array(&arrays[place + 1], from, to, writer.input())?;
+                values[*place] = types::assign_array(&values[*place], from, to, writer.input())?;
             }
         }
-        super::returning::batch_of_arrays(&[], arrays, batch.num_rows())
+        Ok(values)
     }
 }
 

@@ -111,7 +111,21 @@ impl Compiled {
             .map_err(DataFusionError::from)
             .and_then(|batch| self.physical.evaluate(&batch))
             .and_then(|value| value.into_array(rows))
-            .map_err(failure::diagnostic)
+            .map_err(|error| self.named(failure::diagnostic(error)))
+    }
+
+    /// An overflow names the type, which Arrow does not know.
+    fn named(&self, error: Diagnostic) -> Diagnostic {
+        let what = match self.sql_type.kind {
+            TypeKind::Int2 => "smallint out of range",
+            TypeKind::Int4 => "integer out of range",
+            TypeKind::Int8 => "bigint out of range",
+            _ => return error,
+        };
+        match error.sqlstate() {
+            SqlState::NUMERIC_VALUE_OUT_OF_RANGE => Diagnostic::error(error.sqlstate(), what),
+            _ => error,
+        }
     }
 
     /// The input the expression is, if it is nothing else.
