@@ -19,6 +19,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// The stack of a core's thread, as that of a process: a session's futures are large in a build
+/// without optimization, where 2 MiB overflow at the first statement. Only what is touched
+/// takes memory.
+const CORE_STACK_BYTES: usize = 8 * 1024 * 1024;
+
 /// What the program runs on each core. Built on the core's own thread.
 pub trait Shard: 'static {
     /// What cores are told over the mesh.
@@ -142,6 +147,7 @@ impl<M: Send + 'static> Runtime<M> {
             let make_shard = make_shard.clone();
             let thread = thread::Builder::new()
                 .name(format!("core-{index}"))
+                .stack_size(CORE_STACK_BYTES)
                 .spawn(move || seed.grow(make_shard));
             let thread = thread.map_err(|error| StartError::Core {
                 core: core_id(index).0,

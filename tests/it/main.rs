@@ -1,5 +1,6 @@
 //! Black-box tests by capability: one binary, a real server, real clients.
 
+mod access;
 mod architecture;
 mod http;
 mod pgwire;

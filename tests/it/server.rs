@@ -2,6 +2,7 @@
 //! ended by its own process id.
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -56,7 +57,7 @@ impl TestServer {
         assert!(self.process.is_none(), "it runs already");
         self.process = Some(self.command().spawn().expect("the built server starts"));
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.pgwire)).is_err() {
+        while !self.answers() {
             let process = self.process.as_mut().expect("just started");
             let ended = process.try_wait().expect("its state can be asked");
             assert!(
@@ -71,6 +72,18 @@ impl TestServer {
             );
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Whether it answers an SSLRequest. That a connection is taken says less: at the start the
+    /// port is tried out first, and whoever connects then is let down.
+    fn answers(&self) -> bool {
+        let request = [0, 0, 0, 8, 4, 210, 22, 47];
+        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.pgwire)) else {
+            return false;
+        };
+        let patience = stream.set_read_timeout(Some(PATIENCE));
+        patience.expect("a timeout can be set");
+        stream.write_all(&request).is_ok() && stream.read_exact(&mut [0]).is_ok()
     }
 
     /// The command that starts it, for tests that expect it to refuse.
