@@ -1,5 +1,6 @@
 //! The runtime as a program above it sees it: real cores, real sockets on the loopback.
 
+mod chaos;
 mod close;
 mod connections;
 mod echo;
