@@ -1,7 +1,8 @@
 //! Sequences: shared counters outside of transactions, logged in steps (REFERENCE §8).
 //!
 //! A value is given out only when the store holds one at least as far, so after a crash a sequence
-//! goes on past everything it gave out, with a gap of at most [`LOGGED_STEPS`].
+//! goes on past everything it gave out. The next step is logged before the last one is used up, so that
+//! a busy sequence seldom waits for an fsync.
 
 use super::commit_gate::{CommitGate, Job};
 use super::error::StorageError;
@@ -13,8 +14,11 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Values logged ahead.
+/// Values logged at a time (REFERENCE §8).
 const LOGGED_STEPS: i64 = 32;
+
+/// Values left when the next step is logged.
+const LOW_STEPS: i64 = 16;
 
 /// How a sequence counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,26 +56,38 @@ impl SequenceSteps {
             None if self.cycle && self.increment > 0 => Ok(self.min),
             None if self.cycle => Ok(self.max),
             None => Err(StorageError::SequenceExhausted {
-                limit: if self.increment > 0 {
-                    self.max
-                } else {
-                    self.min
-                },
+                limit: self.limit(),
                 ascending: self.increment > 0,
             }),
         }
     }
 
-    /// The value to log before `first` may be given out, and how many values that covers.
-    fn log_ahead(&self, first: i64) -> (i64, i64) {
-        let room = match self.increment > 0 {
-            true => i128::from(self.max) - i128::from(first),
-            false => i128::from(first) - i128::from(self.min),
-        };
-        let further =
-            (room / i128::from(self.increment).abs()).clamp(0, i128::from(LOGGED_STEPS - 1));
-        let further = i64::try_from(further).expect("at most LOGGED_STEPS");
-        (first + self.increment * further, further + 1)
+    /// How many steps lead from a value towards `bound` without passing it.
+    fn steps_between(&self, from: i64, bound: i64) -> i64 {
+        let room = (i128::from(bound) - i128::from(from)) / i128::from(self.increment);
+        i64::try_from(room.clamp(0, i128::from(i64::MAX))).expect("clamped")
+    }
+
+    /// The bound that it counts towards.
+    fn limit(&self) -> i64 {
+        match self.increment > 0 {
+            true => self.max,
+            false => self.min,
+        }
+    }
+
+    /// The value to log before `first` and those behind it are given out.
+    fn log_ahead(&self, first: i64) -> i64 {
+        let further = self
+            .steps_between(first, self.limit())
+            .min(LOGGED_STEPS - 1);
+        first + self.increment * further
+    }
+
+    /// The first value behind a logged one; none at the end, where a cycle is logged when it is due.
+    fn behind(&self, logged: i64) -> Option<i64> {
+        let next = logged.checked_add(self.increment);
+        next.filter(|next| (self.min..=self.max).contains(next))
     }
 }
 
@@ -80,10 +96,20 @@ impl SequenceSteps {
 struct Counter {
     /// None: not read from the store yet.
     state: Option<SequenceState>,
-    /// How many values after `state` the store covers.
-    covered: i64,
+    /// The value in the store, up to which values can be given out; none: not logged by this process.
+    logged: Option<i64>,
     /// Those who wait for the record under way; none is under way without this.
     logging: Option<Vec<oneshot::Sender<Result<(), StorageError>>>>,
+}
+
+impl Counter {
+    /// Whether the store is at least as far as this next value. One that a cycle leads back to is not.
+    fn is_covered(&self, state: SequenceState, value: i64, steps: SequenceSteps) -> bool {
+        self.logged.is_some_and(|logged| match steps.increment > 0 {
+            true => state.last_value <= value && value <= logged,
+            false => state.last_value >= value && value >= logged,
+        })
+    }
 }
 
 type SharedCounter = Arc<Mutex<Counter>>;
@@ -130,21 +156,18 @@ impl Sequences {
     ) -> Result<(), StorageError> {
         let shared = self.counter(relation);
         loop {
-            let wait = {
+            let (done, is_ours) = {
                 let mut counter = shared.lock();
-                match counter.logging.is_some() {
-                    // After the record under way, so that it does not undo this one.
-                    true => (join(&mut counter), false),
-                    false => (
-                        record_state(&shared, &mut counter, relation, state, Logged::Set, gate)?,
-                        true,
-                    ),
+                // After the record under way, so that it does not undo this one.
+                let is_ours = counter.logging.is_none();
+                if is_ours {
+                    record_state(&shared, &mut counter, relation, state, Purpose::Set, gate)?;
                 }
+                (join(&mut counter), is_ours)
             };
-            let (done, is_ours) = wait;
-            done.await.unwrap_or(Err(StorageError::ShuttingDown))?;
+            let outcome = done.await.unwrap_or(Err(StorageError::ShuttingDown));
             if is_ours {
-                return Ok(());
+                return outcome;
             }
         }
     }
@@ -176,32 +199,48 @@ fn look(
 ) -> Result<Look, StorageError> {
     let mut counter = shared.lock();
     let state = load(&mut counter, relation, steps, pool)?;
-    if counter.covered > 0 {
-        let value = steps.after(state)?;
-        counter.covered -= 1;
-        counter.state = Some(SequenceState {
-            last_value: value,
-            is_called: true,
-        });
-        return Ok(Look::Value(value));
-    }
-    if counter.logging.is_some() {
+    let value = steps.after(state)?;
+    if !counter.is_covered(state, value, steps) {
+        if counter.logging.is_none() {
+            log(shared, &mut counter, relation, steps.log_ahead(value), gate)?;
+        }
         return Ok(Look::Wait(join(&mut counter)));
     }
-    let (last_value, covered) = steps.log_ahead(steps.after(state)?);
-    let target = SequenceState {
+    counter.state = Some(called(value));
+    let low = counter
+        .logged
+        .filter(|logged| steps.steps_between(value, *logged) < LOW_STEPS);
+    if let Some(first) = low.and_then(|logged| steps.behind(logged))
+        && counter.logging.is_none()
+    {
+        log(shared, &mut counter, relation, steps.log_ahead(first), gate)?;
+    }
+    Ok(Look::Value(value))
+}
+
+fn called(last_value: i64) -> SequenceState {
+    SequenceState {
         last_value,
         is_called: true,
-    };
-    let wait = record_state(
+    }
+}
+
+/// Logs that the values up to this one may be given out.
+fn log(
+    shared: &SharedCounter,
+    counter: &mut Counter,
+    relation: RelationId,
+    value: i64,
+    gate: &CommitGate,
+) -> Result<(), StorageError> {
+    record_state(
         shared,
-        &mut counter,
+        counter,
         relation,
-        target,
-        Logged::Ahead(covered),
+        called(value),
+        Purpose::NextValues,
         gate,
-    )?;
-    Ok(Look::Wait(wait))
+    )
 }
 
 /// Reads the counter from the store the first time.
@@ -233,12 +272,12 @@ fn join(counter: &mut Counter) -> oneshot::Receiver<Result<(), StorageError>> {
     receiver
 }
 
-/// What a record was for.
+/// What a record is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Logged {
-    /// nextval: so many values are covered by it.
-    Ahead(i64),
-    /// setval: the record is the new state.
+enum Purpose {
+    /// nextval: the values up to it are covered.
+    NextValues,
+    /// setval: it is the new state.
     Set,
 }
 
@@ -248,9 +287,9 @@ fn record_state(
     counter: &mut Counter,
     relation: RelationId,
     state: SequenceState,
-    logged: Logged,
+    purpose: Purpose,
     gate: &CommitGate,
-) -> Result<oneshot::Receiver<Result<(), StorageError>>, StorageError> {
+) -> Result<(), StorageError> {
     let finished = shared.clone();
     gate.submit(Job::Record {
         key: record::sequence_key(relation),
@@ -258,14 +297,13 @@ fn record_state(
         done: Box::new(move |outcome| {
             let waiting = {
                 let mut counter = finished.lock();
-                if outcome.is_ok() {
-                    match logged {
-                        Logged::Ahead(covered) => counter.covered = covered,
-                        Logged::Set => {
-                            counter.covered = 0;
-                            counter.state = Some(state);
-                        }
+                match (&outcome, purpose) {
+                    (Ok(()), Purpose::NextValues) => counter.logged = Some(state.last_value),
+                    (Ok(()), Purpose::Set) => {
+                        counter.logged = None;
+                        counter.state = Some(state);
                     }
+                    (Err(_), _) => {}
                 }
                 counter.logging.take().unwrap_or_default()
             };
@@ -274,7 +312,8 @@ fn record_state(
             }
         }),
     })?;
-    Ok(join(counter))
+    counter.logging = Some(Vec::new());
+    Ok(())
 }
 
 #[cfg(test)]
@@ -288,13 +327,6 @@ mod tests {
         max: 10,
         cycle: false,
     };
-
-    fn called(last_value: i64) -> SequenceState {
-        SequenceState {
-            last_value,
-            is_called: true,
-        }
-    }
 
     #[test]
     fn a_sequence_begins_with_its_start_and_ends_at_its_maximum() {
@@ -321,17 +353,52 @@ mod tests {
 
     #[test]
     fn logging_ahead_stops_at_the_bound_and_never_overflows() {
-        assert_eq!(UP.log_ahead(1), (10, 10));
+        assert_eq!(UP.log_ahead(1), 10);
         let wide = SequenceSteps {
             max: i64::MAX,
             ..UP
         };
-        assert_eq!(wide.log_ahead(1), (32, 32));
-        assert_eq!(wide.log_ahead(i64::MAX - 1), (i64::MAX, 2));
+        assert_eq!(wide.log_ahead(1), 32);
+        assert_eq!(wide.log_ahead(i64::MAX - 1), i64::MAX);
+        assert_eq!(wide.behind(i64::MAX), None);
         let leap = SequenceSteps {
             increment: i64::MAX,
             ..wide
         };
-        assert_eq!(leap.log_ahead(1), (1, 1));
+        assert_eq!(leap.log_ahead(1), 1);
+        let down = SequenceSteps {
+            increment: -7,
+            min: i64::MIN,
+            ..wide
+        };
+        assert_eq!(down.log_ahead(0), -7 * 31);
+    }
+
+    #[test]
+    fn a_value_that_a_cycle_leads_back_to_is_logged_again() {
+        let counter = Counter {
+            state: Some(called(10)),
+            logged: Some(10),
+            logging: None,
+        };
+        let cycle = SequenceSteps { cycle: true, ..UP };
+        let next = cycle.after(called(10)).unwrap();
+        assert!(!counter.is_covered(called(10), next, cycle));
+        assert!(counter.is_covered(called(8), 9, cycle));
+    }
+
+    #[test]
+    fn a_new_increment_does_not_lead_past_what_is_logged() {
+        let counter = Counter {
+            state: Some(called(1)),
+            logged: Some(32),
+            logging: None,
+        };
+        let wider = SequenceSteps {
+            increment: 100,
+            max: i64::MAX,
+            ..UP
+        };
+        assert!(!counter.is_covered(called(1), 101, wider));
     }
 }
