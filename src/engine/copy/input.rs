@@ -32,6 +32,8 @@ pub struct CopyIn {
     lines: Lines,
     skip_header: bool,
     suspended: Option<Suspended>,
+    /// One for the whole input: a client may send each line in a message of its own.
+    pace: Pace,
     written: u64,
 }
 
@@ -84,6 +86,7 @@ impl CopyIn {
             target,
             table: relation.name.clone(),
             suspended: Some(suspended),
+            pace: Pace::new(context.cancel.clone()),
             written: 0,
         })
     }
@@ -105,13 +108,12 @@ impl CopyIn {
         context: &StatementContext,
     ) -> Result<(), Diagnostic> {
         self.lines.push(bytes)?;
-        let mut pace = Pace::new(context.cancel.clone());
         while let Some(line) = self.lines.next().map_err(|error| self.at_line(error))? {
             self.take(line, context)?;
             if self.parser.is_full() {
                 self.flush(engine, transaction, context).await?;
             }
-            pace.step().await?;
+            self.pace.step().await?;
         }
         Ok(())
     }

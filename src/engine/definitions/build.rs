@@ -159,9 +159,9 @@ pub fn describe_key(
     let Some(table) = relation.table() else {
         return String::new();
     };
-    let names: Vec<&str> = columns
+    let names: Vec<String> = columns
         .iter()
-        .map(|position| &*table.columns[usize::from(*position)].name)
+        .map(|position| super::name::quoted(&table.columns[usize::from(*position)].name))
         .collect();
     let printed: Vec<String> = columns
         .iter()

@@ -95,14 +95,7 @@ pub async fn add_column(
 
 /// What pg_get_expr shows as a serial column's default.
 fn nextval_text(sequence: &str) -> Arc<str> {
-    let plain = sequence
-        .bytes()
-        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
-        && !sequence.starts_with(|first: char| first.is_ascii_digit());
-    let name = match plain {
-        true => sequence.to_owned(),
-        false => format!("\"{}\"", sequence.replace('"', "\"\"")),
-    };
+    let name = super::name::quoted(sequence);
     Arc::from(format!("nextval('{}'::regclass)", name.replace('\'', "''")))
 }
 

@@ -265,7 +265,10 @@ fn dependents_of(
                     }
                 }
             }
-            RelationBody::Sequence(_) => defaults_of(relation, &definitions, &mut found),
+            RelationBody::Sequence(_) => {
+                demand_no_identity(relation, &definitions)?;
+                defaults_of(relation, &definitions, &mut found);
+            }
             RelationBody::Index(index) if index.constraint.is_some() => {
                 let table = definitions.get(index.table);
                 return Err(constraint_needs(relation, table));
@@ -290,6 +293,32 @@ fn foreign_keys_to(parent: &Relation, child: &Arc<Relation>, found: &mut Vec<Dep
             });
         }
     }
+}
+
+/// # Errors
+/// 2BP01: an identity column cannot be without its sequence.
+fn demand_no_identity(
+    sequence: &Relation,
+    definitions: &crate::catalog::definition::Definitions,
+) -> Result<(), Diagnostic> {
+    for relation in definitions.of_database(sequence.database) {
+        let columns = relation.table().map(|table| table.columns.as_slice());
+        for column in columns.unwrap_or_default() {
+            let identity = column.identity.is_some() && !column.dropped;
+            if identity && column.sequence == Some(sequence.oid) {
+                let column = format!("column {} of table {}", column.name, relation.name);
+                return Err(Diagnostic::error(
+                    SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+                    format!(
+                        "cannot drop sequence {} because {column} requires it",
+                        sequence.name
+                    ),
+                )
+                .with_hint(format!("You can drop {column} instead.")));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn defaults_of(

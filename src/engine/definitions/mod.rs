@@ -15,6 +15,8 @@ mod grant;
 mod index;
 mod name;
 mod sequence;
+#[cfg(test)]
+mod tests;
 mod truncate;
 mod verify;
 mod view;

@@ -40,6 +40,18 @@ pub fn parts(name: &ast::ObjectName) -> Result<(Option<String>, String), Diagnos
     }
 }
 
+/// The name as it is to be written, in quotes where it needs them.
+pub fn quoted(name: &str) -> String {
+    let plain = name
+        .bytes()
+        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        && name.starts_with(|first: char| !first.is_ascii_digit());
+    match plain {
+        true => name.to_owned(),
+        false => format!("\"{}\"", name.replace('"', "\"\"")),
+    }
+}
+
 fn truncate(text: &str, bytes_max: usize) -> &str {
     if text.len() <= bytes_max {
         return text;
