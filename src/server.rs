@@ -26,6 +26,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 const PGWIRE: ListenerId = ListenerId(0);
+const HTTP: ListenerId = ListenerId(1);
 
 /// Threads that derive keys.
 const DERIVATION_THREADS: usize = 2;
@@ -114,7 +115,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         shared.publisher.clone(),
     );
     readiness.enter(http::Phase::Serving);
-    tracing::info!(pgwire = ?runtime.addresses(PGWIRE), "serving");
+    announce(&runtime);
     wait_for_signal()?;
     readiness.enter(http::Phase::Draining);
     runtime.drain(config.server.drain_deadline);
@@ -141,6 +142,20 @@ fn storage_options(config: &Config, path: PathBuf, cores: usize) -> storage::Opt
             .unwrap_or(usize::MAX),
         ..options
     }
+}
+
+/// Which ports it serves, and what an operator should know about them.
+fn announce(runtime: &Runtime<Signal>) {
+    for warning in runtime.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let (pgwire, http) = (runtime.addresses(PGWIRE), runtime.addresses(HTTP));
+    for address in pgwire.iter().chain(http) {
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "listening beyond loopback without encryption");
+        }
+    }
+    tracing::info!(?pgwire, ?http, "serving");
 }
 
 fn runtime_options(config: &Config) -> Result<shards::Options, Box<dyn Error>> {

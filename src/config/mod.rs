@@ -51,14 +51,10 @@ pub struct Server {
     pub drain_deadline: Duration,
     /// The longest message a client may send, in bytes.
     pub message_bytes_max: u64,
-    /// The longest value of a column or parameter, in bytes (54000 past it).
-    pub value_bytes_max: u64,
     /// Reply bytes that may wait for a client before its session pauses.
     pub outbox_bytes_max: u64,
-    /// Prepared statements a session may hold.
+    /// Prepared statements a session may hold, and portals likewise.
     pub prepared_statements_max: u32,
-    /// Portals a session may hold open.
-    pub portals_max: u32,
     /// `[server.ports]`
     pub ports: Ports,
 }
@@ -121,10 +117,8 @@ impl Default for Server {
             login_deadline: Duration::from_secs(10),
             drain_deadline: Duration::from_secs(10),
             message_bytes_max: 64 * MIB,
-            value_bytes_max: 256 * MIB,
             outbox_bytes_max: 256 * KIB,
             prepared_statements_max: 1_024,
-            portals_max: 1_024,
             ports: Ports::default(),
         }
     }

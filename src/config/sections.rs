@@ -29,7 +29,7 @@ const MAP_BYTES: RangeInclusive<u64> = 64 * MIB..=64 * super::TIB;
 /// What one transaction may write.
 const TRANSACTION_BYTES: RangeInclusive<u64> = MIB..=64 * super::TIB;
 
-/// Statements and portals of one session.
+/// Prepared statements of one session, and portals.
 const SESSION_OBJECTS: RangeInclusive<u32> = 1..=1_048_576;
 
 /// Deadlines from a second to a day.
@@ -70,9 +70,6 @@ fn read_server(mut section: Section<'_>, server: &mut Server) -> Result<(), Conf
         &mut server.message_bytes_max,
         |value| size(value, MESSAGE_BYTES),
     )?;
-    section.read("value_bytes_max", &mut server.value_bytes_max, |value| {
-        size(value, MESSAGE_BYTES)
-    })?;
     section.read("outbox_bytes_max", &mut server.outbox_bytes_max, |value| {
         size(value, OUTBOX_BYTES)
     })?;
@@ -81,9 +78,6 @@ fn read_server(mut section: Section<'_>, server: &mut Server) -> Result<(), Conf
         &mut server.prepared_statements_max,
         |value| whole(value, SESSION_OBJECTS),
     )?;
-    section.read("portals_max", &mut server.portals_max, |value| {
-        whole(value, SESSION_OBJECTS)
-    })?;
     read_ports(section.section("ports")?, &mut server.ports)?;
     section.not_yet("tls")?;
     section.not_yet("allow_plain_bearer")?;

@@ -54,11 +54,9 @@ fn every_key_is_read() {
         log_format = "json"
         login_deadline = "3s"
         drain_deadline = "1min"
-        message_bytes_max = "1 MiB"
-        value_bytes_max = 2097152
+        message_bytes_max = 1048576
         outbox_bytes_max = "64 KiB"
         prepared_statements_max = 5
-        portals_max = 6
         ports = { pgwire = 1, http = 2 }
         [storage]
         map_size = "1 GiB"
@@ -79,10 +77,8 @@ fn every_key_is_read() {
             login_deadline: Duration::from_secs(3),
             drain_deadline: Duration::from_secs(60),
             message_bytes_max: MIB,
-            value_bytes_max: 2 * MIB,
             outbox_bytes_max: 64 * KIB,
             prepared_statements_max: 5,
-            portals_max: 6,
             ports: Ports { pgwire: 1, http: 2 },
         },
         storage: Storage {

@@ -19,10 +19,13 @@ struct ClientKeys {
     server_key: hmac::Key,
 }
 
+/// Keys by salt and iterations.
+type Derived = HashMap<(Vec<u8>, NonZeroU32), Arc<ClientKeys>>;
+
 /// A password and the keys derived from it so far.
 pub struct Keys {
     password: String,
-    derived: RwLock<HashMap<(Vec<u8>, NonZeroU32), Arc<ClientKeys>>>,
+    derived: RwLock<Derived>,
     random: SystemRandom,
 }
 
