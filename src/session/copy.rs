@@ -7,6 +7,7 @@ use crate::engine::context::StatementContext;
 use crate::engine::copy::{self, CopyLines};
 use crate::engine::outcome::CommandTag;
 use sqlparser::ast::Statement;
+use std::pin::pin;
 
 /// COPY … FROM STDIN under way: bytes are pushed, then it is finished.
 pub struct CopyIn {
@@ -57,11 +58,11 @@ impl Session {
         let transaction = &mut open.transaction;
         if copy::is_copy_in(&statement) {
             let begun = copy::CopyIn::begin(&statement, &engine, transaction, &context);
-            let copy = interruptible(&handle, begun).await?;
+            let copy = interruptible(&handle, pin!(begun)).await?;
             Ok(Answer::CopyIn(Box::new(CopyIn { copy, context })))
         } else {
             let begun = copy::CopyOut::begin(&statement, &engine, transaction, &context);
-            let copy = interruptible(&handle, begun).await?;
+            let copy = interruptible(&handle, pin!(begun)).await?;
             Ok(Answer::CopyOut(Box::new(CopyOut { copy })))
         }
     }
@@ -77,7 +78,7 @@ impl Session {
         let pushed = copy
             .copy
             .push(bytes, &engine, &mut open.transaction, &copy.context);
-        interruptible(&handle, pushed).await
+        interruptible(&handle, pin!(pushed)).await
     }
 
     /// The client has sent all.
@@ -90,7 +91,7 @@ impl Session {
         let CopyIn { copy, context } = copy;
         let open = self.block.open().expect("COPY opened it");
         let finished = copy.finish(&engine, &mut open.transaction, &context);
-        let tag = interruptible(&handle, finished).await;
+        let tag = interruptible(&handle, pin!(finished)).await;
         self.absorb(&context);
         self.end_statement();
         tag

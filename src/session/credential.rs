@@ -14,6 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::definitions;
 use crate::engine::outcome::CommandTag;
 use crate::sql::credential::{CredentialStatement, TableGrant};
+use std::pin::pin;
 
 impl Session {
     /// Runs one credential statement.
@@ -74,7 +75,7 @@ impl Session {
         open.statement_ran();
         open.transaction.storage.begin_statement()?;
         let granted = definitions::grant(grant, &engine, &mut open.transaction, &context);
-        let tag = interruptible(&handle, granted).await;
+        let tag = interruptible(&handle, pin!(granted)).await;
         self.absorb(&context);
         self.end_statement();
         tag.map(Answer::Done)

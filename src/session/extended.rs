@@ -260,12 +260,12 @@ impl Session {
             }
             Body::Session(statement) | Body::Copy(statement) => {
                 let text = Arc::from("");
-                self.run(Statement::clone(statement), &text).await?
+                Box::pin(self.run(Statement::clone(statement), &text)).await?
             }
             Body::Credential(text) => match message::message(text)? {
                 Message::Credentials(mut all) => {
                     let statement = all.pop().expect("one was prepared");
-                    self.run_credential(statement).await?
+                    Box::pin(self.run_credential(statement)).await?
                 }
                 _ => unreachable!("the same text parses the same"),
             },
@@ -287,7 +287,7 @@ impl Session {
         let context = self.begin_engine_statement()?;
         let mut current = planned.borrow().clone();
         if !current.holds(&context) {
-            current = self.plan(source, declared, &context).await?;
+            current = Box::pin(self.plan(source, declared, &context)).await?;
             let same_result = current.plan.fields == prepared.fields
                 && *current.plan.parameters == *prepared.parameters;
             if !same_result {
@@ -386,7 +386,7 @@ impl Session {
     /// What the work fails with, 57014, 57P01.
     pub async fn interruptible<T>(
         &self,
-        work: impl Future<Output = Result<T, Diagnostic>>,
+        work: impl Future<Output = Result<T, Diagnostic>> + Unpin,
     ) -> Result<T, Diagnostic> {
         interruptible(&self.entry, work).await
     }

@@ -8,6 +8,7 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::sql::credential::{self, CredentialStatement};
 use crate::sql::parse;
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 
 /// Texts longer than this are parsed off the session core (DESIGN §2).
@@ -48,7 +49,7 @@ impl Session {
         let owned = text.to_owned();
         let off_core = self.services.parts.off_core.clone();
         let parsing = off_core.run(move || message(&owned));
-        self.interruptible(parsing).await?
+        self.interruptible(pin!(parsing)).await?
     }
 }
 

@@ -16,7 +16,7 @@ use crate::storage::Isolation;
 use datafusion::common::ScalarValue;
 use sqlparser::ast::Statement;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -41,7 +41,7 @@ impl Session {
         if !matches!(&command, Ok(command) if command.ends_failed_block()) {
             self.block.check_usable()?;
         }
-        self.run_command(command?, text).await
+        Box::pin(self.run_command(command?, text)).await
     }
 
     /// Runs a simple query's text if it is a point statement whose template this core has
@@ -69,7 +69,7 @@ impl Session {
         open.statement_ran();
         open.transaction.storage.begin_statement()?;
         let executed = statement.execute(&storage, &parameters, &mut open.transaction, &context);
-        let outcome = interruptible(&handle, executed).await;
+        let outcome = interruptible(&handle, pin!(executed)).await;
         self.answer(outcome, &context).await.map(Some)
     }
 
@@ -79,15 +79,17 @@ impl Session {
         text: &Arc<str>,
     ) -> Result<Answer, Diagnostic> {
         match command {
-            Command::Engine(statement) => self.run_engine(*statement, text).await,
-            Command::Copy(statement) => self.run_copy(*statement).await,
-            Command::Execute { name, parameters } => self.run_execute(&name, &parameters).await,
+            Command::Engine(statement) => Box::pin(self.run_engine(*statement, text)).await,
+            Command::Copy(statement) => Box::pin(self.run_copy(*statement)).await,
+            Command::Execute { name, parameters } => {
+                Box::pin(self.run_execute(&name, &parameters)).await
+            }
             Command::Prepare {
                 name,
                 types,
                 statement,
-            } => self.run_prepare(&name, &types, *statement, text).await,
-            other => self.run_control(other).await,
+            } => Box::pin(self.run_prepare(&name, &types, *statement, text)).await,
+            other => Box::pin(self.run_control(other)).await,
         }
     }
 
@@ -99,7 +101,7 @@ impl Session {
         let context = self.begin_engine_statement()?;
         let engine = self.services.parts.engine.clone();
         let analyzed = engine.analyze(statement, text.clone(), &[], &context);
-        let plan = interruptible(&self.entry.clone(), analyzed).await?;
+        let plan = interruptible(&self.entry.clone(), Box::pin(analyzed)).await?;
         self.execute_plan(&plan, &[], &context).await
     }
 
@@ -130,7 +132,7 @@ impl Session {
         open.statement_ran();
         open.transaction.storage.begin_statement()?;
         let executed = engine.execute(plan, parameters, &mut open.transaction, context);
-        let outcome = interruptible(&handle, executed).await;
+        let outcome = interruptible(&handle, pin!(executed)).await;
         self.answer(outcome, context).await
     }
 
@@ -215,7 +217,7 @@ impl Session {
         let engine = self.services.parts.engine.clone();
         let statement = Statement::clone(&source.statement);
         let analyzed = engine.analyze(statement, source.text.clone(), declared, context);
-        let plan = interruptible(&self.entry.clone(), analyzed).await?;
+        let plan = interruptible(&self.entry.clone(), Box::pin(analyzed)).await?;
         Ok(Planned {
             plan,
             settings: context.settings.clone(),
@@ -225,16 +227,18 @@ impl Session {
 
 /// The work, given up as soon as the session's flag asks for it. What the work has changed in its
 /// transaction is undone by the failure that follows.
+///
+/// The work is pinned by the caller: an async function would keep it twice, and futures of
+/// statements are large.
 pub async fn interruptible<T>(
     handle: &Handle,
-    work: impl Future<Output = Result<T, Diagnostic>>,
+    mut work: impl Future<Output = Result<T, Diagnostic>> + Unpin,
 ) -> Result<T, Diagnostic> {
-    let mut work = pin!(work);
     poll_fn(|context| {
         if let Err(stop) = handle.cancel_flag().check() {
             return Poll::Ready(Err(stop));
         }
-        let polled = work.as_mut().poll(context);
+        let polled = Pin::new(&mut work).poll(context);
         if polled.is_pending() {
             handle.listen(context.waker());
         }

@@ -453,3 +453,24 @@ pub(super) async fn bytes_or_end(stream: &Stream, handle: &Handle) -> Result<(),
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_message<'a, F>(_: impl Fn(&'a mut Connection, BytesMut) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    fn of_connection<F>(_: impl Fn(Stream, Rc<CoreServices>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// The whole slow way, a statement's tree included, once was part of every message's future:
+    /// more than 100 KiB to set up for each, and a core's stack overflowed.
+    #[test]
+    fn what_a_message_needs_is_small_and_what_an_idle_connection_keeps_is_smaller() {
+        assert!(of_message(Connection::handle) <= 6 * 1024);
+        assert!(of_connection(serve) + size_of::<Connection>() <= 1024);
+    }
+}

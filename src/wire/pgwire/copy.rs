@@ -13,6 +13,7 @@ use crate::session::copy::{CopyIn, CopyOut};
 use crate::session::format::Format;
 use crate::session::run::interruptible;
 use bytes::BytesMut;
+use std::pin::pin;
 
 /// Lines encoded before the core's other sessions have their turn.
 const LINES_A_SLICE: usize = 256;
@@ -55,7 +56,7 @@ impl Connection {
                     })
                 })
             };
-            interruptible(&handle, more).await?;
+            interruptible(&handle, pin!(more)).await?;
         }
     }
 
@@ -63,7 +64,8 @@ impl Connection {
     pub(super) async fn copy_out(&mut self, mut copy: CopyOut) -> Result<CommandTag, Diagnostic> {
         seldom::copy_out(&mut self.stream.outbox(), Format::Text, copy.columns());
         let handle = self.session.handle().clone();
-        let tag = interruptible(&handle, self.send_lines(&mut copy)).await?;
+        let sending = self.send_lines(&mut copy);
+        let tag = interruptible(&handle, pin!(sending)).await?;
         seldom::copy_done(&mut self.stream.outbox());
         self.session.end_statement();
         Ok(tag)

@@ -16,11 +16,12 @@ use crate::session::extended::Executed;
 use crate::session::format::{Format, ResultFormats};
 use crate::session::prepared::{Portal, Prepared, Progress};
 use bytes::BytesMut;
+use std::pin::pin;
 
 impl Connection {
     pub(super) async fn extended(&mut self, message: Message<'_>) -> Result<(), Diagnostic> {
         match message {
-            Message::Parse(parse) => self.parse(parse).await,
+            Message::Parse(parse) => Box::pin(self.parse(parse)).await,
             Message::Bind(bind) => self.bind(bind),
             Message::Describe(describe) => self.describe(describe.0),
             Message::Execute(execute) => self.execute(execute).await,
@@ -49,7 +50,7 @@ impl Connection {
         let limit = self.session.settings().statement_timeout();
         let handle = self.session.handle().clone();
         let preparing = self.session.prepare(parse.statement, parse.text, &types);
-        within(&handle, limit, preparing).await?;
+        within(&handle, limit, pin!(preparing)).await?;
         reply::parse_complete(&mut self.stream.outbox());
         Ok(())
     }
@@ -93,7 +94,7 @@ impl Connection {
         let limit = self.session.settings().statement_timeout();
         let handle = self.session.handle().clone();
         let running = self.run_portal(&mut portal, execute.rows_max);
-        within(&handle, limit, running).await?;
+        within(&handle, limit, pin!(running)).await?;
         self.session.put_back(execute.portal, portal);
         Ok(())
     }
@@ -110,8 +111,8 @@ impl Connection {
             }
             Executed::Finished(tag) => tag,
             Executed::Answer(Answer::Done(tag)) => tag,
-            Executed::Answer(Answer::CopyIn(copy)) => self.copy_in(*copy).await?,
-            Executed::Answer(Answer::CopyOut(copy)) => self.copy_out(*copy).await?,
+            Executed::Answer(Answer::CopyIn(copy)) => Box::pin(self.copy_in(*copy)).await?,
+            Executed::Answer(Answer::CopyOut(copy)) => Box::pin(self.copy_out(*copy)).await?,
             Executed::Answer(Answer::Rows(mut cursor)) | Executed::Rows(mut cursor) => {
                 let formats = portal.formats.clone();
                 let sent = self

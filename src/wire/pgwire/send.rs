@@ -39,7 +39,8 @@ impl Connection {
             reply::row_description(&mut self.stream.outbox(), cursor.fields(), format);
         }
         let handle = self.session.handle().clone();
-        interruptible(&handle, self.encode_rows(cursor, formats, rows_max)).await
+        let encoding = self.encode_rows(cursor, formats, rows_max);
+        interruptible(&handle, pin!(encoding)).await
     }
 
     async fn encode_rows(
@@ -96,13 +97,12 @@ impl Connection {
 pub(super) async fn within<T>(
     handle: &Handle,
     limit: Option<Duration>,
-    work: impl Future<Output = T>,
+    mut work: impl Future<Output = T> + Unpin,
 ) -> T {
     let Some(limit) = limit else {
         return work.await;
     };
-    let mut work = pin!(work);
-    match shards::timeout(limit, work.as_mut()).await {
+    match Box::pin(shards::timeout(limit, &mut work)).await {
         Ok(done) => done,
         Err(shards::Elapsed) => {
             handle.cancel(CancelReason::StatementTimeout);

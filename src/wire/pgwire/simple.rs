@@ -10,6 +10,7 @@ use crate::session::format::ResultFormats;
 use crate::session::message::{Message, Piece};
 use crate::session::{Answer, EndReason};
 use sqlparser::ast::Statement;
+use std::pin::pin;
 use std::sync::Arc;
 
 impl Connection {
@@ -26,6 +27,11 @@ impl Connection {
         if let Some(tag) = self.run_point(text).await? {
             return self.complete(tag, Tail::Last).await;
         }
+        // What the fast way does not need is not carried by every message's future.
+        Box::pin(self.run_parsed(text)).await
+    }
+
+    async fn run_parsed(&mut self, text: &str) -> Result<(), Diagnostic> {
         match self.session.parse_message(text).await? {
             Message::Empty => {
                 self.session.end_implicit().await?;
@@ -77,7 +83,7 @@ impl Connection {
                 None => Ok(None),
             }
         };
-        within(&handle, limit, running).await
+        within(&handle, limit, pin!(running)).await
     }
 
     /// Runs a statement and sends its rows, all under statement_timeout.
@@ -92,7 +98,7 @@ impl Connection {
             let answer = self.session.run(statement, text).await?;
             self.send_body(answer).await
         };
-        within(&handle, limit, running).await
+        within(&handle, limit, pin!(running)).await
     }
 
     /// CommandComplete; after the last statement of a message once its transaction is committed.
@@ -117,8 +123,8 @@ impl Connection {
                 self.session.end_statement();
                 Ok(cursor.tag(sent))
             }
-            Answer::CopyIn(copy) => self.copy_in(*copy).await,
-            Answer::CopyOut(copy) => self.copy_out(*copy).await,
+            Answer::CopyIn(copy) => Box::pin(self.copy_in(*copy)).await,
+            Answer::CopyOut(copy) => Box::pin(self.copy_out(*copy)).await,
         }
     }
 }
