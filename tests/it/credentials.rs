@@ -1,0 +1,180 @@
+//! The credential statements of the seed and of REFERENCE §1, §2 and §7, through psql.
+
+use crate::server::{SUPERUSER_PASSWORD, TestServer};
+use std::process::Output;
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end().to_string()
+}
+
+fn assert_refused(done: &Output, message: &str) {
+    assert!(!done.status.success(), "was let in");
+    let complaint = text(&done.stderr);
+    assert!(complaint.contains(message), "{complaint}");
+}
+
+#[test]
+fn the_seeds_create_user_forms_work_as_pasted() {
+    let server = TestServer::start();
+    server.psql("CREATE USER alice WITH PASSWORD 'strong_password_here';");
+    server.psql("CREATE USER bob WITH PASSWORD 'secret' ROLE readonly;");
+    server.psql("CREATE USER service_bot WITH PASSWORD 'key' ROLE readwrite TENANT 42;");
+    let users = server.psql("SHOW USERS");
+    for row in [
+        "alice|0|readwrite|f|enabled",
+        "bob|0|readonly|f|enabled",
+        "nodedb|0|superuser|t|enabled",
+        "service_bot|42|readwrite|f|enabled",
+    ] {
+        assert!(users.lines().any(|line| line == row), "{row} in\n{users}");
+    }
+    assert!(server.psql("SHOW TENANTS").lines().any(|line| line == "42|tenant_42"));
+}
+
+#[test]
+fn a_login_without_a_database_goes_to_its_default() {
+    let server = TestServer::start();
+    server.psql("CREATE USER alice WITH PASSWORD 'strong_password_here'");
+    // libpq sends the user's name as the database when none is named.
+    let done = server.psql_as("alice", "strong_password_here", "alice", "SELECT current_user, current_database()");
+    assert_eq!(text(&done.stdout), "alice|nodedb", "{}", text(&done.stderr));
+    let done = server.psql_as("alice", "strong_password_here", "nowhere", "SELECT 1");
+    assert_refused(&done, "database \"nowhere\" does not exist");
+}
+
+#[test]
+fn an_unknown_name_and_a_wrong_password_look_the_same() {
+    let server = TestServer::start();
+    server.psql("CREATE USER alice WITH PASSWORD 'right'");
+    let wrong = server.psql_as("alice", "wrong", "nodedb", "SELECT 1");
+    let unknown = server.psql_as("nobody", "wrong", "nodedb", "SELECT 1");
+    assert_refused(&wrong, "password authentication failed for user \"alice\"");
+    assert_eq!(text(&wrong.stderr).replace("alice", "nobody"), text(&unknown.stderr));
+}
+
+#[test]
+fn a_dropped_user_is_refused_on_every_core_and_its_sessions_end() {
+    let server = TestServer::start();
+    for round in 0..10 {
+        server.psql("CREATE USER mayfly WITH PASSWORD 'short'");
+        let mut sessions: Vec<_> = (0..6)
+            .map(|_| {
+                server
+                    .client("psql", "mayfly", "short")
+                    .args(["-X", "-A", "-t", "-d", "nodedb", "-c", "SELECT pg_sleep(60)"])
+                    .stderr(std::process::Stdio::piped())
+                    .spawn()
+                    .expect("psql starts")
+            })
+            .collect();
+        while server.psql("SHOW SESSIONS").matches("mayfly").count() < sessions.len() {}
+        server.psql("DROP USER mayfly");
+        // New connections are spread over the cores: each of them must refuse.
+        for _ in 0..6 {
+            let done = server.psql_as("mayfly", "short", "nodedb", "SELECT 1");
+            assert_refused(&done, "password authentication failed");
+        }
+        for session in &mut sessions {
+            let status = session.wait().expect("psql ends");
+            assert!(!status.success(), "round {round}: a session of a dropped user went on");
+        }
+    }
+}
+
+#[test]
+fn disable_shuts_out_and_enable_lets_in_again() {
+    let server = TestServer::start();
+    server.psql("CREATE USER bob WITH PASSWORD 'secret'");
+    server.psql("ALTER USER bob DISABLE");
+    assert_refused(&server.psql_as("bob", "secret", "nodedb", "SELECT 1"), "password authentication failed");
+    server.psql("ALTER USER bob ENABLE");
+    assert_eq!(text(&server.psql_as("bob", "secret", "nodedb", "SELECT 1").stdout), "1");
+    server.psql("ALTER USER bob WITH PASSWORD 'another'");
+    assert_refused(&server.psql_as("bob", "secret", "nodedb", "SELECT 1"), "password authentication failed");
+    assert_eq!(text(&server.psql_as("bob", "another", "nodedb", "SELECT 1").stdout), "1");
+}
+
+#[test]
+fn psqls_password_command_works() {
+    let server = TestServer::start();
+    server.psql("CREATE USER alice WITH PASSWORD 'first'");
+    // \password asks a terminal; what it sends is a verifier made by the client.
+    let script = "echo \"ALTER USER alice PASSWORD '$(python3 - <<'P'\n\
+        import base64, hashlib, hmac\n\
+        salt = b'0123456789abcdef'\n\
+        salted = hashlib.pbkdf2_hmac('sha256', b'second', salt, 4096)\n\
+        stored = hashlib.sha256(hmac.digest(salted, b'Client Key', 'sha256')).digest()\n\
+        server = hmac.digest(salted, b'Server Key', 'sha256')\n\
+        e = lambda b: base64.b64encode(b).decode()\n\
+        print(f'SCRAM-SHA-256$4096:{e(salt)}${e(stored)}:{e(server)}')\nP\n)'\"";
+    let statement = std::process::Command::new("bash").args(["-c", script]).output().expect("bash and python3");
+    server.psql(&text(&statement.stdout));
+    assert_eq!(text(&server.psql_as("alice", "second", "nodedb", "SELECT 1").stdout), "1");
+    assert!(server.psql_error("ALTER USER alice PASSWORD 'md5aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'").contains("22023"));
+}
+
+#[test]
+fn credential_statements_are_refused_inside_a_transaction() {
+    let server = TestServer::start();
+    assert!(server.psql_error("BEGIN; CREATE USER x WITH PASSWORD 'y'; COMMIT").contains("25001"));
+    assert!(server.psql_error("SELECT 1; CREATE USER x WITH PASSWORD 'y'").contains("25001"));
+    server.psql("CREATE USER x WITH PASSWORD 'y'; CREATE USER z WITH PASSWORD 'y'");
+    assert_eq!(server.psql("SHOW USERS").lines().count(), 3);
+}
+
+#[test]
+fn errors_carry_their_sqlstate_and_a_hint() {
+    let server = TestServer::start();
+    server.psql("CREATE USER alice WITH PASSWORD 'a'");
+    assert!(server.psql_error("CREATE USER alice WITH PASSWORD 'a'").contains("42710"));
+    assert!(server.psql_error("DROP USER nobody").contains("42704"));
+    server.psql("DROP USER IF EXISTS nobody");
+    let complaint = server.psql_error("GRANT CONNECT ON DATABASE prod TO alice");
+    assert!(complaint.contains("3D000") && complaint.contains("HINT") && complaint.contains("CREATE DATABASE prod"), "{complaint}");
+    server.psql("CREATE DATABASE prod");
+    assert!(server.psql_error("CREATE DATABASE prod").contains("42P04"));
+    assert!(server.psql_error("CREATE USR x").contains("42601"));
+}
+
+#[test]
+fn nobody_grants_what_they_do_not_hold() {
+    let server = TestServer::start();
+    server.psql("CREATE USER boss WITH PASSWORD 'b' ROLE tenant_admin");
+    server.psql("CREATE USER worker WITH PASSWORD 'w'");
+    let refused = |user: &str, password: &str, sql: &str| {
+        let done = server.psql_as(user, password, "nodedb", sql);
+        assert!(!done.status.success(), "{user} may not {sql}");
+    };
+    refused("worker", "w", "CREATE USER x WITH PASSWORD 'y'");
+    refused("worker", "w", "SHOW USERS");
+    refused("worker", "w", "CREATE TABLE t (id int)");
+    refused("boss", "b", "CREATE USER x WITH PASSWORD 'y' ROLE superuser");
+    refused("boss", "b", "CREATE TENANT other");
+    let done = server.psql_as("boss", "b", "nodedb", "CREATE USER x WITH PASSWORD 'y' ROLE admin");
+    assert!(done.status.success(), "{}", text(&done.stderr));
+}
+
+#[test]
+fn no_password_reaches_the_log_or_the_data_directory() {
+    let server = TestServer::start();
+    let secrets = ["pellucid-zebra-41", "argent-walrus-97"];
+    server.psql(&format!("CREATE USER quiet WITH PASSWORD '{}'", secrets[0]));
+    server.psql(&format!("ALTER USER quiet PASSWORD '{}'", secrets[1]));
+    server.psql_error(&format!("CREATE USER quiet WITH PASSWORD '{}'", secrets[0]));
+    let _ = server.psql_as("quiet", secrets[0], "nodedb", "SELECT 1");
+    let mut pending = vec![server.data_dir(), server.directory().join("log")];
+    let mut searched = 0;
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            pending.extend(std::fs::read_dir(path).expect("readable").map(|entry| entry.expect("an entry").path()));
+            continue;
+        }
+        let content = std::fs::read(&path).expect("readable");
+        searched += 1;
+        for secret in secrets.iter().chain([&SUPERUSER_PASSWORD]) {
+            let found = content.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{} holds a password", path.display());
+        }
+    }
+    assert!(searched > 2, "the data directory was searched");
+}
