@@ -2,7 +2,10 @@
 
 mod access;
 mod architecture;
+mod crash;
+mod credentials;
 mod http;
+mod pgbench;
 mod pgwire;
 mod scram;
 #[allow(dead_code, reason = "each helper is used by some capability")]
