@@ -6,6 +6,7 @@
 
 pub mod grants;
 pub mod login;
+mod narrowing;
 pub mod permit;
 pub mod rights;
 pub mod show;
@@ -14,6 +15,7 @@ mod tests;
 pub mod validity;
 
 pub use login::{database_in_reach, login};
+pub use narrowing::narrows;
 pub use permit::Permit;
 pub use rights::{Rights, rights};
 pub use validity::{EndReason, ends_at, still_valid};

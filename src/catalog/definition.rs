@@ -6,6 +6,7 @@
 use super::ids::{DatabaseId, Oid, PrincipalId, RelationId};
 use super::sql_type::SqlType;
 use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -323,6 +324,21 @@ impl Definitions {
     /// separately count as different.
     pub fn same(&self, other: &Definitions) -> bool {
         self.relations.ptr_eq(&other.relations)
+    }
+
+    /// The relations that are other ones in a newer state, as they were and as they are.
+    ///
+    /// In proportion to what differs: the two share the rest.
+    pub fn replaced_in<'a>(
+        &'a self,
+        newer: &'a Definitions,
+    ) -> impl Iterator<Item = (&'a Arc<Relation>, &'a Arc<Relation>)> {
+        self.relations
+            .diff(&newer.relations)
+            .filter_map(|difference| match difference {
+                DiffItem::Update { old, new } => Some((old.1, new.1)),
+                DiffItem::Add(..) | DiffItem::Remove(..) => None,
+            })
     }
 
     /// This with one step applied.

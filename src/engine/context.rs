@@ -22,6 +22,8 @@ pub enum CancelReason {
     StatementTimeout = 2,
     /// The session ends: its credential is gone, or the server stops.
     SessionEnd = 3,
+    /// A change of the catalog took from the session's user what the statement may be using.
+    RightsNarrowed = 4,
 }
 
 /// A flag that long work looks at; shared by the session and whatever runs for it.
@@ -47,6 +49,7 @@ impl CancelFlag {
             0 => None,
             1 => Some(CancelReason::User),
             2 => Some(CancelReason::StatementTimeout),
+            4 => Some(CancelReason::RightsNarrowed),
             _ => Some(CancelReason::SessionEnd),
         }
     }
@@ -71,6 +74,10 @@ impl CancelReason {
             CancelReason::StatementTimeout => Diagnostic::error(
                 SqlState::QUERY_CANCELED,
                 "canceling statement due to statement timeout",
+            ),
+            CancelReason::RightsNarrowed => Diagnostic::error(
+                SqlState::QUERY_CANCELED,
+                "canceling statement due to a change of its user's rights",
             ),
             CancelReason::SessionEnd => Diagnostic::fatal(
                 SqlState::ADMIN_SHUTDOWN,

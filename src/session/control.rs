@@ -157,6 +157,7 @@ impl Session {
         } = *open;
         let committed = if transaction.has_definitions() {
             let control = self.services.parts.control.clone();
+            let _asking = self.handle().asks_control();
             commit_definitions(transaction, control, self.caller()).await
         } else {
             transaction.commit().await.map(|_| Vec::new())

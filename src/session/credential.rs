@@ -61,6 +61,7 @@ impl Session {
 
     async fn ask(&mut self, request: Request) -> Result<Answer, Diagnostic> {
         let control = self.services.parts.control.clone();
+        let _asking = self.handle().asks_control();
         let mut reply = control.execute(self.caller(), request).await?;
         self.notices.append(&mut reply.notices);
         Ok(Answer::Done(CommandTag::Plain(reply.tag)))

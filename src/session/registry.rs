@@ -34,6 +34,17 @@ pub struct Handle {
     cancel: CancelFlag,
     waker: Cell<Option<Waker>>,
     fenced: Cell<bool>,
+    asking: Cell<bool>,
+}
+
+/// Held while the session waits for the control core, which may be waiting for this core: see
+/// [`Handle::asks_control`].
+pub struct Asking(Rc<Handle>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.asking.set(false);
+    }
 }
 
 impl Handle {
@@ -114,9 +125,21 @@ impl Handle {
         }
     }
 
-    /// An adoption waits until this session runs nothing any more.
-    pub fn fence(&self) {
-        self.fenced.set(true);
+    /// The session asks the control core for something and waits. What it does was decided
+    /// before; an adoption that waited for it would wait for itself.
+    pub fn asks_control(self: &Rc<Self>) -> Asking {
+        self.asking.set(true);
+        Asking(self.clone())
+    }
+
+    /// Whether an adoption has to wait until its statement has stopped.
+    pub fn runs_on_old_state(&self) -> bool {
+        self.activity.get() == Activity::Running && !self.asking.get()
+    }
+
+    /// An adoption waits until this session runs nothing any more. False: one waits already.
+    pub fn fence(&self) -> bool {
+        !self.fenced.replace(true)
     }
 
     /// Whether an adoption waited; asked once, when the session has stopped.
@@ -207,6 +230,7 @@ impl Registry {
             cancel: CancelFlag::default(),
             waker: Cell::new(None),
             fenced: Cell::new(false),
+            asking: Cell::new(false),
         });
         place.insert(handle.clone());
         Some(Entry {

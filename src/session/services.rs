@@ -6,12 +6,13 @@
 use super::cancel_key::{BackendPid, CancelSecret};
 use super::end::EndReason;
 use super::off_core::OffCore;
-use super::registry::{Activity, Handle, Registry};
+use super::registry::{Handle, Registry};
 use super::{rights, settings};
 use crate::access;
 use crate::auth::derivation::Derivation;
 use crate::auth::scram::mock::Mock;
 use crate::catalog::{Snapshot, port};
+use crate::engine::context::CancelReason;
 use crate::engine::entry::Engine;
 use crate::engine::point::Templates;
 use crate::storage::Storage;
@@ -114,7 +115,7 @@ pub enum Draining {
 #[derive(Default)]
 struct Fence {
     waiting: Cell<usize>,
-    epoch: Cell<u64>,
+    epochs: RefCell<Vec<u64>>,
 }
 
 impl CoreServices {
@@ -131,10 +132,10 @@ impl CoreServices {
             parts,
         });
         let adopting = Rc::downgrade(&services);
-        services.parts.catalog.on_adopt(move |_, now| {
-            adopting
-                .upgrade()
-                .map_or(Acknowledge::Now, |services| services.adopt(now))
+        services.parts.catalog.on_adopt(move |before, now| {
+            adopting.upgrade().map_or(Acknowledge::Now, |services| {
+                services.adopt(before.snapshot(), now)
+            })
         });
         let expiring = Rc::downgrade(&services);
         shards::spawn(async move {
@@ -176,21 +177,38 @@ impl CoreServices {
         self.draining.get()
     }
 
-    /// A newer catalog is in force: sessions it concerns end, and the epoch is acknowledged when
-    /// none of them runs a statement any more (DESIGN §2 "Adoption").
-    fn adopt(&self, now: &Arc<Adopted<Snapshot>>) -> Acknowledge {
-        let stopping = self.end_invalid(now.snapshot());
+    /// A newer catalog is in force: sessions it concerns end, statements whose user may do less
+    /// are cancelled, and the epoch is acknowledged when none of them runs a statement any more
+    /// (DESIGN §2 "Adoption").
+    fn adopt(&self, before: &Snapshot, now: &Arc<Adopted<Snapshot>>) -> Acknowledge {
+        let mut stopping = self.end_invalid(now.snapshot());
+        self.cancel_narrowed(before, now.snapshot(), &mut stopping);
         if stopping.is_empty() {
             return Acknowledge::Now;
         }
-        self.fence.epoch.set(now.epoch());
-        self.fence
-            .waiting
-            .set(self.fence.waiting.get() + stopping.len());
-        for session in stopping {
-            session.fence();
-        }
+        // One that an earlier epoch waits for already is waited for once.
+        let newly = stopping.iter().filter(|session| session.fence()).count();
+        self.fence.epochs.borrow_mut().push(now.epoch());
+        self.fence.waiting.set(self.fence.waiting.get() + newly);
         Acknowledge::Later
+    }
+
+    /// Cancels the running statements of those who may do less than before; adds their sessions.
+    fn cancel_narrowed(&self, before: &Snapshot, now: &Snapshot, stopping: &mut Vec<Rc<Handle>>) {
+        let mut decided = HashMap::new();
+        self.sessions.for_each(|session| {
+            if !session.runs_on_old_state() || session.ending().is_some() {
+                return;
+            }
+            let identity = session.identity();
+            let narrowed = *decided
+                .entry((identity.principal, identity.database))
+                .or_insert_with(|| access::narrows(before, now, &identity));
+            if narrowed {
+                session.cancel(CancelReason::RightsNarrowed);
+                stopping.push(session.clone());
+            }
+        });
     }
 
     /// Ends the sessions whose credential or database is gone; gives those that run a statement.
@@ -205,8 +223,7 @@ impl CoreServices {
                 .entry((identity.principal, identity.database, identity.ends_at))
                 .or_insert_with(|| access::still_valid(snapshot, &identity, now));
             if let Err(reason) = verdict {
-                let running = session.activity() == Activity::Running;
-                if running && session.ending().is_none() {
+                if session.runs_on_old_state() && session.ending().is_none() {
                     stopping.push(session.clone());
                 }
                 session.end(EndReason::Access(reason));
@@ -220,7 +237,10 @@ impl CoreServices {
         let waiting = self.fence.waiting.get() - 1;
         self.fence.waiting.set(waiting);
         if waiting == 0 {
-            self.parts.catalog.acknowledge(self.fence.epoch.get());
+            // Each epoch that was put off is acknowledged, or the first would hold up all others.
+            for epoch in self.fence.epochs.take() {
+                self.parts.catalog.acknowledge(epoch);
+            }
         }
     }
 }

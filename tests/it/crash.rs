@@ -26,7 +26,9 @@ fn every_acknowledged_transaction_survives_under_pgbench() {
     for round in 0..ROUNDS {
         let mut load = server
             .client("pgbench", "bench", "secret")
-            .args(["-n", "-c", "8", "-j", "2", "-T", "60", "-M", "prepared", "nodedb"])
+            .args([
+                "-n", "-c", "8", "-j", "2", "-T", "60", "-M", "prepared", "nodedb",
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -48,7 +50,10 @@ fn every_acknowledged_transaction_survives_under_pgbench() {
         assert_eq!(count, max, "round {round}: rows without a gap");
         let max: u64 = max.parse().expect("a number");
         // One more than was acknowledged may be there: its answer was lost with the server.
-        assert!(max == acknowledged || max == acknowledged + 1, "round {round}: {acknowledged} acknowledged, {max} kept");
+        assert!(
+            max == acknowledged || max == acknowledged + 1,
+            "round {round}: {acknowledged} acknowledged, {max} kept"
+        );
         acknowledged = max;
     }
     assert!(acknowledged > ROUNDS, "something was written in between");
@@ -107,13 +112,21 @@ fn a_load_that_was_killed_is_there_whole_or_not_at_all() {
         let _ = load.kill();
         let _ = load.wait();
         server.resume();
-        let there = server.psql("SELECT count(*) FROM pg_class WHERE relname = 'pgbench_accounts' AND relkind = 'r'");
+        let there = server.psql(
+            "SELECT count(*) FROM pg_class WHERE relname = 'pgbench_accounts' AND relkind = 'r'",
+        );
         if there == "1" {
             let rows = server.psql("SELECT count(*) FROM pgbench_accounts");
-            assert!(rows == "0" || rows == "200000", "round {round}: {rows} rows of a half load");
+            assert!(
+                rows == "0" || rows == "200000",
+                "round {round}: {rows} rows of a half load"
+            );
         }
     }
-    assert!(pgbench(&server, &["-i", "-q", "-s", "1"]).status.success(), "it loads after all that");
+    assert!(
+        pgbench(&server, &["-i", "-q", "-s", "1"]).status.success(),
+        "it loads after all that"
+    );
 }
 
 #[test]
@@ -146,7 +159,11 @@ fn definitions_and_their_rows_come_back_together() {
         server.resume();
         let tables = server.psql("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE 'r%\\_%' ORDER BY oid");
         for table in tables.lines().filter(|table| !table.is_empty()) {
-            assert_eq!(server.psql(&format!("SELECT count(*) FROM {table}")), "2", "round {round}: {table}");
+            assert_eq!(
+                server.psql(&format!("SELECT count(*) FROM {table}")),
+                "2",
+                "round {round}: {table}"
+            );
         }
     }
 }

@@ -28,7 +28,12 @@ fn the_seeds_create_user_forms_work_as_pasted() {
     ] {
         assert!(users.lines().any(|line| line == row), "{row} in\n{users}");
     }
-    assert!(server.psql("SHOW TENANTS").lines().any(|line| line == "42|tenant_42"));
+    assert!(
+        server
+            .psql("SHOW TENANTS")
+            .lines()
+            .any(|line| line == "42|tenant_42")
+    );
 }
 
 #[test]
@@ -36,7 +41,12 @@ fn a_login_without_a_database_goes_to_its_default() {
     let server = TestServer::start();
     server.psql("CREATE USER alice WITH PASSWORD 'strong_password_here'");
     // libpq sends the user's name as the database when none is named.
-    let done = server.psql_as("alice", "strong_password_here", "alice", "SELECT current_user, current_database()");
+    let done = server.psql_as(
+        "alice",
+        "strong_password_here",
+        "alice",
+        "SELECT current_user, current_database()",
+    );
     assert_eq!(text(&done.stdout), "alice|nodedb", "{}", text(&done.stderr));
     let done = server.psql_as("alice", "strong_password_here", "nowhere", "SELECT 1");
     assert_refused(&done, "database \"nowhere\" does not exist");
@@ -49,7 +59,10 @@ fn an_unknown_name_and_a_wrong_password_look_the_same() {
     let wrong = server.psql_as("alice", "wrong", "nodedb", "SELECT 1");
     let unknown = server.psql_as("nobody", "wrong", "nodedb", "SELECT 1");
     assert_refused(&wrong, "password authentication failed for user \"alice\"");
-    assert_eq!(text(&wrong.stderr).replace("alice", "nobody"), text(&unknown.stderr));
+    assert_eq!(
+        text(&wrong.stderr).replace("alice", "nobody"),
+        text(&unknown.stderr)
+    );
 }
 
 #[test]
@@ -61,7 +74,15 @@ fn a_dropped_user_is_refused_on_every_core_and_its_sessions_end() {
             .map(|_| {
                 server
                     .client("psql", "mayfly", "short")
-                    .args(["-X", "-A", "-t", "-d", "nodedb", "-c", "SELECT pg_sleep(60)"])
+                    .args([
+                        "-X",
+                        "-A",
+                        "-t",
+                        "-d",
+                        "nodedb",
+                        "-c",
+                        "SELECT pg_sleep(60)",
+                    ])
                     .stderr(std::process::Stdio::piped())
                     .spawn()
                     .expect("psql starts")
@@ -76,7 +97,10 @@ fn a_dropped_user_is_refused_on_every_core_and_its_sessions_end() {
         }
         for session in &mut sessions {
             let status = session.wait().expect("psql ends");
-            assert!(!status.success(), "round {round}: a session of a dropped user went on");
+            assert!(
+                !status.success(),
+                "round {round}: a session of a dropped user went on"
+            );
         }
     }
 }
@@ -86,12 +110,28 @@ fn disable_shuts_out_and_enable_lets_in_again() {
     let server = TestServer::start();
     server.psql("CREATE USER bob WITH PASSWORD 'secret'");
     server.psql("ALTER USER bob DISABLE");
-    assert_refused(&server.psql_as("bob", "secret", "nodedb", "SELECT 1"), "password authentication failed");
+    assert_refused(
+        &server.psql_as("bob", "secret", "nodedb", "SELECT 1"),
+        "password authentication failed",
+    );
     server.psql("ALTER USER bob ENABLE");
-    assert_eq!(text(&server.psql_as("bob", "secret", "nodedb", "SELECT 1").stdout), "1");
+    assert_eq!(
+        text(&server.psql_as("bob", "secret", "nodedb", "SELECT 1").stdout),
+        "1"
+    );
     server.psql("ALTER USER bob WITH PASSWORD 'another'");
-    assert_refused(&server.psql_as("bob", "secret", "nodedb", "SELECT 1"), "password authentication failed");
-    assert_eq!(text(&server.psql_as("bob", "another", "nodedb", "SELECT 1").stdout), "1");
+    assert_refused(
+        &server.psql_as("bob", "secret", "nodedb", "SELECT 1"),
+        "password authentication failed",
+    );
+    assert_eq!(
+        text(
+            &server
+                .psql_as("bob", "another", "nodedb", "SELECT 1")
+                .stdout
+        ),
+        "1"
+    );
 }
 
 #[test]
@@ -107,17 +147,39 @@ fn psqls_password_command_works() {
         server = hmac.digest(salted, b'Server Key', 'sha256')\n\
         e = lambda b: base64.b64encode(b).decode()\n\
         print(f'SCRAM-SHA-256$4096:{e(salt)}${e(stored)}:{e(server)}')\nP\n)'\"";
-    let statement = std::process::Command::new("bash").args(["-c", script]).output().expect("bash and python3");
+    let statement = std::process::Command::new("bash")
+        .args(["-c", script])
+        .output()
+        .expect("bash and python3");
     server.psql(&text(&statement.stdout));
-    assert_eq!(text(&server.psql_as("alice", "second", "nodedb", "SELECT 1").stdout), "1");
-    assert!(server.psql_error("ALTER USER alice PASSWORD 'md5aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'").contains("22023"));
+    assert_eq!(
+        text(
+            &server
+                .psql_as("alice", "second", "nodedb", "SELECT 1")
+                .stdout
+        ),
+        "1"
+    );
+    assert!(
+        server
+            .psql_error("ALTER USER alice PASSWORD 'md5aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'")
+            .contains("22023")
+    );
 }
 
 #[test]
 fn credential_statements_are_refused_inside_a_transaction() {
     let server = TestServer::start();
-    assert!(server.psql_error("BEGIN; CREATE USER x WITH PASSWORD 'y'; COMMIT").contains("25001"));
-    assert!(server.psql_error("SELECT 1; CREATE USER x WITH PASSWORD 'y'").contains("25001"));
+    assert!(
+        server
+            .psql_error("BEGIN; CREATE USER x WITH PASSWORD 'y'; COMMIT")
+            .contains("25001")
+    );
+    assert!(
+        server
+            .psql_error("SELECT 1; CREATE USER x WITH PASSWORD 'y'")
+            .contains("25001")
+    );
     server.psql("CREATE USER x WITH PASSWORD 'y'; CREATE USER z WITH PASSWORD 'y'");
     assert_eq!(server.psql("SHOW USERS").lines().count(), 3);
 }
@@ -126,11 +188,20 @@ fn credential_statements_are_refused_inside_a_transaction() {
 fn errors_carry_their_sqlstate_and_a_hint() {
     let server = TestServer::start();
     server.psql("CREATE USER alice WITH PASSWORD 'a'");
-    assert!(server.psql_error("CREATE USER alice WITH PASSWORD 'a'").contains("42710"));
+    assert!(
+        server
+            .psql_error("CREATE USER alice WITH PASSWORD 'a'")
+            .contains("42710")
+    );
     assert!(server.psql_error("DROP USER nobody").contains("42704"));
     server.psql("DROP USER IF EXISTS nobody");
     let complaint = server.psql_error("GRANT CONNECT ON DATABASE prod TO alice");
-    assert!(complaint.contains("3D000") && complaint.contains("HINT") && complaint.contains("CREATE DATABASE prod"), "{complaint}");
+    assert!(
+        complaint.contains("3D000")
+            && complaint.contains("HINT")
+            && complaint.contains("CREATE DATABASE prod"),
+        "{complaint}"
+    );
     server.psql("CREATE DATABASE prod");
     assert!(server.psql_error("CREATE DATABASE prod").contains("42P04"));
     assert!(server.psql_error("CREATE USR x").contains("42601"));
@@ -148,9 +219,18 @@ fn nobody_grants_what_they_do_not_hold() {
     refused("worker", "w", "CREATE USER x WITH PASSWORD 'y'");
     refused("worker", "w", "SHOW USERS");
     refused("worker", "w", "CREATE TABLE t (id int)");
-    refused("boss", "b", "CREATE USER x WITH PASSWORD 'y' ROLE superuser");
+    refused(
+        "boss",
+        "b",
+        "CREATE USER x WITH PASSWORD 'y' ROLE superuser",
+    );
     refused("boss", "b", "CREATE TENANT other");
-    let done = server.psql_as("boss", "b", "nodedb", "CREATE USER x WITH PASSWORD 'y' ROLE admin");
+    let done = server.psql_as(
+        "boss",
+        "b",
+        "nodedb",
+        "CREATE USER x WITH PASSWORD 'y' ROLE admin",
+    );
     assert!(done.status.success(), "{}", text(&done.stderr));
 }
 
@@ -166,13 +246,19 @@ fn no_password_reaches_the_log_or_the_data_directory() {
     let mut searched = 0;
     while let Some(path) = pending.pop() {
         if path.is_dir() {
-            pending.extend(std::fs::read_dir(path).expect("readable").map(|entry| entry.expect("an entry").path()));
+            pending.extend(
+                std::fs::read_dir(path)
+                    .expect("readable")
+                    .map(|entry| entry.expect("an entry").path()),
+            );
             continue;
         }
         let content = std::fs::read(&path).expect("readable");
         searched += 1;
         for secret in secrets.iter().chain([&SUPERUSER_PASSWORD]) {
-            let found = content.windows(secret.len()).any(|window| window == secret.as_bytes());
+            let found = content
+                .windows(secret.len())
+                .any(|window| window == secret.as_bytes());
             assert!(!found, "{} holds a password", path.display());
         }
     }

@@ -28,12 +28,22 @@ fn runs_clean(server: &TestServer, arguments: &[&str]) -> String {
     let done = pgbench(server, arguments);
     let printed = String::from_utf8_lossy(&done.stdout).to_string();
     let complaints = String::from_utf8_lossy(&done.stderr).to_string();
-    assert!(done.status.success(), "pgbench {arguments:?}:\n{complaints}\n{}", server.log());
+    assert!(
+        done.status.success(),
+        "pgbench {arguments:?}:\n{complaints}\n{}",
+        server.log()
+    );
     for word in ["ERROR", "error:", "WARNING", "warning:", "aborted"] {
-        assert!(!complaints.contains(word), "pgbench {arguments:?} complains:\n{complaints}");
+        assert!(
+            !complaints.contains(word),
+            "pgbench {arguments:?} complains:\n{complaints}"
+        );
     }
     if !arguments.contains(&"-i") {
-        assert!(printed.contains("number of failed transactions: 0 "), "{printed}");
+        assert!(
+            printed.contains("number of failed transactions: 0 "),
+            "{printed}"
+        );
     }
     printed
 }
@@ -48,22 +58,34 @@ pub fn assert_balanced(server: &TestServer) {
     );
     let sums: Vec<&str> = sums.split('|').collect();
     assert_eq!(sums.len(), 4, "{sums:?}");
-    assert!(sums.iter().all(|sum| *sum == sums[0]), "accounts, tellers, branches, history: {sums:?}");
+    assert!(
+        sums.iter().all(|sum| *sum == sums[0]),
+        "accounts, tellers, branches, history: {sums:?}"
+    );
 }
 
 #[test]
 fn loads_with_rows_made_by_the_client() {
     let server = bench_server();
     runs_clean(&server, &["-i", "-I", "dtgvp", "-s", "1"]);
-    assert_eq!(server.psql("SELECT count(*), min(aid), max(aid) FROM pgbench_accounts"), "100000|1|100000");
-    runs_clean(&server, &["-i", "-I", "dtgvpf", "--foreign-keys", "-s", "1"]);
+    assert_eq!(
+        server.psql("SELECT count(*), min(aid), max(aid) FROM pgbench_accounts"),
+        "100000|1|100000"
+    );
+    runs_clean(
+        &server,
+        &["-i", "-I", "dtgvpf", "--foreign-keys", "-s", "1"],
+    );
 }
 
 #[test]
 fn loads_with_rows_made_by_the_server() {
     let server = bench_server();
     runs_clean(&server, &["-i", "-I", "dtGvp", "-s", "1"]);
-    assert_eq!(server.psql("SELECT count(*), min(aid), max(aid) FROM pgbench_accounts"), "100000|1|100000");
+    assert_eq!(
+        server.psql("SELECT count(*), min(aid), max(aid) FROM pgbench_accounts"),
+        "100000|1|100000"
+    );
     assert_eq!(server.psql("SELECT count(*) FROM pgbench_tellers"), "10");
 }
 
@@ -73,7 +95,12 @@ fn runs_every_built_in_script_in_every_mode() {
     runs_clean(&server, &["-i", "-q", "-s", "1"]);
     for script in ["tpcb-like", "simple-update", "select-only"] {
         for mode in ["simple", "extended", "prepared"] {
-            runs_clean(&server, &["-n", "-b", script, "-M", mode, "-c", "8", "-j", "2", "-t", "50"]);
+            runs_clean(
+                &server,
+                &[
+                    "-n", "-b", script, "-M", mode, "-c", "8", "-j", "2", "-t", "50",
+                ],
+            );
             assert_balanced(&server);
         }
     }
@@ -99,7 +126,10 @@ fn connects_anew_for_each_transaction() {
 fn keeps_foreign_keys_under_load() {
     let server = bench_server();
     runs_clean(&server, &["-i", "-q", "-s", "1", "--foreign-keys"]);
-    runs_clean(&server, &["-n", "-c", "8", "-j", "2", "-t", "50", "-M", "prepared"]);
+    runs_clean(
+        &server,
+        &["-n", "-c", "8", "-j", "2", "-t", "50", "-M", "prepared"],
+    );
     assert_balanced(&server);
 }
 
@@ -120,7 +150,15 @@ fn runs_a_script_of_the_users_own() {
     .expect("the script can be written");
     let script = script.to_str().expect("a temporary path is UTF-8");
     for mode in ["simple", "extended", "prepared"] {
-        runs_clean(&server, &["-n", "-f", script, "-M", mode, "-c", "4", "-j", "2", "-t", "20"]);
+        runs_clean(
+            &server,
+            &[
+                "-n", "-f", script, "-M", mode, "-c", "4", "-j", "2", "-t", "20",
+            ],
+        );
     }
-    assert_eq!(server.psql("SELECT sum(abalance) FROM pgbench_accounts"), "240");
+    assert_eq!(
+        server.psql("SELECT sum(abalance) FROM pgbench_accounts"),
+        "240"
+    );
 }
