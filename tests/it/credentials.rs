@@ -1,7 +1,8 @@
 //! The credential statements of the seed and of REFERENCE §1, §2 and §7, through psql.
 
 use crate::server::{SUPERUSER_PASSWORD, TestServer};
-use std::process::Output;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Output, Stdio};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end().to_string()
@@ -21,10 +22,10 @@ fn the_seeds_create_user_forms_work_as_pasted() {
     server.psql("CREATE USER service_bot WITH PASSWORD 'key' ROLE readwrite TENANT 42;");
     let users = server.psql("SHOW USERS");
     for row in [
-        "alice|0|readwrite|f|enabled",
-        "bob|0|readonly|f|enabled",
-        "nodedb|0|superuser|t|enabled",
-        "service_bot|42|readwrite|f|enabled",
+        "alice|0|readwrite|f|active",
+        "bob|0|readonly|f|active",
+        "nodedb|0|superuser|t|active",
+        "service_bot|42|readwrite|f|active",
     ] {
         assert!(users.lines().any(|line| line == row), "{row} in\n{users}");
     }
@@ -65,30 +66,39 @@ fn an_unknown_name_and_a_wrong_password_look_the_same() {
     );
 }
 
+/// A session of mayfly's that has logged in and now sleeps for a minute.
+fn sleeping_session(server: &TestServer) -> Child {
+    let mut session = server
+        .client("psql", "mayfly", "short")
+        .args([
+            "-X",
+            "-A",
+            "-t",
+            "-d",
+            "nodedb",
+            "-c",
+            "SELECT 1",
+            "-c",
+            "SELECT pg_sleep(60)",
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("psql starts");
+    let mut line = String::new();
+    BufReader::new(session.stdout.as_mut().expect("piped"))
+        .read_line(&mut line)
+        .expect("psql prints");
+    assert_eq!(line, "1\n", "it has logged in");
+    session
+}
+
 #[test]
 fn a_dropped_user_is_refused_on_every_core_and_its_sessions_end() {
     let server = TestServer::start();
     for round in 0..10 {
         server.psql("CREATE USER mayfly WITH PASSWORD 'short'");
-        let mut sessions: Vec<_> = (0..6)
-            .map(|_| {
-                server
-                    .client("psql", "mayfly", "short")
-                    .args([
-                        "-X",
-                        "-A",
-                        "-t",
-                        "-d",
-                        "nodedb",
-                        "-c",
-                        "SELECT pg_sleep(60)",
-                    ])
-                    .stderr(std::process::Stdio::piped())
-                    .spawn()
-                    .expect("psql starts")
-            })
-            .collect();
-        while server.psql("SHOW SESSIONS").matches("mayfly").count() < sessions.len() {}
+        let mut sessions: Vec<_> = (0..6).map(|_| sleeping_session(&server)).collect();
         server.psql("DROP USER mayfly");
         // New connections are spread over the cores: each of them must refuse.
         for _ in 0..6 {
