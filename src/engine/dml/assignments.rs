@@ -10,6 +10,7 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::query::expression::Scope;
+use crate::engine::types::Input;
 use crate::storage::LockMode;
 use datafusion::common::ScalarValue;
 use sqlparser::ast::{self, Expr};
@@ -172,11 +173,12 @@ pub fn compile_filter(
     selection: Option<&Expr>,
     scope: &Scope,
     parameters: &mut Vec<Option<SqlType>>,
+    input: Input<'_>,
 ) -> Result<Option<Value>, Diagnostic> {
     let Some(selection) = selection else {
         return Ok(None);
     };
-    let filter = value::compile(selection, scope, parameters)?;
+    let filter = value::compile(selection, scope, parameters, input)?;
     value::demand_boolean(&filter, "WHERE")?;
     Ok(Some(filter))
 }

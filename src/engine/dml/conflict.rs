@@ -1,6 +1,7 @@
 //! ON CONFLICT: what INSERT does where a row is in the way.
 
 use super::assignments::{Assignments, compile_filter};
+use super::filler::input_of;
 use super::target::Target;
 use super::value::{Row, Value};
 use super::write::{Arbiters, Found, Writer, project};
@@ -79,7 +80,12 @@ impl Conflict {
                         parameters,
                         context,
                     )?,
-                    filter: compile_filter(update.selection.as_ref(), &scope, parameters)?,
+                    filter: compile_filter(
+                        update.selection.as_ref(),
+                        &scope,
+                        parameters,
+                        input_of(context),
+                    )?,
                 }
             }
         };

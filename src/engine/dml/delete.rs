@@ -2,6 +2,7 @@
 
 use super::Run;
 use super::assignments::compile_filter;
+use super::filler::input_of;
 use super::returning::{Collector, Returning};
 use super::selection::{Named, Parts, Restarts, Selection, key_of};
 use super::update::beside;
@@ -56,7 +57,7 @@ impl Delete {
     ) -> Result<Delete, Diagnostic> {
         let named = Named::new(table_of(delete)?, context)?;
         let using = delete.using.as_deref().unwrap_or(&[]);
-        let condition = condition(delete, &named, using, with, parameters);
+        let condition = condition(delete, &named, using, with, parameters, context);
         let parts = Parts {
             with,
             values: Vec::new(),
@@ -66,8 +67,14 @@ impl Delete {
         let selection = Selection::plan(&named, parts, parameters, query, context).await?;
         let returning = match &delete.returning {
             Some(items) => Some(
-                Returning::new(items, &named.target, &named.qualifier, parameters)
-                    .map_err(|error| beside(error, using))?,
+                Returning::new(
+                    items,
+                    &named.target,
+                    &named.qualifier,
+                    parameters,
+                    input_of(context),
+                )
+                .map_err(|error| beside(error, using))?,
             ),
             None => None,
         };
@@ -237,13 +244,19 @@ fn condition(
     using: &[TableWithJoins],
     with: Option<&ast::With>,
     parameters: &mut Vec<Option<SqlType>>,
+    context: &StatementContext,
 ) -> Condition {
     if !using.is_empty() || with.is_some() {
         return Condition::Query;
     }
     let mut attempt = parameters.clone();
     let scope = named.target.scope(&named.qualifier);
-    match compile_filter(delete.selection.as_ref(), &scope, &mut attempt) {
+    match compile_filter(
+        delete.selection.as_ref(),
+        &scope,
+        &mut attempt,
+        input_of(context),
+    ) {
         Ok(filter) => {
             *parameters = attempt;
             Condition::Row(filter)

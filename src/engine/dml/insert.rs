@@ -148,7 +148,13 @@ impl Insert {
             Some(_) => return Err(Diagnostic::unsupported("ON DUPLICATE KEY UPDATE")),
         };
         let returning = match &insert.returning {
-            Some(items) => Some(Returning::new(items, &target, qualifier, parameters)?),
+            Some(items) => Some(Returning::new(
+                items,
+                &target,
+                qualifier,
+                parameters,
+                input_of(context),
+            )?),
             None => None,
         };
         Ok(Insert {

@@ -7,7 +7,7 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::outcome::{CommandTag, ResultField, Rows};
 use crate::engine::query::failure;
-use crate::engine::types;
+use crate::engine::types::{self, Input};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::common::ScalarValue;
@@ -32,6 +32,7 @@ impl Returning {
         target: &Target,
         qualifier: &str,
         parameters: &mut Vec<Option<SqlType>>,
+        input: Input<'_>,
     ) -> Result<Returning, Diagnostic> {
         let scope = target.scope(qualifier);
         let mut fields = Vec::new();
@@ -55,7 +56,7 @@ impl Returning {
                     return Err(Diagnostic::unsupported("this form of RETURNING"));
                 }
             };
-            let value = value::compile(expression, &scope, parameters)?;
+            let value = value::compile(expression, &scope, parameters, input)?;
             let mut field = match value.as_column() {
                 Some(position) => column_field(target, position),
                 None => ResultField {

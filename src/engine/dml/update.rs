@@ -2,7 +2,7 @@
 
 use super::assignments::{self, Assignments, compile_filter, is_default, lock_for};
 use super::batch::row_of;
-use super::filler::Filler;
+use super::filler::{Filler, input_of};
 use super::returning::{Collector, Returning};
 use super::selection::{Named, Parts, Restarts, Selection, key_of};
 use super::target::Target;
@@ -89,8 +89,14 @@ impl Update {
         check_types(&new, &selection, &named.target)?;
         let returning = match &update.returning {
             Some(items) => Some(
-                Returning::new(items, &named.target, &named.qualifier, parameters)
-                    .map_err(|error| beside(error, from))?,
+                Returning::new(
+                    items,
+                    &named.target,
+                    &named.qualifier,
+                    parameters,
+                    input_of(context),
+                )
+                .map_err(|error| beside(error, from))?,
             ),
             None => None,
         };
@@ -385,7 +391,13 @@ fn local(
         context,
     )
     .ok()?;
-    let filter = compile_filter(update.selection.as_ref(), &scope, &mut attempt).ok()?;
+    let filter = compile_filter(
+        update.selection.as_ref(),
+        &scope,
+        &mut attempt,
+        input_of(context),
+    )
+    .ok()?;
     *parameters = attempt;
     Some(New::Row {
         assignments,

@@ -5,7 +5,7 @@
 
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::query::expression::{self, Compiled, Input as Needed, Scope};
+use crate::engine::query::expression::{self, Compiled, Input as Needed, Repeats, Scope};
 use crate::engine::query::failure;
 use crate::engine::types::{self, CastContext, Input};
 use crate::sql::parse;
@@ -50,8 +50,13 @@ pub fn compile(
     tree: &ast::Expr,
     scope: &Scope,
     parameters: &mut Vec<Option<SqlType>>,
+    input: Input<'_>,
 ) -> Result<Value, Diagnostic> {
-    let compiled = expression::compile(tree, scope, parameters)?;
+    if let Some(to) = local_time(tree) {
+        let now = parse::parse_expression("now()")?;
+        return compile(&now, scope, parameters, input)?.assigned_to("", to);
+    }
+    let compiled = expression::compile(tree, scope, parameters, input)?;
     let sql_type = compiled.sql_type;
     let source = match compiled.plain_input() {
         Some(Needed::Column(position)) => Source::Column(position),
@@ -97,7 +102,7 @@ pub fn compile_for_column(
         }
         None => {}
     }
-    compile(tree, scope, parameters)?.assigned_to(name, sql_type)
+    compile(tree, scope, parameters, input)?.assigned_to(name, sql_type)
 }
 
 /// A value that is compared with one of this type: what has no type by itself takes it.
@@ -119,7 +124,7 @@ pub fn compile_compared(
         Some(Literal::Null) => Ok(constant(types::null_scalar(other))),
         Some(Literal::Text(text)) => types::decode_text(text, other, input).map(constant),
         Some(Literal::Parameter(index)) => Ok(parameter(index, other, parameters)),
-        None => compile(tree, scope, parameters),
+        None => compile(tree, scope, parameters, input),
     }
 }
 
@@ -138,9 +143,25 @@ fn parameter(index: usize, sql_type: SqlType, parameters: &mut Vec<Option<SqlTyp
 ///
 /// # Errors
 /// As [`compile`].
-pub fn compile_text(text: &str, scope: &Scope, _input: Input<'_>) -> Result<Value, Diagnostic> {
+pub fn compile_text(text: &str, scope: &Scope, input: Input<'_>) -> Result<Value, Diagnostic> {
     let tree = parse::parse_expression(text)?;
-    compile(&tree, scope, &mut Vec::new())
+    compile(&tree, scope, &mut Vec::new(), input)
+}
+
+/// CURRENT_DATE and LOCALTIMESTAMP: the transaction's time in the session's time zone.
+fn local_time(tree: &ast::Expr) -> Option<SqlType> {
+    let ast::Expr::Function(call) = tree else {
+        return None;
+    };
+    if !matches!(call.args, ast::FunctionArguments::None) {
+        return None;
+    }
+    let kind = match call.name.to_string().to_lowercase().as_str() {
+        "current_date" => TypeKind::Date,
+        "localtimestamp" => TypeKind::Timestamp,
+        _ => return None,
+    };
+    Some(SqlType::scalar(kind))
 }
 
 /// A literal whose place decides its type.
@@ -198,10 +219,13 @@ impl Value {
         match &self.source {
             Source::Constant(_) | Source::Parameter(_) => true,
             Source::Column(_) => false,
-            Source::Computed(compiled) => !compiled
-                .inputs
-                .iter()
-                .any(|input| matches!(input, Needed::Column(_))),
+            Source::Computed(compiled) => {
+                compiled.repeats == Repeats::Always
+                    && !compiled
+                        .inputs
+                        .iter()
+                        .any(|input| matches!(input, Needed::Column(_)))
+            }
             Source::Assigned(inner) => inner.is_free_of_columns(),
         }
     }

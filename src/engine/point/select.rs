@@ -48,8 +48,16 @@ impl Select {
         let selection = select.selection.as_ref()?;
         let key = PointKey::of(selection, target, qualifier, parameters, input_of(context))?;
         let scope = target.scope(qualifier);
-        let filter = compile_filter(key.rest.as_ref(), &scope, parameters).ok()?;
-        let output = Returning::new(&select.projection, target, qualifier, parameters).ok()?;
+        let filter =
+            compile_filter(key.rest.as_ref(), &scope, parameters, input_of(context)).ok()?;
+        let output = Returning::new(
+            &select.projection,
+            target,
+            qualifier,
+            parameters,
+            input_of(context),
+        )
+        .ok()?;
         let plain = output.plain_columns().map(|positions| {
             let fields: Vec<_> = positions
                 .iter()

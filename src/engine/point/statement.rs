@@ -162,9 +162,12 @@ impl PointRow {
         let (target, qualifier) = (&named.target, &named.qualifier);
         let key = PointKey::of(selection?, target, qualifier, parameters, input_of(context))?;
         let scope = target.scope(qualifier);
-        let filter = compile_filter(key.rest.as_ref(), &scope, parameters).ok()?;
+        let filter =
+            compile_filter(key.rest.as_ref(), &scope, parameters, input_of(context)).ok()?;
         let returning = match returning {
-            Some(items) => Some(Returning::new(items, target, qualifier, parameters).ok()?),
+            Some(items) => {
+                Some(Returning::new(items, target, qualifier, parameters, input_of(context)).ok()?)
+            }
             None => None,
         };
         Some(PointRow {

@@ -5,9 +5,13 @@
 //! row, and so is the transaction's time, which stands for now() and CURRENT_TIMESTAMP; whatever
 //! else is not immutable is refused here and goes the way of a query.
 
+use super::functions::Functions;
+use super::functions::definition::Missing;
+use super::operators::Operators;
+use super::provider::Types;
+use super::{failure, rewrite, semantics, state};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::query::failure;
 use crate::engine::types;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -19,7 +23,7 @@ use datafusion::common::{
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
 use datafusion::logical_expr::{
     AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, Operator, ScalarUDF, TableSource,
     Volatility, WindowUDF,
@@ -27,7 +31,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
-use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use sqlparser::ast;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -97,7 +101,18 @@ pub struct Compiled {
     pub inputs: Vec<Input>,
     /// Its type.
     pub sql_type: SqlType,
+    /// Whether it gives the same each time for the same inputs.
+    pub repeats: Repeats,
     schema: SchemaRef,
+}
+
+/// Whether an expression gives the same each time for the same inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeats {
+    /// It does.
+    Always,
+    /// It calls a volatile function.
+    Never,
 }
 
 impl Compiled {
@@ -136,7 +151,8 @@ impl Compiled {
 
     /// The constant the expression is, if it is one.
     pub fn constant(&self) -> Option<Result<ScalarValue, Diagnostic>> {
-        self.inputs.is_empty().then(|| {
+        let constant = self.inputs.is_empty() && self.repeats == Repeats::Always;
+        constant.then(|| {
             let array = self.evaluate(Vec::new(), 1)?;
             ScalarValue::try_from_array(&array, 0).map_err(failure::diagnostic)
         })
@@ -153,49 +169,33 @@ pub fn compile(
     expression: &ast::Expr,
     scope: &Scope,
     parameters: &mut Vec<Option<SqlType>>,
+    input: types::Input<'_>,
 ) -> Result<Compiled, Diagnostic> {
-    let logical = plan(expression, scope, parameters).map_err(failure::diagnostic)?;
+    let mut expression = expression.clone();
+    rewrite::expression(&mut expression)?;
+    let logical = plan(expression, scope, parameters, input).map_err(failure::diagnostic)?;
     note_parameters(&logical, parameters)?;
     let (row, inputs) = row_schema(scope, parameters)?;
     lower(logical, &row, &inputs)
 }
 
 fn plan(
-    expression: &ast::Expr,
+    expression: ast::Expr,
     scope: &Scope,
     parameters: &[Option<SqlType>],
+    input: types::Input<'_>,
 ) -> Result<Expr, DataFusionError> {
-    let provider = Functions::shared();
-    let options = ParserOptions::new().with_parse_float_as_decimal(true);
+    let provider = Provider::new(input);
     let known = parameters
         .iter()
         .map(|known| known.map(|known| Arc::new(types::arrow_field("parameter", known, true))))
         .collect();
     let mut context = PlannerContext::new().with_prepare_param_data_types(known);
     let schema = scope.schema()?;
-    let logical = SqlToRel::new_with_options(provider, options).sql_to_expr(
-        expression.clone(),
-        &schema,
-        &mut context,
-    )?;
-    let logical = logical.transform_up(narrow_integer).data()?;
+    let logical = SqlToRel::new(&provider).sql_to_expr(expression, &schema, &mut context)?;
+    let logical = semantics::expression(logical, &schema, input)?;
     let logical = logical.transform_up(placeholder_under_cast).data()?;
-    // Narrowed literals may decide the type of a parameter beside them.
     Ok(logical.infer_placeholder_types(&schema)?.0)
-}
-
-/// Integer literals are int4 where they fit, as in PostgreSQL.
-fn narrow_integer(expression: Expr) -> Result<Transformed<Expr>, DataFusionError> {
-    match &expression {
-        Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => match i32::try_from(*value) {
-            Ok(value) => Ok(Transformed::yes(Expr::Literal(
-                ScalarValue::Int32(Some(value)),
-                metadata.clone(),
-            ))),
-            Err(_) => Ok(Transformed::no(expression)),
-        },
-        _ => Ok(Transformed::no(expression)),
-    }
 }
 
 /// `$1::date` makes the parameter a date.
@@ -299,21 +299,43 @@ fn lower(logical: Expr, row: &DFSchema, inputs: &[Input]) -> Result<Compiled, Di
     )
     .and_then(|physical| physical.transform_up(checked).data())
     .map_err(failure::diagnostic)?;
-    narrow(physical, row, inputs, sql_type)
+    let repeats = if logical.is_volatile() {
+        Repeats::Never
+    } else {
+        Repeats::Always
+    };
+    let narrowed = narrow(physical, row, inputs, sql_type)?;
+    Ok(Compiled {
+        repeats,
+        ..narrowed
+    })
 }
 
 /// Placeholders and the time become columns.
 fn bind(expression: Expr) -> Result<Transformed<Expr>, DataFusionError> {
     let bound = match &expression {
         Expr::Placeholder(placeholder) => placeholder.id.clone(),
-        Expr::ScalarFunction(call) if call.func.name() == "now" && call.args.is_empty() => {
-            NOW.to_owned()
-        }
+        Expr::ScalarFunction(call) if is_transaction_time(call.func.name()) => NOW.to_owned(),
         _ => return Ok(Transformed::no(expression)),
     };
     Ok(Transformed::yes(Expr::Column(
         LogicalColumn::new_unqualified(bound),
     )))
+}
+
+fn is_transaction_time(function: &str) -> bool {
+    matches!(
+        function,
+        "now" | "transaction_timestamp" | "current_timestamp"
+    )
+}
+
+/// Functions that give something new at each call, and need nothing of the statement for it.
+fn is_self_contained(function: &str) -> bool {
+    matches!(
+        function,
+        "random" | "gen_random_uuid" | "uuid" | "clock_timestamp"
+    )
 }
 
 fn refuse_what_is_not_immutable(logical: &Expr) -> Result<(), Diagnostic> {
@@ -322,7 +344,8 @@ fn refuse_what_is_not_immutable(logical: &Expr) -> Result<(), Diagnostic> {
         .apply(|node| {
             refused = match node {
                 Expr::ScalarFunction(call)
-                    if call.func.signature().volatility != Volatility::Immutable =>
+                    if call.func.signature().volatility != Volatility::Immutable
+                        && !is_self_contained(call.func.name()) =>
                 {
                     Some(format!("function {}() here", call.func.name()))
                 }
@@ -392,53 +415,71 @@ fn narrow(
         physical,
         inputs: used.iter().map(|index| inputs[*index]).collect(),
         sql_type,
+        repeats: Repeats::Always,
         schema: Arc::new(Schema::new(fields)),
     })
 }
 
-/// The functions and operators that expressions may use.
-struct Functions {
-    scalar: HashMap<String, Arc<ScalarUDF>>,
+/// What the planner asks while it plans an expression that stands alone: functions, operators and
+/// types as a query has them, and no tables.
+struct Provider {
+    library: &'static Library,
+    planners: Vec<Arc<dyn ExprPlanner>>,
+}
+
+/// What all expressions share.
+struct Library {
+    functions: Functions,
     planners: Vec<Arc<dyn ExprPlanner>>,
     options: ConfigOptions,
 }
 
-impl Functions {
-    fn shared() -> &'static Functions {
-        static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
-        FUNCTIONS.get_or_init(|| {
-            let mut scalar = HashMap::new();
-            for function in datafusion::functions::all_default_functions() {
-                for alias in function.aliases() {
-                    scalar.insert(alias.clone(), function.clone());
-                }
-                scalar.insert(function.name().to_owned(), function);
-            }
-            Functions {
-                scalar,
-                planners: datafusion::execution::SessionStateDefaults::default_expr_planners(),
-                options: ConfigOptions::new(),
-            }
+impl Library {
+    fn shared() -> &'static Library {
+        static LIBRARY: OnceLock<Library> = OnceLock::new();
+        LIBRARY.get_or_init(|| Library {
+            functions: Functions::new(),
+            planners: state::expr_planners(),
+            options: state::options(),
         })
     }
 }
 
-impl ContextProvider for Functions {
+impl Provider {
+    fn new(input: types::Input<'_>) -> Provider {
+        let library = Library::shared();
+        let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Operators {
+            settings: Arc::new(input.settings.clone()),
+            transaction_time: input.transaction_time,
+        })];
+        planners.extend(library.planners.iter().cloned());
+        Provider { library, planners }
+    }
+}
+
+impl ContextProvider for Provider {
     fn get_table_source(
         &self,
         name: TableReference,
     ) -> Result<Arc<dyn TableSource>, DataFusionError> {
-        Err(DataFusionError::External(Box::new(
-            Diagnostic::unsupported(format!("a subquery over {name} here")),
-        )))
+        Err(failure::unsupported(format!("a subquery over {name} here")))
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
         &self.planners
     }
 
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(Types))
+    }
+
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.scalar.get(name).cloned()
+        let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
+        let found = self.library.functions.scalar.get(name).cloned();
+        found.or_else(|| {
+            let aggregate = self.library.functions.aggregate.contains_key(name);
+            (!aggregate).then(|| Missing::function(name))
+        })
     }
 
     fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {
@@ -458,11 +499,11 @@ impl ContextProvider for Functions {
     }
 
     fn options(&self) -> &ConfigOptions {
-        &self.options
+        &self.library.options
     }
 
     fn udf_names(&self) -> Vec<String> {
-        self.scalar.keys().cloned().collect()
+        Vec::new()
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {

@@ -258,7 +258,7 @@ fn bare(name: &str) -> &str {
 
 /// SQL types by `engine::types`, their names kept in field metadata.
 #[derive(Debug)]
-struct Types;
+pub(super) struct Types;
 
 impl TypePlanner for Types {
     fn plan_type_field(&self, sql_type: &sqlparser::ast::DataType) -> Result<Option<FieldRef>> {

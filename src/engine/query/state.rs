@@ -48,7 +48,8 @@ pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
     SessionStateDefaults::default_expr_planners()
 }
 
-fn config() -> SessionConfig {
+/// The options that all planning shares.
+pub fn options() -> ConfigOptions {
     let mut options = ConfigOptions::new();
     options.sql_parser.parse_float_as_decimal = true;
     options.sql_parser.map_string_types_to_utf8view = false;
@@ -60,7 +61,11 @@ fn config() -> SessionConfig {
     options.optimizer.enable_round_robin_repartition = false;
     options.optimizer.skip_failed_rules = false;
     options.extensions.insert(StatementExtension::default());
-    SessionConfig::from(options).with_information_schema(false)
+    options
+}
+
+fn config() -> SessionConfig {
+    SessionConfig::from(options()).with_information_schema(false)
 }
 
 /// The state as one statement's functions see it.
