@@ -2,17 +2,17 @@
 //! pointed at any more.
 //!
 //! The parent is locked FOR KEY SHARE and read in its newest version, so that whoever deletes it
-//! waits and then sees the new row. NO ACTION and RESTRICT are checked when the statement ends.
+//! waits and then sees the new row. What has to wait for the end of the statement is kept as
+//! [`Pending`]; `referential` carries it out.
 
 use super::target::{Parent, Referencing, Search, Target};
 use super::violation;
 use super::write::{Writer, project};
 use crate::catalog::RelationId;
-use crate::catalog::definition::ReferentialAction;
 use crate::diagnostic::Diagnostic;
 use crate::engine::row::{IndexEntry, KeyLayout, prefix_end};
 use crate::engine::types::{self, CastContext};
-use crate::storage::LockMode;
+use crate::storage::{LockMode, NewestEntry};
 use datafusion::common::ScalarValue;
 use std::ops::Bound;
 
@@ -36,9 +36,10 @@ pub(super) enum Pending {
 }
 
 /// Why a referenced key is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Gone {
-    Updated,
+    /// The referenced columns hold these values now.
+    Updated(Vec<ScalarValue>),
     Deleted,
 }
 
@@ -66,7 +67,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn check_parent(
+    pub(super) async fn check_parent(
         &mut self,
         place: usize,
         values: &[ScalarValue],
@@ -137,73 +138,15 @@ impl Writer<'_> {
                 continue;
             }
             let how = match new {
-                Some(_) => Gone::Updated,
+                Some(new) => Gone::Updated(project(new, &referencing.referenced)),
                 None => Gone::Deleted,
             };
             self.pending.push(Pending::Children { place, values, how });
         }
     }
 
-    /// Ends the statement: checks what had to wait for its end.
-    ///
-    /// # Errors
-    /// 23503; 0A000 for an action other than NO ACTION and RESTRICT that would have to act.
-    pub async fn finish(mut self) -> Result<(), Diagnostic> {
-        if self.in_bulk {
-            let finished = self.transaction.bulk_finish().await;
-            self.loaded(finished)?;
-        }
-        let pending = std::mem::take(&mut self.pending);
-        for check in pending {
-            self.step().await?;
-            match check {
-                Pending::Parent { place, values } => self.check_parent(place, &values).await?,
-                Pending::Children { place, values, how } => {
-                    self.check_children(place, &values, how).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn check_children(
-        &mut self,
-        place: usize,
-        values: &[ScalarValue],
-        how: Gone,
-    ) -> Result<(), Diagnostic> {
-        let target = self.target;
-        let referencing = &target.referencing[place];
-        if self.key_is_there_again(target, referencing, values)? {
-            return Ok(());
-        }
-        if !self.has_children(referencing, values).await? {
-            return Ok(());
-        }
-        let action = match how {
-            Gone::Updated => referencing.on_update,
-            Gone::Deleted => referencing.on_delete,
-        };
-        match action {
-            ReferentialAction::NoAction | ReferentialAction::Restrict => {
-                let settings = &self.context.settings;
-                Err(violation::still_referenced(
-                    target,
-                    referencing,
-                    values,
-                    settings,
-                ))
-            }
-            ReferentialAction::Cascade => Err(Diagnostic::unsupported("a CASCADE that acts")),
-            ReferentialAction::SetNull => Err(Diagnostic::unsupported("a SET NULL that acts")),
-            ReferentialAction::SetDefault => {
-                Err(Diagnostic::unsupported("a SET DEFAULT that acts"))
-            }
-        }
-    }
-
     /// NO ACTION looks at the end of the statement: another row may have taken the key.
-    fn key_is_there_again(
+    pub(super) fn key_is_there_again(
         &mut self,
         target: &Target,
         referencing: &Referencing,
@@ -238,11 +181,14 @@ impl Writer<'_> {
         Ok(false)
     }
 
-    async fn has_children(
+    /// The storage keys of rows that hold these values of the referenced columns: at most `limit`.
+    pub(super) async fn children(
         &mut self,
         referencing: &Referencing,
         values: &[ScalarValue],
-    ) -> Result<bool, Diagnostic> {
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, Diagnostic> {
+        let values = self.child_values(referencing, values)?;
         let store = referencing
             .relation
             .table()
@@ -250,17 +196,20 @@ impl Writer<'_> {
             .store;
         match &referencing.search {
             Search::Primary { key, order } => {
-                self.has_entry(store, key, order, referencing, values)
+                let entries = self.entries(store, key, order, &values, limit)?;
+                Ok(entries.into_iter().map(|entry| entry.key).collect())
             }
-            Search::Index { store, key, order } => {
-                self.has_entry(*store, key, order, referencing, values)
-            }
-            Search::Whole => self.has_row(store, referencing, values).await,
+            Search::Index { store, key, order } => self
+                .entries(*store, key, order, &values, limit)?
+                .iter()
+                .map(|entry| Ok(IndexEntry::row_key(key, &entry.key, &entry.row)?.to_vec()))
+                .collect(),
+            Search::Whole => self.read_whole(store, referencing, &values, limit).await,
         }
     }
 
     /// The values as the referencing columns hold them.
-    fn child_values(
+    pub(super) fn child_values(
         &self,
         referencing: &Referencing,
         values: &[ScalarValue],
@@ -284,15 +233,14 @@ impl Writer<'_> {
             .collect()
     }
 
-    fn has_entry(
+    fn entries(
         &mut self,
         store: RelationId,
         key: &KeyLayout,
         order: &[usize],
-        referencing: &Referencing,
         values: &[ScalarValue],
-    ) -> Result<bool, Diagnostic> {
-        let values = self.child_values(referencing, values)?;
+        limit: usize,
+    ) -> Result<Vec<NewestEntry>, Diagnostic> {
         let ordered: Vec<ScalarValue> = order.iter().map(|at| values[*at].clone()).collect();
         let mut prefix = Vec::new();
         key.encode(&ordered, &mut prefix)?;
@@ -301,17 +249,18 @@ impl Writer<'_> {
             Bound::Included(prefix.as_slice()),
             end.as_ref().map(Vec::as_slice),
         );
-        Ok(!self.transaction.newest_range(store, range, 1)?.is_empty())
+        Ok(self.transaction.newest_range(store, range, limit)?)
     }
 
     /// Reads the whole referencing table, in slices.
-    async fn has_row(
+    async fn read_whole(
         &mut self,
         store: RelationId,
         referencing: &Referencing,
         values: &[ScalarValue],
-    ) -> Result<bool, Diagnostic> {
-        let values = self.child_values(referencing, values)?;
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, Diagnostic> {
+        let mut found = Vec::new();
         let mut after: Option<Vec<u8>> = None;
         loop {
             let from = match &after {
@@ -324,15 +273,16 @@ impl Writer<'_> {
             for entry in &rows {
                 let row = referencing.layout.decode_row(&entry.row)?;
                 if project(&row, &referencing.columns) == values {
-                    return Ok(true);
+                    found.push(entry.key.clone());
+                    if found.len() == limit {
+                        return Ok(found);
+                    }
                 }
+                self.step().await?;
             }
             match rows.last() {
                 Some(last) => after = Some(last.key.clone()),
-                None => return Ok(false),
-            }
-            for _ in 0..SEARCH_ROWS {
-                self.step().await?;
+                None => return Ok(found),
             }
         }
     }

@@ -15,6 +15,7 @@ pub mod foreign;
 pub mod insert;
 pub mod names;
 pub mod pace;
+mod referential;
 pub mod returning;
 pub mod selection;
 pub mod target;

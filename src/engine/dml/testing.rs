@@ -30,6 +30,8 @@ use tempfile::TempDir;
 /// CREATE TABLE t (id int PRIMARY KEY, name text NOT NULL, n int DEFAULT 7 CHECK (n >= 0),
 ///                 code text UNIQUE, b bigint);
 /// CREATE TABLE child (id int PRIMARY KEY, t_id int REFERENCES t);
+/// CREATE TABLE node (id int PRIMARY KEY, up int REFERENCES node ON DELETE CASCADE ON UPDATE CASCADE,
+///                    t_id int REFERENCES t ON DELETE SET NULL);
 /// CREATE TABLE history (tid int, mtime timestamp, note char(5));
 /// ```
 pub struct World {
@@ -46,6 +48,8 @@ const T_CODE: Oid = Oid(20_002);
 const CHILD: Oid = Oid(20_010);
 const CHILD_PKEY: Oid = Oid(20_011);
 const HISTORY: Oid = Oid(20_020);
+const NODE: Oid = Oid(20_030);
+const NODE_PKEY: Oid = Oid(20_031);
 
 /// Runs a future of the engine to its end on this thread.
 pub fn wait<T>(future: impl Future<Output = T>) -> T {
@@ -140,7 +144,7 @@ fn definitions() -> Definitions {
     t.primary_key = vec![0];
     t.primary_index = Some(T_PKEY);
     t.indexes = vec![T_CODE];
-    t.referenced_by = vec![CHILD];
+    t.referenced_by = vec![CHILD, NODE];
     t.constraints = vec![Constraint {
         oid: Oid(20_003),
         name: "t_n_check".into(),
@@ -165,6 +169,40 @@ fn definitions() -> Definitions {
             on_delete: ReferentialAction::NoAction,
         },
     }];
+    let mut node = table(
+        stores[4],
+        vec![
+            not_null(column("id", int4())),
+            column("up", int4()),
+            column("t_id", int4()),
+        ],
+    );
+    node.primary_key = vec![0];
+    node.primary_index = Some(NODE_PKEY);
+    node.referenced_by = vec![NODE];
+    let points_at = |oid, name: &str, column, table, on_update, on_delete| Constraint {
+        oid,
+        name: name.into(),
+        body: ConstraintBody::ForeignKey {
+            columns: vec![column],
+            table,
+            referenced: vec![0],
+            on_update,
+            on_delete,
+        },
+    };
+    let (cascade, nothing) = (ReferentialAction::Cascade, ReferentialAction::NoAction);
+    node.constraints = vec![
+        points_at(Oid(20_033), "node_up_fkey", 1, NODE, cascade, cascade),
+        points_at(
+            Oid(20_034),
+            "node_t_id_fkey",
+            2,
+            T,
+            nothing,
+            ReferentialAction::SetNull,
+        ),
+    ];
     let history = table(
         stores[3],
         vec![
@@ -191,6 +229,8 @@ fn definitions() -> Definitions {
         ),
         relation(CHILD, "child", RelationBody::Table(child)),
         relation(CHILD_PKEY, "child_pkey", primary(CHILD, stores[2])),
+        relation(NODE, "node", RelationBody::Table(node)),
+        relation(NODE_PKEY, "node_pkey", primary(NODE, stores[4])),
         relation(HISTORY, "history", RelationBody::Table(history)),
     ]
     .iter()

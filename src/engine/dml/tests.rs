@@ -344,3 +344,57 @@ fn a_statement_does_not_see_its_own_rows() {
         .unwrap();
     assert_eq!(answer, "UPDATE 3");
 }
+
+#[test]
+fn cascades_go_down_a_chain_of_any_length() {
+    let house = House::filled();
+    house.run("INSERT INTO node VALUES (0, NULL, 1)").unwrap();
+    house
+        .run("INSERT INTO node SELECT i, i - 1, 1 FROM generate_series(1, 2000) AS i")
+        .unwrap();
+    let answer = house.run("UPDATE node SET id = -5 WHERE id = 0").unwrap();
+    assert_eq!(answer, "UPDATE 1");
+    assert_eq!(
+        house.run("SELECT up FROM node WHERE id = 1").unwrap(),
+        "-5\nSELECT 1"
+    );
+    assert_eq!(
+        house.run("DELETE FROM node WHERE id = -5").unwrap(),
+        "DELETE 1"
+    );
+    assert_eq!(house.run("SELECT id FROM node").unwrap(), "SELECT 0");
+}
+
+#[test]
+fn set_null_leaves_the_row_without_its_parent() {
+    let house = House::filled();
+    house.run("INSERT INTO node VALUES (7, NULL, 2)").unwrap();
+    assert_eq!(house.run("DELETE FROM t WHERE id = 2").unwrap(), "DELETE 1");
+    assert_eq!(
+        house.run("SELECT id, t_id FROM node").unwrap(),
+        "7|null\nSELECT 1"
+    );
+}
+
+#[test]
+fn a_row_may_point_at_one_of_the_same_statement() {
+    let house = House::new();
+    house
+        .run("INSERT INTO node VALUES (2, 1), (1, NULL), (3, 3)")
+        .expect("each parent is there at the end");
+    let error = house.refusal("INSERT INTO node VALUES (4, 5)");
+    assert_eq!(error.sqlstate(), SqlState::FOREIGN_KEY_VIOLATION);
+}
+
+#[test]
+fn volatile_functions_and_the_date_may_be_inserted() {
+    let house = House::new();
+    let answer = house
+        .run("INSERT INTO history VALUES (1, CURRENT_DATE, 'a') RETURNING mtime")
+        .unwrap();
+    assert_eq!(answer, "2023-11-14 00:00:00\nINSERT 0 1");
+    let answer = house
+        .run("INSERT INTO t (id, name) VALUES (1, gen_random_uuid()::text) RETURNING length(name)")
+        .unwrap();
+    assert_eq!(answer, "36\nINSERT 0 1");
+}

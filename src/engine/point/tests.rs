@@ -403,7 +403,7 @@ fn what_is_no_point_statement_is_left_to_the_general_way() {
         "SELECT * FROM t WHERE id = 1 LIMIT 1",
         "SELECT * FROM t WHERE id = 1 ORDER BY 1",
         "SELECT count(*) FROM t WHERE id = 1",
-        "SELECT random() FROM t WHERE id = 1",
+        "SELECT nextval('s') FROM t WHERE id = 1",
         "SELECT * FROM t, child WHERE t.id = 1",
         "SELECT nothing FROM t WHERE id = 1",
         "SELECT * FROM missing WHERE id = 1",
