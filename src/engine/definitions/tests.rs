@@ -266,7 +266,8 @@ fn rows_written_for_an_older_definition_do_not_commit() {
         // Planned before the TRUNCATE commits, written after.
         let mut writer = server.begin();
         let late = server.run_in(&mut writer, "INSERT INTO t VALUES (1)");
-        let commit = async { definer.commit().await.unwrap() };
+        // The relation is let go with the transaction, after its definitions are published.
+        let commit = async move { definer.commit().await.unwrap() };
         let (written, changes) = futures::join!(late, commit);
         let committed = match written {
             Ok(_) => writer.commit().await.map(|_| ()),
