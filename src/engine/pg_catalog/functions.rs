@@ -542,6 +542,7 @@ const INTERNAL: &[&str] = &[
     "array_or_empty",
     "array_slice",
     "arrow_cast",
+    "cast_to",
     "equals_any",
     "generate_series_int4",
     "get_field",

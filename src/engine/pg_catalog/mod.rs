@@ -109,7 +109,7 @@ impl SystemTable {
             .collect();
         let fields = columns
             .iter()
-            .map(|(name, sql_type)| sql_types::arrow_field(*name, *sql_type, true));
+            .map(|(name, sql_type)| crate::engine::query::cast::field(*name, *sql_type));
         SystemTable {
             oid,
             schema,
@@ -147,6 +147,7 @@ fn rows_of(schema: &str, name: &str) -> Option<Rows> {
         ("pg_catalog", "pg_user") => roles::pg_user,
         ("pg_catalog", "pg_auth_members") => roles::pg_auth_members,
         ("pg_catalog", "pg_settings") => settings::pg_settings,
+        ("pg_catalog", "pg_timezone_names") => settings::pg_timezone_names,
         ("pg_catalog", "pg_tables") => system_views::pg_tables,
         ("pg_catalog", "pg_views") => system_views::pg_views,
         ("pg_catalog", "pg_indexes") => system_views::pg_indexes,

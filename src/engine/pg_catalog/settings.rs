@@ -1,4 +1,4 @@
-//! pg_settings: the session's settings as SHOW prints them.
+//! pg_settings: the session's settings as SHOW prints them; pg_timezone_names: what TimeZone takes.
 
 use super::Row;
 use super::cell::{Cell, row, text};
@@ -32,5 +32,14 @@ pub fn pg_settings(context: &StatementContext) -> Vec<Row> {
                 ],
             )
         })
+        .collect()
+}
+
+/// pg_timezone_names, without abbreviations and offsets, which depend on the day.
+pub fn pg_timezone_names(_context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_timezone_names");
+    chrono_tz::TZ_VARIANTS
+        .iter()
+        .map(|zone| row(shape, &[("name", text(zone.name()))]))
         .collect()
 }

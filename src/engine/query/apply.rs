@@ -1,9 +1,369 @@
-//! Correlated subqueries that the planner cannot turn into joins.
+//! Correlated subqueries that the planner cannot turn into joins: run once for each distinct set
+//! of outer values.
+//!
+//! What is left of them after optimization (ORDER BY … LIMIT 1 in a scalar subquery, LATERAL with
+//! a function or a limit, conditions that are no equalities) becomes a function of the outer
+//! columns that it names. The function fills in their values, plans the rest and runs it on the
+//! spot, remembering results within a batch. Slow where rows are many, and right.
 
-use datafusion::error::Result;
-use datafusion::logical_expr::LogicalPlan;
+use super::memory::StatementMemory;
+use super::statement::Statement;
+use super::{failure, plan, pool, state};
+use crate::diagnostic::{Diagnostic, SqlState};
+use datafusion::arrow::array::{
+    Array, ArrayRef, BooleanArray, ListArray, RecordBatch, StructArray,
+};
+use datafusion::arrow::buffer::OffsetBuffer;
+use datafusion::arrow::compute::{concat, concat_batches};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, JoinType, NullHandling, ScalarValue, UnnestOptions};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::functions::core::expr_ext::FieldAccessor;
+use datafusion::logical_expr::expr::{Exists, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::logical_plan::{Join, Subquery};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::physical_plan::execute_stream;
+use futures::TryStreamExt;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-/// Replaces what is left of them.
+/// The column that holds a lateral subquery's rows before they are unnested.
+const ROWS: &str = "\u{1}rows";
+
+/// Replaces what the optimizer left of correlated subqueries.
 pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
-    Ok(plan)
+    plan.transform_up(|node| {
+        let node = match node {
+            LogicalPlan::Join(join) => match lateral(&join)? {
+                Some(plan) => return Ok(Transformed::yes(plan)),
+                None => LogicalPlan::Join(join),
+            },
+            other => other,
+        };
+        let names = NamePreserver::new(&node);
+        node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let rewritten = expr.transform_up(subquery_call)?;
+            Ok(rewritten.update_data(|expr| name.restore(expr)))
+        })
+    })
+    .map(|transformed| transformed.data)
+}
+
+/// Whether the plan has subqueries that may be left over.
+pub fn is_correlated(expr: &Expr) -> bool {
+    match expr {
+        Expr::ScalarSubquery(subquery) => !subquery.outer_ref_columns.is_empty(),
+        Expr::Exists(exists) => !exists.subquery.outer_ref_columns.is_empty(),
+        Expr::InSubquery(member) => !member.subquery.outer_ref_columns.is_empty(),
+        _ => false,
+    }
+}
+
+fn subquery_call(expr: Expr) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty() => {
+            Ok(Transformed::yes(call(&subquery, Gives::Value)?))
+        }
+        Expr::Exists(Exists { subquery, negated }) if !subquery.outer_ref_columns.is_empty() => {
+            let found = call(&subquery, Gives::Existence)?;
+            Ok(Transformed::yes(if negated {
+                Expr::Not(Box::new(found))
+            } else {
+                found
+            }))
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+/// A join whose right side looks at its left, as a list of rows unnested.
+fn lateral(join: &Join) -> Result<Option<LogicalPlan>> {
+    let subquery = match &*join.right {
+        LogicalPlan::Subquery(subquery) => subquery,
+        LogicalPlan::SubqueryAlias(alias) => match &*alias.input {
+            LogicalPlan::Subquery(subquery) => subquery,
+            _ => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    let null_handling = match join.join_type {
+        JoinType::Inner => NullHandling::Drop,
+        JoinType::Left if join.filter.is_none() || is_true(join) => {
+            NullHandling::PreserveAndExpandEmpty
+        }
+        _ => return Err(failure::unsupported("LATERAL in this kind of join")),
+    };
+    if !join.on.is_empty() && join.join_type != JoinType::Inner {
+        return Err(failure::unsupported("a condition of a LEFT JOIN LATERAL"));
+    }
+    let rows = call(subquery, Gives::Rows)?;
+    let mut columns: Vec<Expr> = join
+        .left
+        .schema()
+        .columns()
+        .into_iter()
+        .map(Expr::Column)
+        .collect();
+    let left_columns = columns.clone();
+    columns.push(rows.alias(ROWS));
+    let options = UnnestOptions::new().with_null_handling(null_handling);
+    let unnested = LogicalPlanBuilder::from(join.left.as_ref().clone())
+        .project(columns)?
+        .unnest_columns_with_options(vec![Column::new_unqualified(ROWS)], options)?;
+    let right = join.right.schema().iter().map(|(qualifier, field)| {
+        let value = Expr::Column(Column::new_unqualified(ROWS)).field(field.name().as_str());
+        value.alias_qualified(qualifier.cloned(), field.name())
+    });
+    let mut builder = unnested.project(left_columns.into_iter().chain(right))?;
+    for (left, right) in &join.on {
+        builder = builder.filter(left.clone().eq(right.clone()))?;
+    }
+    if let Some(filter) = join
+        .filter
+        .as_ref()
+        .filter(|_| join.join_type == JoinType::Inner)
+    {
+        builder = builder.filter(filter.clone())?;
+    }
+    builder.build().map(Some)
+}
+
+fn is_true(join: &Join) -> bool {
+    matches!(
+        join.filter,
+        Some(Expr::Literal(ScalarValue::Boolean(Some(true)), _))
+    )
+}
+
+/// What a subquery is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Gives {
+    /// The value of its only column; NULL of no row.
+    Value,
+    /// Whether there is a row.
+    Existence,
+    /// All of them.
+    Rows,
+}
+
+/// The subquery as a call with the outer columns it names as arguments.
+fn call(subquery: &Subquery, gives: Gives) -> Result<Expr> {
+    let mut outer: Vec<Column> = Vec::new();
+    for expr in &subquery.outer_ref_columns {
+        if let Expr::OuterReferenceColumn(_, column) = expr
+            && !outer.contains(column)
+        {
+            outer.push(column.clone());
+        }
+    }
+    let args = outer.iter().cloned().map(Expr::Column).collect();
+    let function = Apply {
+        subquery: subquery.subquery.clone(),
+        outer,
+        gives,
+        signature: Signature::variadic_any(Volatility::Volatile),
+    };
+    Ok(Expr::ScalarFunction(ScalarFunction::new_udf(
+        Arc::new(ScalarUDF::new_from_impl(function)),
+        args,
+    )))
+}
+
+/// A subquery as a function of outer columns.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Apply {
+    subquery: Arc<LogicalPlan>,
+    outer: Vec<Column>,
+    gives: Gives,
+    signature: Signature,
+}
+
+impl Apply {
+    fn row_fields(&self) -> Fields {
+        self.subquery
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| Arc::new(field.as_ref().clone().with_nullable(true)))
+            .collect()
+    }
+
+    /// The subquery with these values in the places of the outer columns.
+    fn filled(&self, values: &[ScalarValue]) -> Result<LogicalPlan> {
+        let fill = |expr: Expr| match &expr {
+            Expr::OuterReferenceColumn(_, column) => {
+                match self.outer.iter().position(|outer| outer == column) {
+                    Some(place) => Ok(Transformed::yes(Expr::Literal(values[place].clone(), None))),
+                    None => Ok(Transformed::no(expr)),
+                }
+            }
+            _ => Ok(Transformed::no(expr)),
+        };
+        self.subquery
+            .as_ref()
+            .clone()
+            .transform_up_with_subqueries(|node| {
+                let names = NamePreserver::new(&node);
+                node.map_expressions(|expr| {
+                    let name = names.save(&expr);
+                    let filled = expr.transform_up(fill)?;
+                    Ok(filled.update_data(|expr| name.restore(expr)))
+                })
+            })
+            .map(|transformed| transformed.data)
+    }
+
+    async fn run(&self, values: &[ScalarValue], statement: &Arc<Statement>) -> Result<RecordBatch> {
+        statement.check().map_err(failure::external)?;
+        let engine = &statement.engine;
+        let session = state::of_statement(&engine.state, statement);
+        let logical = plan::optimize(&session, self.filled(values)?)?;
+        let logical = rewrite(logical)?;
+        let physical = session
+            .query_planner()
+            .create_physical_plan(&logical, &session)
+            .await?;
+        let memory = StatementMemory::new(
+            engine.memory.clone(),
+            engine.options.statement_memory_bytes_max,
+        );
+        let task = state::task(&engine.state, statement, Arc::new(memory));
+        let stream = execute_stream(physical, task)?;
+        let schema = stream.schema();
+        let batches: Vec<RecordBatch> = stream.try_collect().await?;
+        Ok(concat_batches(&schema, &batches)?)
+    }
+
+    /// One result for each row of the arguments.
+    fn evaluate(&self, args: &ScalarFunctionArgs) -> Result<Vec<RecordBatch>> {
+        if !pool::is_here() {
+            return Err(failure::external(Diagnostic::internal(
+                "a subquery was evaluated outside the pool",
+            )));
+        }
+        let statement = Statement::of(&args.config_options)?;
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let mut known: HashMap<Vec<ScalarValue>, RecordBatch> = HashMap::new();
+        let mut results = Vec::with_capacity(args.number_rows);
+        for row in 0..args.number_rows {
+            let values = arrays
+                .iter()
+                .map(|array| {
+                    let row = if array.len() == 1 { 0 } else { row };
+                    ScalarValue::try_from_array(array, row)
+                })
+                .collect::<Result<Vec<_>>>()?;
+            if let Some(batch) = known.get(&values) {
+                results.push(batch.clone());
+                continue;
+            }
+            let handle = tokio::runtime::Handle::current();
+            let batch = pool::blocking(|| handle.block_on(self.run(&values, &statement)))?;
+            known.insert(values, batch.clone());
+            results.push(batch);
+        }
+        Ok(results)
+    }
+
+    fn values(&self, results: &[RecordBatch], data_type: &DataType) -> Result<ArrayRef> {
+        let null = ScalarValue::try_from(data_type)?.to_array()?;
+        let mut parts = Vec::with_capacity(results.len());
+        for batch in results {
+            match batch.num_rows() {
+                0 => parts.push(null.clone()),
+                1 => parts.push(batch.column(0).clone()),
+                _ => {
+                    return Err(failure::error(
+                        SqlState::CARDINALITY_VIOLATION,
+                        "more than one row returned by a subquery used as an expression",
+                    ));
+                }
+            }
+        }
+        let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
+        if parts.is_empty() {
+            return Ok(null.slice(0, 0));
+        }
+        Ok(concat(&parts)?)
+    }
+
+    fn rows(&self, results: &[RecordBatch]) -> Result<ArrayRef> {
+        let fields = self.row_fields();
+        let lengths = results.iter().map(RecordBatch::num_rows);
+        let offsets = OffsetBuffer::from_lengths(lengths);
+        let mut columns = Vec::with_capacity(fields.len());
+        for (index, field) in fields.iter().enumerate() {
+            let parts: Vec<&dyn Array> = results
+                .iter()
+                .map(|batch| batch.column(index).as_ref())
+                .collect();
+            columns.push(if parts.is_empty() {
+                datafusion::arrow::array::new_empty_array(field.data_type())
+            } else {
+                concat(&parts)?
+            });
+        }
+        let rows = StructArray::try_new(fields.clone(), columns, None)?;
+        let element = Arc::new(Field::new_list_field(DataType::Struct(fields), true));
+        Ok(Arc::new(ListArray::try_new(
+            element,
+            offsets,
+            Arc::new(rows),
+            None,
+        )?))
+    }
+}
+
+impl ScalarUDFImpl for Apply {
+    fn name(&self) -> &str {
+        "SubPlan"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(match self.gives {
+            Gives::Value => self.subquery.schema().field(0).data_type().clone(),
+            Gives::Existence => DataType::Boolean,
+            Gives::Rows => DataType::List(Arc::new(Field::new_list_field(
+                DataType::Struct(self.row_fields()),
+                true,
+            ))),
+        })
+    }
+
+    fn return_field_from_args(&self, _args: ReturnFieldArgs) -> Result<FieldRef> {
+        let data_type = self.return_type(&[])?;
+        let mut field = Field::new(self.name(), data_type, true);
+        if self.gives == Gives::Value {
+            field = field.with_metadata(self.subquery.schema().field(0).metadata().clone());
+        }
+        Ok(Arc::new(field))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let results = self.evaluate(&args)?;
+        let array: ArrayRef = match self.gives {
+            Gives::Value => self.values(&results, args.return_field.data_type())?,
+            Gives::Existence => Arc::new(BooleanArray::from(
+                results
+                    .iter()
+                    .map(|batch| batch.num_rows() > 0)
+                    .collect::<Vec<_>>(),
+            )),
+            Gives::Rows => self.rows(&results)?,
+        };
+        if array.len() != args.number_rows {
+            return Err(DataFusionError::Internal("rows of a subquery".to_owned()));
+        }
+        Ok(ColumnarValue::Array(array))
+    }
 }

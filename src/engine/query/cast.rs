@@ -69,9 +69,9 @@ pub fn explicit(expr: Expr, from: SqlType, to: SqlType, input: Input<'_>) -> Res
         return Ok(Expr::Literal(value, Some(metadata(to))));
     }
     if widens(from, to) {
-        let field = types::arrow_field("cast", to, true);
-        let field = match (&field.data_type(), from.kind) {
-            (DataType::Decimal128(..), _) => field.with_data_type(integer_decimal(from)),
+        let field = field("cast", to);
+        let field = match field.data_type() {
+            DataType::Decimal128(..) => field.with_data_type(integer_decimal(from)),
             _ => field,
         };
         return Ok(Expr::Cast(
@@ -89,19 +89,34 @@ pub fn explicit(expr: Expr, from: SqlType, to: SqlType, input: Input<'_>) -> Res
             ),
         ));
     }
-    let function = ScalarUDF::new_from_impl(CastTo::new(to));
-    Ok(Expr::ScalarFunction(ScalarFunction::new_udf(
-        Arc::new(function),
+    Ok(function(expr, from, to))
+}
+
+/// The cast as a function, whatever the types.
+pub fn function(expr: Expr, from: SqlType, to: SqlType) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(
+        Arc::new(ScalarUDF::new_from_impl(CastTo::new(from, to))),
         vec![expr],
-    )))
+    ))
 }
 
 /// A parameter of this type.
 pub fn parameter_of(id: &str, sql_type: SqlType) -> Expr {
     Expr::Placeholder(Placeholder {
         id: id.to_owned(),
-        field: Some(Arc::new(types::arrow_field(id, sql_type, true))),
+        field: Some(Arc::new(field(id, sql_type))),
     })
+}
+
+/// A nullable field of the type: with metadata only where its Arrow type does not say it all, so
+/// that a constant, which has none, is of the same type.
+pub fn field(name: impl Into<String>, sql_type: SqlType) -> Field {
+    let field = types::arrow_field(name, sql_type, true);
+    if types::arrow::from_data_type(field.data_type()) == Ok(sql_type) {
+        field.with_metadata(Default::default())
+    } else {
+        field
+    }
 }
 
 /// Literal metadata that says the type.
@@ -121,17 +136,19 @@ fn literal(value: &ScalarValue, to: SqlType, input: Input<'_>) -> Result<Expr> {
             value.clone(),
             Some(metadata(SqlType::scalar(TypeKind::Text))),
         );
-        return Ok(Expr::ScalarFunction(ScalarFunction::new_udf(
-            Arc::new(ScalarUDF::new_from_impl(CastTo::new(to))),
-            vec![typed],
-        )));
+        return Ok(function(typed, SqlType::scalar(TypeKind::Text), to));
     }
-    let value = match to.kind {
-        kind if by_name(to) && !to.array => {
-            let _ = kind;
-            ScalarValue::UInt32(text.parse().ok())
-        }
-        _ => types::decode_text(text, to, input).map_err(failure::external)?,
+    let value = if by_name(to) && !to.array {
+        ScalarValue::UInt32(text.parse().ok())
+    } else {
+        // The modifier is applied as an explicit cast does it: cutting, not refusing.
+        let base = SqlType { typmod: -1, ..to };
+        types::decode_text(text, base, input)
+            .and_then(|value| match to.typmod {
+                -1 => Ok(value),
+                _ => types::cast(value, base, to, CastContext::Explicit, input),
+            })
+            .map_err(failure::external)?
     };
     Ok(Expr::Literal(value, Some(metadata(to))))
 }
@@ -144,7 +161,7 @@ fn is_moment(text: &str) -> bool {
 }
 
 /// Types whose text is a name of the catalog.
-fn by_name(sql_type: SqlType) -> bool {
+pub fn by_name(sql_type: SqlType) -> bool {
     matches!(
         sql_type.kind,
         TypeKind::Regclass | TypeKind::Regtype | TypeKind::Regproc
@@ -195,14 +212,17 @@ const OPEN_SCALE: i8 = 16;
 /// The function that casts its argument to one type.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct CastTo {
+    /// Kept here, because constants lose the metadata that would say it.
+    from: SqlType,
     to: SqlType,
     signature: Signature,
 }
 
 impl CastTo {
-    /// A cast to this type.
-    pub fn new(to: SqlType) -> CastTo {
+    /// A cast between these types.
+    pub fn new(from: SqlType, to: SqlType) -> CastTo {
         CastTo {
+            from,
             to,
             signature: Signature::any(1, Volatility::Stable),
         }
@@ -210,16 +230,21 @@ impl CastTo {
 
     /// The Arrow type of the result for an argument of this one.
     fn result(&self, from: &DataType) -> DataType {
-        let declared = types::data_type(self.to);
-        match (&declared, from) {
-            (DataType::Decimal128(..), DataType::Decimal128(_, scale)) if self.to.typmod < 4 => {
-                DataType::Decimal128(38, *scale)
-            }
-            (DataType::Decimal128(..), from) if self.to.typmod < 4 && !from.is_integer() => {
-                DataType::Decimal128(38, OPEN_SCALE)
-            }
-            _ => declared,
+        result_type(self.to, from)
+    }
+}
+
+/// The Arrow type that a cast to a type gives of an argument of another.
+fn result_type(to: SqlType, from: &DataType) -> DataType {
+    let declared = types::data_type(to);
+    match (&declared, from) {
+        (DataType::Decimal128(..), DataType::Decimal128(_, scale)) if to.typmod < 4 => {
+            DataType::Decimal128(38, *scale)
         }
+        (DataType::Decimal128(..), from) if to.typmod < 4 && !from.is_integer() => {
+            DataType::Decimal128(38, OPEN_SCALE)
+        }
+        _ => declared,
     }
 }
 
@@ -247,12 +272,12 @@ impl ScalarUDFImpl for CastTo {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let from = args.arg_fields[0].data_type();
-        let field: Field = types::arrow_field("cast", self.to, true);
+        let field = self::field("cast", self.to);
         Ok(Arc::new(field.with_data_type(self.result(from))))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let from = types::sql_type(&args.arg_fields[0]).map_err(failure::external)?;
+        let from = self.from;
         let statement = Statement::of(&args.config_options);
         let defaults = crate::engine::settings::Settings::default();
         let input = match &statement {
@@ -304,5 +329,72 @@ impl CastTo {
             _ => self.to,
         };
         types::cast_array(array, from, to, CastContext::Explicit, input)
+    }
+}
+
+/// `cast_to(value, type)`: what `rewrite::casts` makes of casts, until `semantics` has seen it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Written {
+    signature: Signature,
+}
+
+impl Written {
+    /// The function.
+    pub fn function() -> Arc<ScalarUDF> {
+        Arc::new(ScalarUDF::new_from_impl(Written {
+            signature: Signature::any(2, Volatility::Immutable),
+        }))
+    }
+
+    /// The type that its second argument names.
+    pub fn target(name: &Expr) -> Option<SqlType> {
+        match name {
+            Expr::Literal(ScalarValue::Utf8(Some(name)), _) => named(name),
+            _ => None,
+        }
+    }
+}
+
+fn named(name: &str) -> Option<SqlType> {
+    let (name, typmod) = name.rsplit_once(':')?;
+    let found = types::name::from_internal_name(name)?;
+    Some(SqlType {
+        typmod: typmod.parse().ok()?,
+        ..found
+    })
+}
+
+impl ScalarUDFImpl for Written {
+    fn name(&self) -> &str {
+        crate::engine::query::rewrite::casts::CAST_TO
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Err(failure::external(Diagnostic::internal("a cast of no type")))
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let to = match args.scalar_arguments {
+            [_, Some(ScalarValue::Utf8(Some(name)))] => named(name),
+            _ => None,
+        };
+        match to {
+            Some(to) => {
+                let result = result_type(to, args.arg_fields[0].data_type());
+                let field = self::field(self.name(), to);
+                Ok(Arc::new(field.with_data_type(result)))
+            }
+            None => Err(failure::external(Diagnostic::internal("a cast of no type"))),
+        }
+    }
+
+    fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Err(failure::external(Diagnostic::internal(
+            "a cast was not planned",
+        )))
     }
 }

@@ -270,8 +270,32 @@ fn plan(text: &str) -> Diagnostic {
             ),
         );
     }
+    if text.contains("different number of columns") || text.contains("same number of columns") {
+        let operation = ["INTERSECT", "EXCEPT"]
+            .into_iter()
+            .find(|name| text.contains(name))
+            .unwrap_or("UNION");
+        return Diagnostic::error(
+            SqlState::SYNTAX_ERROR,
+            format!("each {operation} query must have the same number of columns"),
+        );
+    }
     if let Some(call) = between(text, "argument types '", "'") {
         return no_such_call(call);
+    }
+    if text.contains("non-boolean predicate") {
+        let found = text.rsplit(' ').next().map_or("unknown", sql_name);
+        return Diagnostic::error(
+            SqlState::DATATYPE_MISMATCH,
+            format!("argument of WHERE must be type boolean, not type {found}"),
+        );
+    }
+    if let Some((_, found)) = text.split_once("requires a boolean expression, got ") {
+        let found = sql_name(found.split_whitespace().next().unwrap_or_default());
+        return Diagnostic::error(
+            SqlState::DATATYPE_MISMATCH,
+            format!("argument of NOT must be type boolean, not type {found}"),
+        );
     }
     for (found, sqlstate, message) in PLAN_ERRORS {
         if text.contains(found) {
@@ -285,15 +309,27 @@ fn plan(text: &str) -> Diagnostic {
         )
         .with_hint("You might need to add explicit type casts.");
     }
+    #[cfg(test)]
+    eprintln!("plan: {text}");
     tracing::info!(error = text, "a query could not be planned");
     Diagnostic::unsupported("a query of this form")
 }
 
 const PLAN_ERRORS: &[(&str, SqlState, &str)] = &[
     (
-        "different number of columns",
-        SqlState::SYNTAX_ERROR,
-        "each query of a set operation must have the same number of columns",
+        "Unary operator '-' only supports",
+        SqlState::UNDEFINED_FUNCTION,
+        "operator does not exist: -",
+    ),
+    (
+        "LIMIT must be >= 0",
+        SqlState::new("2201W"),
+        "LIMIT must not be negative",
+    ),
+    (
+        "OFFSET must be >=",
+        SqlState::new("2201X"),
+        "OFFSET must not be negative",
     ),
     (
         "should only return one column",
@@ -394,6 +430,8 @@ fn execution(text: &str) -> Diagnostic {
     if text.contains("Regular expression did not compile") || text.contains("regex") {
         return Diagnostic::error(SqlState::new("2201B"), "invalid regular expression");
     }
+    #[cfg(test)]
+    eprintln!("execution: {text}");
     tracing::info!(error = text, "a query failed");
     Diagnostic::error(
         SqlState::INVALID_PARAMETER_VALUE,
@@ -410,11 +448,15 @@ fn exhausted(text: &str) -> Diagnostic {
 }
 
 fn not_implemented(text: &str) -> Diagnostic {
+    #[cfg(test)]
+    eprintln!("not implemented: {text}");
     tracing::info!(error = text, "a query is not supported");
     Diagnostic::unsupported("a query of this form")
 }
 
 fn internal(text: &str) -> Diagnostic {
+    #[cfg(test)]
+    eprintln!("internal: {text}");
     tracing::error!(error = text, "internal error in a query");
     Diagnostic::internal("internal error in a query")
 }

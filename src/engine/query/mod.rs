@@ -10,12 +10,11 @@
 mod access_path;
 mod apply;
 mod cancel;
-mod cast;
+pub(super) mod cast;
 mod explain;
 pub mod expression;
 pub mod failure;
 pub mod functions;
-mod lateral;
 pub mod memory;
 pub mod operators;
 mod plan;
@@ -32,6 +31,8 @@ mod series;
 mod state;
 pub mod statement;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 pub use plan::QueryPlan;
 pub use table::{KEY_COLUMN, KEYED_SCHEMA};

@@ -21,7 +21,7 @@ use datafusion::datasource::source_as_provider;
 use datafusion::error::Result;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::expr::{Cast, Placeholder};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use sqlparser::ast::{self, Query};
 use std::sync::Arc;
@@ -122,9 +122,11 @@ fn of_rewritten(
     let open_numeric = parameters
         .iter()
         .any(|sql_type| sql_type.kind == TypeKind::Numeric && sql_type.typmod < 4);
+    let depends =
+        used.statement || calls_statement_functions(&plan).map_err(failure::diagnostic)?;
     let kept = if open_numeric {
         Kept::Text(query)
-    } else if used.statement {
+    } else if depends {
         Kept::Analyzed(plan)
     } else {
         Kept::Optimized(optimize(&session, plan).map_err(failure::diagnostic)?)
@@ -137,6 +139,31 @@ fn of_rewritten(
         form: Form::Rows,
         kept,
     })
+}
+
+/// Whether it calls functions whose value is the statement's.
+fn calls_statement_functions(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found |= matches!(node, LogicalPlan::Subquery(_));
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                let depends = match expr {
+                    Expr::ScalarFunction(call) => {
+                        call.func.signature().volatility != Volatility::Immutable
+                    }
+                    // It may have to be run by itself, which asks for the statement.
+                    other => super::apply::is_correlated(other),
+                };
+                if depends {
+                    found = true;
+                    return Ok(TreeNodeRecursion::Stop);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
 }
 
 /// A state whose functions find a statement that is being planned (and reads no rows).
@@ -196,7 +223,7 @@ fn logical(
         .map(|(index, sql_type)| {
             let sql_type = (*sql_type)?;
             let name = format!("${}", index + 1);
-            Some(Arc::new(types::arrow_field(name, sql_type, true)) as FieldRef)
+            Some(Arc::new(super::cast::field(name, sql_type)) as FieldRef)
         })
         .collect();
     let mut planning = PlannerContext::new().with_prepare_param_data_types(declared);
@@ -204,14 +231,13 @@ fn logical(
     let plan =
         SqlToRel::new(provider).sql_statement_to_plan_with_context(statement, &mut planning)?;
     let context = provider.context();
-    let plan = semantics::plan(
+    semantics::plan(
         plan,
         Input {
             settings: &context.settings,
             transaction_time: context.transaction_time,
         },
-    )?;
-    super::lateral::rewrite(plan)
+    )
 }
 
 /// A view's query, its columns named and typed as the view declares them.
@@ -365,8 +391,15 @@ fn result_fields(plan: &LogicalPlan) -> Result<Vec<ResultField>, Diagnostic> {
         .enumerate()
         .map(|(index, (_, field))| {
             let mut sql_type = types::sql_type(field)?;
-            if sql_type.kind == TypeKind::Unknown {
-                sql_type = SqlType::scalar(TypeKind::Text);
+            // What prints as a name of the catalog is told as the text it prints.
+            if matches!(
+                sql_type.kind,
+                TypeKind::Unknown | TypeKind::Regclass | TypeKind::Regproc
+            ) {
+                sql_type = SqlType {
+                    kind: TypeKind::Text,
+                    ..sql_type
+                };
             }
             let origin = origin(plan, index);
             Ok(ResultField {

@@ -4,8 +4,9 @@
 //! generate_series with constant bounds makes its rows as they are read (`series`).
 
 use super::functions::set_returning;
-use super::{Inner, failure, semantics, series};
+use super::{Inner, failure, resolve, semantics, series};
 use crate::engine::context::StatementContext;
+use crate::engine::pg_catalog::{self, SystemProvider};
 use crate::engine::types::Input;
 use datafusion::common::{Column, DFSchema};
 use datafusion::datasource::provider_as_source;
@@ -133,6 +134,16 @@ impl Relations {
             })
             .collect::<Result<Vec<_>>>()?;
         let names = Names::of(&call);
+        if let Some(table) = pg_catalog::table(resolve::PG_CATALOG, &call.name)
+            .filter(|table| table.is_view && args.is_empty())
+        {
+            // pg_timezone_names() and its like: PostgreSQL's views of them are all they give.
+            let source = provider_as_source(Arc::new(SystemProvider::new(table)));
+            let plan = LogicalPlanBuilder::scan(names.table.clone(), source, None)?.build()?;
+            return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(
+                plan, call.alias,
+            ))));
+        }
         let builder = if let Some(series) = series::of(&call.name, &args, &names.column)? {
             LogicalPlanBuilder::scan(
                 names.table.clone(),

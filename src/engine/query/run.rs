@@ -17,7 +17,8 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::channel::mpsc;
-use futures::{SinkExt, StreamExt};
+use futures::{FutureExt, SinkExt, StreamExt};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -63,7 +64,11 @@ async fn run(
     parameters: Vec<ScalarValue>,
     mut sender: BatchSender,
 ) {
-    if let Err(error) = stream(&statement, &plan, &parameters, &mut sender).await {
+    let work = stream(&statement, &plan, &parameters, &mut sender);
+    let ended = AssertUnwindSafe(work).catch_unwind().await;
+    // A result that just stopped would look complete.
+    let ended = ended.unwrap_or_else(|_| Err(Diagnostic::internal("internal error in a query")));
+    if let Err(error) = ended {
         // Nobody listening any more is no error.
         let _ = sender.send(Err(error)).await;
     }

@@ -4,22 +4,30 @@
 //! operands of each operator while it is planned (`operators`): casts become ours, quoted literals
 //! and parameters take the type of what stands beside them, negation is checked.
 
-use super::cast::{explicit, is_unknown, type_of};
+use super::cast::{Written, explicit, is_unknown, type_of};
 use super::failure;
 use super::operators::arithmetic::Operation;
+use super::operators::is_text;
+use super::rewrite::casts::CAST_TO;
 use crate::catalog::sql_type::{SqlType, TypeKind};
-use crate::engine::types::{self, Input, TYPE_METADATA_KEY};
+use crate::diagnostic::SqlState;
+use crate::engine::types::{self, Input};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{Case, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator, Projection, Union};
+use std::sync::Arc;
 
 /// Rewrites every expression of a plan and of the subqueries in it.
 pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|node| {
+        if let LogicalPlan::Union(union) = node {
+            let unified = union_of_one_type(union, input)?;
+            return Ok(Transformed::yes(LogicalPlan::Union(unified)));
+        }
         let mut schema = merge_schema(&node.inputs());
         if let LogicalPlan::TableScan(scan) = &node {
             let source = DFSchema::try_from_qualified_schema(
@@ -39,6 +47,76 @@ pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
     .map(|transformed| transformed.data)
 }
 
+/// Quoted literals of one branch take the type of the other's column; texts and numbers that are
+/// neither literal do not match.
+fn union_of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
+    let width = union.schema.fields().len();
+    for column in 0..width {
+        let known = union
+            .inputs
+            .iter()
+            .filter(|branch| !literal_at(branch, column))
+            .map(|branch| types::sql_type(branch.schema().field(column)))
+            .next();
+        let Some(Ok(known)) = known else {
+            continue;
+        };
+        for branch in &mut union.inputs {
+            if literal_at(branch, column)
+                && let LogicalPlan::Projection(projection) = branch.as_ref()
+            {
+                let mut exprs = projection.expr.clone();
+                let name = projection.schema.field(column).name().clone();
+                let to = SqlType {
+                    typmod: -1,
+                    ..known
+                };
+                let unknown = SqlType::scalar(TypeKind::Unknown);
+                let literal = exprs[column].clone().unalias();
+                exprs[column] = explicit(literal, unknown, to, input)?.alias(name);
+                let input_plan = projection.input.clone();
+                *branch = Arc::new(LogicalPlan::Projection(Projection::try_new(
+                    exprs, input_plan,
+                )?));
+                continue;
+            }
+            let found =
+                types::sql_type(branch.schema().field(column)).map_err(failure::external)?;
+            if is_text(found.kind) != is_text(known.kind) || found.array != known.array {
+                return Err(mismatch(known, found));
+            }
+        }
+    }
+    Ok(union)
+}
+
+fn mismatch(left: SqlType, right: SqlType) -> DataFusionError {
+    let name = |sql_type| {
+        types::format_type(SqlType {
+            typmod: -1,
+            ..sql_type
+        })
+    };
+    failure::error(
+        SqlState::DATATYPE_MISMATCH,
+        format!(
+            "UNION types {} and {} cannot be matched",
+            name(left),
+            name(right)
+        ),
+    )
+}
+
+fn literal_at(plan: &LogicalPlan, column: usize) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => projection
+            .expr
+            .get(column)
+            .is_some_and(|expr| is_unknown(expr) && !matches!(expr, Expr::Placeholder(_))),
+        _ => false,
+    }
+}
+
 /// Rewrites one expression over the columns of a schema.
 pub fn expression(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Expr> {
     expr.transform_up(|expr| node(expr, schema, input))
@@ -47,17 +125,20 @@ pub fn expression(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Exp
 
 fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<Expr>> {
     let rewritten = match expr {
-        Expr::Cast(cast) if cast.field.metadata().contains_key(TYPE_METADATA_KEY) => {
-            let to = types::sql_type(&cast.field).map_err(failure::external)?;
-            if let Some(small) = small_integer(&cast.expr, to) {
+        Expr::ScalarFunction(function) if function.name() == CAST_TO => {
+            let Some(to) = function.args.get(1).and_then(Written::target) else {
+                return Ok(Transformed::no(Expr::ScalarFunction(function)));
+            };
+            if let Some(small) = small_integer(&function.args[0], to) {
                 return Ok(Transformed::yes(small));
             }
-            let from = match type_of(&cast.expr, schema) {
+            let from = match type_of(&function.args[0], schema) {
                 Ok(from) => from,
                 // The column is not there; the planner says so itself.
-                Err(_) => return Ok(Transformed::no(Expr::Cast(cast))),
+                Err(_) => return Ok(Transformed::no(Expr::ScalarFunction(function))),
             };
-            explicit(*cast.expr, from, to, input)?
+            let inner = function.args.into_iter().next().unwrap_or_default();
+            explicit(inner, from, to, input)?
         }
         Expr::InList(mut list) => {
             let mut members = vec![std::mem::take(&mut *list.expr)];

@@ -5,7 +5,6 @@ use super::functions::set_returning::steps;
 use super::rows::leaf_properties;
 use super::statement::Statement;
 use crate::catalog::sql_type::{SqlType, TypeKind};
-use crate::engine::types;
 use datafusion::arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
@@ -57,7 +56,7 @@ pub fn of(name: &str, args: &[Expr], column: &str) -> Result<Option<Series>> {
     }
     let step = bounds.get(2).copied().unwrap_or(1);
     drop(steps(bounds[0], bounds[1], step)?);
-    let field = types::arrow_field(column, SqlType::scalar(kind), false);
+    let field = super::cast::field(column, SqlType::scalar(kind));
     Ok(Some(Series {
         start: bounds[0],
         stop: bounds[1],

@@ -13,6 +13,7 @@ use crate::engine::types;
 use datafusion::arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Constraint, Constraints};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
@@ -42,6 +43,8 @@ pub struct UserTable {
     indexes: Vec<Arc<Relation>>,
     keyed: Keyed,
     schema: SchemaRef,
+    /// The primary key, so that a query grouped by it may name the other columns.
+    constraints: Option<Constraints>,
     /// For each column of the schema its position among the table's, dropped ones counted.
     positions: Vec<u16>,
 }
@@ -70,7 +73,12 @@ impl UserTable {
         if keyed == Keyed::Yes {
             fields.push(Field::new(KEY_COLUMN, DataType::Binary, false));
         }
+        let constraints = relation
+            .table()
+            .filter(|table| table.primary_index.is_some())
+            .map(|table| primary_key(table, &positions));
         Ok(UserTable {
+            constraints,
             relation,
             indexes,
             keyed,
@@ -91,6 +99,15 @@ impl UserTable {
     }
 }
 
+fn primary_key(table: &Table, positions: &[u16]) -> Constraints {
+    let columns = table
+        .primary_key
+        .iter()
+        .filter_map(|key| positions.iter().position(|position| position == key))
+        .collect();
+    Constraints::new_unverified(vec![Constraint::PrimaryKey(columns)])
+}
+
 fn table_fields(table: &Table) -> (Vec<Field>, Vec<u16>) {
     let mut fields = Vec::new();
     let mut positions = Vec::new();
@@ -98,11 +115,8 @@ fn table_fields(table: &Table) -> (Vec<Field>, Vec<u16>) {
         if column.dropped {
             continue;
         }
-        fields.push(types::arrow_field(
-            column.name.to_string(),
-            column.sql_type,
-            !column.not_null,
-        ));
+        let field = super::cast::field(column.name.to_string(), column.sql_type);
+        fields.push(field.with_nullable(!column.not_null));
         positions.push(position as u16);
     }
     (fields, positions)
@@ -125,6 +139,10 @@ impl TableProvider for UserTable {
 
     fn table_type(&self) -> TableType {
         TableType::Base
+    }
+
+    fn constraints(&self) -> Option<&Constraints> {
+        self.constraints.as_ref()
     }
 
     fn supports_filters_pushdown(

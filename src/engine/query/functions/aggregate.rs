@@ -6,7 +6,8 @@ use crate::engine::query::operators::decimal;
 use crate::engine::query::rewrite::subqueries::SINGLE_VALUE;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{
-    DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int64Type, UInt64Type,
+    DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type,
+    Int64Type, UInt64Type,
 };
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
@@ -69,16 +70,16 @@ impl AggregateUDFImpl for Total {
         let [argument] = arg_types else {
             return Err(no_such(self.name(), arg_types));
         };
+        // Coercion must leave its own results as they are: it is asked again later.
         Ok(vec![match argument {
-            DataType::Int8 | DataType::Int16 | DataType::Int32 => DataType::Int64,
-            // The marker of int8: its sum is numeric.
-            DataType::Int64 | DataType::UInt64 | DataType::UInt32 => DataType::Decimal128(19, 0),
-            DataType::Decimal128(..) | DataType::Float64 => argument.clone(),
-            DataType::Float32 => match self.of {
-                Of::Sum => DataType::Float32,
-                Of::Average => DataType::Float64,
-            },
-            DataType::Null => DataType::Int64,
+            DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Decimal128(..)
+            | DataType::Float32
+            | DataType::Float64 => argument.clone(),
+            DataType::Int8 => DataType::Int16,
+            DataType::UInt32 | DataType::UInt64 | DataType::Null => DataType::Int64,
             DataType::Interval(_) => {
                 return Err(failure::unsupported(format!("{} of interval", self.name())));
             }
@@ -91,6 +92,8 @@ impl AggregateUDFImpl for Total {
             (Of::Sum, DataType::Decimal128(_, scale)) => {
                 DataType::Decimal128(decimal::DIGITS_MAX, *scale)
             }
+            (Of::Sum, DataType::Int16 | DataType::Int32) => DataType::Int64,
+            (Of::Sum, DataType::Int64) => DataType::Decimal128(decimal::DIGITS_MAX, 0),
             (Of::Sum, other) => other.clone(),
             (Of::Average, DataType::Float64 | DataType::Float32) => DataType::Float64,
             (Of::Average, other) => DataType::Decimal128(
@@ -174,6 +177,16 @@ impl Totals {
         let present = (values.len() - values.null_count()) as u64;
         let mut exact = 0i128;
         match values.data_type() {
+            DataType::Int16 => {
+                for value in values.as_primitive::<Int16Type>().iter().flatten() {
+                    exact += i128::from(value);
+                }
+            }
+            DataType::Int32 => {
+                for value in values.as_primitive::<Int32Type>().iter().flatten() {
+                    exact += i128::from(value);
+                }
+            }
             DataType::Int64 => {
                 for value in values.as_primitive::<Int64Type>().iter().flatten() {
                     exact += i128::from(value);

@@ -34,6 +34,9 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         Function::immutable("array_upper", ANY_ARRAY, int4, |call| {
             length(call, |length| length)
         }),
+        Function::immutable("array_length", ANY_ARRAY, int4, |call| {
+            length(call, |length| length)
+        }),
         Function::immutable("array_lower", ANY_ARRAY, int4, |call| length(call, |_| 1)),
         Function::stable(
             "array_to_string",

@@ -267,7 +267,10 @@ impl ScalarUDFImpl for Function {
     }
 
     fn return_field_from_args(&self, _args: ReturnFieldArgs) -> Result<FieldRef> {
-        Ok(Arc::new(types::arrow_field(self.name, self.returns, true)))
+        Ok(Arc::new(crate::engine::query::cast::field(
+            self.name,
+            self.returns,
+        )))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -6,7 +6,7 @@ use crate::diagnostic::SqlState;
 use crate::engine::query::failure;
 use crate::engine::query::operators::arithmetic::Operation;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Builder};
-use datafusion::arrow::datatypes::{DataType, Decimal128Type, FieldRef, Float64Type};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, FieldRef, Float64Type, Int32Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
@@ -21,6 +21,8 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![
         power(),
         Function::immutable("pow", &[&[FLOAT8, FLOAT8]], float8, compute_power),
+        Function::immutable("sqrt", &[&[FLOAT8]], float8, square_root),
+        Function::immutable("ln", &[&[FLOAT8]], float8, |call| logarithm(call, f64::ln)),
         Function::immutable("log", &[&[FLOAT8]], float8, |call| {
             logarithm(call, f64::log10)
         }),
@@ -35,6 +37,9 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             "trunc",
             Way::TowardsZero,
         ))),
+        Arc::new(ScalarUDF::new_from_impl(Rounding::new("ceil", Way::Up))),
+        Arc::new(ScalarUDF::new_from_impl(Rounding::new("ceiling", Way::Up))),
+        Arc::new(ScalarUDF::new_from_impl(Rounding::new("floor", Way::Down))),
         Arc::new(ScalarUDF::new_from_impl(Modulo {
             signature: Signature::user_defined(Volatility::Immutable),
         })),
@@ -78,6 +83,16 @@ fn compute_power(call: &Call<'_>) -> Result<ArrayRef> {
             ));
         }
         Ok(Some(power))
+    })
+}
+
+fn square_root(call: &Call<'_>) -> Result<ArrayRef> {
+    call.values::<Float64Type>(|row| match float(call, 0, row) {
+        Some(value) if value < 0.0 => Err(failure::error(
+            SqlState::new("2201F"),
+            "cannot take square root of a negative number",
+        )),
+        value => Ok(value.map(f64::sqrt)),
     })
 }
 
@@ -130,9 +145,11 @@ impl ScalarUDFImpl for Modulo {
 enum Way {
     Nearest,
     TowardsZero,
+    Up,
+    Down,
 }
 
-/// round() and trunc(): of float8 half to even, of numeric half away from zero and to a scale.
+/// round(), trunc(), ceil() and floor(): of float8 half to even, of numeric half away from zero and to a scale.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Rounding {
     name: &'static str,
@@ -157,7 +174,12 @@ impl Rounding {
         failure::external(failure::no_function(self.name, &given))
     }
 
-    fn decimal(&self, array: &ArrayRef, result: &DataType) -> Result<ArrayRef> {
+    fn decimal(
+        &self,
+        array: &ArrayRef,
+        places: Option<&ArrayRef>,
+        result: &DataType,
+    ) -> Result<ArrayRef> {
         let DataType::Decimal128(_, to) = result else {
             return Ok(array.clone());
         };
@@ -166,8 +188,23 @@ impl Rounding {
         };
         let values = array.as_primitive::<Decimal128Type>();
         let mut out = Decimal128Builder::with_capacity(values.len()).with_data_type(result.clone());
-        for value in values.iter() {
-            out.append_option(value.map(|value| rescale(value, *from, *to, self.way)));
+        let places = places.map(|places| places.as_primitive::<Int32Type>());
+        for (row, value) in values.iter().enumerate() {
+            let place = match places {
+                Some(places) if places.is_null(row) => None,
+                Some(places) => Some(places.value(row)),
+                None => Some(0),
+            };
+            let rounded = match (value, place) {
+                (Some(value), Some(place)) => {
+                    let kept = i8::try_from(place.clamp(-38, i32::from(*from)))
+                        .map_err(|_| failure::external(failure::numeric_overflow()))?;
+                    let cut = rescale(value, *from, kept, self.way);
+                    Some(widen(cut, kept, *to)?)
+                }
+                _ => None,
+            };
+            out.append_option(rounded);
         }
         Ok(Arc::new(out.finish()))
     }
@@ -178,13 +215,28 @@ fn rescale(value: i128, from: i8, to: i8, way: Way) -> i128 {
     if to >= from {
         return value;
     }
-    let unit = 10i128.pow(u32::from((from - to).unsigned_abs()));
+    let Some(unit) = 10i128.checked_pow(u32::from((from - to).unsigned_abs())) else {
+        return 0;
+    };
     let quotient = value / unit;
     let rest = value % unit;
     match way {
         Way::Nearest if rest.abs() * 2 >= unit => quotient + rest.signum(),
-        Way::Nearest | Way::TowardsZero => quotient,
+        Way::Up if rest > 0 => quotient + 1,
+        Way::Down if rest < 0 => quotient - 1,
+        _ => quotient,
     }
+}
+
+/// A decimal with more decimals, or with zeros before its point.
+fn widen(value: i128, from: i8, to: i8) -> Result<i128> {
+    if from >= to {
+        return Ok(value);
+    }
+    10i128
+        .checked_pow(u32::from((to - from).unsigned_abs()))
+        .and_then(|unit| value.checked_mul(unit))
+        .ok_or_else(|| failure::external(failure::numeric_overflow()))
 }
 
 impl ScalarUDFImpl for Rounding {
@@ -200,7 +252,9 @@ impl ScalarUDFImpl for Rounding {
         match arg_types {
             [DataType::Decimal128(..)] => Ok(arg_types.to_vec()),
             [number] if number.is_numeric() || number.is_null() => Ok(vec![DataType::Float64]),
-            [number, places] if places.is_integer() => {
+            [number, places]
+                if places.is_integer() && matches!(self.way, Way::Nearest | Way::TowardsZero) =>
+            {
                 match crate::engine::query::operators::decimal::of(number) {
                     Some(decimal) => Ok(vec![decimal, DataType::Int32]),
                     None => Err(self.no_such(arg_types)),
@@ -224,24 +278,13 @@ impl ScalarUDFImpl for Rounding {
                 DataType::Decimal128(38, 0)
             }
             (DataType::Decimal128(_, scale), [_, places]) => {
+                // Without a constant the scale stays and the digits past the place become zeros.
                 let places = match places {
-                    Some(ScalarValue::Int32(Some(places))) => *places,
-                    Some(ScalarValue::Int64(Some(places))) => *places as i32,
-                    _ => {
-                        return Err(failure::unsupported(format!(
-                            "{} to a number of places that is not constant",
-                            self.name
-                        )));
-                    }
+                    Some(ScalarValue::Int32(Some(places))) => (*places).clamp(0, 38) as i8,
+                    _ => *scale,
                 };
-                if places < 0 {
-                    return Err(failure::unsupported(format!(
-                        "{} to a negative number of places",
-                        self.name
-                    )));
-                }
                 // Fewer decimals than wanted stay as they are in value; zeros are not added.
-                DataType::Decimal128(38, (*scale).min(places.min(38) as i8))
+                DataType::Decimal128(38, (*scale).min(places))
             }
             _ => DataType::Float64,
         };
@@ -251,13 +294,18 @@ impl ScalarUDFImpl for Rounding {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
+        let constant = args
+            .args
+            .iter()
+            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let array = args.args[0].to_array(if constant { 1 } else { args.number_rows })?;
         let result: ArrayRef = match array.data_type() {
             DataType::Float64 => {
                 let round = match self.way {
                     Way::Nearest => f64::round_ties_even,
                     Way::TowardsZero => f64::trunc,
+                    Way::Up => f64::ceil,
+                    Way::Down => f64::floor,
                 };
                 Arc::new(
                     array
@@ -265,7 +313,13 @@ impl ScalarUDFImpl for Rounding {
                         .unary::<_, Float64Type>(round),
                 )
             }
-            _ => self.decimal(&array, args.return_field.data_type())?,
+            _ => {
+                let places = match args.args.get(1) {
+                    Some(places) => Some(places.to_array(array.len())?),
+                    None => None,
+                };
+                self.decimal(&array, places.as_ref(), args.return_field.data_type())?
+            }
         };
         if constant {
             Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(

@@ -72,23 +72,19 @@ const LIBRARY: &[&str] = &[
     "atan2",
     "atanh",
     "cbrt",
-    "ceil",
     "cos",
     "cosh",
     "cot",
     "degrees",
     "exp",
-    "floor",
     "gcd",
     "lcm",
-    "ln",
     "pi",
     "radians",
     "random",
     "signum",
     "sin",
     "sinh",
-    "sqrt",
     "tan",
     "tanh",
     // Dates
@@ -100,7 +96,6 @@ const LIBRARY: &[&str] = &[
     "array_has",
     "array_has_all",
     "array_has_any",
-    "array_length",
     "array_ndims",
     "array_position",
     "array_positions",
@@ -123,12 +118,12 @@ const LIBRARY: &[&str] = &[
 const SYNONYMS: &[(&str, &str)] = &[
     ("length", "character_length"),
     ("char_length", "character_length"),
-    ("ceiling", "ceil"),
     ("sign", "signum"),
     ("array_cat", "array_concat"),
     ("array_remove", "array_remove_all"),
     ("array_replace", "array_replace_all"),
     ("position", "strpos"),
+    ("trim", "btrim"),
     ("substring", "substr"),
 ];
 
@@ -241,7 +236,8 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         time::functions(),
         crate::engine::pg_catalog::functions::functions(),
     ];
-    for function in own.into_iter().flatten() {
+    let written = std::iter::once(super::cast::Written::function());
+    for function in own.into_iter().flatten().chain(written) {
         found.insert(function.name().to_owned(), function);
     }
     found

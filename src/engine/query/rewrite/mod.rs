@@ -2,14 +2,18 @@
 //!
 //! They run in this order, before the planner sees the tree: `refusals` (what would half-work),
 //! `labels` (output names as PostgreSQL gives them), `syntax` (catalog notation, set-returning
-//! functions), `subqueries` (scalar and ARRAY subqueries), `literals` (int4 and numeric).
+//! functions), `values`, `casts`, `exists` (EXISTS and IN as values), `subqueries` (scalar and ARRAY
+//! subqueries), `literals` (int4 and numeric).
 //! The tree's depth has been bounded already (`sql::depth`).
 
+pub mod casts;
+pub mod exists;
 pub mod labels;
 pub mod literals;
 pub mod refusals;
 pub mod subqueries;
 pub mod syntax;
+pub mod values;
 
 use crate::diagnostic::Diagnostic;
 use sqlparser::ast::{Expr, Query};
@@ -22,6 +26,9 @@ pub fn query(query: &mut Query) -> Result<(), Diagnostic> {
     refusals::check(query)?;
     labels::assign(query);
     syntax::rewrite(query)?;
+    values::rewrite(query);
+    casts::rewrite(query)?;
+    exists::rewrite(query);
     subqueries::rewrite(query);
     literals::rewrite(query);
     Ok(())
@@ -34,6 +41,7 @@ pub fn query(query: &mut Query) -> Result<(), Diagnostic> {
 pub fn expression(expr: &mut Expr) -> Result<(), Diagnostic> {
     refusals::check(expr)?;
     syntax::rewrite(expr)?;
+    casts::rewrite(expr)?;
     subqueries::rewrite(expr);
     literals::rewrite(expr);
     Ok(())

@@ -1,6 +1,6 @@
 //! What is refused before planning, because it would be planned and mean something else.
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, SqlState};
 use sqlparser::ast::{Expr, Query, Select, SetExpr, TableFactor, Visit, Visitor};
 use std::ops::ControlFlow;
 
@@ -11,20 +11,50 @@ use std::ops::ControlFlow;
 pub fn check(tree: &impl Visit) -> Result<(), Diagnostic> {
     match tree.visit(&mut Refusals) {
         ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(feature) => Err(Diagnostic::unsupported(feature)),
+        ControlFlow::Break(refusal) => Err(refusal),
     }
 }
 
 struct Refusals;
 
-fn refuse(feature: &str) -> ControlFlow<String> {
-    ControlFlow::Break(feature.to_owned())
+fn refuse(feature: &str) -> ControlFlow<Diagnostic> {
+    ControlFlow::Break(Diagnostic::unsupported(feature))
+}
+
+/// Finds aggregates of the query itself, not of those inside it.
+struct Aggregates {
+    depth: usize,
+}
+
+impl Visitor for Aggregates {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(function)
+                if self.depth == 0 && super::subqueries::is_aggregate(function) =>
+            {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
 }
 
 impl Visitor for Refusals {
-    type Break = String;
+    type Break = Diagnostic;
 
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Diagnostic> {
         if let Some(lock) = query.locks.first() {
             return refuse(&format!("FOR {} in this query", lock.lock_type));
         }
@@ -43,7 +73,7 @@ impl Visitor for Refusals {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<String> {
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Diagnostic> {
         if select.into.is_some() {
             return refuse("SELECT INTO");
         }
@@ -53,10 +83,18 @@ impl Visitor for Refusals {
         if select.top.is_some() {
             return refuse("TOP");
         }
+        if let Some(condition) = &select.selection
+            && condition.visit(&mut Aggregates { depth: 0 }).is_break()
+        {
+            return ControlFlow::Break(Diagnostic::error(
+                SqlState::GROUPING_ERROR,
+                "aggregate functions are not allowed in WHERE",
+            ));
+        }
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<String> {
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Diagnostic> {
         match factor {
             TableFactor::Table {
                 sample: Some(_), ..
@@ -70,9 +108,14 @@ impl Visitor for Refusals {
         }
     }
 
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Diagnostic> {
         match expr {
             Expr::SimilarTo { .. } => refuse("SIMILAR TO"),
+            Expr::Function(function)
+                if super::syntax::last_name(&function.name).as_deref() == Some("grouping") =>
+            {
+                refuse("GROUPING")
+            }
             Expr::Convert { .. } => refuse("CONVERT"),
             Expr::IsNormalized { .. } => refuse("IS NORMALIZED"),
             Expr::MatchAgainst { .. } => refuse("MATCH AGAINST"),

@@ -56,13 +56,22 @@ pub fn array_aggregate(query: Box<Query>) -> Query {
     over(query, "array_agg")
 }
 
-/// `SELECT aggregate(c) FROM (query) AS q (c)`
+/// The only column of the query inside.
+pub const VALUE: &str = "value";
+
+/// `SELECT aggregate(value) FROM (query) AS query (value)`
 fn over(query: Box<Query>, aggregate: &str) -> Query {
-    let column = Ident::with_quote('"', "value");
+    let column = Expr::Identifier(Ident::with_quote('"', VALUE));
+    over_expression(query, call_of(aggregate, vec![column]))
+}
+
+/// `SELECT expr FROM (query) AS query (value)`
+pub fn over_expression(query: Box<Query>, expr: Expr) -> Query {
+    let column = Ident::with_quote('"', VALUE);
     let mut outer = nothing();
     if let SetExpr::Select(select) = &mut *outer.body {
         select.projection = vec![SelectItem::ExprWithAlias {
-            expr: call_of(aggregate, vec![Expr::Identifier(column.clone())]),
+            expr,
             alias: column.clone(),
         }];
         select.from = vec![TableWithJoins {
@@ -128,7 +137,8 @@ fn has_aggregate(expr: &Expr) -> bool {
     sqlparser::ast::Visit::visit(expr, &mut Aggregates).is_break()
 }
 
-fn is_aggregate(function: &Function) -> bool {
+/// Whether a call is one of an aggregate, without OVER.
+pub fn is_aggregate(function: &Function) -> bool {
     function.over.is_none()
         && super::syntax::last_name(&function.name).is_some_and(|name| {
             crate::engine::query::functions::AGGREGATES.contains(&name.as_str())

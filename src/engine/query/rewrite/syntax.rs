@@ -89,6 +89,26 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
             *expr = inner;
         }
         Expr::BinaryOp { op, .. } => rewrite_operator(op)?,
+        Expr::AnyOp {
+            left,
+            compare_op,
+            right,
+            ..
+        } if is_untyped(right) => {
+            let args = vec![taken(left), taken(right)];
+            *expr = equals_any(compare_op, &BinaryOperator::Eq, "ANY", args)?;
+        }
+        Expr::AllOp {
+            left,
+            compare_op,
+            right,
+        } if is_untyped(right) => {
+            let args = vec![taken(left), taken(right)];
+            *expr = Expr::UnaryOp {
+                op: UnaryOperator::Not,
+                expr: Box::new(equals_any(compare_op, &BinaryOperator::NotEq, "ALL", args)?),
+            };
+        }
         Expr::Function(function) => rewrite_function(function),
         Expr::UnaryOp {
             op: UnaryOperator::Plus,
@@ -100,6 +120,39 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
         _ => {}
     }
     Ok(())
+}
+
+fn taken(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::value(Value::Null))
+}
+
+/// A literal or parameter, whose type as an array nothing says yet.
+fn is_untyped(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_untyped(inner),
+        Expr::Value(value) => matches!(
+            value.value,
+            Value::SingleQuotedString(_) | Value::Placeholder(_) | Value::Null
+        ),
+        _ => false,
+    }
+}
+
+fn equals_any(
+    op: &BinaryOperator,
+    supported: &BinaryOperator,
+    quantifier: &str,
+    args: Vec<Expr>,
+) -> Result<Expr, Diagnostic> {
+    if op != supported {
+        return Err(Diagnostic::unsupported(format!(
+            "{op} {quantifier} of a literal or parameter"
+        )));
+    }
+    Ok(call_of(
+        crate::engine::query::functions::array::EQUALS_ANY,
+        args,
+    ))
 }
 
 /// There is one collation, C (REFERENCE §8).

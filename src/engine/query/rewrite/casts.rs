@@ -1,0 +1,128 @@
+//! Casts as calls of a function of ours.
+//!
+//! The planner names the result of a cast like what is cast, so that `avg(x::int), avg(x::float8)`
+//! would be one column to it; and it knows fewer types. `semantics` gives the calls their meaning.
+
+use super::syntax::{call_of, last_name};
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::Diagnostic;
+use crate::engine::types;
+use sqlparser::ast::{
+    CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value, VisitMut,
+    VisitorMut,
+};
+use std::ops::ControlFlow;
+
+/// The function: `cast_to(value, type)`.
+pub const CAST_TO: &str = "cast_to";
+
+/// Rewrites the casts of a tree.
+///
+/// # Errors
+/// 42704 for an unknown type, 0A000 for one that is not here.
+pub fn rewrite(tree: &mut impl VisitMut) -> Result<(), Diagnostic> {
+    match tree.visit(&mut Casts) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// `cast_to(expr, type)`
+pub fn call(expr: Expr, sql_type: SqlType) -> Expr {
+    let name = types::arrow::metadata(sql_type);
+    call_of(
+        CAST_TO,
+        vec![expr, Expr::value(Value::SingleQuotedString(name))],
+    )
+}
+
+struct Casts;
+
+impl VisitorMut for Casts {
+    type Break = Diagnostic;
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Diagnostic> {
+        match rewritten(expr) {
+            Ok(None) => {}
+            Ok(Some(replacement)) => *expr = replacement,
+            Err(error) => return ControlFlow::Break(error),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Diagnostic> {
+    let take = |inner: &mut Expr| std::mem::replace(inner, Expr::value(Value::Null));
+    Ok(match expr {
+        Expr::Cast {
+            kind: CastKind::Cast | CastKind::DoubleColon,
+            expr: inner,
+            data_type,
+            format: None,
+            ..
+        } => {
+            if let Some(function) = name_function(data_type) {
+                return Ok(Some(call_of(function, vec![take(inner)])));
+            }
+            let to = types::from_ast(data_type)?;
+            let inner = take(inner);
+            Some(call(written_number(inner, to), to))
+        }
+        Expr::Cast { .. } => return Err(Diagnostic::unsupported("this form of CAST")),
+        Expr::TypedString(typed) => {
+            let to = types::from_ast(&typed.data_type)?;
+            Some(call(Expr::Value(typed.value.clone()), to))
+        }
+        Expr::Interval(interval)
+            if interval.leading_field.is_none() && is_text(&interval.value) =>
+        {
+            let value = take(&mut interval.value);
+            Some(call(value, SqlType::scalar(TypeKind::Interval)))
+        }
+        _ => None,
+    })
+}
+
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
+}
+
+/// regnamespace and regrole are no types here; what they print is.
+fn name_function(data_type: &DataType) -> Option<&'static str> {
+    let DataType::Custom(name, _) = data_type else {
+        return None;
+    };
+    match last_name(name).as_deref() {
+        Some("regnamespace") => Some("regnamespace_name"),
+        Some("regrole") => Some("regrole_name"),
+        _ => None,
+    }
+}
+
+/// `1e300::float8` never was a numeric: its digits go to the type as they are written.
+fn written_number(expr: Expr, to: SqlType) -> Expr {
+    if !matches!(to.kind, TypeKind::Float4 | TypeKind::Float8) || to.array {
+        return expr;
+    }
+    match &expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => Expr::value(Value::SingleQuotedString(digits.clone())),
+            _ => expr,
+        },
+        _ => expr,
+    }
+}
+
+/// The arguments of a `cast_to` call in a tree.
+pub fn target(args: &FunctionArguments) -> Option<&str> {
+    let FunctionArguments::List(list) = args else {
+        return None;
+    };
+    match list.args.get(1)? {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) => match &value.value {
+            Value::SingleQuotedString(name) => Some(name),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,7 @@
+//! Queries against PostgreSQL's answers, and what queries must not do.
+
+mod oracle;
+mod psql;
+mod world;
+
+use world::World;
