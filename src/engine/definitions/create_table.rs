@@ -155,11 +155,14 @@ const STORAGE_PARAMETERS: &[&str] = &[
     "user_catalog_table",
 ];
 
+/// Storage parameters and their values.
+pub type TableOptions = Vec<(Arc<str>, Arc<str>)>;
+
 /// `WITH (fillfactor = 100)`, and the mark of UNLOGGED that the parser leaves.
 ///
 /// # Errors
 /// 22023 for a parameter that PostgreSQL does not know, or out of its range.
-pub fn options_of(options: &CreateTableOptions) -> Result<Vec<(Arc<str>, Arc<str>)>, Diagnostic> {
+pub fn options_of(options: &CreateTableOptions) -> Result<TableOptions, Diagnostic> {
     let given = match options {
         CreateTableOptions::None => return Ok(Vec::new()),
         CreateTableOptions::With(given) | CreateTableOptions::Plain(given) => given,

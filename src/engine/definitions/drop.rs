@@ -1,7 +1,7 @@
 //! DROP TABLE, VIEW, INDEX, SEQUENCE: with what depends on it, or not at all.
 
-use super::constraint;
 use super::create_table::owned_sequences;
+use super::foreign_key;
 use super::view;
 use super::work::{Work, table_of};
 use crate::catalog::Oid;
@@ -476,23 +476,18 @@ async fn remove_belongings(
             ConstraintBody::ForeignKey { table, .. } if dropping.contains(table)
         );
         if !goes_too {
-            constraint::forget_parent(work, relation, constraint).await?;
+            foreign_key::forget_parent(work, relation, constraint).await?;
         }
     }
     Ok(())
 }
 
-/// Before a key goes: foreign keys that point at it go with CASCADE, or it stays.
-///
-/// # Errors
-/// 2BP01
-pub async fn free_key(
+/// The foreign keys that point at these columns of the table.
+fn references_to_key(
     work: &mut Work<'_>,
     relation: &mut Relation,
-    index_relation: &Relation,
     index: &Index,
-    cascade: bool,
-) -> Result<(), Diagnostic> {
+) -> Result<Vec<Dependent>, Diagnostic> {
     let definitions = work.definitions();
     let mut dependents = Vec::new();
     let children = table_of(relation)?.referenced_by.clone();
@@ -519,6 +514,21 @@ pub async fn free_key(
             false
         }
     });
+    Ok(dependents)
+}
+
+/// Before a key goes: foreign keys that point at it go with CASCADE, or it stays.
+///
+/// # Errors
+/// 2BP01
+pub async fn free_key(
+    work: &mut Work<'_>,
+    relation: &mut Relation,
+    index_relation: &Relation,
+    index: &Index,
+    cascade: bool,
+) -> Result<(), Diagnostic> {
+    let dependents = references_to_key(work, relation, index)?;
     if dependents.is_empty() {
         return Ok(());
     }

@@ -11,6 +11,7 @@ mod column;
 mod constraint;
 mod create_table;
 mod drop;
+mod foreign_key;
 mod grant;
 mod index;
 mod name;

@@ -55,7 +55,7 @@ pub fn convert(
         }
         _ => return None,
     };
-    moment.as_type(to, zone)
+    moment.into_type(to, zone)
 }
 
 /// None past the timestamps PostgreSQL has.
@@ -74,7 +74,7 @@ fn is_infinite(value: i64) -> bool {
 }
 
 impl Moment {
-    fn as_type(self, to: SqlType, zone: Tz) -> Option<Result<ScalarValue, Diagnostic>> {
+    fn into_type(self, to: SqlType, zone: Tz) -> Option<Result<ScalarValue, Diagnostic>> {
         let seconds = seconds_precision(to);
         let value = match (to.kind, self) {
             (TypeKind::Time, Moment::Clock(clock)) => {

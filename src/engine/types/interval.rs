@@ -1,7 +1,7 @@
 //! interval: months, days and microseconds, printed in style `postgres`.
 
 use super::calendar::{DAY, HOUR, MINUTE, SECOND};
-use super::datetime_input::microseconds_of;
+use super::datetime_fields::microseconds_of;
 use super::input_error::{INTERVAL_FIELD_OVERFLOW, invalid_datetime};
 use crate::diagnostic::Diagnostic;
 use bytes::BytesMut;

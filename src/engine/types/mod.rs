@@ -36,6 +36,7 @@ pub mod cast;
 mod cast_datetime;
 pub mod column;
 pub mod datetime;
+pub mod datetime_fields;
 pub mod datetime_input;
 pub mod decode;
 pub mod float;

@@ -1,0 +1,260 @@
+//! FOREIGN KEY: checked, added to both tables, taken away from both.
+
+use super::constraint::{Existing, choose_constraint};
+use super::name;
+use super::verify;
+use super::work::{Work, missing, table_of};
+use crate::catalog::definition::{Constraint, ConstraintBody, ReferentialAction, Relation, Table};
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::types::{self, CastContext};
+use crate::storage::Use;
+use sqlparser::ast;
+
+/// FOREIGN KEY, as given.
+pub struct Foreign {
+    columns: Vec<String>,
+    table: ast::ObjectName,
+    referenced: Vec<String>,
+    on_update: ReferentialAction,
+    on_delete: ReferentialAction,
+}
+
+impl Foreign {
+    /// Of these columns.
+    pub fn new(columns: Vec<String>, given: &ast::ForeignKeyConstraint) -> Foreign {
+        Foreign {
+            columns,
+            table: given.foreign_table.clone(),
+            referenced: given.referred_columns.iter().map(name::fold).collect(),
+            on_update: action(given.on_update),
+            on_delete: action(given.on_delete),
+        }
+    }
+
+    /// Makes it part of the table, and of the table it points at.
+    ///
+    /// # Errors
+    /// 42703, 42830, 42804, 42710; 23503 by existing rows.
+    pub async fn add(
+        &self,
+        work: &mut Work<'_>,
+        relation: &mut Relation,
+        name: Option<&str>,
+        existing: Existing,
+    ) -> Result<(), Diagnostic> {
+        let columns = key_positions(table_of(relation)?, &self.columns)?;
+        let (parent_schema, parent_name) = name::parts(&self.table)?;
+        let to_itself = parent_name == *relation.name
+            && parent_schema.is_none_or(|schema| schema == *relation.schema);
+        let mut parent = match to_itself {
+            true => relation.clone(),
+            false => self.parent(work).await?,
+        };
+        work.context.rights.may_reference(&parent)?;
+        let referenced = self.referenced_positions(work, &parent, columns.len())?;
+        let labels: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+        let relation_name = relation.name.clone();
+        let name = choose_constraint(table_of(relation)?, &relation_name, name, &labels, "fkey")?;
+        check_types(relation, &columns, &parent, &referenced, &name)?;
+        if existing == Existing::Rows {
+            let reference = verify::Reference {
+                constraint: &name,
+                columns: &columns,
+                parent: &parent,
+                referenced: &referenced,
+            };
+            verify::foreign_key(work, relation, reference).await?;
+        }
+        let oid = work.new_oid()?;
+        let (child_oid, parent_oid) = (relation.oid, parent.oid);
+        table_of(relation)?.constraints.push(Constraint {
+            oid,
+            name,
+            body: ConstraintBody::ForeignKey {
+                columns,
+                table: parent_oid,
+                referenced,
+                on_update: self.on_update,
+                on_delete: self.on_delete,
+            },
+        });
+        let parent_table = match to_itself {
+            true => table_of(relation)?,
+            false => table_of(&mut parent)?,
+        };
+        if !parent_table.referenced_by.contains(&child_oid) {
+            parent_table.referenced_by.push(child_oid);
+        }
+        if !to_itself {
+            table_of(&mut parent)?.layout_version += 1;
+            work.define(parent)?;
+        }
+        Ok(())
+    }
+
+    /// The table pointed at, kept from changing.
+    async fn parent(&self, work: &mut Work<'_>) -> Result<Relation, Diagnostic> {
+        let absent = || missing("relation", &self.table);
+        let found = work.find(&self.table)?.ok_or_else(absent)?;
+        let mut parent = work
+            .take(found.oid, Use::BlockWriters)
+            .await?
+            .ok_or_else(absent)?;
+        if parent.table().is_none() {
+            return Err(Diagnostic::error(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("referenced relation \"{}\" is not a table", parent.name),
+            ));
+        }
+        table_of(&mut parent)?;
+        Ok(parent)
+    }
+
+    /// The columns pointed at: the primary key where none are named.
+    fn referenced_positions(
+        &self,
+        work: &mut Work<'_>,
+        parent: &Relation,
+        count: usize,
+    ) -> Result<Vec<u16>, Diagnostic> {
+        let table = parent
+            .table()
+            .ok_or_else(|| Diagnostic::internal("a foreign key to what is no table"))?;
+        if self.referenced.is_empty() && table.primary_key.is_empty() {
+            return Err(Diagnostic::error(
+                SqlState::UNDEFINED_OBJECT,
+                format!(
+                    "there is no primary key for referenced table \"{}\"",
+                    parent.name
+                ),
+            ));
+        }
+        let positions = match &self.referenced[..] {
+            [] => table.primary_key.clone(),
+            named => key_positions(table, named)?,
+        };
+        if positions.len() != count {
+            return Err(Diagnostic::error(
+                SqlState::INVALID_FOREIGN_KEY,
+                "number of referencing and referenced columns for foreign key disagree",
+            ));
+        }
+        if !is_unique(work, table, &positions) {
+            return Err(Diagnostic::error(
+                SqlState::INVALID_FOREIGN_KEY,
+                format!(
+                    "there is no unique constraint matching given keys for referenced table \"{}\"",
+                    parent.name
+                ),
+            ));
+        }
+        Ok(positions)
+    }
+}
+
+/// 42703 as PostgreSQL words it for foreign keys.
+fn key_positions(table: &Table, columns: &[String]) -> Result<Vec<u16>, Diagnostic> {
+    columns
+        .iter()
+        .map(|column| {
+            super::work::position_of(table, column).ok_or_else(|| {
+                Diagnostic::error(
+                    SqlState::UNDEFINED_COLUMN,
+                    format!(
+                        "column \"{column}\" referenced in foreign key constraint does not exist"
+                    ),
+                )
+            })
+        })
+        .collect()
+}
+
+fn same_columns(left: &[u16], right: &[u16]) -> bool {
+    left.len() == right.len() && left.iter().all(|position| right.contains(position))
+}
+
+fn is_unique(work: &mut Work<'_>, table: &Table, positions: &[u16]) -> bool {
+    if same_columns(&table.primary_key, positions) {
+        return true;
+    }
+    let definitions = work.definitions();
+    table
+        .indexes
+        .iter()
+        .filter_map(|oid| definitions.get(*oid)?.index())
+        .any(|index| index.unique && same_columns(&index.columns, positions))
+}
+
+fn check_types(
+    child: &Relation,
+    columns: &[u16],
+    parent: &Relation,
+    referenced: &[u16],
+    constraint: &str,
+) -> Result<(), Diagnostic> {
+    let column = |relation: &Relation, position: u16| {
+        relation
+            .table()
+            .map(|table| table.columns[usize::from(position)].clone())
+            .ok_or_else(|| Diagnostic::internal("a foreign key of what is no table"))
+    };
+    for (from, to) in columns.iter().zip(referenced) {
+        let (from, to) = (column(child, *from)?, column(parent, *to)?);
+        if !types::can_cast(from.sql_type, to.sql_type, CastContext::Implicit)
+            && !types::can_cast(to.sql_type, from.sql_type, CastContext::Implicit)
+        {
+            return Err(Diagnostic::error(
+                SqlState::DATATYPE_MISMATCH,
+                format!("foreign key constraint \"{constraint}\" cannot be implemented"),
+            )
+            .with_detail(format!(
+                "Key columns \"{}\" and \"{}\" are of incompatible types: {} and {}.",
+                from.name,
+                to.name,
+                types::format_type(from.sql_type),
+                types::format_type(to.sql_type)
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn action(given: Option<ast::ReferentialAction>) -> ReferentialAction {
+    match given {
+        None | Some(ast::ReferentialAction::NoAction) => ReferentialAction::NoAction,
+        Some(ast::ReferentialAction::Restrict) => ReferentialAction::Restrict,
+        Some(ast::ReferentialAction::Cascade) => ReferentialAction::Cascade,
+        Some(ast::ReferentialAction::SetNull) => ReferentialAction::SetNull,
+        Some(ast::ReferentialAction::SetDefault) => ReferentialAction::SetDefault,
+    }
+}
+
+/// The other end of a foreign key forgets it, unless another one of this table points there.
+pub async fn forget_parent(
+    work: &mut Work<'_>,
+    relation: &mut Relation,
+    constraint: &Constraint,
+) -> Result<(), Diagnostic> {
+    let ConstraintBody::ForeignKey { table: parent, .. } = &constraint.body else {
+        return Ok(());
+    };
+    let child = relation.oid;
+    let table = table_of(relation)?;
+    let still = table.constraints.iter().any(
+        |other| matches!(&other.body, ConstraintBody::ForeignKey { table, .. } if table == parent),
+    );
+    if still {
+        return Ok(());
+    }
+    if *parent == child {
+        table.referenced_by.retain(|oid| *oid != child);
+        return Ok(());
+    }
+    if let Some(mut parent) = work.take(*parent, Use::BlockWriters).await? {
+        let parent_table = table_of(&mut parent)?;
+        parent_table.referenced_by.retain(|oid| *oid != child);
+        parent_table.layout_version += 1;
+        work.define(parent)?;
+    }
+    Ok(())
+}
