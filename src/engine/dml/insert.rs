@@ -1,11 +1,11 @@
 //! INSERT: VALUES, a query, DEFAULT VALUES; ON CONFLICT; RETURNING.
 
-use super::assignments::is_default;
 use super::conflict::{Conflict, Resolution, Resolved};
 use super::filler::{Filler, input_of};
 use super::returning::{Collector, Returning};
 use super::target::Target;
-use super::value::{self, Row, Value};
+use super::value::{Row, Value};
+use super::values::{compile_rows, rows_written, typed_values, values_of};
 use super::write::{Arbiters, Insertion, Writer, demand_writable};
 use super::{Run, names};
 use crate::catalog::definition::Identity;
@@ -13,12 +13,13 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::{CommandTag, Outcome};
-use crate::engine::query::expression::Scope;
 use crate::engine::query::{QueryEngine, QueryPlan};
-use crate::sql::{depth, parse};
 use datafusion::common::ScalarValue;
-use sqlparser::ast::{self, Expr, SetExpr};
+use sqlparser::ast;
 use std::sync::Arc;
+
+/// Rows of VALUES that are planned on the session core; more take longer than its slice.
+pub const ROWS_PLANNED_ON_CORE_MAX: usize = 64;
 
 /// An INSERT, planned.
 #[derive(Debug)]
@@ -42,6 +43,12 @@ enum Source {
     Query(Arc<QueryPlan>, Vec<SqlType>),
 }
 
+/// What an INSERT gives: a source, and the columns that its values are for.
+struct Given {
+    columns: Vec<usize>,
+    source: Source,
+}
+
 impl Insert {
     /// Plans what can be planned without the query pool: VALUES without subqueries.
     ///
@@ -63,15 +70,11 @@ impl Insert {
         };
         let given = rows.first().map_or(0, Vec::len);
         let columns = fit(columns, given, insert)?;
-        Insert::new(
-            insert,
-            target,
-            &qualifier,
+        let given = Given {
             columns,
-            Source::Values(rows),
-            parameters,
-            context,
-        )
+            source: Source::Values(rows),
+        };
+        Insert::new(insert, (target, &qualifier), given, parameters, context)
     }
 
     /// Plans any INSERT.
@@ -85,7 +88,21 @@ impl Insert {
         context: &StatementContext,
     ) -> Result<Insert, Diagnostic> {
         let mut attempt = parameters.clone();
-        match Insert::plan_values(insert, &mut attempt, context) {
+        let planned = match rows_written(insert) {
+            Some(rows) if rows > ROWS_PLANNED_ON_CORE_MAX => {
+                let (insert, context) = (insert.clone(), context.clone());
+                let mut known = attempt.clone();
+                let planned = query.pool().run(async move {
+                    let planned = Insert::plan_values(&insert, &mut known, &context);
+                    (planned, known)
+                });
+                let (planned, known) = planned.await?;
+                attempt = known;
+                planned
+            }
+            _ => Insert::plan_values(insert, &mut attempt, context),
+        };
+        match planned {
             Err(error) if error.sqlstate() == SqlState::FEATURE_NOT_SUPPORTED => {}
             done => {
                 *parameters = attempt;
@@ -112,18 +129,17 @@ impl Insert {
             let column = &target.columns()[*position];
             Value::null(*from).assigned_to(&column.name, column.sql_type)?;
         }
-        let source = Source::Query(Arc::new(plan), types);
-        Insert::new(
-            insert, target, &qualifier, columns, source, parameters, context,
-        )
+        let given = Given {
+            columns,
+            source: Source::Query(Arc::new(plan), types),
+        };
+        Insert::new(insert, (target, &qualifier), given, parameters, context)
     }
 
     fn new(
         insert: &ast::Insert,
-        target: Target,
-        qualifier: &str,
-        columns: Vec<usize>,
-        source: Source,
+        (target, qualifier): (Target, &str),
+        Given { columns, source }: Given,
         parameters: &mut Vec<Option<SqlType>>,
         context: &StatementContext,
     ) -> Result<Insert, Diagnostic> {
@@ -172,14 +188,6 @@ impl Insert {
         self.returning.as_ref()
     }
 
-    /// How many rows VALUES has; None for a query.
-    pub fn rows_given(&self) -> Option<usize> {
-        match &self.source {
-            Source::Values(rows) => Some(rows.len()),
-            Source::Query(..) => None,
-        }
-    }
-
     /// Inserts the rows.
     ///
     /// # Errors
@@ -208,11 +216,11 @@ impl Insert {
         let writer = Writer::begin(&self.target, transaction, storage, context).await?;
         let count = match (&self.source, rows) {
             (Source::Query(_, types), Some(Outcome::Rows(rows))) => {
-                self.from_query(writer, rows, types, parameters, &mut collector)
+                self.insert_selected(writer, rows, types, parameters, &mut collector)
                     .await?
             }
             (Source::Values(rows), _) => {
-                self.from_values(writer, rows, parameters, &mut collector)
+                self.insert_values(writer, rows, parameters, &mut collector)
                     .await?
             }
             (Source::Query(..), _) => {
@@ -241,7 +249,7 @@ impl Insert {
         demand_writable(context, "INSERT")
     }
 
-    async fn from_values(
+    async fn insert_values(
         &self,
         mut writer: Writer<'_>,
         rows: &[Vec<Option<Value>>],
@@ -275,7 +283,7 @@ impl Insert {
         Ok(count)
     }
 
-    async fn from_query(
+    async fn insert_selected(
         &self,
         mut writer: Writer<'_>,
         mut rows: crate::engine::outcome::Rows,
@@ -446,136 +454,6 @@ fn fit(
     }
     columns.truncate(given);
     Ok(columns)
-}
-
-fn values_of(query: &ast::Query) -> Option<&[ast::Parens<Vec<Expr>>]> {
-    let plain = query.with.is_none()
-        && query.order_by.is_none()
-        && query.limit_clause.is_none()
-        && query.fetch.is_none()
-        && query.locks.is_empty();
-    match &*query.body {
-        SetExpr::Values(values) if plain => Some(&values.rows),
-        _ => None,
-    }
-}
-
-fn compile_rows(
-    rows: &[ast::Parens<Vec<Expr>>],
-    target: &Target,
-    columns: &[usize],
-    parameters: &mut Vec<Option<SqlType>>,
-    context: &StatementContext,
-) -> Result<Vec<Vec<Option<Value>>>, Diagnostic> {
-    let scope = Scope::empty();
-    let width = rows.first().map_or(0, |row| row.content.len());
-    let mut compiled = Vec::with_capacity(rows.len());
-    for row in rows {
-        if row.content.len() != width {
-            return Err(Diagnostic::error(
-                SqlState::SYNTAX_ERROR,
-                "VALUES lists must all be the same length",
-            ));
-        }
-        let mut values = Vec::with_capacity(width);
-        for (place, expression) in row.content.iter().enumerate() {
-            let Some(position) = columns.get(place) else {
-                return Err(Diagnostic::error(
-                    SqlState::SYNTAX_ERROR,
-                    "INSERT has more expressions than target columns",
-                ));
-            };
-            if is_default(expression) {
-                values.push(None);
-                continue;
-            }
-            let column = &target.columns()[*position];
-            values.push(Some(value::compile_for_column(
-                expression,
-                &scope,
-                parameters,
-                (&column.name, column.sql_type),
-                input_of(context),
-            )?));
-        }
-        compiled.push(values);
-    }
-    Ok(compiled)
-}
-
-/// VALUES for the query engine: what has no type by itself takes that of its column.
-fn typed_values(
-    query: &ast::Query,
-    rows: &[ast::Parens<Vec<Expr>>],
-    target: &Target,
-    columns: &[usize],
-) -> Result<ast::Query, Diagnostic> {
-    if rows.len() > depth::TREE_DEPTH_MAX {
-        return Err(Diagnostic::unsupported(
-            "a subquery or volatile function in VALUES of so many rows",
-        ));
-    }
-    let mut rows = rows.to_vec();
-    for expression in rows
-        .iter_mut()
-        .flat_map(|row| row.content.iter_mut().enumerate())
-    {
-        let (place, expression) = expression;
-        if is_default(expression) {
-            return Err(Diagnostic::unsupported(
-                "DEFAULT beside a subquery or volatile function in VALUES",
-            ));
-        }
-        let untyped = matches!(
-            expression,
-            Expr::Value(ast::ValueWithSpan {
-                value: ast::Value::Placeholder(_)
-                    | ast::Value::SingleQuotedString(_)
-                    | ast::Value::Null,
-                ..
-            })
-        );
-        if let (true, Some(position)) = (untyped, columns.get(place)) {
-            let to = target.columns()[*position].sql_type;
-            *expression = super::cast_to(expression.clone(), to)?;
-        }
-    }
-    let mut typed = query.clone();
-    *typed.body = union_of(rows)?;
-    Ok(typed)
-}
-
-/// The rows as SELECTs, because subqueries are worked out in those, and not in VALUES.
-fn union_of(rows: Vec<ast::Parens<Vec<Expr>>>) -> Result<SetExpr, Diagnostic> {
-    let selects = rows
-        .into_iter()
-        .map(|row| {
-            let ast::Statement::Query(mut query) = parse::parse_one("SELECT 1")? else {
-                return Err(Diagnostic::internal("a SELECT is no query"));
-            };
-            if let SetExpr::Select(select) = &mut *query.body {
-                select.projection = row
-                    .content
-                    .into_iter()
-                    .enumerate()
-                    .map(|(place, expr)| ast::SelectItem::ExprWithAlias {
-                        expr,
-                        alias: ast::Ident::with_quote('"', format!("column{}", place + 1)),
-                    })
-                    .collect();
-            }
-            Ok(*query.body)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let all = selects
-        .into_iter()
-        .reduce(|left, right| SetExpr::SetOperation {
-            op: ast::SetOperator::Union,
-            set_quantifier: ast::SetQuantifier::All,
-            left: Box::new(left),
-            right: Box::new(right),
-        });
-    all.ok_or_else(|| Diagnostic::error(SqlState::SYNTAX_ERROR, "VALUES without a row"))
 }
 
 /// 428C9 for a value given to GENERATED ALWAYS AS IDENTITY.

@@ -25,6 +25,7 @@ pub(crate) mod testing;
 mod tests;
 pub mod update;
 pub mod value;
+pub mod values;
 pub mod violation;
 pub mod write;
 

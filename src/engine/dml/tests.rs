@@ -398,3 +398,17 @@ fn volatile_functions_and_the_date_may_be_inserted() {
         .unwrap();
     assert_eq!(answer, "36\nINSERT 0 1");
 }
+
+#[test]
+fn values_of_very_many_rows_are_inserted() {
+    let house = House::new();
+    let rows: Vec<String> = (0..3_000)
+        .map(|id| format!("({id}, 'x', DEFAULT, NULL, -{id})"))
+        .collect();
+    let text = format!("INSERT INTO t VALUES {}", rows.join(", "));
+    assert_eq!(house.run(&text).unwrap(), "INSERT 0 3000");
+    assert_eq!(
+        house.run("SELECT count(*), sum(n), sum(b) FROM t").unwrap(),
+        "3000|21000|-4498500\nSELECT 1"
+    );
+}

@@ -200,7 +200,7 @@ impl Update {
                 Pass::Done(change.all(&mut writer, rows, collector).await?)
             }
             New::Query { columns, lock } => {
-                self.selected(&mut writer, rows, columns, *lock, parameters, collector)
+                self.selected(&mut writer, rows, (columns, *lock), parameters, collector)
                     .await?
             }
         };
@@ -214,8 +214,7 @@ impl Update {
         &self,
         writer: &mut Writer<'_>,
         mut rows: Rows,
-        columns: &[(usize, Source)],
-        lock: LockMode,
+        (columns, lock): (&[(usize, Source)], LockMode),
         parameters: &[ScalarValue],
         collector: &mut Option<Collector<'_>>,
     ) -> Result<Pass, Diagnostic> {

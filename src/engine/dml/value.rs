@@ -102,7 +102,45 @@ pub fn compile_for_column(
         }
         None => {}
     }
-    compile(tree, scope, parameters, input)?.assigned_to(name, sql_type)
+    let Some(integer) = integer_literal(tree) else {
+        return compile(tree, scope, parameters, input)?.assigned_to(name, sql_type);
+    };
+    // VALUES of many rows are mostly these: neither the planner nor Arrow is needed.
+    let assigned = integer.assigned_to(name, sql_type)?;
+    let row = Row {
+        columns: &[],
+        parameters: &[],
+        input,
+    };
+    assigned.evaluate(row).map(constant)
+}
+
+/// An integer literal, typed as PostgreSQL types it; None for anything else.
+fn integer_literal(tree: &ast::Expr) -> Option<Value> {
+    let (digits, negative) = match tree {
+        ast::Expr::UnaryOp {
+            op: ast::UnaryOperator::Minus,
+            expr,
+        } => (&**expr, true),
+        other => (other, false),
+    };
+    let ast::Expr::Value(ast::ValueWithSpan {
+        value: ast::Value::Number(digits, false),
+        ..
+    }) = digits
+    else {
+        return None;
+    };
+    let magnitude: i64 = digits.parse().ok()?;
+    let value = if negative { -magnitude } else { magnitude };
+    let (value, kind) = match i32::try_from(value) {
+        Ok(small) => (ScalarValue::Int32(Some(small)), TypeKind::Int4),
+        Err(_) => (ScalarValue::Int64(Some(value)), TypeKind::Int8),
+    };
+    Some(Value {
+        source: Source::Constant(value),
+        sql_type: SqlType::scalar(kind),
+    })
 }
 
 /// A value that is compared with one of this type: what has no type by itself takes it.

@@ -4,6 +4,7 @@ use super::key::PointKey;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
+use crate::engine::dml::Run;
 use crate::engine::dml::assignments::compile_filter;
 use crate::engine::dml::filler::input_of;
 use crate::engine::dml::returning::Returning;
@@ -12,7 +13,7 @@ use crate::engine::dml::value::{Row, Value};
 use crate::engine::dml::write::{Found, Writer, demand_writable, lock_wait};
 use crate::engine::outcome::{CommandTag, Outcome, Rows};
 use crate::engine::types;
-use crate::storage::{Isolation, LockMode, Storage, Transaction, Use};
+use crate::storage::{Isolation, LockMode, Use};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::ScalarValue;
@@ -90,13 +91,9 @@ impl Select {
     ///
     /// # Errors
     /// 42501, lock failures, what the expressions raise.
-    pub async fn execute(
-        &self,
-        parameters: &[ScalarValue],
-        transaction: &mut Transaction,
-        storage: &Storage,
-        context: &StatementContext,
-    ) -> Result<Outcome, Diagnostic> {
+    pub async fn execute(&self, run: Run<'_>) -> Result<Outcome, Diagnostic> {
+        let (parameters, context) = (run.parameters, run.context);
+        let transaction = &mut run.transaction.storage;
         let target = &self.named.target;
         context.rights.may_select(&target.relation)?;
         transaction
@@ -110,9 +107,7 @@ impl Select {
             return Ok(self.nothing());
         };
         if let Some(mode) = self.lock {
-            return self
-                .locked(&key, mode, parameters, transaction, storage, context)
-                .await;
+            return self.locked(&key, mode, run).await;
         }
         match transaction.get(target.store(), &key)? {
             None => Ok(self.nothing()),
@@ -124,11 +119,10 @@ impl Select {
         &self,
         key: &[u8],
         mode: LockMode,
-        parameters: &[ScalarValue],
-        transaction: &mut Transaction,
-        storage: &Storage,
-        context: &StatementContext,
+        run: Run<'_>,
     ) -> Result<Outcome, Diagnostic> {
+        let (parameters, context) = (run.parameters, run.context);
+        let transaction = &mut run.transaction.storage;
         let target = &self.named.target;
         context.rights.may_lock(&target.relation)?;
         demand_writable(context, "SELECT FOR UPDATE")?;
@@ -137,7 +131,7 @@ impl Select {
         if hidden {
             return Ok(self.nothing());
         }
-        let mut writer = Writer::begin(target, transaction, storage, context).await?;
+        let mut writer = Writer::begin(target, transaction, run.storage, context).await?;
         let row = match writer.lock_row(key, mode).await? {
             Found::Gone => return Ok(self.nothing()),
             Found::Unchanged(row) | Found::Changed(row) => row,

@@ -7,11 +7,12 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::dml::assignments::{Assignments, compile_filter};
 use crate::engine::dml::filler::input_of;
-use crate::engine::dml::insert::Insert;
+use crate::engine::dml::insert::{Insert, ROWS_PLANNED_ON_CORE_MAX};
 use crate::engine::dml::returning::Returning;
 use crate::engine::dml::selection::Named;
 use crate::engine::dml::update::Change;
 use crate::engine::dml::value::Value;
+use crate::engine::dml::values::rows_written;
 use crate::engine::dml::write::{Found, Writer, demand_writable};
 use crate::engine::dml::{Run, delete, settled};
 use crate::engine::outcome::{CommandTag, Outcome, ResultField};
@@ -20,9 +21,6 @@ use crate::storage::{Isolation, LockMode, Storage};
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
 use std::sync::Arc;
-
-/// Rows of VALUES that are inserted without leaving the core.
-const VALUES_ROWS_MAX: usize = 64;
 
 /// A point statement, planned.
 #[derive(Debug)]
@@ -76,11 +74,11 @@ impl Statement {
                 Body::Select(Select::plan(query, &mut parameters, context)?)
             }
             ast::Statement::Insert(insert) => {
-                let insert = Insert::plan_values(insert, &mut parameters, context).ok()?;
-                let few = insert
-                    .rows_given()
-                    .is_some_and(|rows| rows <= VALUES_ROWS_MAX);
-                few.then_some(Body::Insert(insert))?
+                let few = rows_written(insert).is_some_and(|rows| rows <= ROWS_PLANNED_ON_CORE_MAX);
+                if !few {
+                    return None;
+                }
+                Body::Insert(Insert::plan_values(insert, &mut parameters, context).ok()?)
             }
             ast::Statement::Update(update) => {
                 Body::Update(Update::plan(update, &mut parameters, context)?)
@@ -139,10 +137,7 @@ impl Statement {
             context,
         };
         match &self.body {
-            Body::Select(select) => {
-                let rows = &mut run.transaction.storage;
-                select.execute(parameters, rows, storage, context).await
-            }
+            Body::Select(select) => select.execute(run).await,
             Body::Insert(insert) => insert.execute(run).await,
             Body::Update(update) => update.execute(run).await,
             Body::Delete(delete) => delete.execute(run).await,

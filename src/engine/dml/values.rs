@@ -1,0 +1,158 @@
+//! VALUES of an INSERT: worked out on the core where each value stands alone, as a query otherwise.
+
+use super::assignments::is_default;
+use super::filler::input_of;
+use super::target::Target;
+use super::value::{self, Value};
+use crate::catalog::sql_type::SqlType;
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::context::StatementContext;
+use crate::engine::query::expression::Scope;
+use crate::sql::{depth, parse};
+use sqlparser::ast::{self, Expr, SetExpr};
+
+/// How many rows an INSERT is written with; None where they come from a query.
+pub fn rows_written(insert: &ast::Insert) -> Option<usize> {
+    match insert.source.as_deref() {
+        None => Some(1),
+        Some(query) => values_of(query).map(<[_]>::len),
+    }
+}
+
+/// The rows of a query that is VALUES and nothing else.
+pub fn values_of(query: &ast::Query) -> Option<&[ast::Parens<Vec<Expr>>]> {
+    let plain = query.with.is_none()
+        && query.order_by.is_none()
+        && query.limit_clause.is_none()
+        && query.fetch.is_none()
+        && query.locks.is_empty();
+    match &*query.body {
+        SetExpr::Values(values) if plain => Some(&values.rows),
+        _ => None,
+    }
+}
+
+/// The values of each row, as their columns keep them; None: DEFAULT.
+///
+/// # Errors
+/// 42601, 42804, and what the expressions have wrong; 0A000 for what takes a query.
+pub fn compile_rows(
+    rows: &[ast::Parens<Vec<Expr>>],
+    target: &Target,
+    columns: &[usize],
+    parameters: &mut Vec<Option<SqlType>>,
+    context: &StatementContext,
+) -> Result<Vec<Vec<Option<Value>>>, Diagnostic> {
+    let scope = Scope::empty();
+    let width = rows.first().map_or(0, |row| row.content.len());
+    let mut compiled = Vec::with_capacity(rows.len());
+    for row in rows {
+        if row.content.len() != width {
+            return Err(Diagnostic::error(
+                SqlState::SYNTAX_ERROR,
+                "VALUES lists must all be the same length",
+            ));
+        }
+        let mut values = Vec::with_capacity(width);
+        for (place, expression) in row.content.iter().enumerate() {
+            let Some(position) = columns.get(place) else {
+                return Err(Diagnostic::error(
+                    SqlState::SYNTAX_ERROR,
+                    "INSERT has more expressions than target columns",
+                ));
+            };
+            if is_default(expression) {
+                values.push(None);
+                continue;
+            }
+            let column = &target.columns()[*position];
+            values.push(Some(value::compile_for_column(
+                expression,
+                &scope,
+                parameters,
+                (&column.name, column.sql_type),
+                input_of(context),
+            )?));
+        }
+        compiled.push(values);
+    }
+    Ok(compiled)
+}
+
+/// VALUES for the query engine: what has no type by itself takes that of its column.
+///
+/// # Errors
+/// 0A000 beside DEFAULT, and for very many rows.
+pub fn typed_values(
+    query: &ast::Query,
+    rows: &[ast::Parens<Vec<Expr>>],
+    target: &Target,
+    columns: &[usize],
+) -> Result<ast::Query, Diagnostic> {
+    if rows.len() > depth::TREE_DEPTH_MAX {
+        return Err(Diagnostic::unsupported(
+            "a subquery or volatile function in VALUES of so many rows",
+        ));
+    }
+    let mut rows = rows.to_vec();
+    for expression in rows
+        .iter_mut()
+        .flat_map(|row| row.content.iter_mut().enumerate())
+    {
+        let (place, expression) = expression;
+        if is_default(expression) {
+            return Err(Diagnostic::unsupported(
+                "DEFAULT beside a subquery or volatile function in VALUES",
+            ));
+        }
+        let untyped = matches!(
+            expression,
+            Expr::Value(ast::ValueWithSpan {
+                value: ast::Value::Placeholder(_)
+                    | ast::Value::SingleQuotedString(_)
+                    | ast::Value::Null,
+                ..
+            })
+        );
+        if let (true, Some(position)) = (untyped, columns.get(place)) {
+            let to = target.columns()[*position].sql_type;
+            *expression = super::cast_to(expression.clone(), to)?;
+        }
+    }
+    let mut typed = query.clone();
+    *typed.body = union_of(rows)?;
+    Ok(typed)
+}
+
+/// The rows as SELECTs, because subqueries are worked out in those, and not in VALUES.
+fn union_of(rows: Vec<ast::Parens<Vec<Expr>>>) -> Result<SetExpr, Diagnostic> {
+    let selects = rows
+        .into_iter()
+        .map(|row| {
+            let ast::Statement::Query(mut query) = parse::parse_one("SELECT 1")? else {
+                return Err(Diagnostic::internal("a SELECT is no query"));
+            };
+            if let SetExpr::Select(select) = &mut *query.body {
+                select.projection = row
+                    .content
+                    .into_iter()
+                    .enumerate()
+                    .map(|(place, expr)| ast::SelectItem::ExprWithAlias {
+                        expr,
+                        alias: ast::Ident::with_quote('"', format!("column{}", place + 1)),
+                    })
+                    .collect();
+            }
+            Ok(*query.body)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let all = selects
+        .into_iter()
+        .reduce(|left, right| SetExpr::SetOperation {
+            op: ast::SetOperator::Union,
+            set_quantifier: ast::SetQuantifier::All,
+            left: Box::new(left),
+            right: Box::new(right),
+        });
+    all.ok_or_else(|| Diagnostic::error(SqlState::SYNTAX_ERROR, "VALUES without a row"))
+}
