@@ -49,8 +49,14 @@ impl Session {
         if name.is_empty() {
             self.named.remove_statement(name);
         }
+        if let Some(shared) = self.shared(text, declared)? {
+            self.named.admit_statement(name, statements_max)?;
+            self.named.add_statement(name, shared);
+            return Ok(());
+        }
         let message = self.parse_message(text).await?;
-        let declared = declared_types(declared)?;
+        let oids = declared;
+        let declared = declared_types(oids)?;
         let prepared = match message {
             Message::Empty => self.prepare_body(Body::Empty, None),
             Message::Statements(text, mut statements) => {
@@ -74,8 +80,31 @@ impl Session {
             Message::Mixed(_) => return Err(one_statement_only()),
         };
         self.named.admit_statement(name, statements_max)?;
-        self.named.add_statement(name, Rc::new(prepared));
+        let prepared = Rc::new(prepared);
+        // A plan over definitions that may yet be rolled back is nobody else's.
+        if !self.has_own_definitions() {
+            let database = self.identity.database;
+            let plans = &self.services.plans;
+            plans.keep(text, oids, database, &prepared);
+        }
+        self.named.add_statement(name, prepared);
         Ok(())
+    }
+
+    /// What another session of this core has prepared of the same text, if it still holds.
+    fn shared(&mut self, text: &str, declared: &[u32]) -> Result<Option<Rc<Prepared>>, Diagnostic> {
+        if !self.services.plans.knows(text) || self.has_own_definitions() {
+            return Ok(None);
+        }
+        self.block.check_usable()?;
+        let context = self.begin_engine_statement()?;
+        Ok(self.services.plans.find(text, declared, &context))
+    }
+
+    fn has_own_definitions(&mut self) -> bool {
+        self.block
+            .open()
+            .is_some_and(|open| open.transaction.has_definitions())
     }
 
     fn prepare_body(&self, body: Body, fields: Option<Arc<[ResultField]>>) -> Prepared {

@@ -16,6 +16,7 @@ pub mod extended;
 pub mod format;
 pub mod message;
 pub mod off_core;
+pub mod plans;
 pub mod prepared;
 pub mod registry;
 pub mod rights;

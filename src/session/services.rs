@@ -6,6 +6,7 @@
 use super::cancel_key::{BackendPid, CancelSecret};
 use super::end::EndReason;
 use super::off_core::OffCore;
+use super::plans::Plans;
 use super::registry::{Handle, Registry};
 use super::{rights, settings};
 use crate::access;
@@ -98,6 +99,7 @@ pub struct CoreServices {
     pub settings: settings::Shared,
     pub(super) rights_cache: rights::Cache,
     pub(super) templates: RefCell<Templates>,
+    pub(super) plans: Plans,
     draining: Cell<Draining>,
     fence: Rc<Fence>,
 }
@@ -127,6 +129,7 @@ impl CoreServices {
             settings: settings::Shared::default(),
             rights_cache: rights::Cache::default(),
             templates: RefCell::default(),
+            plans: Plans::default(),
             draining: Cell::new(Draining::No),
             fence: Rc::new(Fence::default()),
             parts,

@@ -399,3 +399,159 @@ fn a_client_that_goes_away_during_the_log_in_is_forgotten() {
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(Wire::log_in(&server).exchange(&query("")), "I Z:I");
 }
+
+#[test]
+fn a_message_far_longer_than_the_inbox_is_answered() {
+    let server = TestServer::start();
+    let mut wire = Wire::log_in(&server);
+    let long = format!("SELECT length('{}')", "x".repeat(3 << 20));
+    wire.send(&query(&long));
+    let replies = wire.until_ready();
+    assert_eq!(summary(&replies), "T D C:SELECT 1 Z:I");
+    assert_eq!(replies[1].row(), [Some((3 << 20).to_string())]);
+}
+
+#[test]
+fn portals_give_their_rows_in_portions() {
+    let server = TestServer::start();
+    let mut wire = Wire::log_in(&server);
+    let text = "SELECT * FROM generate_series(1, 5) AS n";
+    let begin = [
+        query("BEGIN"),
+        parse("", text),
+        bind("p", ""),
+        execute("p", 2),
+        execute("p", 2),
+        execute("p", 2),
+        execute("p", 2),
+        sync(),
+    ]
+    .concat();
+    assert_eq!(wire.exchange(&begin), "C:BEGIN Z:T");
+    assert_eq!(
+        summary(&wire.until_ready()),
+        "1 2 D D s D D s D C:SELECT 1 C:SELECT 0 Z:T"
+    );
+    // The portal lives until its transaction ends.
+    let again = [query("COMMIT"), execute("p", 0), sync()].concat();
+    assert_eq!(wire.exchange(&again), "C:COMMIT Z:I");
+    assert_eq!(summary(&wire.until_ready()), "E:34000 Z:I");
+}
+
+#[test]
+fn a_pipeline_is_one_transaction_until_sync() {
+    let server = TestServer::start();
+    let mut wire = Wire::log_in(&server);
+    wire.exchange(&query("CREATE TABLE t (a int PRIMARY KEY)"));
+    let insert = |value: &str| {
+        let text = format!("INSERT INTO t VALUES ({value})");
+        [parse("", &text), bind("", ""), execute("", 0)].concat()
+    };
+    let failing = [insert("1"), insert("2"), insert("1"), sync()].concat();
+    assert_eq!(
+        wire.exchange(&failing),
+        "1 2 C:INSERT 0 1 1 2 C:INSERT 0 1 1 2 E:23505 Z:I"
+    );
+    let count = "SELECT count(*) FROM t";
+    wire.send(&query(count));
+    assert_eq!(wire.until_ready()[1].row(), [Some("0".to_owned())]);
+    wire.exchange(&[insert("1"), sync()].concat());
+    let several = "INSERT INTO t VALUES (2); INSERT INTO t VALUES (2)";
+    assert_eq!(wire.exchange(&query(several)), "C:INSERT 0 1 E:23505 Z:I");
+    wire.send(&query(count));
+    assert_eq!(wire.until_ready()[1].row(), [Some("1".to_owned())]);
+}
+
+#[test]
+fn copy_in_takes_data_cut_anywhere_and_gives_up_as_it_is_told() {
+    let server = TestServer::start();
+    let mut wire = Wire::log_in(&server);
+    wire.exchange(&query("CREATE TABLE t (a int, b text)"));
+    let data = |bytes: &[u8]| message('d', bytes);
+    wire.send(&query("COPY t FROM STDIN"));
+    assert_eq!(wire.receive().body, [0, 0, 2, 0, 0, 0, 0], "CopyInResponse");
+    for byte in b"1\tone\n2\t\\N\n" {
+        wire.send(&data(&[*byte]));
+    }
+    assert_eq!(wire.exchange(&message('c', b"")), "C:COPY 2 Z:I");
+    let given_up = [
+        query("COPY t FROM STDIN"),
+        data(b"3\tx\n"),
+        message('f', b"enough\0"),
+    ]
+    .concat();
+    wire.send(&given_up);
+    let replies = wire.until_ready();
+    assert_eq!(summary(&replies), "G E:57014 Z:I");
+    let said = replies[1].field(b'M');
+    assert_eq!(said.as_deref(), Some("COPY from stdin failed: enough"));
+    let bad = [
+        query("COPY t FROM STDIN"),
+        data(b"x\ty\n"),
+        data(b"4\tz\n"),
+        message('c', b""),
+    ]
+    .concat();
+    assert_eq!(wire.exchange(&bad), "G E:22P02 Z:I");
+    let other = [query("COPY t FROM STDIN"), query("")].concat();
+    assert_eq!(wire.exchange(&other), "G E:08P01 Z:I");
+    wire.send(&query("COPY t TO STDOUT"));
+    let replies = wire.until_ready();
+    assert_eq!(summary(&replies), "H d d c C:COPY 2 Z:I");
+    assert_eq!(replies[1].body, b"1\tone\n");
+    assert_eq!(replies[2].body, b"2\t\\N\n");
+}
+
+#[test]
+fn statements_are_cancelled_by_key_by_time_and_when_their_client_goes() {
+    let server = TestServer::start();
+    let mut wire = Wire::log_in(&server);
+    wire.send(&query("SELECT pg_sleep(600)"));
+    std::thread::sleep(Duration::from_millis(200));
+    let mut request = vec![0, 0, 0, 16, 4, 210, 22, 46];
+    request.extend_from_slice(&wire.key_data);
+    let mut forged = request.clone();
+    forged[15] ^= 1;
+    for packet in [&forged, &request] {
+        let mut cancel = Wire::connect(server.pgwire());
+        cancel.send(packet);
+        assert!(cancel.closed_after().is_empty(), "nothing is answered");
+    }
+    let cancelled = summary(&wire.until_ready());
+    assert!(cancelled.ends_with("E:57014 Z:I"), "{cancelled}");
+    wire.exchange(&query("SET statement_timeout = '50ms'"));
+    let timed_out = wire.exchange(&query("SELECT pg_sleep(600)"));
+    assert!(timed_out.ends_with("E:57014 Z:I"), "{timed_out}");
+    wire.exchange(&query(
+        "SET statement_timeout = 0; CREATE TABLE t (a int PRIMARY KEY)",
+    ));
+    // Its lock is free once the server has noticed that the client is gone.
+    let mut holder = Wire::log_in(&server);
+    holder.exchange(&query("BEGIN; INSERT INTO t VALUES (1)"));
+    holder.send(&query("SELECT pg_sleep(600)"));
+    std::thread::sleep(Duration::from_millis(100));
+    drop(holder);
+    assert_eq!(
+        wire.exchange(&query("INSERT INTO t VALUES (1)")),
+        "C:INSERT 0 1 Z:I"
+    );
+}
+
+#[test]
+fn parameters_and_results_go_in_text_and_binary() {
+    let server = TestServer::start();
+    let mut wire = Wire::log_in(&server);
+    let typed = message('P', b"s\0SELECT $1 + 1, $2\0\0\x02\0\0\0\x17\0\0\0\x19");
+    let mut body = b"\0s\0\0\x02\0\x01\0\0\0\x02\0\0\0\x04\0\0\0\x29\0\0\0\x02hi".to_vec();
+    body.extend_from_slice(b"\0\x02\0\x01\0\0");
+    let bind_both = message('B', &body);
+    wire.send(&[typed, bind_both, execute("", 0), sync()].concat());
+    let replies = wire.until_ready();
+    assert_eq!(summary(&replies), "1 2 D C:SELECT 1 Z:I");
+    assert_eq!(
+        replies[2].body, b"\0\x02\0\0\0\x04\0\0\0\x2a\0\0\0\x02hi",
+        "int4 in binary, text as it is"
+    );
+    let short = message('B', b"\0s\0\0\0\0\x01\xff\xff\xff\xff\0\0");
+    assert_eq!(wire.exchange(&[short, sync()].concat()), "E:08P01 Z:I");
+}
