@@ -99,13 +99,13 @@ impl Engine {
         if let Some(point) = point::Statement::plan(&statement, declared, context) {
             let parameters = point.parameters.clone();
             let fields = point.fields().cloned();
-            return Ok((parameters, fields, Body::Point(point)));
+            return Ok((parameters, fields, Body::Point(Box::new(point))));
         }
         if dml::Statement::answers(&statement) {
             let dml = dml::Statement::plan(&statement, declared, &self.query, context).await?;
             let parameters = dml.parameters.clone();
             let fields = dml.fields().cloned();
-            return Ok((parameters, fields, Body::Dml(dml)));
+            return Ok((parameters, fields, Body::Dml(Box::new(dml))));
         }
         match statement {
             ast::Statement::Query(_) | ast::Statement::Explain { .. } => {

@@ -26,9 +26,9 @@ pub struct Plan {
 /// Who answers a statement.
 pub(super) enum Body {
     /// `point`, on the session core.
-    Point(point::Statement),
+    Point(Box<point::Statement>),
     /// `dml`: INSERT, UPDATE and DELETE by way of a query.
-    Dml(dml::Statement),
+    Dml(Box<dml::Statement>),
     /// `query`, on the pool.
     Query(Arc<QueryPlan>),
     /// `definitions`: analysed as it is carried out.

@@ -31,7 +31,7 @@ pub enum Message {
 #[derive(Debug)]
 pub enum Piece {
     /// An ordinary one, and its text.
-    Statement(Arc<str>, parse::Statement),
+    Statement(Arc<str>, Box<parse::Statement>),
     /// SHOW of credentials, or a grant on tables.
     Credential(CredentialStatement),
 }
@@ -102,7 +102,7 @@ pub fn message(text: &str) -> Result<Message, Diagnostic> {
                     parse::parse(&own).map_err(|error| moved(error, text, piece.start))?;
                 let pieces = statements
                     .into_iter()
-                    .map(|statement| Piece::Statement(own.clone(), statement));
+                    .map(|statement| Piece::Statement(own.clone(), Box::new(statement)));
                 mixed.extend(pieces);
             }
         }

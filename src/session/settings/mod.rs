@@ -6,13 +6,15 @@
 //! first; a rollback brings back both as they were.
 
 pub mod known;
+mod shared;
 pub mod value;
+
+pub use shared::Shared;
 
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::settings::Settings;
 use known::{Kind, Known, Report, Unit};
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -325,69 +327,6 @@ fn duration(milliseconds: u32) -> Option<Duration> {
     (milliseconds > 0).then(|| Duration::from_millis(u64::from(milliseconds)))
 }
 
-/// The settings that sessions of one core begin with, shared by those that say the same.
-#[derive(Debug)]
-pub struct Shared {
-    recent: RefCell<Vec<(Box<[(String, String)]>, Arc<Settings>)>>,
-}
-
-/// How many different start-ups are remembered; their settings are shared while they are.
-const SHARED_STARTUPS_MAX: usize = 32;
-
-impl Default for Shared {
-    fn default() -> Self {
-        Shared {
-            recent: RefCell::new(Vec::new()),
-        }
-    }
-}
-
-impl Shared {
-    /// The settings of a session whose client and server said these, in this order.
-    ///
-    /// # Errors
-    /// As [`SessionSettings::set`] for what the client said.
-    pub fn settings(
-        &self,
-        client: &[(String, String)],
-        server: &[(&'static str, &str)],
-    ) -> Result<Arc<Settings>, Diagnostic> {
-        let owned =
-            |(name, value): &(&'static str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let key: Box<[_]> = client
-            .iter()
-            .cloned()
-            .chain(server.iter().map(owned))
-            .collect();
-        if let Some((_, settings)) = self.recent.borrow().iter().find(|(known, _)| *known == key) {
-            return Ok(settings.clone());
-        }
-        let mut settings = SessionSettings::new(self.defaults());
-        for (name, value) in client {
-            settings.set(name, Some(value), Scope::Session)?;
-        }
-        for (name, value) in server {
-            settings.put(name, Some(value), Scope::Session);
-        }
-        let settings = settings.current.clone();
-        let mut recent = self.recent.borrow_mut();
-        if recent.len() == SHARED_STARTUPS_MAX {
-            recent.remove(1);
-        }
-        recent.push((key, settings.clone()));
-        Ok(settings)
-    }
-
-    /// What a session has that says nothing; the first of the list, and never dropped from it.
-    fn defaults(&self) -> Arc<Settings> {
-        let mut recent = self.recent.borrow_mut();
-        if recent.is_empty() {
-            recent.push((Box::default(), Arc::new(defaults())));
-        }
-        recent[0].1.clone()
-    }
-}
-
 /// Every known setting at its default.
 pub fn defaults() -> Settings {
     let mut settings = Settings::default();
@@ -483,23 +422,6 @@ mod tests {
             .set("statement_timeout", None, Scope::Session)
             .expect("valid");
         assert_eq!(settings.statement_timeout(), Some(Duration::from_secs(5)));
-    }
-
-    #[test]
-    fn sessions_that_say_the_same_share_their_settings() {
-        let shared = Shared::default();
-        let client = [("application_name".to_owned(), "pgbench".to_owned())];
-        let one = shared
-            .settings(&client, &[("is_superuser", "off")])
-            .expect("valid");
-        let two = shared
-            .settings(&client, &[("is_superuser", "off")])
-            .expect("valid");
-        assert!(Arc::ptr_eq(&one, &two));
-        let other = shared
-            .settings(&client, &[("is_superuser", "on")])
-            .expect("valid");
-        assert!(!Arc::ptr_eq(&one, &other));
     }
 
     #[test]
