@@ -11,4 +11,5 @@ mod scram;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod server;
 mod start;
+mod tokio_driver;
 mod wire;
