@@ -17,7 +17,7 @@ use crate::engine::query::functions::names;
 use crate::engine::query::resolve;
 use crate::engine::types;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::datatypes::{DataType, Int64Type, UInt32Type};
+use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type, UInt32Type};
 use datafusion::error::Result;
 use datafusion::logical_expr::ScalarUDF;
 use std::sync::{Arc, LazyLock};
@@ -113,6 +113,22 @@ fn definitions() -> Vec<Arc<ScalarUDF>> {
                 }))
             })
         }),
+        Function::immutable(
+            "pg_char_to_encoding",
+            &[&[TEXT]],
+            SqlType::scalar(TypeKind::Int4),
+            |call| {
+                call.values::<Int32Type>(|row| {
+                    Ok(call.text(0, row).map(|name| {
+                        if name.eq_ignore_ascii_case("utf8") {
+                            databases::UTF8 as i32
+                        } else {
+                            -1
+                        }
+                    }))
+                })
+            },
+        ),
         Function::stable("regnamespace_name", &[&[OID]], TEXT_TYPE, |call| {
             let statement = call.statement()?;
             let known = databases::namespaces(&statement.context);

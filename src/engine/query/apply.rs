@@ -16,13 +16,14 @@ use datafusion::arrow::array::{
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::compute::{concat, concat_batches};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields};
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, JoinType, NullHandling, ScalarValue, UnnestOptions};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, JoinType, NullHandling, ScalarValue, UnnestOptions};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions::core::expr_ext::FieldAccessor;
 use datafusion::logical_expr::expr::{Exists, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::logical_plan::{Join, Subquery};
+use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs,
     ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -43,16 +44,86 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
                 Some(plan) => return Ok(Transformed::yes(plan)),
                 None => LogicalPlan::Join(join),
             },
+            LogicalPlan::Subquery(subquery) if !has_outer(&subquery.subquery) => {
+                // Its columns have been filled in, or it never had any.
+                return Ok(Transformed::yes(Arc::unwrap_or_clone(subquery.subquery)));
+            }
             other => other,
         };
         let names = NamePreserver::new(&node);
+        let schema = merge_schema(&node.inputs());
         node.map_expressions(|expr| {
             let name = names.save(&expr);
-            let rewritten = expr.transform_up(subquery_call)?;
+            let rewritten = expr.transform_up(|expr| subquery_call(expr, &schema))?;
             Ok(rewritten.update_data(|expr| name.restore(expr)))
         })
     })
     .map(|transformed| transformed.data)
+}
+
+/// Replaces the correlated subqueries that the optimizer is known not to take apart, before it
+/// tries: on some of them it fails rather than leaves them.
+pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|node| {
+        let node = match node {
+            LogicalPlan::Join(join) => {
+                let hard = lateral_subquery(&join)
+                    .is_some_and(|subquery| !becomes_join(&subquery.subquery));
+                match if hard { lateral(&join)? } else { None } {
+                    Some(plan) => return Ok(Transformed::yes(plan)),
+                    None => LogicalPlan::Join(join),
+                }
+            }
+            other => other,
+        };
+        let names = NamePreserver::new(&node);
+        let schema = merge_schema(&node.inputs());
+        node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let rewritten = expr.transform_up(|expr| match &expr {
+                Expr::ScalarSubquery(subquery) if !becomes_join(&subquery.subquery) => {
+                    subquery_call(expr, &schema)
+                }
+                _ => Ok(Transformed::no(expr)),
+            })?;
+            Ok(rewritten.update_data(|expr| name.restore(expr)))
+        })
+    })
+    .map(|transformed| transformed.data)
+}
+
+/// Whether the correlated columns stand only in conditions below one aggregate.
+fn becomes_join(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            !projection.expr.iter().any(Expr::contains_outer) && becomes_join(&projection.input)
+        }
+        LogicalPlan::Aggregate(aggregate) => {
+            let inside = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
+            !inside.into_iter().any(Expr::contains_outer) && conditions_only(&aggregate.input)
+        }
+        other => conditions_only(other),
+    }
+}
+
+fn conditions_only(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Filter(filter) => conditions_only(&filter.input),
+        other => !has_outer(other),
+    }
+}
+
+fn has_outer(plan: &LogicalPlan) -> bool {
+    let mut found = false;
+    let walked = plan.apply_with_subqueries(|node| {
+        found |= node.contains_outer_reference();
+        Ok(if found {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
+    });
+    found || walked.is_err()
 }
 
 /// Whether the plan has subqueries that may be left over.
@@ -65,13 +136,13 @@ pub fn is_correlated(expr: &Expr) -> bool {
     }
 }
 
-fn subquery_call(expr: Expr) -> Result<Transformed<Expr>> {
+fn subquery_call(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
         Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty() => {
-            Ok(Transformed::yes(call(&subquery, Gives::Value)?))
+            Ok(Transformed::yes(call(&subquery, Gives::Value, schema)?))
         }
         Expr::Exists(Exists { subquery, negated }) if !subquery.outer_ref_columns.is_empty() => {
-            let found = call(&subquery, Gives::Existence)?;
+            let found = call(&subquery, Gives::Existence, schema)?;
             Ok(Transformed::yes(if negated {
                 Expr::Not(Box::new(found))
             } else {
@@ -82,15 +153,22 @@ fn subquery_call(expr: Expr) -> Result<Transformed<Expr>> {
     }
 }
 
+/// The right side of a join that looks at its left.
+fn lateral_subquery(join: &Join) -> Option<&Subquery> {
+    match &*join.right {
+        LogicalPlan::Subquery(subquery) => Some(subquery),
+        LogicalPlan::SubqueryAlias(alias) => match &*alias.input {
+            LogicalPlan::Subquery(subquery) => Some(subquery),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// A join whose right side looks at its left, as a list of rows unnested.
 fn lateral(join: &Join) -> Result<Option<LogicalPlan>> {
-    let subquery = match &*join.right {
-        LogicalPlan::Subquery(subquery) => subquery,
-        LogicalPlan::SubqueryAlias(alias) => match &*alias.input {
-            LogicalPlan::Subquery(subquery) => subquery,
-            _ => return Ok(None),
-        },
-        _ => return Ok(None),
+    let Some(subquery) = lateral_subquery(join) else {
+        return Ok(None);
     };
     let null_handling = match join.join_type {
         JoinType::Inner => NullHandling::Drop,
@@ -102,7 +180,7 @@ fn lateral(join: &Join) -> Result<Option<LogicalPlan>> {
     if !join.on.is_empty() && join.join_type != JoinType::Inner {
         return Err(failure::unsupported("a condition of a LEFT JOIN LATERAL"));
     }
-    let rows = call(subquery, Gives::Rows)?;
+    let rows = call(subquery, Gives::Rows, join.left.schema())?;
     let mut columns: Vec<Expr> = join
         .left
         .schema()
@@ -152,17 +230,23 @@ enum Gives {
     Rows,
 }
 
-/// The subquery as a call with the outer columns it names as arguments.
-fn call(subquery: &Subquery, gives: Gives) -> Result<Expr> {
+/// The subquery as a call with the outer columns it names as arguments; those that `schema` does
+/// not have are a query's further out, and stay outer columns.
+fn call(subquery: &Subquery, gives: Gives, schema: &DFSchema) -> Result<Expr> {
     let mut outer: Vec<Column> = Vec::new();
-    for expr in &subquery.outer_ref_columns {
-        if let Expr::OuterReferenceColumn(_, column) = expr
+    let mut args: Vec<Expr> = Vec::new();
+    for expr in outer_columns(subquery)? {
+        if let Expr::OuterReferenceColumn(_, column) = &expr
             && !outer.contains(column)
         {
             outer.push(column.clone());
+            args.push(if schema.has_column(column) {
+                Expr::Column(column.clone())
+            } else {
+                expr
+            });
         }
     }
-    let args = outer.iter().cloned().map(Expr::Column).collect();
     let function = Apply {
         subquery: subquery.subquery.clone(),
         outer,
@@ -173,6 +257,22 @@ fn call(subquery: &Subquery, gives: Gives) -> Result<Expr> {
         Arc::new(ScalarUDF::new_from_impl(function)),
         args,
     )))
+}
+
+/// The outer columns that the subquery says it has, and those in its own expressions.
+fn outer_columns(subquery: &Subquery) -> Result<Vec<Expr>> {
+    let mut found = subquery.outer_ref_columns.clone();
+    subquery.subquery.apply(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if matches!(expr, Expr::OuterReferenceColumn(..)) {
+                    found.push(expr.clone());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
 }
 
 /// A subquery as a function of outer columns.

@@ -7,7 +7,7 @@
 //! `failure` says what went wrong in PostgreSQL's words. `expression` compiles single expressions
 //! for point statements, defaults and constraints from the same parts.
 
-mod access_path;
+pub mod access_path;
 mod apply;
 mod cancel;
 pub(super) mod cast;
@@ -25,7 +25,7 @@ pub mod resolve;
 pub mod rewrite;
 pub mod rows;
 mod run;
-mod scan;
+pub mod scan;
 mod semantics;
 mod series;
 mod state;

@@ -334,6 +334,7 @@ pub(super) fn note(parameter: &Placeholder, types: &mut Vec<Option<SqlType>>) ->
 
 /// Optimizes an analyzed plan.
 pub(super) fn optimize(session: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
+    let plan = super::apply::early(plan)?;
     session.optimizer().optimize(plan, session, |_, _| {})
 }
 
@@ -468,19 +469,22 @@ fn for_output(plan: LogicalPlan, fields: &[ResultField]) -> Result<LogicalPlan> 
     if wanted.iter().all(Option::is_none) {
         return Ok(plan);
     }
-    let columns =
-        schema
-            .columns()
-            .into_iter()
-            .zip(wanted)
-            .enumerate()
-            .map(|(index, (column, wanted))| match wanted {
-                None => Expr::Column(column),
-                Some(data_type) => {
-                    let name = format!("{}\u{1f}{index}", column.name);
-                    Expr::Cast(Cast::new(Box::new(Expr::Column(column)), data_type)).alias(name)
-                }
-            });
+    let mut columns = Vec::with_capacity(wanted.len());
+    for (index, (column, wanted)) in schema.columns().into_iter().zip(wanted).enumerate() {
+        let Some(data_type) = wanted else {
+            columns.push(Expr::Column(column));
+            continue;
+        };
+        let name = format!("{}\u{1f}{index}", column.name);
+        let from = types::sql_type(schema.field(index)).map_err(failure::external)?;
+        let column = Expr::Column(column);
+        let converted = if super::cast::by_name(from) {
+            super::cast::function(column, from, fields[index].sql_type)
+        } else {
+            Expr::Cast(Cast::new(Box::new(column), data_type))
+        };
+        columns.push(converted.alias(name));
+    }
     LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 

@@ -215,7 +215,7 @@ impl Source {
                 layout,
                 view,
                 table,
-            } => loop {
+            } => {
                 let Some((key, value)) = entries.next().map_err(failed)? else {
                     return Ok(false);
                 };
@@ -228,8 +228,8 @@ impl Source {
                         "an index entry names a row that is not there",
                     ));
                 };
-                return take(row_key, &row).map(|()| true);
-            },
+                take(row_key, &row).map(|()| true)
+            }
         }
     }
 }

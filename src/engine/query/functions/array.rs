@@ -47,7 +47,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     ]
 }
 
-fn list<'a>(array: &'a ArrayRef) -> Result<Option<&'a ListArray>> {
+fn list(array: &ArrayRef) -> Result<Option<&ListArray>> {
     match array.data_type() {
         DataType::Null => Ok(None),
         DataType::List(_) => Ok(Some(array.as_list::<i32>())),

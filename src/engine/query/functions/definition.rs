@@ -13,7 +13,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    TypeSignature, Volatility,
 };
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -145,7 +145,7 @@ impl Function {
         returns: SqlType,
         body: Body,
     ) -> Arc<ScalarUDF> {
-        Function::new(name, forms, returns, body, Volatility::Immutable)
+        Function::of_volatility(name, forms, returns, body, Volatility::Immutable)
     }
 
     /// A function that depends on the statement too.
@@ -155,7 +155,7 @@ impl Function {
         returns: SqlType,
         body: Body,
     ) -> Arc<ScalarUDF> {
-        Function::new(name, forms, returns, body, Volatility::Stable)
+        Function::of_volatility(name, forms, returns, body, Volatility::Stable)
     }
 
     /// A function that gives something else each time, or has an effect.
@@ -165,10 +165,10 @@ impl Function {
         returns: SqlType,
         body: Body,
     ) -> Arc<ScalarUDF> {
-        Function::new(name, forms, returns, body, Volatility::Volatile)
+        Function::of_volatility(name, forms, returns, body, Volatility::Volatile)
     }
 
-    fn new(
+    fn of_volatility(
         name: &'static str,
         forms: &'static [&'static [Argument]],
         returns: SqlType,
@@ -319,7 +319,10 @@ impl Missing {
     pub fn function(name: &str) -> Arc<ScalarUDF> {
         Arc::new(ScalarUDF::new_from_impl(Missing {
             name: name.to_owned(),
-            signature: Signature::variadic_any(Volatility::Volatile),
+            signature: Signature::one_of(
+                vec![TypeSignature::VariadicAny, TypeSignature::Nullary],
+                Volatility::Volatile,
+            ),
         }))
     }
 }

@@ -69,6 +69,9 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         Function::immutable("pg_client_encoding", NONE, name, |call| {
             call.texts(|_| Ok(Some("UTF8".to_owned())))
         }),
+        Function::immutable("getdatabaseencoding", NONE, name, |call| {
+            call.texts(|_| Ok(Some("UTF8".to_owned())))
+        }),
         Function::immutable(
             "pg_is_in_recovery",
             NONE,

@@ -116,13 +116,13 @@ pub fn compute(
                 left, right, difference,
             )
         }
-        (Time64(_), Interval(_)) => pairs::<
-            Time64MicrosecondType,
-            IntervalMonthDayNanoType,
-            Time64MicrosecondType,
-        >(left, right, |time, by| {
-            Ok((time + i64::from(sign) * (by.nanoseconds / 1_000)).rem_euclid(DAY_MICROS))
-        }),
+        (Time64(_), Interval(_)) => {
+            pairs::<Time64MicrosecondType, IntervalMonthDayNanoType, Time64MicrosecondType>(
+                left,
+                right,
+                |time, by| Ok((time + sign * (by.nanoseconds / 1_000)).rem_euclid(DAY_MICROS)),
+            )
+        }
         (Time64(_), Time64(_)) => {
             pairs::<Time64MicrosecondType, Time64MicrosecondType, IntervalMonthDayNanoType>(
                 left,

@@ -2,8 +2,11 @@
 //! operators, COLLATE, ARRAY(subquery), set-returning functions, keywords that are functions.
 
 use super::labels::folded;
+use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::pg_catalog;
 use crate::engine::query::functions::set_returning;
+use crate::engine::query::resolve;
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, ObjectName, ObjectNamePart, Select, SelectItem, TableFactor,
@@ -28,6 +31,7 @@ impl VisitorMut for Syntax {
     type Break = Diagnostic;
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Diagnostic> {
+        name_catalog_oids(select);
         for item in &mut select.projection {
             let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item
             else {
@@ -124,6 +128,52 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
 
 fn taken(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, Expr::value(Value::Null))
+}
+
+/// `alias.tableoid` of a catalog in FROM is the catalog's OID.
+fn name_catalog_oids(select: &mut Select) {
+    let factors = select.from.iter().flat_map(|item| {
+        std::iter::once(&item.relation).chain(item.joins.iter().map(|join| &join.relation))
+    });
+    let known: Vec<(String, i64)> = factors
+        .filter_map(|factor| {
+            let TableFactor::Table { name, alias, .. } = factor else {
+                return None;
+            };
+            let table = last_name(name)?;
+            let table = pg_catalog::table(resolve::PG_CATALOG, &table)?;
+            let alias = alias.as_ref().map(|alias| folded(&alias.name));
+            let alias = alias.unwrap_or_else(|| table.name.to_owned());
+            Some((alias, i64::from(table.oid.0)))
+        })
+        .collect();
+    if !known.is_empty() {
+        let _ = select.visit(&mut CatalogOids(known));
+    }
+}
+
+struct CatalogOids(Vec<(String, i64)>);
+
+impl VisitorMut for CatalogOids {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let Expr::CompoundIdentifier(parts) = expr else {
+            return ControlFlow::Continue(());
+        };
+        let [alias, column] = parts.as_slice() else {
+            return ControlFlow::Continue(());
+        };
+        if folded(column) != "tableoid" {
+            return ControlFlow::Continue(());
+        }
+        let alias = folded(alias);
+        if let Some((_, oid)) = self.0.iter().find(|(known, _)| *known == alias) {
+            let number = Expr::value(Value::Number(oid.to_string(), false));
+            *expr = super::casts::call(number, SqlType::scalar(TypeKind::Oid));
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// A literal or parameter, whose type as an array nothing says yet.

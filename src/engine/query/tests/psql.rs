@@ -75,7 +75,7 @@ fn describing_a_table_shows_its_columns_indexes_and_constraints() {
     let world = World::new();
     let shown = answers(&world, "\\d u");
     for part in [
-        "id|bigint|null|t||",
+        "id|bigint|null|t|null||",
         "code|character varying(10)",
         "u_pkey|t|t",
         "CREATE UNIQUE INDEX u_code_key ON u USING btree (code)",
@@ -88,8 +88,8 @@ fn describing_a_table_shows_its_columns_indexes_and_constraints() {
     for part in [
         "nextval('t_id_seq'::regclass)",
         "numeric(10,2)",
-        "timestamp with time zone|now()",
-        "u_t_id_fkey|u|FOREIGN KEY",
+        "timestamp with time zone|now()|f",
+        "u_t_id_fkey|u|FOREIGN KEY (t_id) REFERENCES t(id) ON DELETE CASCADE",
     ] {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
