@@ -239,6 +239,12 @@ fn case_of_one_type(mut case: Case, schema: &DFSchema, input: Input<'_>) -> Resu
             **when = member;
         }
     }
+    if case.expr.is_none() {
+        for (when, _) in &mut case.when_then_expr {
+            let condition = std::mem::take(&mut **when);
+            **when = condition_of("CASE/WHEN", condition, schema, input)?;
+        }
+    }
     let mut results: Vec<_> = case
         .when_then_expr
         .iter()
@@ -252,6 +258,28 @@ fn case_of_one_type(mut case: Case, schema: &DFSchema, input: Input<'_>) -> Resu
     debug_assert_eq!(case.when_then_expr.len(), conditions);
     case.else_expr = results.next().map(Box::new);
     Ok(case)
+}
+
+/// A condition: bool, or a literal that is read as one.
+pub fn condition_of(place: &str, expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Expr> {
+    let bool = SqlType::scalar(TypeKind::Bool);
+    if is_unknown(&expr) {
+        return explicit(expr, SqlType::scalar(TypeKind::Unknown), bool, input);
+    }
+    match type_of(&expr, schema) {
+        Ok(found) if found != bool => Err(failure::error(
+            SqlState::DATATYPE_MISMATCH,
+            format!(
+                "argument of {place} must be type boolean, not type {}",
+                types::format_type(SqlType {
+                    typmod: -1,
+                    ..found
+                })
+            ),
+        )),
+        // A column that is not there: the planner says so itself.
+        _ => Ok(expr),
+    }
 }
 
 /// `-x`, checked: the smallest integer has no opposite.

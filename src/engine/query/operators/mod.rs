@@ -61,7 +61,7 @@ impl ExprPlanner for Operators {
             right_type,
             input,
         };
-        operands.plan(raw.op)
+        operands.plan(raw.op, schema)
     }
 
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
@@ -82,7 +82,7 @@ struct Operands<'a> {
 type Planned = Result<PlannerResult<RawBinaryExpr>>;
 
 impl Operands<'_> {
-    fn plan(self, op: BinaryOperator) -> Planned {
+    fn plan(self, op: BinaryOperator, schema: &DFSchema) -> Planned {
         use BinaryOperator::*;
         match op {
             Plus => self.arithmetic(Operation::Add),
@@ -92,7 +92,7 @@ impl Operands<'_> {
             Modulo => self.arithmetic(Operation::Remainder),
             PGExp => Ok(self.call(super::functions::math::power())),
             Eq | NotEq | Lt | LtEq | Gt | GtEq => self.comparison(op),
-            And | Or => self.logic(op),
+            And | Or => self.logic(op, schema),
             StringConcat => self.concatenation(),
             PGLikeMatch => Ok(self.like(false, false)),
             PGILikeMatch => Ok(self.like(false, true)),
@@ -249,16 +249,11 @@ impl Operands<'_> {
         operands.original(op)
     }
 
-    fn logic(self, op: BinaryOperator) -> Planned {
-        let bool = SqlType::scalar(TypeKind::Bool);
-        let mut operands = self;
-        if is_unknown(&operands.left) {
-            operands = operands.convert_left(bool)?;
-        }
-        if is_unknown(&operands.right) {
-            operands = operands.convert_right(bool)?;
-        }
-        operands.original(op)
+    fn logic(mut self, op: BinaryOperator, schema: &DFSchema) -> Planned {
+        let place = op.to_string();
+        self.left = semantics::condition_of(&place, self.left, schema, self.input)?;
+        self.right = semantics::condition_of(&place, self.right, schema, self.input)?;
+        self.original(op)
     }
 
     fn concatenation(self) -> Planned {

@@ -29,17 +29,19 @@ impl VisitorMut for Literals {
         }
         match &mut query.limit_clause {
             Some(LimitClause::LimitOffset { limit, offset, .. }) => {
-                limit.iter_mut().for_each(keep);
-                offset.iter_mut().for_each(|offset| keep(&mut offset.value));
+                limit.iter_mut().for_each(keep_count);
+                offset
+                    .iter_mut()
+                    .for_each(|offset| keep_count(&mut offset.value));
             }
             Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
-                keep(offset);
-                keep(limit);
+                keep_count(offset);
+                keep_count(limit);
             }
             None => {}
         }
         if let Some(fetch) = &mut query.fetch {
-            fetch.quantity.iter_mut().for_each(keep);
+            fetch.quantity.iter_mut().for_each(keep_count);
         }
         ControlFlow::Continue(())
     }
@@ -79,6 +81,19 @@ impl VisitorMut for Literals {
         };
         *expr = casts::call(literal, SqlType::scalar(kind));
         ControlFlow::Continue(())
+    }
+}
+
+/// A number of rows: a parameter there is int8.
+fn keep_count(expr: &mut Expr) {
+    keep(expr);
+    let parameter = matches!(
+        &*expr,
+        Expr::Value(value) if matches!(value.value, Value::Placeholder(_))
+    );
+    if parameter {
+        let inner = std::mem::replace(expr, Expr::value(Value::Null));
+        *expr = casts::call(inner, SqlType::scalar(TypeKind::Int8));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod oracle;
 mod psql;
+mod running;
 mod world;
 
 use world::World;
