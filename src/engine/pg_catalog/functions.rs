@@ -30,6 +30,8 @@ const INT8_TYPE: SqlType = SqlType::scalar(TypeKind::Int8);
 /// All of them.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut all = definitions();
+    all.extend(of_numbers());
+    all.extend(absent());
     all.extend(descriptions());
     all.extend(visibility());
     all.extend(privileges());
@@ -93,6 +95,12 @@ fn definitions() -> Vec<Arc<ScalarUDF>> {
                 })
             },
         ),
+    ]
+}
+
+/// Names of what catalogs number.
+fn of_numbers() -> Vec<Arc<ScalarUDF>> {
+    vec![
         Function::stable("pg_get_userbyid", &[&[OID]], NAME_TYPE, |call| {
             let statement = call.statement()?;
             call.texts(|row| {
@@ -148,6 +156,12 @@ fn definitions() -> Vec<Arc<ScalarUDF>> {
                 }))
             })
         }),
+    ]
+}
+
+/// About things that do not exist here: NULL for any OID.
+fn absent() -> Vec<Arc<ScalarUDF>> {
+    vec![
         nothing("pg_get_triggerdef", &[&[OID], &[OID, BOOL]]),
         nothing("pg_get_ruledef", &[&[OID], &[OID, BOOL]]),
         nothing("pg_get_partkeydef", &[&[OID]]),

@@ -84,6 +84,15 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
                 Expr::ScalarSubquery(subquery) if !becomes_join(&subquery.subquery) => {
                     subquery_call(expr, &schema)
                 }
+                // The planner's anti join takes a NULL that the condition excludes for a member.
+                Expr::InSubquery(member)
+                    if member.negated && !member.subquery.outer_ref_columns.is_empty() =>
+                {
+                    let list = call(&member.subquery, Gives::List, &schema)?;
+                    let found = super::functions::array::equals_any()
+                        .call(vec![member.expr.as_ref().clone(), list]);
+                    Ok(Transformed::yes(Expr::Not(Box::new(found))))
+                }
                 _ => Ok(Transformed::no(expr)),
             })?;
             Ok(rewritten.update_data(|expr| name.restore(expr)))
@@ -226,6 +235,8 @@ enum Gives {
     Value,
     /// Whether there is a row.
     Existence,
+    /// The values of its only column.
+    List,
     /// All of them.
     Rows,
 }
@@ -393,6 +404,24 @@ impl Apply {
         Ok(concat(&parts)?)
     }
 
+    fn list(&self, results: &[RecordBatch]) -> Result<ArrayRef> {
+        let data_type = self.subquery.schema().field(0).data_type().clone();
+        let offsets = OffsetBuffer::from_lengths(results.iter().map(RecordBatch::num_rows));
+        let parts: Vec<&dyn Array> = results
+            .iter()
+            .map(|batch| batch.column(0).as_ref())
+            .collect();
+        let values = if parts.is_empty() {
+            datafusion::arrow::array::new_empty_array(&data_type)
+        } else {
+            concat(&parts)?
+        };
+        let element = Arc::new(Field::new_list_field(data_type, true));
+        Ok(Arc::new(ListArray::try_new(
+            element, offsets, values, None,
+        )?))
+    }
+
     fn rows(&self, results: &[RecordBatch]) -> Result<ArrayRef> {
         let fields = self.row_fields();
         let lengths = results.iter().map(RecordBatch::num_rows);
@@ -433,6 +462,10 @@ impl ScalarUDFImpl for Apply {
         Ok(match self.gives {
             Gives::Value => self.subquery.schema().field(0).data_type().clone(),
             Gives::Existence => DataType::Boolean,
+            Gives::List => DataType::List(Arc::new(Field::new_list_field(
+                self.subquery.schema().field(0).data_type().clone(),
+                true,
+            ))),
             Gives::Rows => DataType::List(Arc::new(Field::new_list_field(
                 DataType::Struct(self.row_fields()),
                 true,
@@ -459,6 +492,7 @@ impl ScalarUDFImpl for Apply {
                     .map(|batch| batch.num_rows() > 0)
                     .collect::<Vec<_>>(),
             )),
+            Gives::List => self.list(&results)?,
             Gives::Rows => self.rows(&results)?,
         };
         if array.len() != args.number_rows {

@@ -455,6 +455,9 @@ fn not_implemented(text: &str) -> Diagnostic {
 }
 
 fn internal(text: &str) -> Diagnostic {
+    if text.contains("egular expression") || text.contains("regex parse error") {
+        return Diagnostic::error(SqlState::new("2201B"), "invalid regular expression");
+    }
     #[cfg(test)]
     eprintln!("internal: {text}");
     tracing::error!(error = text, "internal error in a query");

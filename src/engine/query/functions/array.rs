@@ -28,9 +28,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         Arc::new(ScalarUDF::new_from_impl(ArrayOrEmpty {
             signature: Signature::any(1, Volatility::Immutable),
         })),
-        Arc::new(ScalarUDF::new_from_impl(EqualsAny {
-            signature: Signature::any(2, Volatility::Immutable),
-        })),
+        equals_any(),
         Function::immutable("array_upper", ANY_ARRAY, int4, |call| {
             length(call, |length| length)
         }),
@@ -45,6 +43,13 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             array_to_string,
         ),
     ]
+}
+
+/// The function behind [`EQUALS_ANY`].
+pub fn equals_any() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::new_from_impl(EqualsAny {
+        signature: Signature::any(2, Volatility::Immutable),
+    }))
 }
 
 fn list(array: &ArrayRef) -> Result<Option<&ListArray>> {
@@ -192,6 +197,11 @@ impl ScalarUDFImpl for EqualsAny {
         let values = datafusion::arrow::compute::cast(&values, &element)?;
         let mut found = Vec::with_capacity(rows);
         for row in 0..rows {
+            if lists.is_valid(row) && lists.value_length(row) == 0 {
+                // Nothing is a member, not even what is not known.
+                found.push(Some(false));
+                continue;
+            }
             if lists.is_null(row) || values.is_null(row) {
                 found.push(None);
                 continue;

@@ -248,7 +248,18 @@ impl ScalarUDFImpl for Function {
                         Argument::Of(to) => passes(from, *to),
                     })
         };
-        let Some(form) = self.forms.iter().find(fits) else {
+        let exact = |form: &&&[Argument]| {
+            form.len() == arg_types.len()
+                && form
+                    .iter()
+                    .zip(arg_types)
+                    .all(|(argument, from)| match argument {
+                        Argument::Any => true,
+                        Argument::Of(to) => types::data_type(*to) == *from,
+                    })
+        };
+        let form = self.forms.iter().find(exact);
+        let Some(form) = form.or_else(|| self.forms.iter().find(fits)) else {
             let given: Vec<_> = arg_types
                 .iter()
                 .filter_map(|data_type| types::arrow::from_data_type(data_type).ok())

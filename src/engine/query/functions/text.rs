@@ -1,10 +1,11 @@
 //! String functions that the library does not have, has unbounded, or has with another meaning.
 
-use super::definition::{Call, FLOAT8, Function, INT4, INTERVAL, TEXT, TIMESTAMPTZ};
+use super::definition::{Call, FLOAT8, Function, INT4, INT8, INTERVAL, TEXT, TIMESTAMPTZ};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::query::failure;
 use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::logical_expr::ScalarUDF;
 use std::sync::Arc;
@@ -18,6 +19,23 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let text = SqlType::scalar(TypeKind::Text);
     vec![
         Function::immutable("repeat", &[&[TEXT, INT4]], text, repeat),
+        Function::immutable("to_hex", &[&[INT4], &[INT8]], text, |call| {
+            call.texts(|row| {
+                Ok(match call.args[0].data_type() {
+                    DataType::Int32 => call.int4(0, row).map(|value| format!("{value:x}")),
+                    _ => call.int8(0, row).map(|value| format!("{value:x}")),
+                })
+            })
+        }),
+        Function::immutable("upper", &[&[TEXT]], text, |call| {
+            call.texts(|row| Ok(call.text(0, row).map(str::to_ascii_uppercase)))
+        }),
+        Function::immutable("lower", &[&[TEXT]], text, |call| {
+            call.texts(|row| Ok(call.text(0, row).map(str::to_ascii_lowercase)))
+        }),
+        Function::immutable("initcap", &[&[TEXT]], text, |call| {
+            call.texts(|row| Ok(call.text(0, row).map(initcap)))
+        }),
         Function::immutable("chr", &[&[INT4]], text, chr),
         Function::immutable("quote_ident", &[&[TEXT]], text, |call| {
             call.texts(|row| Ok(call.text(0, row).map(quote_ident)))
@@ -44,6 +62,22 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             |_| Err(failure::unsupported("function to_char")),
         ),
     ]
+}
+
+/// Words begin after what is no letter or digit; in the C collation only ASCII has cases.
+fn initcap(text: &str) -> String {
+    let mut inside = false;
+    text.chars()
+        .map(|letter| {
+            let cased = if inside {
+                letter.to_ascii_lowercase()
+            } else {
+                letter.to_ascii_uppercase()
+            };
+            inside = letter.is_ascii_alphanumeric();
+            cased
+        })
+        .collect()
 }
 
 fn repeat(call: &Call<'_>) -> Result<ArrayRef> {

@@ -43,6 +43,8 @@ pub fn operands(
         (Add, Interval(_), Date32) => (INTERVAL, plain(), plain()),
         (Add, Date32, Time64(_)) => (plain(), TIME, plain()),
         (Add, Time64(_), Date32) => (TIME, plain(), plain()),
+        (Add, Timestamp(..), Time64(_)) => (left.clone(), TIME, left.clone()),
+        (Add, Time64(_), Timestamp(..)) => (TIME, right.clone(), right.clone()),
         (Add | Subtract, Timestamp(..), Interval(_)) => (left.clone(), INTERVAL, left.clone()),
         (Add, Interval(_), Timestamp(..)) => (INTERVAL, right.clone(), right.clone()),
         (Subtract, Timestamp(..), Timestamp(..)) if left == right => {
@@ -94,23 +96,7 @@ pub fn compute(
         (Date32, _) => pairs::<Date32Type, Int64Type, Date32Type>(left, right, |date, days| {
             date_plus(date, sign * days)
         }),
-        (Timestamp(_, offset), Interval(_)) => {
-            let zone = offset.is_some().then_some(zone);
-            let moved = pairs::<TimestampMicrosecondType, IntervalMonthDayNanoType, Int64Type>(
-                left,
-                right,
-                |at, by| timestamp_plus(at, negate_if(by, sign < 0)?, zone),
-            )?;
-            Ok(cast(&moved, result)?)
-        }
-        (Timestamp(..), Time64(_)) => {
-            let moved = pairs::<TimestampMicrosecondType, Time64MicrosecondType, Int64Type>(
-                left,
-                right,
-                |at, time| at.checked_add(time).ok_or_else(out_of_range),
-            )?;
-            Ok(cast(&moved, result)?)
-        }
+        (Timestamp(..), Interval(_) | Time64(_)) => moved(left, right, result, sign, zone),
         (Timestamp(..), Timestamp(..)) => {
             pairs::<TimestampMicrosecondType, TimestampMicrosecondType, IntervalMonthDayNanoType>(
                 left, right, difference,
@@ -137,21 +123,50 @@ pub fn compute(
                 |a, b| interval_plus(a, negate_if(b, sign < 0)?),
             )
         }
-        (Interval(_), _) => {
-            pairs::<IntervalMonthDayNanoType, Float64Type, IntervalMonthDayNanoType>(
-                left,
-                right,
-                |interval, factor| match operation {
-                    Operation::Divide if factor == 0.0 => {
-                        Err(failure::external(failure::division_by_zero()))
-                    }
-                    Operation::Divide => interval_times(interval, 1.0 / factor),
-                    _ => interval_times(interval, factor),
-                },
-            )
-        }
+        (Interval(_), _) => scaled(operation, left, right),
         _ => Err(DataFusionError::Internal("date arithmetic".to_owned())),
     }
+}
+
+/// An interval times a number, or divided by it.
+fn scaled(operation: Operation, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
+    pairs::<IntervalMonthDayNanoType, Float64Type, IntervalMonthDayNanoType>(
+        left,
+        right,
+        |interval, factor| match operation {
+            Operation::Divide if factor == 0.0 => {
+                Err(failure::external(failure::division_by_zero()))
+            }
+            Operation::Divide => interval_times(interval, 1.0 / factor),
+            _ => interval_times(interval, factor),
+        },
+    )
+}
+
+/// A timestamp and an interval or time.
+fn moved(
+    left: &ArrayRef,
+    right: &ArrayRef,
+    result: &DataType,
+    sign: i64,
+    zone: chrono_tz::Tz,
+) -> Result<ArrayRef> {
+    let moved = if let DataType::Interval(_) = right.data_type() {
+        let zoned = matches!(left.data_type(), DataType::Timestamp(_, Some(_)));
+        let zone = zoned.then_some(zone);
+        pairs::<TimestampMicrosecondType, IntervalMonthDayNanoType, Int64Type>(
+            left,
+            right,
+            |at, by| timestamp_plus(at, negate_if(by, sign < 0)?, zone),
+        )?
+    } else {
+        pairs::<TimestampMicrosecondType, Time64MicrosecondType, Int64Type>(
+            left,
+            right,
+            |at, time| at.checked_add(time).ok_or_else(out_of_range),
+        )?
+    };
+    Ok(cast(&moved, result)?)
 }
 
 fn pairs<A, B, O>(

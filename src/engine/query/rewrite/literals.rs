@@ -7,7 +7,8 @@
 use super::casts;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use sqlparser::ast::{
-    Expr, GroupByExpr, LimitClause, OrderByKind, Query, Select, Value, VisitMut, VisitorMut,
+    Expr, Fetch, GroupByExpr, LimitClause, NamedWindowDefinition, NamedWindowExpr, OrderByKind,
+    Query, Select, Value, VisitMut, VisitorMut, WindowFrameBound, WindowSpec, WindowType,
 };
 use std::ops::ControlFlow;
 
@@ -40,8 +41,8 @@ impl VisitorMut for Literals {
             }
             None => {}
         }
-        if let Some(fetch) = &mut query.fetch {
-            fetch.quantity.iter_mut().for_each(keep_count);
+        if let Some(fetch) = query.fetch.take() {
+            fetch_as_limit(query, fetch);
         }
         ControlFlow::Continue(())
     }
@@ -50,13 +51,33 @@ impl VisitorMut for Literals {
         if let GroupByExpr::Expressions(items, _) = &mut select.group_by {
             items.iter_mut().for_each(keep);
         }
+        mark_named_windows(select, true);
         if let Some(sqlparser::ast::Distinct::On(items)) = &mut select.distinct {
             items.iter_mut().for_each(keep);
         }
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr
+            && let Some(WindowType::WindowSpec(window)) = &mut function.over
+        {
+            mark_frame(window, true);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        mark_named_windows(select, false);
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr
+            && let Some(WindowType::WindowSpec(window)) = &mut function.over
+        {
+            mark_frame(window, false);
+        }
         let Expr::Value(value) = expr else {
             return ControlFlow::Continue(());
         };
@@ -81,6 +102,50 @@ impl VisitorMut for Literals {
         };
         *expr = casts::call(literal, SqlType::scalar(kind));
         ControlFlow::Continue(())
+    }
+}
+
+/// FETCH FIRST n ROWS ONLY is LIMIT n; without a number it is 1.
+fn fetch_as_limit(query: &mut Query, fetch: Fetch) {
+    let mut quantity = fetch
+        .quantity
+        .unwrap_or_else(|| Expr::value(Value::Number("1".to_owned(), false)));
+    keep_count(&mut quantity);
+    match &mut query.limit_clause {
+        Some(LimitClause::LimitOffset { limit, .. }) => *limit = Some(quantity),
+        other => {
+            *other = Some(LimitClause::LimitOffset {
+                limit: Some(quantity),
+                offset: None,
+                limit_by: Vec::new(),
+            });
+        }
+    }
+}
+
+fn mark_named_windows(select: &mut Select, kept: bool) {
+    for NamedWindowDefinition(_, window) in &mut select.named_window {
+        if let NamedWindowExpr::WindowSpec(window) = window {
+            mark_frame(window, kept);
+        }
+    }
+}
+
+/// The bounds of a window's frame are row counts, not values. The planner prints them, so that the
+/// mark must be gone again afterwards.
+fn mark_frame(window: &mut WindowSpec, mark: bool) {
+    let Some(frame) = &mut window.window_frame else {
+        return;
+    };
+    let bounds = std::iter::once(&mut frame.start_bound).chain(&mut frame.end_bound);
+    for bound in bounds {
+        if let WindowFrameBound::Preceding(Some(rows)) | WindowFrameBound::Following(Some(rows)) =
+            bound
+            && let Expr::Value(value) = &mut **rows
+            && let Value::Number(_, kept) = &mut value.value
+        {
+            *kept = mark;
+        }
     }
 }
 

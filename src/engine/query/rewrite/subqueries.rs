@@ -4,9 +4,11 @@
 //! it; `single_value` is one that fails with 21000 on a second row, so the meaning stays.
 
 use super::syntax::call_of;
+use crate::diagnostic::Diagnostic;
 use sqlparser::ast::{
-    Expr, Function, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, TableAlias,
-    TableAliasColumnDef, TableFactor, TableWithJoins, VisitMut, Visitor, VisitorMut,
+    Expr, Function, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, OrderByExpr,
+    OrderByKind, Query, Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
+    TableWithJoins, VisitMut, Visitor, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -51,9 +53,72 @@ fn aggregated(mut query: Box<Query>) -> Query {
     over(query, SINGLE_VALUE)
 }
 
-/// ARRAY(query)'s aggregate.
-pub fn array_aggregate(query: Box<Query>) -> Query {
-    over(query, "array_agg")
+/// ARRAY(query)'s aggregate, in the order of the query.
+///
+/// # Errors
+/// 0A000 where that order is by more than the value itself and cannot go into the aggregate.
+pub fn array_aggregate(mut query: Box<Query>) -> Result<Query, Diagnostic> {
+    const AGGREGATE: &str = "array_agg";
+    let Some(order_by) = query.order_by.take() else {
+        return Ok(over(query, AGGREGATE));
+    };
+    let OrderByKind::Expressions(mut items) = order_by.kind.clone() else {
+        return Err(Diagnostic::unsupported("this ORDER BY in ARRAY(subquery)"));
+    };
+    let value = match &*query.body {
+        SetExpr::Select(select) => match select.projection.as_slice() {
+            [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] => {
+                Some(item.clone())
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let name = value.as_ref().map(super::labels::label);
+    let by_value = |item: &OrderByExpr| match &item.expr {
+        Expr::Value(number) => {
+            matches!(&number.value, sqlparser::ast::Value::Number(one, _) if one == "1")
+        }
+        Expr::Identifier(ident) => Some(super::labels::folded(ident)) == name,
+        other => Some(other) == value.as_ref(),
+    };
+    if let (Some(select), Some(value)) = (plain_select(&mut query), &value) {
+        for item in &mut items {
+            if by_value(item) {
+                item.expr = value.clone();
+            }
+        }
+        let mut aggregate = call_of(AGGREGATE, vec![value.clone()]);
+        order(&mut aggregate, items);
+        select.projection = vec![SelectItem::ExprWithAlias {
+            expr: aggregate,
+            alias: Ident::with_quote('"', VALUE),
+        }];
+        return Ok(*query);
+    }
+    if !items.iter().all(by_value) {
+        return Err(Diagnostic::unsupported(
+            "ORDER BY another column in this form of ARRAY(subquery)",
+        ));
+    }
+    let column = Expr::Identifier(Ident::with_quote('"', VALUE));
+    let mut aggregate = call_of(AGGREGATE, vec![column.clone()]);
+    for item in &mut items {
+        item.expr = column.clone();
+    }
+    order(&mut aggregate, items);
+    // The query keeps its own order: its LIMIT may need it.
+    query.order_by = Some(order_by);
+    Ok(over_expression(query, aggregate))
+}
+
+/// Gives an aggregate's call its ORDER BY.
+fn order(call: &mut Expr, items: Vec<OrderByExpr>) {
+    if let Expr::Function(function) = call
+        && let FunctionArguments::List(list) = &mut function.args
+    {
+        list.clauses.push(FunctionArgumentClause::OrderBy(items));
+    }
 }
 
 /// The only column of the query inside.

@@ -92,7 +92,15 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
             let inner = std::mem::replace(&mut **inner, Expr::value(Value::Null));
             *expr = inner;
         }
-        Expr::BinaryOp { op, .. } => rewrite_operator(op)?,
+        Expr::BinaryOp { left, op, right } => {
+            rewrite_operator(op)?;
+            if let (Expr::Tuple(left), Expr::Tuple(right)) = (&mut **left, &mut **right) {
+                *expr = rows_equal(op, std::mem::take(left), std::mem::take(right))?;
+            }
+        }
+        Expr::InSubquery { expr: row, .. } if matches!(**row, Expr::Tuple(_)) => {
+            return Err(Diagnostic::unsupported("a row in IN (subquery)"));
+        }
         Expr::AnyOp {
             left,
             compare_op,
@@ -113,7 +121,29 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
                 expr: Box::new(equals_any(compare_op, &BinaryOperator::NotEq, "ALL", args)?),
             };
         }
-        Expr::Function(function) => rewrite_function(function),
+        Expr::Function(function) => rewrite_function(function)?,
+        // A sign binds closer than ^, which the parser has the other way round.
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: inner,
+        } if matches!(
+            **inner,
+            Expr::BinaryOp {
+                op: BinaryOperator::PGExp,
+                ..
+            }
+        ) =>
+        {
+            let mut power = taken(inner);
+            if let Expr::BinaryOp { left, .. } = &mut power {
+                let base = taken(left);
+                **left = Expr::UnaryOp {
+                    op: UnaryOperator::Minus,
+                    expr: Box::new(base),
+                };
+            }
+            *expr = power;
+        }
         Expr::UnaryOp {
             op: UnaryOperator::Plus,
             expr: inner,
@@ -186,6 +216,31 @@ fn is_untyped(expr: &Expr) -> bool {
         ),
         _ => false,
     }
+}
+
+/// `(a, b) = (c, d)` is `a = c AND b = d`.
+fn rows_equal(op: &BinaryOperator, left: Vec<Expr>, right: Vec<Expr>) -> Result<Expr, Diagnostic> {
+    if *op != BinaryOperator::Eq {
+        return Err(Diagnostic::unsupported(format!("{op} of rows")));
+    }
+    if left.len() != right.len() {
+        return Err(Diagnostic::error(
+            SqlState::SYNTAX_ERROR,
+            "unequal number of entries in row expressions",
+        ));
+    }
+    let pairs = left.into_iter().zip(right);
+    let equal = pairs.map(|(left, right)| Expr::BinaryOp {
+        left: Box::new(left),
+        op: BinaryOperator::Eq,
+        right: Box::new(right),
+    });
+    let all = equal.reduce(|all, one| Expr::BinaryOp {
+        left: Box::new(all),
+        op: BinaryOperator::And,
+        right: Box::new(one),
+    });
+    Ok(all.unwrap_or_else(|| Expr::value(Value::Boolean(true))))
 }
 
 fn equals_any(
@@ -267,20 +322,21 @@ fn operator(symbol: &str) -> Option<BinaryOperator> {
     })
 }
 
-fn rewrite_function(function: &mut Function) {
+fn rewrite_function(function: &mut Function) -> Result<(), Diagnostic> {
     strip_catalog(&mut function.name);
     if let FunctionArguments::Subquery(query) = &mut function.args {
         // ARRAY(subquery): `subqueries` gives it its aggregate.
         let query = std::mem::replace(query, Box::new(super::subqueries::nothing()));
         function.name = ObjectName::from(vec![Ident::new("array_or_empty")]);
         function.args = arguments(vec![Expr::Subquery(Box::new(
-            super::subqueries::array_aggregate(query),
+            super::subqueries::array_aggregate(query)?,
         ))]);
     }
     if matches!(function.args, FunctionArguments::None) {
         // CURRENT_USER and its like are functions without parentheses.
         function.args = arguments(Vec::new());
     }
+    Ok(())
 }
 
 /// `pg_catalog.f` is f: functions live in pg_catalog only.

@@ -6,10 +6,16 @@
 
 use super::World;
 
-const VECTORS: &[(&str, &str)] = &[(
-    "semantics",
-    include_str!("../../../../tests/vectors/query/semantics.txt"),
-)];
+const VECTORS: &[(&str, &str)] = &[
+    (
+        "semantics",
+        include_str!("../../../../tests/vectors/query/semantics.txt"),
+    ),
+    (
+        "breadth",
+        include_str!("../../../../tests/vectors/query/breadth.txt"),
+    ),
+];
 
 /// Parses the file: query, expected answer.
 fn vectors(text: &str) -> Vec<(String, String)> {

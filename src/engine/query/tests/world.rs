@@ -108,34 +108,14 @@ fn sequence(store: u32, owned_by: Option<(Oid, u16)>) -> RelationBody {
     })
 }
 
-fn relations() -> Vec<(u32, &'static str, RelationBody)> {
-    let required = |column: Column| Column {
+fn required(column: Column) -> Column {
+    Column {
         not_null: true,
         ..column
-    };
-    let mut t = table(
-        1_000,
-        vec![
-            Column {
-                default: Some("nextval('t_id_seq'::regclass)".into()),
-                sequence: Some(Oid(16_399)),
-                ..required(column("id", of(TypeKind::Int4)))
-            },
-            Column {
-                default: Some("'x'::text".into()),
-                ..required(column("name", of(TypeKind::Text)))
-            },
-            column("amount", types::name::numeric_type(10, 2)),
-            Column {
-                default: Some("now()".into()),
-                ..column("at", of(TypeKind::Timestamptz))
-            },
-            column("ok", of(TypeKind::Bool)),
-        ],
-        vec![0],
-    );
-    t.primary_index = Some(Oid(16_401));
-    t.referenced_by = vec![U];
+    }
+}
+
+fn table_u() -> Table {
     let code = SqlType {
         typmod: 14,
         ..of(TypeKind::Varchar)
@@ -171,11 +151,15 @@ fn relations() -> Vec<(u32, &'static str, RelationBody)> {
             },
         },
     ];
+    u
+}
+
+fn table_c() -> Table {
     let bpchar = SqlType {
         typmod: 9,
         ..of(TypeKind::Bpchar)
     };
-    let c = table(
+    table(
         1_006,
         vec![
             column("k", bpchar),
@@ -183,7 +167,33 @@ fn relations() -> Vec<(u32, &'static str, RelationBody)> {
             column("d", of(TypeKind::Date)),
         ],
         Vec::new(),
+    )
+}
+
+fn relations() -> Vec<(u32, &'static str, RelationBody)> {
+    let mut t = table(
+        1_000,
+        vec![
+            Column {
+                default: Some("nextval('t_id_seq'::regclass)".into()),
+                sequence: Some(Oid(16_399)),
+                ..required(column("id", of(TypeKind::Int4)))
+            },
+            Column {
+                default: Some("'x'::text".into()),
+                ..required(column("name", of(TypeKind::Text)))
+            },
+            column("amount", types::name::numeric_type(10, 2)),
+            Column {
+                default: Some("now()".into()),
+                ..column("at", of(TypeKind::Timestamptz))
+            },
+            column("ok", of(TypeKind::Bool)),
+        ],
+        vec![0],
     );
+    t.primary_index = Some(Oid(16_401));
+    t.referenced_by = vec![U];
     let view = View {
         query: "SELECT t.id, t.name FROM t".into(),
         columns: vec![
@@ -196,7 +206,7 @@ fn relations() -> Vec<(u32, &'static str, RelationBody)> {
         (16_399, "t_id_seq", sequence(1_004, Some((T, 0)))),
         (T.0, "t", RelationBody::Table(t)),
         (16_401, "t_pkey", index(1_000, T, 0, primary)),
-        (U.0, "u", RelationBody::Table(u)),
+        (U.0, "u", RelationBody::Table(table_u())),
         (16_403, "u_pkey", index(1_001, U, 0, primary)),
         (
             16_404,
@@ -206,7 +216,7 @@ fn relations() -> Vec<(u32, &'static str, RelationBody)> {
         (16_405, "u_t", index(1_003, U, 1, None)),
         (16_406, "v", RelationBody::View(view)),
         (16_407, "s", sequence(1_005, None)),
-        (16_408, "c", RelationBody::Table(c)),
+        (16_408, "c", RelationBody::Table(table_c())),
     ]
 }
 
