@@ -113,7 +113,7 @@ class NodeDB(Server):
     def start(self, binary):
         environment = dict(os.environ, NODEDB_SUPERUSER_PASSWORD=PASSWORD, NODEDB_DATA_DIR=str(self.directory / "data"),
                            NODEDB_PORT_PGWIRE=str(self.port), NODEDB_PORT_HTTP=str(free_port()),
-                           NODEDB_PORT_NATIVE=str(free_port()), NODEDB_HOST="127.0.0.1")
+                           NODEDB_HOST="127.0.0.1")
         log = open(self.directory / "log", "wb")
         self.process = subprocess.Popen([binary], env=environment, stdout=log, stderr=log, cwd=self.directory)
         wait_for_port(self.port, self.process)

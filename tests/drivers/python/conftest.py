@@ -26,7 +26,6 @@ class Server:
             NODEDB_DATA_DIR=str(directory / "data"),
             NODEDB_PORT_PGWIRE=str(self.port),
             NODEDB_PORT_HTTP=str(free_port()),
-            NODEDB_PORT_NATIVE=str(free_port()),
             NODEDB_SUPERUSER_PASSWORD=PASSWORD,
         )
         self.log = open(directory / "log", "w+b")
