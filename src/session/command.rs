@@ -68,6 +68,8 @@ pub enum Command {
     Deallocate(Option<String>),
     /// CLOSE; None is ALL.
     CloseCursor(Option<String>),
+    /// UNLISTEN: nothing is ever listened to (LISTEN is 0A000), so that there is nothing to stop.
+    Unlisten,
     /// COPY
     Copy(Box<Statement>),
     /// Everything else.
@@ -180,6 +182,7 @@ impl Command {
                 CloseCursor::All => None,
                 CloseCursor::Specific { name } => Some(folded(&name)),
             })),
+            Statement::UNLISTEN { .. } => Ok(Command::Unlisten),
             copy @ Statement::Copy { .. } => Ok(Command::Copy(Box::new(copy))),
             other => unsupported(&other).map_or_else(
                 || Ok(Command::Engine(Box::new(other))),
@@ -193,7 +196,6 @@ impl Command {
 fn unsupported(statement: &Statement) -> Option<&'static str> {
     match statement {
         Statement::LISTEN { .. } => Some("LISTEN"),
-        Statement::UNLISTEN { .. } => Some("UNLISTEN"),
         Statement::NOTIFY { .. } => Some("NOTIFY"),
         Statement::Declare { .. } => Some("DECLARE CURSOR"),
         Statement::Fetch { .. } => Some("FETCH"),

@@ -61,6 +61,7 @@ impl Session {
             Command::Discard(what) => self.discard(what)?,
             Command::Deallocate(name) => self.deallocate(name.as_deref())?,
             Command::CloseCursor(name) => self.close_cursor(name.as_deref())?,
+            Command::Unlisten => "UNLISTEN",
             Command::Prepare { .. }
             | Command::Execute { .. }
             | Command::Copy(_)

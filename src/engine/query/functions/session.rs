@@ -90,6 +90,14 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             SqlType::scalar(TypeKind::Void),
             sleep,
         ),
+        // There are no advisory locks, so that a session never holds one. Pools call it between
+        // their users.
+        Function::volatile(
+            "pg_advisory_unlock_all",
+            NONE,
+            SqlType::scalar(TypeKind::Void),
+            |call| Ok(Arc::new(NullArray::new(call.rows))),
+        ),
         Arc::new(ScalarUDF::new_from_impl(TypeOf {
             signature: Signature::any(1, Volatility::Stable),
         })),
