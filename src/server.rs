@@ -79,7 +79,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         store: Box::new(store),
         current: snapshot,
         publisher: Box::new(publisher.clone()),
-        rows: Box::new(Rows),
+        rows: Box::new(Rows(storage.clone())),
     };
     let control = control.spawn(inbox)?;
     let shared = Shared {
@@ -259,10 +259,11 @@ impl Shard for Core {
     }
 }
 
-struct Rows;
+/// The rows' half of what control drops.
+struct Rows(Storage);
 
 impl RowKeeper for Rows {
-    fn forget(&self, _relations: &[Arc<Relation>]) -> Result<(), Diagnostic> {
-        Err(Diagnostic::unsupported("removing rows"))
+    fn forget(&self, relations: &[Arc<Relation>]) -> Result<(), Diagnostic> {
+        engine::definitions::forget(&self.0, relations)
     }
 }

@@ -274,3 +274,38 @@ fn no_password_reaches_the_log_or_the_data_directory() {
     }
     assert!(searched > 2, "the data directory was searched");
 }
+
+#[test]
+fn a_dropped_database_leaves_neither_names_nor_rows_behind() {
+    let mut server = TestServer::start();
+    server.psql("CREATE DATABASE brief");
+    let inside = |server: &TestServer, sql: &str| {
+        let done = server.psql_as("nodedb", SUPERUSER_PASSWORD, "brief", sql);
+        assert!(done.status.success(), "{sql}: {}", text(&done.stderr));
+        text(&done.stdout)
+    };
+    inside(
+        &server,
+        "CREATE TABLE t (id serial PRIMARY KEY, name text UNIQUE); INSERT INTO t (name) VALUES ('a')",
+    );
+    let done = server.psql_as(
+        "nodedb",
+        SUPERUSER_PASSWORD,
+        "nodedb",
+        "DROP DATABASE brief",
+    );
+    assert!(
+        done.status.success() && text(&done.stderr).is_empty(),
+        "{}",
+        text(&done.stderr)
+    );
+    server.psql("CREATE DATABASE brief");
+    assert_eq!(
+        inside(&server, "SELECT count(*) FROM pg_class WHERE relname = 't'"),
+        "0"
+    );
+    assert_eq!(server.terminate(), Some(0));
+    server.resume();
+    inside(&server, "CREATE TABLE t (id int PRIMARY KEY)");
+    assert_eq!(inside(&server, "SELECT count(*) FROM t"), "0");
+}

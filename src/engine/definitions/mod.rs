@@ -33,7 +33,7 @@ use crate::sql::credential::{Direction, TableGrant};
 use crate::storage::{ALL_KEYS, DEFINITIONS_RELATION, Isolation, Storage};
 use sqlparser::ast::{self, Statement};
 use std::sync::Arc;
-use work::{Work, missing};
+use work::{Work, missing, own_store};
 
 /// Whether this room carries the statement out: definitions, TRUNCATE, COMMENT, VACUUM, ANALYZE.
 pub fn is_definition(statement: &Statement) -> bool {
@@ -264,4 +264,23 @@ pub fn load(storage: &Storage) -> Result<Definitions, Diagnostic> {
         }
     }
     Ok(definitions)
+}
+
+/// Removes the definitions and rows of relations whose database is gone, durably; takes what is
+/// partly gone already. Blocks until it is on disk: for the control thread.
+///
+/// # Errors
+/// What storage gives; nothing is removed then.
+pub fn forget(storage: &Storage, relations: &[Arc<Relation>]) -> Result<(), Diagnostic> {
+    let mut transaction = storage.begin(0, Isolation::ReadCommitted);
+    for relation in relations {
+        let name = codec::name_key(relation.database, &relation.schema, &relation.name);
+        transaction.delete(DEFINITIONS_RELATION, &name)?;
+        transaction.delete(DEFINITIONS_RELATION, &codec::oid_key(relation.oid))?;
+        if let Some(store) = own_store(&relation.body) {
+            transaction.drop_relation(store);
+        }
+    }
+    futures::executor::block_on(transaction.commit())?;
+    Ok(())
 }

@@ -7,7 +7,7 @@
 use super::codec;
 use super::name;
 use crate::catalog::definition::{DefinitionChange, Definitions, Relation, RelationBody, Table};
-use crate::catalog::{DatabaseId, Oid};
+use crate::catalog::{DatabaseId, Oid, RelationId};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::Engine;
 use crate::engine::context::StatementContext;
@@ -220,17 +220,12 @@ impl Work<'_> {
         self.release_name(relation)?;
         let storage = &mut self.transaction.storage;
         storage.delete(DEFINITIONS_RELATION, &codec::oid_key(relation.oid))?;
-        match &relation.body {
-            RelationBody::Table(table) => {
-                storage.drop_relation(table.store);
-                // A write set planned before the drop must not commit after it.
-                storage.set_layout(relation.oid, table.layout_version + 1);
-            }
-            RelationBody::Index(index) if !shares_store(index.constraint) => {
-                storage.drop_relation(index.store);
-            }
-            RelationBody::Sequence(sequence) => storage.drop_relation(sequence.store),
-            RelationBody::Index(_) | RelationBody::View(_) => {}
+        if let Some(store) = own_store(&relation.body) {
+            storage.drop_relation(store);
+        }
+        if let RelationBody::Table(table) = &relation.body {
+            // A write set planned before the drop must not commit after it.
+            storage.set_layout(relation.oid, table.layout_version + 1);
         }
         self.transaction
             .define(DefinitionChange::Drop(relation.oid));
@@ -379,4 +374,14 @@ pub fn column_of(table: &Table, relation: &str, column: &str) -> Result<u16, Dia
             format!("column \"{column}\" of relation \"{relation}\" does not exist"),
         )
     })
+}
+
+/// The range of keys that is this relation's alone: a primary key's index is its table.
+pub fn own_store(body: &RelationBody) -> Option<RelationId> {
+    match body {
+        RelationBody::Table(table) => Some(table.store),
+        RelationBody::Index(index) if !shares_store(index.constraint) => Some(index.store),
+        RelationBody::Sequence(sequence) => Some(sequence.store),
+        RelationBody::Index(_) | RelationBody::View(_) => None,
+    }
 }
