@@ -112,12 +112,13 @@ impl Connection {
         )
     }
 
-    /// Whether its session waits for more than the inbox holds.
+    /// Whether its session waits for more than the inbox holds. One that is held back until its
+    /// peer reads waits too, but not for bytes.
     pub(crate) fn awaits_bytes(&self) -> bool {
         let reader = self.reader.take();
         let awaits = reader.is_some();
         self.reader.set(reader);
-        awaits
+        awaits && !self.held_back.get()
     }
 
     pub(crate) fn fail(&self, error: i32) {
