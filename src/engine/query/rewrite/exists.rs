@@ -4,7 +4,7 @@
 //! subquery here. `= ANY` is IN and `<> ALL` is NOT IN; the other comparisons are aggregates
 //! everywhere.
 
-use super::subqueries::{VALUE, over_expression, plain_select};
+use super::subqueries::{VALUE, over_expression};
 use sqlparser::ast::{
     BinaryOperator, Expr, Ident, Query, Select, SelectItem, Value, VisitMut, VisitorMut,
 };
@@ -125,10 +125,8 @@ fn as_value(expr: &mut Expr) -> Option<Expr> {
     match expr {
         Expr::Exists { subquery, negated } => {
             let negated = *negated;
-            Some(not_if(
-                negated,
-                Expr::Subquery(Box::new(counted(taken(subquery)))),
-            ))
+            let found = over_expression(taken(subquery), parsed("count(*) > 0"));
+            Some(not_if(negated, Expr::Subquery(Box::new(found))))
         }
         Expr::InSubquery {
             expr,
@@ -143,31 +141,6 @@ fn as_value(expr: &mut Expr) -> Option<Expr> {
             ))
         }
         _ => None,
-    }
-}
-
-/// Whether a query has rows, as a query. Counted in the query itself where that is the same: the
-/// planner reaches the columns of the outer query from there, and not from a derived table.
-fn counted(mut query: Box<Query>) -> Query {
-    let any_row = parsed("count(*) > 0");
-    match plain_select(&mut query) {
-        Some(select) if select.projection.iter().all(is_plain_item) => {
-            select.projection = vec![SelectItem::UnnamedExpr(any_row)];
-            *query
-        }
-        _ => over_expression(query, any_row),
-    }
-}
-
-/// Whether an item of a select list cannot be an aggregate, which makes a row of none.
-fn is_plain_item(item: &SelectItem) -> bool {
-    match item {
-        SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => true,
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => matches!(
-            expr,
-            Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_)
-        ),
-        _ => false,
     }
 }
 
