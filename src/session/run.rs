@@ -144,11 +144,15 @@ impl Session {
     ) -> Result<Answer, Diagnostic> {
         self.absorb(context);
         let outcome = outcome?;
-        // Values taken from commits that are ordered but not yet on disk are not told before.
         let open = self.block.open().expect("the statement opened it");
-        open.transaction.storage.durable().await?;
         Ok(match outcome {
-            Outcome::Rows(rows) => Answer::rows(rows),
+            Outcome::Rows(rows) => {
+                // Values taken from commits that are ordered but not yet on disk are not told
+                // before. A tag carries none: a transaction that waited here for the one before it
+                // on a hot row would hold its own locks for a whole fsync.
+                open.transaction.storage.durable().await?;
+                Answer::rows(rows)
+            }
             Outcome::Done(tag) => {
                 open.transaction.storage.end_statement();
                 Answer::Done(tag)
