@@ -62,7 +62,9 @@ impl Session {
             Ok(Answer::CopyIn(Box::new(CopyIn { copy, context })))
         } else {
             let begun = copy::CopyOut::begin(&statement, &engine, transaction, &context);
-            let copy = interruptible(&handle, pin!(begun)).await?;
+            let begun = interruptible(&handle, pin!(begun)).await;
+            let copy = self.tellable(begun).await?;
+            self.durable().await?;
             Ok(Answer::CopyOut(Box::new(CopyOut { copy })))
         }
     }
@@ -78,7 +80,8 @@ impl Session {
         let pushed = copy
             .copy
             .push(bytes, &engine, &mut open.transaction, &copy.context);
-        interruptible(&handle, pin!(pushed)).await
+        let pushed = interruptible(&handle, pin!(pushed)).await;
+        self.tellable(pushed).await
     }
 
     /// The client has sent all.
@@ -93,7 +96,8 @@ impl Session {
         let finished = copy.finish(&engine, &mut open.transaction, &context);
         let tag = interruptible(&handle, pin!(finished)).await;
         self.absorb(&context);
+        let tag = self.tellable(tag).await?;
         self.end_statement();
-        tag
+        Ok(tag)
     }
 }

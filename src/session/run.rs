@@ -143,21 +143,51 @@ impl Session {
         context: &StatementContext,
     ) -> Result<Answer, Diagnostic> {
         self.absorb(context);
-        let outcome = outcome?;
-        let open = self.block.open().expect("the statement opened it");
-        Ok(match outcome {
+        match self.tellable(outcome).await? {
             Outcome::Rows(rows) => {
-                // Values taken from commits that are ordered but not yet on disk are not told
-                // before. A tag carries none: a transaction that waited here for the one before it
-                // on a hot row would hold its own locks for a whole fsync.
-                open.transaction.storage.durable().await?;
-                Answer::rows(rows)
+                self.durable().await?;
+                Ok(Answer::rows(rows))
             }
+            // A tag carries no value: a transaction that waited here for the one before it on a
+            // hot row would hold its own locks for a whole fsync.
             Outcome::Done(tag) => {
-                open.transaction.storage.end_statement();
-                Answer::Done(tag)
+                self.end_statement();
+                Ok(Answer::Done(tag))
             }
-        })
+        }
+    }
+
+    /// What the engine gave, where it is an error once that may be told: some say values ("Key
+    /// (x)=(1) already exists."), and one that another transaction has ordered may yet be lost.
+    ///
+    /// # Errors
+    /// The engine's; 40001 in its place when a value taken is lost.
+    pub(super) async fn tellable<T>(
+        &mut self,
+        outcome: Result<T, Diagnostic>,
+    ) -> Result<T, Diagnostic> {
+        match outcome {
+            Err(error) if may_tell_values(&error) => {
+                self.durable().await?;
+                Err(error)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Waits until the values that the transaction took from commits ordered but not yet on disk
+    /// are there: before anything that may tell one leaves the session (DESIGN §6). This is the
+    /// one place; the engine waits only where it must read on.
+    ///
+    /// # Errors
+    /// 40001 when one is lost; 57014, 57P01.
+    pub(super) async fn durable(&mut self) -> Result<(), Diagnostic> {
+        let handle = self.entry.clone();
+        let Some(open) = self.block.open() else {
+            return Ok(());
+        };
+        let durable = async { Ok(open.transaction.storage.durable().await?) };
+        interruptible(&handle, pin!(durable)).await
     }
 
     /// The statement's rows have been sent: its snapshot is given back.
@@ -227,6 +257,13 @@ impl Session {
             settings: context.settings.clone(),
         })
     }
+}
+
+/// Whether an error's text may carry a value of a row. Those that cannot are told at once: who
+/// waits for a lock no longer, or is to try again, should not hold its own locks for an fsync.
+fn may_tell_values(error: &Diagnostic) -> bool {
+    // Transaction rollback, resources, prerequisite state (locks), intervention, system.
+    !matches!(error.sqlstate().class(), "40" | "53" | "55" | "57" | "58")
 }
 
 /// The work, given up as soon as the session's flag asks for it. What the work has changed in its

@@ -4,6 +4,8 @@ mod access;
 mod architecture;
 mod crash;
 mod credentials;
+mod early_release;
+mod held_commits;
 mod http;
 mod pgbench;
 mod pgwire;

@@ -231,6 +231,19 @@ impl Wire {
         }
     }
 
+    /// Whether nothing has come that was not received.
+    pub fn is_silent(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("it can be set");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("it can be set");
+        matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
+
+    /// Sends a simple query and gives the summary of its replies.
+    pub fn run(&mut self, text: &str) -> String {
+        self.exchange(&query(text))
+    }
+
     /// Messages up to and with ReadyForQuery.
     pub fn until_ready(&mut self) -> Vec<Reply> {
         let mut replies = Vec::new();

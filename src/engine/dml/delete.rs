@@ -3,8 +3,9 @@
 use super::Run;
 use super::assignments::compile_filter;
 use super::filler::input_of;
+use super::restart::{Pass, Passes, restarting};
 use super::returning::{Collector, Returning};
-use super::selection::{Named, Parts, Restarts, Selection, key_of};
+use super::selection::{Named, Parts, Selection, key_of};
 use super::update::beside;
 use super::value::{Row, Value};
 use super::write::{Found, Writer, demand_writable};
@@ -35,12 +36,6 @@ enum Condition {
     Row(Option<Value>),
     /// It cannot be asked of the row alone: the statement starts over.
     Query,
-}
-
-/// Whether the statement came to its end.
-enum Pass {
-    Done(u64),
-    Again,
 }
 
 impl Delete {
@@ -104,43 +99,12 @@ impl Delete {
             run.context.rights.may_select(relation)?;
         }
         demand_writable(run.context, "DELETE")?;
-        let mut restarts = match self.condition {
-            Condition::Row(_) => None,
-            Condition::Query => Some(Restarts::new(run.transaction)),
-        };
-        loop {
-            let mut collector = self.returning.as_ref().map(Returning::collector);
-            let pass = self
-                .pass(
-                    Run {
-                        transaction: &mut *run.transaction,
-                        ..run
-                    },
-                    &mut collector,
-                )
-                .await?;
-            let count = match (pass, &mut restarts) {
-                (Pass::Done(count), _) => count,
-                (Pass::Again, Some(restarts)) => {
-                    restarts.again(run.transaction).await?;
-                    continue;
-                }
-                (Pass::Again, None) => {
-                    return Err(Diagnostic::internal("a DELETE of rows alone started over"));
-                }
-            };
-            if let Some(restarts) = restarts {
-                restarts.done(run.transaction);
-            }
-            let tag = CommandTag::Delete(count);
-            let Some(collector) = collector else {
-                return Ok(Outcome::Done(tag));
-            };
-            run.transaction.storage.durable().await?;
-            return Ok(Outcome::Rows(collector.finish(tag)?));
-        }
+        let tag = CommandTag::Delete(0);
+        restarting(self, self.returning.as_ref(), run, tag).await
     }
+}
 
+impl Passes for Delete {
     async fn pass(
         &self,
         run: Run<'_>,

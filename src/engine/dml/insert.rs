@@ -2,7 +2,7 @@
 
 use super::conflict::{Conflict, Resolution, Resolved};
 use super::filler::{Filler, input_of};
-use super::returning::{Collector, Returning};
+use super::returning::{self, Collector, Returning};
 use super::target::Target;
 use super::value::{Row, Value};
 use super::values::{compile_rows, rows_written, typed_values, values_of};
@@ -227,14 +227,7 @@ impl Insert {
                 return Err(Diagnostic::internal("a query answered without rows"));
             }
         };
-        match collector {
-            None => Ok(Outcome::Done(CommandTag::Insert(count))),
-            Some(collector) => {
-                transaction.durable().await?;
-                let rows = collector.finish(CommandTag::Insert(count))?;
-                Ok(Outcome::Rows(rows))
-            }
-        }
+        returning::outcome(CommandTag::Insert(count), collector)
     }
 
     fn demand_rights(&self, context: &StatementContext) -> Result<(), Diagnostic> {

@@ -16,6 +16,7 @@ pub mod insert;
 pub mod names;
 pub mod pace;
 mod referential;
+pub mod restart;
 pub mod returning;
 pub mod selection;
 pub mod target;

@@ -5,7 +5,7 @@ use super::target::Target;
 use super::value::{self, Row, Value};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::outcome::{CommandTag, ResultField, Rows};
+use crate::engine::outcome::{CommandTag, Outcome, ResultField, Rows};
 use crate::engine::query::failure;
 use crate::engine::types::{self, Input};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -181,6 +181,17 @@ impl Collector<'_> {
             }
         };
         Ok(Rows::ready(fields, tag, batches))
+    }
+}
+
+/// What a statement gave: the rows it collected, or its tag alone.
+///
+/// # Errors
+/// As [`Collector::finish`].
+pub fn outcome(tag: CommandTag, collector: Option<Collector<'_>>) -> Result<Outcome, Diagnostic> {
+    match collector {
+        None => Ok(Outcome::Done(tag)),
+        Some(collector) => Ok(Outcome::Rows(collector.finish(tag)?)),
     }
 }
 

@@ -4,20 +4,17 @@ use super::names;
 use super::target::Target;
 use super::write::lock_wait;
 use crate::catalog::sql_type::SqlType;
-use crate::diagnostic::{Diagnostic, SqlState};
+use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::{Outcome, Rows};
 use crate::engine::query::{KEY_COLUMN, KEYED_SCHEMA, QueryEngine, QueryPlan};
 use crate::engine::transaction::Transaction;
 use crate::sql::parse;
-use crate::storage::{Savepoint, Use};
+use crate::storage::Use;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::common::ScalarValue;
 use sqlparser::ast::{self, Expr, Ident, SelectItem, SetExpr, TableFactor, TableWithJoins};
 use std::sync::Arc;
-
-/// How often a statement starts over because others have changed its rows, before it gives up.
-const RESTARTS_MAX: u32 = 100;
 
 /// The target of an UPDATE or DELETE as it is written.
 #[derive(Debug)]
@@ -175,46 +172,4 @@ fn statement(named: &Named, parts: Parts<'_>) -> Result<ast::Statement, Diagnost
     select.from.extend(parts.from.iter().cloned());
     select.selection = parts.selection.cloned();
     Ok(statement)
-}
-
-/// Lets a statement of READ COMMITTED start over on a fresh snapshot, when rows it has found were
-/// changed meanwhile and its conditions cannot be worked out on one row alone.
-pub struct Restarts {
-    savepoint: Savepoint,
-    count: u32,
-}
-
-impl Restarts {
-    /// Marks where to come back to.
-    pub fn new(transaction: &mut Transaction) -> Restarts {
-        Restarts {
-            savepoint: transaction.storage.savepoint(),
-            count: 0,
-        }
-    }
-
-    /// Undoes what the statement has done and takes a fresh snapshot that has the change.
-    ///
-    /// # Errors
-    /// 40001 after [`RESTARTS_MAX`] times.
-    pub async fn again(&mut self, transaction: &mut Transaction) -> Result<(), Diagnostic> {
-        self.count += 1;
-        if self.count > RESTARTS_MAX {
-            return Err(Diagnostic::error(
-                SqlState::SERIALIZATION_FAILURE,
-                "could not serialize access due to concurrent update",
-            ));
-        }
-        let storage = &mut transaction.storage;
-        storage.durable().await?;
-        storage.rollback_to(self.savepoint);
-        storage.end_statement();
-        storage.begin_statement()?;
-        Ok(())
-    }
-
-    /// The statement is through.
-    pub fn done(self, transaction: &mut Transaction) {
-        transaction.storage.release(self.savepoint);
-    }
 }

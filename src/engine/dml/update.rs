@@ -3,8 +3,9 @@
 use super::assignments::{self, Assignments, compile_filter, is_default, lock_for};
 use super::batch::row_of;
 use super::filler::{Filler, input_of};
+use super::restart::{Pass, Passes, restarting};
 use super::returning::{Collector, Returning};
-use super::selection::{Named, Parts, Restarts, Selection, key_of};
+use super::selection::{Named, Parts, Selection, key_of};
 use super::target::Target;
 use super::value::{Row, Value};
 use super::write::{Found, Writer, demand_writable};
@@ -52,12 +53,6 @@ enum Source {
     Selected(usize),
     /// DEFAULT
     Default(Filler),
-}
-
-/// Whether the statement came to its end.
-enum Pass {
-    Done(u64),
-    Again,
 }
 
 impl Update {
@@ -131,83 +126,8 @@ impl Update {
             run.context.rights.may_select(relation)?;
         }
         demand_writable(run.context, "UPDATE")?;
-        let mut restarts = match self.new {
-            New::Row { .. } => None,
-            New::Query { .. } => Some(Restarts::new(run.transaction)),
-        };
-        loop {
-            let mut collector = self.returning.as_ref().map(Returning::collector);
-            let pass = self
-                .pass(
-                    Run {
-                        transaction: &mut *run.transaction,
-                        ..run
-                    },
-                    &mut collector,
-                )
-                .await?;
-            let count = match (pass, &mut restarts) {
-                (Pass::Done(count), _) => count,
-                (Pass::Again, Some(restarts)) => {
-                    restarts.again(run.transaction).await?;
-                    continue;
-                }
-                (Pass::Again, None) => {
-                    return Err(Diagnostic::internal("an UPDATE of rows alone started over"));
-                }
-            };
-            if let Some(restarts) = restarts {
-                restarts.done(run.transaction);
-            }
-            let tag = CommandTag::Update(count);
-            let Some(collector) = collector else {
-                return Ok(Outcome::Done(tag));
-            };
-            run.transaction.storage.durable().await?;
-            return Ok(Outcome::Rows(collector.finish(tag)?));
-        }
-    }
-
-    async fn pass(
-        &self,
-        run: Run<'_>,
-        collector: &mut Option<Collector<'_>>,
-    ) -> Result<Pass, Diagnostic> {
-        let target = &self.named.target;
-        let Run {
-            query,
-            storage,
-            parameters,
-            transaction,
-            context,
-        } = run;
-        let rows = self
-            .selection
-            .start(target, query, parameters, transaction, context)
-            .await?;
-        let transaction = &mut transaction.storage;
-        let mut writer = Writer::begin(target, transaction, storage, context).await?;
-        let pass = match &self.new {
-            New::Row {
-                assignments,
-                filter,
-            } => {
-                let change = Change {
-                    assignments,
-                    filter: filter.as_ref(),
-                    parameters,
-                };
-                Pass::Done(change.all(&mut writer, rows, collector).await?)
-            }
-            New::Query { columns, lock } => {
-                self.selected(&mut writer, rows, (columns, *lock), parameters, collector)
-                    .await?
-            }
-        };
-        if let Pass::Done(_) = pass {
-            writer.finish().await?;
-        }
-        Ok(pass)
+        let tag = CommandTag::Update(0);
+        restarting(self, self.returning.as_ref(), run, tag).await
     }
 
     async fn selected(
@@ -271,6 +191,50 @@ impl Update {
             }
         }
         Ok(values)
+    }
+}
+
+impl Passes for Update {
+    async fn pass(
+        &self,
+        run: Run<'_>,
+        collector: &mut Option<Collector<'_>>,
+    ) -> Result<Pass, Diagnostic> {
+        let target = &self.named.target;
+        let Run {
+            query,
+            storage,
+            parameters,
+            transaction,
+            context,
+        } = run;
+        let rows = self
+            .selection
+            .start(target, query, parameters, transaction, context)
+            .await?;
+        let transaction = &mut transaction.storage;
+        let mut writer = Writer::begin(target, transaction, storage, context).await?;
+        let pass = match &self.new {
+            New::Row {
+                assignments,
+                filter,
+            } => {
+                let change = Change {
+                    assignments,
+                    filter: filter.as_ref(),
+                    parameters,
+                };
+                Pass::Done(change.all(&mut writer, rows, collector).await?)
+            }
+            New::Query { columns, lock } => {
+                self.selected(&mut writer, rows, (columns, *lock), parameters, collector)
+                    .await?
+            }
+        };
+        if let Pass::Done(_) = pass {
+            writer.finish().await?;
+        }
+        Ok(pass)
     }
 }
 

@@ -136,7 +136,6 @@ impl Select {
             Found::Gone => return Ok(self.nothing()),
             Found::Unchanged(row) | Found::Changed(row) => row,
         };
-        transaction.durable().await?;
         self.answer(&row, parameters, context)
     }
 

@@ -8,7 +8,7 @@ use crate::engine::context::StatementContext;
 use crate::engine::dml::assignments::{Assignments, compile_filter};
 use crate::engine::dml::filler::input_of;
 use crate::engine::dml::insert::{Insert, ROWS_PLANNED_ON_CORE_MAX};
-use crate::engine::dml::returning::Returning;
+use crate::engine::dml::returning::{self, Returning};
 use crate::engine::dml::selection::Named;
 use crate::engine::dml::update::Change;
 use crate::engine::dml::value::Value;
@@ -117,8 +117,8 @@ impl Statement {
         }
     }
 
-    /// Executes it on this core. The caller has begun the statement. Waits only for locks (and,
-    /// where it returns values that others have just written, for their fsync).
+    /// Executes it on this core. The caller has begun the statement, and tells what it gives only
+    /// once the values it took are durable. Waits only for locks.
     ///
     /// # Errors
     /// 42501, 25006, constraint violations, lock failures, what the expressions raise.
@@ -202,21 +202,6 @@ impl PointRow {
             found => found,
         })
     }
-
-    async fn outcome(
-        &self,
-        tag: CommandTag,
-        collector: Option<crate::engine::dml::returning::Collector<'_>>,
-        transaction: &Transaction,
-    ) -> Result<Outcome, Diagnostic> {
-        match collector {
-            None => Ok(Outcome::Done(tag)),
-            Some(collector) => {
-                transaction.storage.durable().await?;
-                Ok(Outcome::Rows(collector.finish(tag)?))
-            }
-        }
-    }
 }
 
 impl Update {
@@ -273,8 +258,7 @@ impl Update {
             count = change.one(&mut writer, &key, found, &mut collector).await?;
             writer.finish().await?;
         }
-        row.outcome(CommandTag::Update(count), collector, run.transaction)
-            .await
+        returning::outcome(CommandTag::Update(count), collector)
     }
 }
 
@@ -321,7 +305,6 @@ impl Delete {
             .await?;
             writer.finish().await?;
         }
-        row.outcome(CommandTag::Delete(count), collector, run.transaction)
-            .await
+        returning::outcome(CommandTag::Delete(count), collector)
     }
 }
