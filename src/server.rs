@@ -80,6 +80,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         current: snapshot,
         publisher: Box::new(publisher.clone()),
         rows: Box::new(Rows(storage.clone())),
+        held: control::Held::default(),
     };
     let control = control.spawn(inbox)?;
     let shared = Shared {

@@ -106,9 +106,9 @@ impl Handle {
         answer.await.unwrap_or_else(|_| Err(shutting_down()))
     }
 
-    /// Definitions to publish are durable already and cannot be refused any more.
+    /// The steps of a COMMIT are not refused: definitions to publish are durable already.
     fn admit(&self, request: &Request) -> Result<Waiting, Diagnostic> {
-        if matches!(request, Request::PublishDefinitions(_)) {
+        if !request.is_statement() {
             return Ok(Waiting(None));
         }
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);

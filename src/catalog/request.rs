@@ -5,8 +5,9 @@
 //! removed; resolving and permission checks happen in control, on the newest catalog.
 
 use super::definition::DefinitionChange;
-use super::ids::TenantId;
+use super::ids::{PrincipalId, TenantId};
 use super::verifier::Verifier;
+use std::collections::BTreeSet;
 
 /// IF [NOT] EXISTS: what to do where the object is already so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,8 +140,48 @@ pub enum Request {
         /// CASCADE empties it first.
         cascade: bool,
     },
-    /// Definitions that a transaction has just committed, durable already: publish them.
-    PublishDefinitions(Vec<DefinitionChange>),
+    /// A transaction is about to commit definitions: whom they name. Owners must be there, and
+    /// from the answer on nobody of them is dropped until [`Request::PublishDefinitions`] lets
+    /// them go. Without it DROP USER could come between the commit and its publication, and leave
+    /// a relation that nobody owns.
+    HoldPrincipals(Named),
+    /// Definitions that a transaction has just committed, durable already: publish them. None
+    /// where the commit has failed; those held are let go in any case.
+    PublishDefinitions {
+        /// What to publish.
+        changes: Vec<DefinitionChange>,
+        /// As they were held.
+        held: Named,
+    },
+}
+
+/// The principals that definitions name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Owners of relations.
+    pub owners: BTreeSet<PrincipalId>,
+    /// Whoever was granted something on them. One that is gone leaves a grant to nobody.
+    pub grantees: BTreeSet<PrincipalId>,
+}
+
+impl Named {
+    /// By these changes.
+    pub fn by(changes: &[DefinitionChange]) -> Named {
+        let mut named = Named::default();
+        for change in changes {
+            if let DefinitionChange::Put(relation) = change {
+                named.owners.insert(relation.owner);
+                let grantees = relation.grants.iter().map(|grant| grant.grantee);
+                named.grantees.extend(grantees);
+            }
+        }
+        named
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = PrincipalId> {
+        self.owners.union(&self.grantees).copied()
+    }
 }
 
 /// ALTER USER's forms.
@@ -178,7 +219,17 @@ impl Request {
             Request::CreateTenant { .. } => "CREATE TENANT",
             Request::RenameTenant { .. } => "ALTER TENANT",
             Request::DropTenant { .. } => "DROP TENANT",
-            Request::PublishDefinitions(_) => "publication of definitions",
+            Request::HoldPrincipals(_) => "commit of definitions",
+            Request::PublishDefinitions { .. } => "publication of definitions",
         }
+    }
+
+    /// Whether it is a statement of a client's, which may be refused and warned of, rather than a
+    /// step of a transaction that commits definitions.
+    pub fn is_statement(&self) -> bool {
+        !matches!(
+            self,
+            Request::HoldPrincipals(_) | Request::PublishDefinitions { .. }
+        )
     }
 }

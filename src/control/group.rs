@@ -3,6 +3,7 @@
 use super::authority::Authority;
 use super::draft::Draft;
 use super::exec;
+use super::held::Held;
 use crate::catalog::definition::{DefinitionChange, Relation};
 use crate::catalog::port::{Ask, Reply};
 use crate::catalog::request::Request;
@@ -67,19 +68,22 @@ impl Group {
     }
 
     /// Works one request out on top of those before it.
-    pub fn add(&mut self, mut ask: Ask, now: i64) {
-        let result = match &mut ask.request {
-            Request::PublishDefinitions(changes) => {
+    pub fn add(&mut self, ask: Ask, now: i64, held: &mut Held) {
+        let done = || Reply {
+            tag: "COMMIT",
+            notices: Vec::new(),
+        };
+        let result = match &ask.request {
+            Request::HoldPrincipals(named) => held.hold(named, &self.snapshot).map(|()| done()),
+            Request::PublishDefinitions {
+                changes,
+                held: named,
+            } => {
+                held.release(named);
                 self.define(changes);
-                Ok(Reply {
-                    tag: "COMMIT",
-                    notices: Vec::new(),
-                })
+                Ok(done())
             }
-            request => {
-                let request = request.clone();
-                self.statement(&ask, request, now)
-            }
+            request => self.statement(&ask, request.clone(), now, held),
         };
         self.outcomes.push(Outcome { ask, result });
     }
@@ -90,18 +94,27 @@ impl Group {
         let failed = std::mem::replace(self, Group::new(current));
         for mut outcome in failed.outcomes {
             match &outcome.ask.request {
-                Request::PublishDefinitions(changes) => self.define(changes),
+                Request::PublishDefinitions { changes, .. } => self.define(changes),
+                // Nothing of it has to be kept.
+                Request::HoldPrincipals(_) => {}
                 _ => outcome.result = outcome.result.and_then(|_| Err(error.clone())),
             }
             self.outcomes.push(outcome);
         }
     }
 
-    fn statement(&mut self, ask: &Ask, request: Request, now: i64) -> Result<Reply, Diagnostic> {
+    fn statement(
+        &mut self,
+        ask: &Ask,
+        request: Request,
+        now: i64,
+        held: &Held,
+    ) -> Result<Reply, Diagnostic> {
         let by = Authority::of(&self.snapshot, ask.by, now)?;
         let mut draft = Draft::new(by, self.snapshot.clone(), now);
         let tag = exec::carry_out(&mut draft, request)?;
         let (snapshot, changes, notices) = draft.finish();
+        held.demand_free(&changes, &self.snapshot)?;
         let before = std::mem::replace(&mut self.snapshot, snapshot);
         self.take_orphans(&before, &changes);
         self.changes.extend(changes);

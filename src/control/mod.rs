@@ -10,6 +10,7 @@ mod draft;
 mod exec;
 mod first_start;
 mod group;
+mod held;
 mod publish;
 mod resolve;
 pub mod rows;
@@ -17,13 +18,13 @@ pub mod rows;
 mod tests;
 
 pub use first_start::{FirstStart, first_start, reset_superuser};
+pub use held::Held;
 pub use publish::Publish;
 pub use resolve::NAME_BYTES_MAX;
 pub use rows::RowKeeper;
 
 use crate::catalog::Snapshot;
 use crate::catalog::port::{Ask, Inbox, Reply};
-use crate::catalog::request::Request;
 use crate::catalog::store::Store;
 use crate::diagnostic::{Diagnostic, SqlState};
 use group::{Group, Outcome};
@@ -46,6 +47,8 @@ pub struct Control {
     pub publisher: Box<dyn Publish>,
     /// Whoever keeps the rows of dropped databases.
     pub rows: Box<dyn RowKeeper>,
+    /// Principals that transactions being committed name.
+    pub held: Held,
 }
 
 impl Control {
@@ -69,7 +72,7 @@ impl Control {
         let mut group = Group::new(&self.current);
         let now = unix_micros();
         for ask in asks {
-            group.add(ask, now);
+            group.add(ask, now, &mut self.held);
         }
         if let Err(error) = self.make_durable(&group) {
             group.fail(&self.current, &error);
@@ -170,7 +173,7 @@ fn next_group(inbox: &Inbox) -> Option<Vec<Ask>> {
 
 fn answer(outcome: Outcome, warnings: &[Diagnostic]) {
     let Outcome { ask, result } = outcome;
-    let is_statement = !matches!(ask.request, Request::PublishDefinitions(_));
+    let is_statement = ask.request.is_statement();
     let answer = result.map(|mut reply: Reply| {
         // A COMMIT has been made durable and says nothing about cores, as in PostgreSQL.
         if is_statement {

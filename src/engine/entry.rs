@@ -8,10 +8,11 @@ use super::outcome::{Outcome, ResultField};
 use super::plan::{Body, Plan};
 use super::query::{self, QueryEngine};
 use super::transaction::Transaction;
+use super::uses::Uses;
 use super::{definitions, dml, point};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
-use crate::storage::Storage;
+use crate::storage::{Storage, Used};
 use datafusion::scalar::ScalarValue;
 use sqlparser::ast;
 use std::path::PathBuf;
@@ -124,7 +125,8 @@ impl Engine {
     /// Executes an analysed statement with its parameters, one value for each.
     ///
     /// The caller has begun the statement (`Transaction::storage.begin_statement`), ends it when
-    /// the rows are through, and has asked [`Plan::is_current`] first.
+    /// the rows are through, and has asked [`Plan::is_current`] in the same slice. What takes the
+    /// plan's relations may wait, and then it is asked again ([`Outcome::Stale`]).
     ///
     /// # Errors
     /// 42501 where the rights do not suffice, and whatever the statement runs into; the transaction
@@ -153,7 +155,14 @@ impl Engine {
                 // Seldom on the way of a point statement, whose futures stay small.
                 Box::pin(statement.execute(run)).await
             }
-            Body::Query(query) => self.query.execute(query, parameters, transaction, context),
+            Body::Query(query) => {
+                let uses = Uses::default().reading(&query.relations);
+                let used = uses.take(&mut transaction.storage, context);
+                if used.await? == Used::AfterWaiting {
+                    return Ok(Outcome::Stale);
+                }
+                self.query.execute(query, parameters, transaction, context)
+            }
             Body::Definition(statement) => {
                 let carried_out = definitions::execute(statement, self, transaction, context);
                 Box::pin(carried_out).await.map(Outcome::Done)

@@ -14,6 +14,7 @@ pub mod row;
 pub mod settings;
 pub mod transaction;
 pub mod types;
+pub mod uses;
 
 pub use entry::{Engine, Options};
 pub use plan::Plan;

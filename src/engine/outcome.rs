@@ -111,4 +111,8 @@ pub enum Outcome {
     Rows(Rows),
     /// Just the tag.
     Done(CommandTag),
+    /// Nothing was done: a relation that the plan uses was being changed, and may not be what it
+    /// was planned for any more. The relations are in use now; plan again on the definitions in
+    /// force, or execute again where they are the same.
+    Stale,
 }

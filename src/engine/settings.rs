@@ -18,6 +18,17 @@ pub struct Settings {
     pub values: OrdMap<Arc<str>, Arc<str>>,
 }
 
+impl Settings {
+    /// Whether a text means the same, and prints the same, under both: what plans are kept by. The
+    /// further settings are looked up as statements run.
+    pub fn reads_alike(&self, other: &Settings) -> bool {
+        self.search_path == other.search_path
+            && self.time_zone == other.time_zone
+            && self.extra_float_digits == other.extra_float_digits
+            && self.bytea_escape == other.bytea_escape
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {

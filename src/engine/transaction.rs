@@ -6,6 +6,7 @@
 
 use crate::catalog::Snapshot;
 use crate::catalog::definition::DefinitionChange;
+use crate::catalog::request::Named;
 use crate::diagnostic::Diagnostic;
 use crate::storage;
 use std::sync::Arc;
@@ -64,6 +65,11 @@ impl Transaction {
     /// Whether this transaction has changed definitions (and must be published after COMMIT).
     pub fn has_definitions(&self) -> bool {
         !self.changes.is_empty()
+    }
+
+    /// Whom its definitions name.
+    pub fn named_principals(&self) -> Named {
+        Named::by(&self.changes)
     }
 
     /// Sets a savepoint.

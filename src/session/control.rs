@@ -339,28 +339,45 @@ pub(super) fn isolation_text(isolation: Isolation) -> &'static str {
     }
 }
 
-/// COMMIT of a transaction with definitions: durable first, then published and adopted everywhere.
+/// COMMIT of a transaction with definitions: whoever they name is held, then they are made durable,
+/// published and adopted everywhere.
 ///
 /// In a task of its own, because a session that goes away in between must not leave definitions
 /// durable that nobody has been told of.
 async fn commit_definitions(
-    mut transaction: Transaction,
+    transaction: Transaction,
     control: ControlHandle,
     caller: Caller,
 ) -> Result<Vec<Diagnostic>, Diagnostic> {
     let (sender, receiver) = oneshot::channel();
     shards::spawn(async move {
-        let outcome = match transaction.commit().await {
-            Ok(changes) => control
-                .execute(caller, Request::PublishDefinitions(changes))
-                .await
-                .map(|reply| reply.notices),
-            Err(error) => Err(error),
-        };
         // Nobody listens any more when the session has gone; the definitions stand all the same.
-        let _ = sender.send(outcome);
+        let _ = sender.send(held_commit(transaction, control, caller).await);
     });
     receiver
         .await
         .unwrap_or_else(|_| Err(Diagnostic::internal("the commit was abandoned")))
+}
+
+async fn held_commit(
+    mut transaction: Transaction,
+    control: ControlHandle,
+    caller: Caller,
+) -> Result<Vec<Diagnostic>, Diagnostic> {
+    let held = transaction.named_principals();
+    control
+        .execute(caller, Request::HoldPrincipals(held.clone()))
+        .await?;
+    let committed = transaction.commit().await;
+    let (changes, failure) = match committed {
+        Ok(changes) => (changes, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let published = control
+        .execute(caller, Request::PublishDefinitions { changes, held })
+        .await;
+    match failure {
+        Some(error) => Err(error),
+        None => published.map(|reply| reply.notices),
+    }
 }

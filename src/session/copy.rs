@@ -1,6 +1,7 @@
 //! COPY … FROM STDIN and TO STDOUT: the session's half, between the protocol and the engine.
 
-use super::run::interruptible;
+use super::prepared::Source;
+use super::run::{PLANS_MAX, definitions_keep_changing, interruptible};
 use super::{Answer, Session};
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
@@ -49,23 +50,52 @@ impl CopyOut {
 
 impl Session {
     pub(super) async fn run_copy(&mut self, statement: Statement) -> Result<Answer, Diagnostic> {
+        for _ in 0..PLANS_MAX {
+            let begun = if copy::is_copy_in(&statement) {
+                let begun = self.begin_copy_in(&statement).await?;
+                begun.map(|copy| Answer::CopyIn(Box::new(copy)))
+            } else {
+                let begun = self.begin_copy_out(&statement).await?;
+                begun.map(|copy| Answer::CopyOut(Box::new(copy)))
+            };
+            if let Some(answer) = begun {
+                return Ok(answer);
+            }
+        }
+        Err(definitions_keep_changing())
+    }
+
+    async fn begin_copy_in(&mut self, statement: &Statement) -> Result<Option<CopyIn>, Diagnostic> {
         let context = self.begin_engine_statement()?;
         let handle = self.handle().clone();
         let engine = self.services.parts.engine.clone();
         let open = self.block.open().expect("the statement opened it");
         open.statement_ran();
         open.transaction.storage.begin_statement()?;
-        let transaction = &mut open.transaction;
-        if copy::is_copy_in(&statement) {
-            let begun = copy::CopyIn::begin(&statement, &engine, transaction, &context);
-            let copy = interruptible(&handle, pin!(begun)).await?;
-            Ok(Answer::CopyIn(Box::new(CopyIn { copy, context })))
-        } else {
-            let begun = copy::CopyOut::begin(&statement, &engine, transaction, &context);
-            let begun = interruptible(&handle, pin!(begun)).await;
-            let copy = self.tellable(begun).await?;
-            self.durable().await?;
-            Ok(Answer::CopyOut(Box::new(CopyOut { copy })))
+        let begun = copy::CopyIn::begin(statement, &engine, &mut open.transaction, &context);
+        let begun = interruptible(&handle, pin!(begun)).await?;
+        Ok(begun.map(|copy| CopyIn { copy, context }))
+    }
+
+    async fn begin_copy_out(
+        &mut self,
+        statement: &Statement,
+    ) -> Result<Option<CopyOut>, Diagnostic> {
+        let context = self.begin_engine_statement()?;
+        let outgoing = copy::Outgoing::new(statement, &context)?;
+        let source = Source {
+            statement: Box::new(outgoing.query.clone()),
+            text: outgoing.text.clone(),
+        };
+        let (planned, context) = self.plan(&source, &[]).await?;
+        match self.execute_plan(&planned.plan, &[], &context).await? {
+            None => Ok(None),
+            Some(Answer::Rows(cursor)) => {
+                let rows = cursor.into_rows();
+                let copy = copy::CopyOut::new(outgoing, rows, &context.settings)?;
+                Ok(Some(CopyOut { copy }))
+            }
+            Some(_) => Err(Diagnostic::unsupported("COPY of a statement without rows")),
         }
     }
 

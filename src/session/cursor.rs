@@ -23,6 +23,11 @@ impl Cursor {
         }
     }
 
+    /// The result itself, before its first row is taken.
+    pub fn into_rows(self) -> Rows {
+        self.rows
+    }
+
     /// Describes its columns.
     pub fn fields(&self) -> &Arc<[ResultField]> {
         &self.rows.fields

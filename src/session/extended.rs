@@ -5,7 +5,7 @@ use super::cursor::Cursor;
 use super::format::{Format, ResultFormats};
 use super::message::{self, Message};
 use super::prepared::{Body, Planned, Portal, Prepared, Progress, Source};
-use super::run::interruptible;
+use super::run::{PLANS_MAX, definitions_keep_changing, interruptible};
 use super::services::now_microseconds;
 use super::transaction::Status;
 use super::{Answer, Session, show};
@@ -154,10 +154,7 @@ impl Session {
         source: Source,
         declared: Box<[Option<SqlType>]>,
     ) -> Result<Prepared, Diagnostic> {
-        let context = self.begin_engine_statement()?;
-        let planned = self.plan(&source, &declared, &context).await;
-        self.absorb(&context);
-        let planned = planned?;
+        let (planned, _) = self.plan(&source, &declared).await?;
         Ok(Prepared {
             parameters: planned.plan.parameters.clone().into_boxed_slice(),
             fields: planned.plan.fields.clone(),
@@ -313,21 +310,27 @@ impl Session {
         planned: &RefCell<Planned>,
         parameters: &[ScalarValue],
     ) -> Result<Answer, Diagnostic> {
-        let context = self.begin_engine_statement()?;
-        let mut current = planned.borrow().clone();
-        if !current.holds(&context) {
-            current = Box::pin(self.plan(source, declared, &context)).await?;
-            let same_result = current.plan.fields == prepared.fields
-                && *current.plan.parameters == *prepared.parameters;
-            if !same_result {
-                return Err(Diagnostic::error(
-                    SqlState::FEATURE_NOT_SUPPORTED,
-                    "cached plan must not change result type",
-                ));
+        for _ in 0..PLANS_MAX {
+            let mut context = self.begin_engine_statement()?;
+            let mut current = planned.borrow().clone();
+            if !current.holds(&context) {
+                (current, context) = Box::pin(self.plan(source, declared)).await?;
+                let same_result = current.plan.fields == prepared.fields
+                    && *current.plan.parameters == *prepared.parameters;
+                if !same_result {
+                    return Err(Diagnostic::error(
+                        SqlState::FEATURE_NOT_SUPPORTED,
+                        "cached plan must not change result type",
+                    ));
+                }
+                *planned.borrow_mut() = current.clone();
             }
-            *planned.borrow_mut() = current.clone();
+            let plan = &current.plan;
+            if let Some(answer) = self.execute_plan(plan, parameters, &context).await? {
+                return Ok(answer);
+            }
         }
-        self.execute_plan(&current.plan, parameters, &context).await
+        Err(definitions_keep_changing())
     }
 
     fn runs_in_failed_block(&self, prepared: &Prepared) -> bool {

@@ -74,9 +74,7 @@ impl Planned {
     pub fn holds(&self, context: &StatementContext) -> bool {
         let settings = &context.settings;
         self.plan.is_current(&context.snapshot.definitions)
-            && (Arc::ptr_eq(&self.settings, settings)
-                || (self.settings.search_path == settings.search_path
-                    && self.settings.time_zone == settings.time_zone))
+            && (Arc::ptr_eq(&self.settings, settings) || self.settings.reads_alike(settings))
     }
 }
 

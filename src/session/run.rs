@@ -7,7 +7,7 @@ use super::services::now_microseconds;
 use super::transaction::{Block, Modes, Open};
 use super::{Answer, Session, command};
 use crate::catalog::sql_type::SqlType;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::Outcome;
@@ -19,6 +19,10 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+
+/// How often a statement is planned because others change the definitions that it uses, before it
+/// gives up.
+pub(super) const PLANS_MAX: u32 = 16;
 
 /// Longer texts are not looked at as templates.
 const POINT_TEXT_BYTES_MAX: usize = 4 * 1024;
@@ -54,23 +58,29 @@ impl Session {
             return Ok(None);
         }
         let opened = matches!(self.block, Block::None);
-        let context = self.begin_engine_statement()?;
-        let found = self.services.templates.borrow_mut().find(text, &context);
-        let Some((statement, parameters)) = found else {
-            if opened {
-                // Nothing has run in it: BEGIN and its like find what they found before.
-                self.block = Block::None;
+        for _ in 0..PLANS_MAX {
+            let context = self.begin_engine_statement()?;
+            let found = self.services.templates.borrow_mut().find(text, &context);
+            let Some((statement, parameters)) = found else {
+                if opened {
+                    // Nothing has run in it: BEGIN and its like find what they found before.
+                    self.block = Block::None;
+                }
+                return Ok(None);
+            };
+            let handle = self.entry.clone();
+            let storage = self.services.parts.storage.clone();
+            let open = self.block.open().expect("the statement opened it");
+            open.statement_ran();
+            open.transaction.storage.begin_statement()?;
+            let executed =
+                statement.execute(&storage, &parameters, &mut open.transaction, &context);
+            let outcome = interruptible(&handle, pin!(executed)).await;
+            if let Some(answer) = self.answer(outcome, &context).await? {
+                return Ok(Some(answer));
             }
-            return Ok(None);
-        };
-        let handle = self.entry.clone();
-        let storage = self.services.parts.storage.clone();
-        let open = self.block.open().expect("the statement opened it");
-        open.statement_ran();
-        open.transaction.storage.begin_statement()?;
-        let executed = statement.execute(&storage, &parameters, &mut open.transaction, &context);
-        let outcome = interruptible(&handle, pin!(executed)).await;
-        self.answer(outcome, &context).await.map(Some)
+        }
+        Err(definitions_keep_changing())
     }
 
     pub(super) async fn run_command(
@@ -98,11 +108,17 @@ impl Session {
         statement: Statement,
         text: &Arc<str>,
     ) -> Result<Answer, Diagnostic> {
-        let context = self.begin_engine_statement()?;
-        let engine = self.services.parts.engine.clone();
-        let analyzed = engine.analyze(statement, text.clone(), &[], &context);
-        let plan = interruptible(&self.entry.clone(), Box::pin(analyzed)).await?;
-        self.execute_plan(&plan, &[], &context).await
+        let source = Source {
+            statement: Box::new(statement),
+            text: text.clone(),
+        };
+        for _ in 0..PLANS_MAX {
+            let (planned, context) = self.plan(&source, &[]).await?;
+            if let Some(answer) = self.execute_plan(&planned.plan, &[], &context).await? {
+                return Ok(answer);
+            }
+        }
+        Err(definitions_keep_changing())
     }
 
     /// Opens a transaction where none is, and gives the statement's context.
@@ -116,7 +132,8 @@ impl Session {
         Ok(self.context(snapshot))
     }
 
-    /// Runs a plan in the open transaction.
+    /// Runs a plan that is current in the open transaction. None: it has waited for somebody who
+    /// changed a relation of its, has done nothing, and is to be planned again.
     ///
     /// # Errors
     /// What the statement failed with.
@@ -125,7 +142,7 @@ impl Session {
         plan: &Arc<Plan>,
         parameters: &[ScalarValue],
         context: &StatementContext,
-    ) -> Result<Answer, Diagnostic> {
+    ) -> Result<Option<Answer>, Diagnostic> {
         let handle = self.entry.clone();
         let engine = self.services.parts.engine.clone();
         let open = self.block.open().expect("the statement opened it");
@@ -136,23 +153,27 @@ impl Session {
         self.answer(outcome, context).await
     }
 
-    /// What a statement gave, once it may be told.
+    /// What a statement gave, once it may be told; None where it has done nothing yet.
     async fn answer(
         &mut self,
         outcome: Result<Outcome, Diagnostic>,
         context: &StatementContext,
-    ) -> Result<Answer, Diagnostic> {
+    ) -> Result<Option<Answer>, Diagnostic> {
         self.absorb(context);
         match self.tellable(outcome).await? {
             Outcome::Rows(rows) => {
                 self.durable().await?;
-                Ok(Answer::rows(rows))
+                Ok(Some(Answer::rows(rows)))
             }
             // A tag carries no value: a transaction that waited here for the one before it on a
             // hot row would hold its own locks for a whole fsync.
             Outcome::Done(tag) => {
                 self.end_statement();
-                Ok(Answer::Done(tag))
+                Ok(Some(Answer::Done(tag)))
+            }
+            Outcome::Stale => {
+                self.end_statement();
+                Ok(None)
             }
         }
     }
@@ -238,7 +259,7 @@ impl Session {
         }
     }
 
-    /// A plan of a prepared statement under what is in force now.
+    /// A plan under what is in force now, and the statement's context it was made in.
     ///
     /// # Errors
     /// Whatever planning fails with.
@@ -246,17 +267,32 @@ impl Session {
         &mut self,
         source: &Source,
         declared: &[Option<SqlType>],
-        context: &StatementContext,
-    ) -> Result<Planned, Diagnostic> {
+    ) -> Result<(Planned, StatementContext), Diagnostic> {
         let engine = self.services.parts.engine.clone();
-        let statement = Statement::clone(&source.statement);
-        let analyzed = engine.analyze(statement, source.text.clone(), declared, context);
-        let plan = interruptible(&self.entry.clone(), Box::pin(analyzed)).await?;
-        Ok(Planned {
-            plan,
-            settings: context.settings.clone(),
-        })
+        for _ in 0..PLANS_MAX {
+            let context = self.begin_engine_statement()?;
+            let statement = Statement::clone(&source.statement);
+            let analyzed = engine.analyze(statement, source.text.clone(), declared, &context);
+            let analyzed = interruptible(&self.entry.clone(), Box::pin(analyzed)).await;
+            self.absorb(&context);
+            let plan = analyzed?;
+            // Planning takes turns with others, who may have changed what it looked at.
+            if plan.is_current(&self.begin_engine_statement()?.snapshot.definitions) {
+                let settings = context.settings.clone();
+                return Ok((Planned { plan, settings }, context));
+            }
+        }
+        Err(definitions_keep_changing())
     }
+}
+
+/// 40001 for a statement that was planned [`PLANS_MAX`] times, and each time for definitions that
+/// were changed before it could run.
+pub(super) fn definitions_keep_changing() -> Diagnostic {
+    Diagnostic::error(
+        SqlState::SERIALIZATION_FAILURE,
+        "could not serialize access due to concurrent changes of a table's definition",
+    )
 }
 
 /// Whether an error's text may carry a value of a row. Those that cannot are told at once: who

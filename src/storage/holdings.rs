@@ -32,6 +32,8 @@ pub(super) struct Holdings {
 pub(super) enum Acquired {
     /// It is held.
     Yes,
+    /// It is held, and somebody else had to let it go first.
+    AfterWaiting,
     /// Somebody else's, and waiting was not asked for.
     Busy,
 }
@@ -82,6 +84,7 @@ impl Holdings {
         patience: Patience,
     ) -> Result<Acquired, StorageError> {
         let mark = self.len();
+        let mut outcome = Acquired::Yes;
         let used_on = match how.is_on_every_core() {
             true => 0..core.shared.locks.cores(),
             false => core.core..core.core + 1,
@@ -91,13 +94,16 @@ impl Holdings {
                 core: place,
                 relation,
             };
-            let acquired = self.acquire(core, key, Mode::Use(how), patience).await;
-            if !matches!(acquired, Ok(Acquired::Yes)) {
-                self.release_since(mark);
-                return acquired;
+            match self.acquire(core, key, Mode::Use(how), patience).await {
+                Ok(Acquired::Yes) => {}
+                Ok(Acquired::AfterWaiting) => outcome = Acquired::AfterWaiting,
+                refused @ (Ok(Acquired::Busy) | Err(_)) => {
+                    self.release_since(mark);
+                    return refused;
+                }
             }
         }
-        Ok(Acquired::Yes)
+        Ok(outcome)
     }
 
     async fn acquire(
@@ -109,14 +115,14 @@ impl Holdings {
     ) -> Result<Acquired, StorageError> {
         let locks = &core.shared.locks;
         let attempt = locks.acquire(&key, self.transaction, mode, patience);
-        let previous = match attempt {
+        let (previous, acquired) = match attempt {
             Attempt::Held => return Ok(Acquired::Yes),
             Attempt::Busy => return Ok(Acquired::Busy),
-            Attempt::Granted { previous } => previous,
+            Attempt::Granted { previous } => (previous, Acquired::Yes),
             Attempt::Queued(wait) => {
                 let previous = wait.previous();
                 wait.await?;
-                previous
+                (previous, Acquired::AfterWaiting)
             }
         };
         if let LockKey::Row(bytes) = &key {
@@ -124,7 +130,7 @@ impl Holdings {
         }
         self.owner.get_or_insert_with(|| core.clone());
         self.held.push(Held { key, previous });
-        Ok(Acquired::Yes)
+        Ok(acquired)
     }
 
     /// Releases what was acquired after there were `mark` locks.

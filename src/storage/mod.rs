@@ -47,7 +47,7 @@ pub use options::{Isolation, Options};
 pub use scan::{Direction, Entry, Scan};
 pub use sequences::{SequenceState, SequenceSteps};
 pub use store::{Storage, StorageMetrics};
-pub use transaction::{LockWait, Locked, Savepoint, Transaction, TransactionId};
+pub use transaction::{LockWait, Locked, Savepoint, Transaction, TransactionId, Used};
 pub use view::View;
 
 #[cfg(test)]

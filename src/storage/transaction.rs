@@ -57,6 +57,15 @@ pub enum Locked {
     Skipped,
 }
 
+/// How a relation came to be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Used {
+    /// At once: nobody was changing it, and since the use nobody can.
+    AtOnce,
+    /// Somebody had to end first, who may have changed its definition.
+    AfterWaiting,
+}
+
 /// A point to roll back to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Savepoint(u64);
@@ -233,7 +242,9 @@ impl Transaction {
         let (core, patience) = (&self.core, wait.patience());
         let acquired = self.row_locks.lock_row(core, &key, mode, patience).await?;
         match (acquired, wait) {
-            (Acquired::Yes, _) => self.check_size().map(|()| Locked::Granted),
+            (Acquired::Yes | Acquired::AfterWaiting, _) => {
+                self.check_size().map(|()| Locked::Granted)
+            }
             (Acquired::Busy, LockWait::SkipLocked) => Ok(Locked::Skipped),
             (Acquired::Busy, _) => Err(StorageError::LockNotAvailable),
         }
@@ -246,7 +257,7 @@ impl Transaction {
         relation: Oid,
         how: Use,
         wait: LockWait,
-    ) -> Result<(), StorageError> {
+    ) -> Result<Used, StorageError> {
         self.check_open()?;
         let (core, patience) = (&self.core, wait.patience());
         match self
@@ -254,7 +265,8 @@ impl Transaction {
             .use_relation(core, relation, how, patience)
             .await?
         {
-            Acquired::Yes => Ok(()),
+            Acquired::Yes => Ok(Used::AtOnce),
+            Acquired::AfterWaiting => Ok(Used::AfterWaiting),
             Acquired::Busy => Err(StorageError::LockNotAvailable),
         }
     }

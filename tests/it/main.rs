@@ -4,11 +4,13 @@ mod access;
 mod architecture;
 mod crash;
 mod credentials;
+mod definitions;
 mod early_release;
 mod held_commits;
 mod http;
 mod pgbench;
 mod pgwire;
+mod plans;
 mod scram;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod server;

@@ -164,6 +164,46 @@ impl TestServer {
         }
     }
 
+    /// A figure of /metrics, by its name without the prefix.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn metric(&self, name: &str) -> u64 {
+        let mut http = TcpStream::connect(self.http()).expect("the HTTP port listens");
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        http.write_all(request.as_bytes()).expect("it reads");
+        let mut text = String::new();
+        http.read_to_string(&mut text).expect("it answers");
+        let name = format!("nodedb_{name} ");
+        let value = text.lines().find_map(|line| line.strip_prefix(&name));
+        let value = value.unwrap_or_else(|| panic!("no {name}in:\n{text}"));
+        value.trim().parse().expect("a whole number")
+    }
+
+    /// Waits until a figure of /metrics is as wanted.
+    ///
+    /// # Panics
+    /// When that never happens.
+    pub fn until_metric(&self, name: &str, wanted: impl Fn(u64) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !wanted(self.metric(name)) {
+            assert!(
+                Instant::now() < deadline,
+                "{name} stays {}",
+                self.metric(name)
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until so many transactions wait for a lock.
+    ///
+    /// # Panics
+    /// When that never happens.
+    pub fn until_lock_waits(&self, count: u64) {
+        self.until_metric("storage_lock_waits", |waits| waits == count);
+    }
+
     /// A client program of PostgreSQL's, with host, port and password given.
     pub fn client(&self, program: &str, user: &str, password: &str) -> Command {
         let installed = Path::new("/usr/lib/postgresql/15/bin").join(program);

@@ -64,7 +64,7 @@ pub fn carry_out(draft: &mut Draft, request: Request) -> Result<&'static str, Di
             cascade,
         } => drop_tenant::carry_out(draft, if_exists, &tenant, cascade),
         // The group publishes them; they are no statement and nobody's rights are asked.
-        Request::PublishDefinitions(_) => {
+        Request::HoldPrincipals(_) | Request::PublishDefinitions { .. } => {
             unreachable!("the group takes definitions before statements are carried out")
         }
     }

@@ -94,6 +94,7 @@ fn every_core_has_the_change_when_the_statement_returns_under_load() {
         current: current.clone(),
         publisher: Box::new(publisher.clone()),
         rows: Box::new(Rows::default()),
+        held: Held::default(),
     };
     let thread = control.spawn(inbox).expect("a thread");
     let root = Caller {

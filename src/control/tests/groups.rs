@@ -1,7 +1,6 @@
 //! Groups, epochs, late cores, and a store that fails.
 
 use super::*;
-use crate::catalog::definition::DefinitionChange;
 use futures::future::join_all;
 
 #[test]
@@ -29,6 +28,7 @@ fn requests_that_wait_together_share_an_epoch_and_are_answered_in_order() {
         current: bench.snapshot(),
         publisher: Box::new(bench.cores.clone()),
         rows: Box::new(bench.rows.clone()),
+        held: Held::default(),
     };
     let thread = control.spawn(inbox).expect("a thread");
     let answers = block_on(all);
@@ -78,7 +78,7 @@ fn a_late_core_is_named_in_a_warning_and_the_change_stands() {
         PrincipalId::FIRST_SUPERUSER,
         "t",
     )));
-    let commit = bench.run(Request::PublishDefinitions(vec![change]));
+    let commit = bench.run(publish(vec![change]));
     assert!(commit.notices.is_empty(), "COMMIT says nothing of cores");
 }
 
@@ -145,7 +145,7 @@ fn past_the_limit_of_waiting_statements_the_next_is_53300_and_definitions_are_no
     }
     let refused = block_on(handle.execute(caller, drop_user("x"))).expect_err("it is full");
     assert_eq!(refused.sqlstate(), SqlState::TOO_MANY_CONNECTIONS);
-    let mut commit = Box::pin(handle.execute(caller, Request::PublishDefinitions(Vec::new())));
+    let mut commit = Box::pin(handle.execute(caller, publish(Vec::new())));
     assert!(commit.as_mut().poll(&mut context).is_pending());
     inbox
         .try_iter()
@@ -157,4 +157,34 @@ fn past_the_limit_of_waiting_statements_the_next_is_53300_and_definitions_are_no
         "there is room"
     );
     drop(inbox);
+}
+
+/// DROP USER between the commit of a CREATE TABLE and its publication found nothing that the user
+/// owned, and left a table without an owner. Now whoever definitions name is held meanwhile.
+#[test]
+fn the_owner_of_what_is_being_committed_cannot_be_dropped_and_one_who_was_fails_the_commit() {
+    let bench = Bench::new();
+    bench.run(create_user("alice", None));
+    let alice = bench
+        .snapshot()
+        .principals
+        .principal_named("alice")
+        .map(|alice| alice.id);
+    let alice = alice.expect("she was created");
+    let relation = table(20_000, DatabaseId::FIRST, alice, "t");
+    let changes = vec![DefinitionChange::Put(Arc::new(relation))];
+    let held = Named::by(&changes);
+    bench.run(Request::HoldPrincipals(held.clone()));
+    let (code, _) = bench.refused(bench.root, drop_user("alice"));
+    assert_eq!(code, "2BP01");
+
+    // The commit fails: she is free again.
+    bench.run(Request::PublishDefinitions {
+        changes: Vec::new(),
+        held: held.clone(),
+    });
+    bench.run(drop_user("alice"));
+    let (code, message) = bench.refused(bench.root, Request::HoldPrincipals(held));
+    assert_eq!(code, "42704");
+    assert_eq!(message, format!("role {alice} was concurrently dropped"));
 }

@@ -8,9 +8,11 @@ mod tenants;
 mod users;
 
 use super::*;
-use crate::catalog::definition::{Definitions, Grant, Privileges, Relation, RelationBody, Table};
+use crate::catalog::definition::{
+    DefinitionChange, Definitions, Grant, Privileges, Relation, RelationBody, Table,
+};
 use crate::catalog::port::{self, Caller, Handle};
-use crate::catalog::request::{IfExists, TenantRef, UserChange};
+use crate::catalog::request::{IfExists, Named, Request, TenantRef, UserChange};
 use crate::catalog::store::memory::{Faults, MemoryDirectory};
 use crate::catalog::store::{Embedded, Recovered};
 use crate::catalog::verifier::Verifier;
@@ -94,6 +96,7 @@ impl Bench {
             current,
             publisher: Box::new(cores.clone()),
             rows: Box::new(rows.clone()),
+            held: Held::default(),
         };
         Bench {
             handle: Some(handle),
@@ -165,7 +168,7 @@ impl Bench {
 
     fn publish_relation(&self, relation: Relation) {
         let change = crate::catalog::definition::DefinitionChange::Put(Arc::new(relation));
-        self.run(Request::PublishDefinitions(vec![change]));
+        self.run(publish(vec![change]));
     }
 }
 
@@ -209,6 +212,13 @@ fn alter_user(name: &str, change: UserChange) -> Request {
     Request::AlterUser {
         name: name.to_owned(),
         change,
+    }
+}
+
+fn publish(changes: Vec<DefinitionChange>) -> Request {
+    Request::PublishDefinitions {
+        changes,
+        held: Named::default(),
     }
 }
 

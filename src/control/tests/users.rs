@@ -285,7 +285,7 @@ fn an_owner_is_not_dropped_and_a_dropped_user_is_gone_for_good() {
     );
     bench.run(drop_database("hers"));
     let gone = crate::catalog::definition::DefinitionChange::Drop(Oid(20_000));
-    bench.run(Request::PublishDefinitions(vec![gone]));
+    bench.run(publish(vec![gone]));
     assert_eq!(bench.run(drop_user("alice")).tag, "DROP ROLE");
     let again = bench.user("alice", "admin");
     assert!(again.principal > alice.principal, "ids are never reused");

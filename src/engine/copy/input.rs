@@ -49,6 +49,7 @@ struct LineParser {
 
 impl CopyIn {
     /// Begins `COPY t [(columns)] FROM STDIN`; the statement is one that [`super::is_copy_in`].
+    /// None: the table was being changed; begin again under the definitions in force then.
     ///
     /// # Errors
     /// 42P01, 42703, 42501, 22023 and 42601 for options, 0A000.
@@ -57,7 +58,7 @@ impl CopyIn {
         engine: &Engine,
         transaction: &mut Transaction,
         context: &StatementContext,
-    ) -> Result<CopyIn, Diagnostic> {
+    ) -> Result<Option<CopyIn>, Diagnostic> {
         let ast::Statement::Copy {
             source:
                 ast::CopySource::Table {
@@ -77,9 +78,12 @@ impl CopyIn {
         let (relation, columns) = resolve(table_name, columns, context)?;
         let positions: Vec<u16> = columns.iter().map(|column| column.position).collect();
         let target = CopyTarget::new(&relation, &positions, context)?;
-        let writer = target.begin(transaction, engine.storage(), context).await?;
+        let begun = target.begin(transaction, engine.storage(), context);
+        let Some(writer) = begun.await? else {
+            return Ok(None);
+        };
         let suspended = CopyTarget::suspend(writer);
-        Ok(CopyIn {
+        Ok(Some(CopyIn {
             lines: Lines::new(&options),
             skip_header: options.header,
             parser: LineParser::new(options, columns)?,
@@ -88,7 +92,7 @@ impl CopyIn {
             suspended: Some(suspended),
             pace: Pace::new(context.cancel.clone()),
             written: 0,
-        })
+        }))
     }
 
     /// How many columns a line has: CopyInResponse's count, all in text format.

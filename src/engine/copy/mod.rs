@@ -13,7 +13,7 @@ mod output;
 mod source;
 
 pub use input::CopyIn;
-pub use output::{CopyLines, CopyOut};
+pub use output::{CopyLines, CopyOut, Outgoing};
 
 use sqlparser::ast;
 

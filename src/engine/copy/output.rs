@@ -6,11 +6,9 @@ use super::source::{demand_client, resolve};
 use crate::catalog::definition::RelationBody;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::Engine;
 use crate::engine::context::StatementContext;
-use crate::engine::outcome::{CommandTag, Outcome, Rows};
+use crate::engine::outcome::{CommandTag, Rows};
 use crate::engine::settings::Settings;
-use crate::engine::transaction::Transaction;
 use crate::engine::types::Column;
 use crate::sql::parse;
 use bytes::{BufMut, BytesMut};
@@ -39,17 +37,24 @@ pub struct CopyLines<'a> {
     header: bool,
 }
 
-impl CopyOut {
-    /// Begins `COPY t [(columns)] TO STDOUT` or `COPY (query) TO STDOUT`.
+/// A COPY … TO STDOUT that has been read: its query is still to be planned.
+pub struct Outgoing {
+    options: Options,
+    /// The query whose rows are copied.
+    pub query: ast::Statement,
+    /// Its text.
+    pub text: Arc<str>,
+}
+
+impl Outgoing {
+    /// Of `COPY t [(columns)] TO STDOUT` or `COPY (query) TO STDOUT`.
     ///
     /// # Errors
-    /// 42P01, 42703, 42501, 22023 and 42601 for options, 0A000; what analysing the query gives.
-    pub async fn begin(
+    /// 42P01, 42703, 42501, 22023 and 42601 for options, 0A000.
+    pub fn new(
         statement: &ast::Statement,
-        engine: &Engine,
-        transaction: &mut Transaction,
         context: &StatementContext,
-    ) -> Result<CopyOut, Diagnostic> {
+    ) -> Result<Outgoing, Diagnostic> {
         let ast::Statement::Copy {
             source,
             to: true,
@@ -67,13 +72,25 @@ impl CopyOut {
             .into_iter()
             .next()
             .ok_or_else(|| Diagnostic::internal("a query without text"))?;
-        let plan = engine
-            .analyze(query.ast, Arc::from(text), &[], context)
-            .await?;
-        let outcome = engine.execute(&plan, &[], transaction, context).await?;
-        let Outcome::Rows(rows) = outcome else {
-            return Err(Diagnostic::unsupported("COPY of a statement without rows"));
-        };
+        Ok(Outgoing {
+            options,
+            query: query.ast,
+            text: Arc::from(text),
+        })
+    }
+}
+
+impl CopyOut {
+    /// Copies the rows that the query gives.
+    ///
+    /// # Errors
+    /// 42703 for a column that FORCE QUOTE names and the query does not give.
+    pub fn new(
+        outgoing: Outgoing,
+        rows: Rows,
+        settings: &Arc<Settings>,
+    ) -> Result<CopyOut, Diagnostic> {
+        let options = outgoing.options;
         let names: Vec<String> = rows.fields.iter().map(|field| field.name.clone()).collect();
         let copied: Vec<&str> = names.iter().map(String::as_str).collect();
         let quoting = options
@@ -95,7 +112,7 @@ impl CopyOut {
             quoting,
             options,
             rows,
-            settings: context.settings.clone(),
+            settings: settings.clone(),
             batch: None,
             given: 0,
         })

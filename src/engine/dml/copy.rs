@@ -10,7 +10,7 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::transaction::Transaction;
-use crate::storage::Storage;
+use crate::storage::{Storage, Used};
 use datafusion::arrow::array::ArrayRef;
 use std::sync::Arc;
 
@@ -59,7 +59,8 @@ impl CopyTarget {
         })
     }
 
-    /// Begins writing; give it batches with [`CopyTarget::write`], then `finish` the writer.
+    /// Begins writing; give it batches with [`CopyTarget::write`], then `finish` the writer. None:
+    /// the table was being changed, and is to be looked up again.
     ///
     /// # Errors
     /// 42501, 25006, 55P03.
@@ -68,10 +69,14 @@ impl CopyTarget {
         transaction: &'a mut Transaction,
         storage: &'a Storage,
         context: &'a StatementContext,
-    ) -> Result<Writer<'a>, Diagnostic> {
+    ) -> Result<Option<Writer<'a>>, Diagnostic> {
         context.rights.may_insert(&self.target.relation)?;
         demand_writable(context, "COPY FROM")?;
-        Writer::begin(&self.target, &mut transaction.storage, storage, context).await
+        let transaction = &mut transaction.storage;
+        Ok(match self.target.uses().take(transaction, context).await? {
+            Used::AfterWaiting => None,
+            Used::AtOnce => Some(Writer::new(&self.target, transaction, storage, context)),
+        })
     }
 
     /// Leaves off until there is more input; nothing is checked or waited for yet.

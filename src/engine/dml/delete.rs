@@ -14,6 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::{CommandTag, Outcome};
 use crate::engine::query::QueryEngine;
+use crate::engine::uses::Uses;
 use crate::storage::LockMode;
 use datafusion::common::ScalarValue;
 use sqlparser::ast::{self, TableWithJoins};
@@ -83,6 +84,12 @@ impl Delete {
         })
     }
 
+    /// The relations it uses.
+    pub fn uses(&self) -> Uses {
+        let read = self.selection.relations();
+        self.named.target.uses().reading(read)
+    }
+
     /// What RETURNING gives.
     pub fn returning(&self) -> Option<&Returning> {
         self.returning.as_ref()
@@ -120,10 +127,9 @@ impl Passes for Delete {
         } = run;
         let mut rows = self
             .selection
-            .start(target, query, parameters, transaction, context)
-            .await?;
+            .start(query, parameters, transaction, context)?;
         let transaction = &mut transaction.storage;
-        let mut writer = Writer::begin(target, transaction, storage, context).await?;
+        let mut writer = Writer::new(target, transaction, storage, context);
         // A join may give a row more than once.
         let mut seen: HashSet<Vec<u8>> = HashSet::new();
         let mut count = 0;

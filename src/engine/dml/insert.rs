@@ -14,6 +14,7 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::{CommandTag, Outcome};
 use crate::engine::query::{QueryEngine, QueryPlan};
+use crate::engine::uses::Uses;
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
 use std::sync::Arc;
@@ -183,6 +184,15 @@ impl Insert {
         })
     }
 
+    /// The relations it uses.
+    pub fn uses(&self) -> Uses {
+        let uses = self.target.uses();
+        match &self.source {
+            Source::Values(_) => uses,
+            Source::Query(plan, _) => uses.reading(&plan.relations),
+        }
+    }
+
     /// What RETURNING gives.
     pub fn returning(&self) -> Option<&Returning> {
         self.returning.as_ref()
@@ -213,7 +223,7 @@ impl Insert {
         };
         let mut collector = self.returning.as_ref().map(Returning::collector);
         let transaction = &mut transaction.storage;
-        let writer = Writer::begin(&self.target, transaction, storage, context).await?;
+        let writer = Writer::new(&self.target, transaction, storage, context);
         let count = match (&self.source, rows) {
             (Source::Query(_, types), Some(Outcome::Rows(rows))) => {
                 self.insert_selected(writer, rows, types, parameters, &mut collector)

@@ -37,8 +37,9 @@ use crate::engine::outcome::{Outcome, ResultField};
 use crate::engine::query::QueryEngine;
 use crate::engine::transaction::Transaction;
 use crate::engine::types;
+use crate::engine::uses::Uses;
 use crate::sql::parse;
-use crate::storage::Storage;
+use crate::storage::{Storage, Used};
 use datafusion::common::ScalarValue;
 use delete::Delete;
 use insert::Insert;
@@ -52,6 +53,7 @@ use update::Update;
 pub struct Statement {
     /// The types of $1, $2, ….
     pub parameters: Vec<SqlType>,
+    uses: Uses,
     body: Body,
 }
 
@@ -116,8 +118,14 @@ impl Statement {
             }
             _ => return Err(Diagnostic::unsupported("this statement in WITH")),
         };
+        let uses = match &body {
+            Body::Insert(insert) => insert.uses(),
+            Body::Update(update) => update.uses(),
+            Body::Delete(delete) => delete.uses(),
+        };
         Ok(Statement {
             parameters: settled(&parameters),
+            uses,
             body,
         })
     }
@@ -137,6 +145,10 @@ impl Statement {
     /// # Errors
     /// 42501, 25006, constraint violations, lock failures, whatever the expressions raise.
     pub async fn execute(&self, run: Run<'_>) -> Result<Outcome, Diagnostic> {
+        let storage = &mut run.transaction.storage;
+        if self.uses.take(storage, run.context).await? == Used::AfterWaiting {
+            return Ok(Outcome::Stale);
+        }
         match &self.body {
             Body::Insert(insert) => insert.execute(run).await,
             Body::Update(update) => update.execute(run).await,

@@ -46,8 +46,7 @@ impl Writer<'_> {
                 Some(oid) => {
                     let target = queue.table(oid)?;
                     let (transaction, storage) = (&mut *self.transaction, self.storage);
-                    let mut writer =
-                        Writer::begin(&target, transaction, storage, self.context).await?;
+                    let mut writer = Writer::new(&target, transaction, storage, self.context);
                     writer.carry_out(check, &mut queue).await?;
                 }
             }
@@ -105,7 +104,9 @@ impl Writer<'_> {
         let oid = referencing.relation.oid;
         let child = queue.open(referencing, self)?;
         let (transaction, storage) = (&mut *self.transaction, self.storage);
-        let mut writer = Writer::begin(&child, transaction, storage, self.context).await?;
+        // Waiting here leaves the rows of older definitions to storage, which refuses their layout.
+        child.uses().take(transaction, self.context).await?;
+        let mut writer = Writer::new(&child, transaction, storage, self.context);
         for key in children {
             writer.step().await?;
             act.on(&mut writer, &key).await?;

@@ -2,7 +2,7 @@
 
 use super::names;
 use super::target::Target;
-use super::write::lock_wait;
+use crate::catalog::Oid;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
@@ -10,7 +10,6 @@ use crate::engine::outcome::{Outcome, Rows};
 use crate::engine::query::{KEY_COLUMN, KEYED_SCHEMA, QueryEngine, QueryPlan};
 use crate::engine::transaction::Transaction;
 use crate::sql::parse;
-use crate::storage::Use;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::common::ScalarValue;
 use sqlparser::ast::{self, Expr, Ident, SelectItem, SetExpr, TableFactor, TableWithJoins};
@@ -102,13 +101,17 @@ impl Selection {
         })
     }
 
-    /// Starts it.
+    /// The relations it reads.
+    pub fn relations(&self) -> &[Oid] {
+        &self.plan.relations
+    }
+
+    /// Starts it; the relations are in use.
     ///
     /// # Errors
     /// Storage's, when no view can be opened.
-    pub async fn start(
+    pub fn start(
         &self,
-        target: &Target,
         query: Option<&QueryEngine>,
         parameters: &[ScalarValue],
         transaction: &mut Transaction,
@@ -116,15 +119,12 @@ impl Selection {
     ) -> Result<Rows, Diagnostic> {
         let query =
             query.ok_or_else(|| Diagnostic::internal("a selection without the query engine"))?;
-        // Before the view is opened, so that no change of the table's definition comes between.
-        transaction
-            .storage
-            .use_relation(target.relation.oid, Use::Writing, lock_wait(context))
-            .await?;
         let used = &parameters[..self.plan.parameters.len()];
         match query.execute(&self.plan, used, transaction, context)? {
             Outcome::Rows(rows) => Ok(rows),
-            Outcome::Done(_) => Err(Diagnostic::internal("a query answered without rows")),
+            Outcome::Done(_) | Outcome::Stale => {
+                Err(Diagnostic::internal("a query answered without rows"))
+            }
         }
     }
 }

@@ -12,7 +12,8 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::expression::Scope;
 use crate::engine::row::{KeyLayout, RowLayout};
 use crate::engine::types::Input;
-use crate::storage::SequenceSteps;
+use crate::engine::uses::Uses;
+use crate::storage::{SequenceSteps, Use};
 use std::sync::Arc;
 
 /// What a statement needs of a table it writes.
@@ -178,6 +179,19 @@ impl Target {
             target.add_referencing(*oid, definitions)?;
         }
         Ok(target)
+    }
+
+    /// What writing its rows uses: the table, and those that its foreign keys join it to.
+    pub fn uses(&self) -> Uses {
+        let mut uses = Uses::default();
+        uses.add(self.relation.oid, Use::Writing);
+        for foreign in &self.foreign_keys {
+            uses.add(foreign.parent.relation.oid, Use::Shared);
+        }
+        for referencing in &self.referencing {
+            uses.add(referencing.relation.oid, Use::Shared);
+        }
+        uses
     }
 
     fn add_constraint(

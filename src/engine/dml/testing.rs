@@ -324,6 +324,7 @@ pub async fn print(outcome: Outcome) -> String {
     let mut rows = match outcome {
         Outcome::Done(tag) => return tag.to_string(),
         Outcome::Rows(rows) => rows,
+        Outcome::Stale => panic!("a relation was being changed"),
     };
     let mut lines = Vec::new();
     let settings = Settings::default();

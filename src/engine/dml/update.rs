@@ -16,6 +16,7 @@ use crate::engine::context::StatementContext;
 use crate::engine::outcome::{CommandTag, Outcome, Rows};
 use crate::engine::query::QueryEngine;
 use crate::engine::types;
+use crate::engine::uses::Uses;
 use crate::storage::LockMode;
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::common::ScalarValue;
@@ -108,6 +109,12 @@ impl Update {
             returning,
             reads,
         })
+    }
+
+    /// The relations it uses.
+    pub fn uses(&self) -> Uses {
+        let read = self.selection.relations();
+        self.named.target.uses().reading(read)
     }
 
     /// What RETURNING gives.
@@ -210,10 +217,9 @@ impl Passes for Update {
         } = run;
         let rows = self
             .selection
-            .start(target, query, parameters, transaction, context)
-            .await?;
+            .start(query, parameters, transaction, context)?;
         let transaction = &mut transaction.storage;
-        let mut writer = Writer::begin(target, transaction, storage, context).await?;
+        let mut writer = Writer::new(target, transaction, storage, context);
         let pass = match &self.new {
             New::Row {
                 assignments,

@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::row::{IndexEntry, encode_row_number};
 use crate::engine::types::Input;
-use crate::storage::{Isolation, LockMode, LockWait, Storage, Transaction, Use};
+use crate::storage::{Isolation, LockMode, LockWait, Storage, Transaction};
 use datafusion::common::ScalarValue;
 use std::sync::Arc;
 
@@ -82,31 +82,16 @@ impl Arbiters {
 }
 
 impl<'a> Writer<'a> {
-    /// For one statement; uses the relation for writing.
-    ///
-    /// # Errors
-    /// 25006 in a READ ONLY transaction; 55P03 past lock_timeout.
-    pub async fn begin(
+    /// For one statement, whose [`Target::uses`] are taken. Storage holds the transaction to the
+    /// layout that its rows are written in.
+    pub fn new(
         target: &'a Target,
         transaction: &'a mut Transaction,
         storage: &'a Storage,
         context: &'a StatementContext,
-    ) -> Result<Writer<'a>, Diagnostic> {
-        let wait = lock_wait(context);
-        let relation = target.relation.oid;
-        transaction
-            .use_relation(relation, Use::Writing, wait)
-            .await?;
-        transaction.expect_layout(relation, target.table().layout_version);
-        for foreign in &target.foreign_keys {
-            let parent = foreign.parent.relation.oid;
-            transaction.use_relation(parent, Use::Shared, wait).await?;
-        }
-        for referencing in &target.referencing {
-            let child = referencing.relation.oid;
-            transaction.use_relation(child, Use::Shared, wait).await?;
-        }
-        Ok(Writer {
+    ) -> Writer<'a> {
+        transaction.expect_layout(target.relation.oid, target.table().layout_version);
+        Writer {
             target,
             transaction,
             storage,
@@ -115,7 +100,7 @@ impl<'a> Writer<'a> {
             parents_seen: vec![Vec::new(); target.foreign_keys.len()],
             pace: Pace::new(context.cancel.clone()),
             in_bulk: false,
-        })
+        }
     }
 
     /// What input functions and assignments look at.

@@ -10,9 +10,10 @@ use crate::engine::dml::filler::input_of;
 use crate::engine::dml::returning::Returning;
 use crate::engine::dml::selection::Named;
 use crate::engine::dml::value::{Row, Value};
-use crate::engine::dml::write::{Found, Writer, demand_writable, lock_wait};
+use crate::engine::dml::write::{Found, Writer, demand_writable};
 use crate::engine::outcome::{CommandTag, Outcome, Rows};
 use crate::engine::types;
+use crate::engine::uses::Uses;
 use crate::storage::{Isolation, LockMode, Use};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -77,6 +78,17 @@ impl Select {
         })
     }
 
+    /// The table, read or (for a lock) written.
+    pub fn uses(&self) -> Uses {
+        let mut uses = Uses::default();
+        let how = match self.lock {
+            None => Use::Shared,
+            Some(_) => Use::Writing,
+        };
+        uses.add(self.named.target.relation.oid, how);
+        uses
+    }
+
     /// What it gives.
     pub fn output(&self) -> &Returning {
         &self.output
@@ -96,9 +108,6 @@ impl Select {
         let transaction = &mut run.transaction.storage;
         let target = &self.named.target;
         context.rights.may_select(&target.relation)?;
-        transaction
-            .use_relation(target.relation.oid, Use::Shared, lock_wait(context))
-            .await?;
         let input = input_of(context);
         let Some(bytes) = self.key.bytes(parameters, input)? else {
             return Ok(self.nothing());
@@ -131,7 +140,7 @@ impl Select {
         if hidden {
             return Ok(self.nothing());
         }
-        let mut writer = Writer::begin(target, transaction, run.storage, context).await?;
+        let mut writer = Writer::new(target, transaction, run.storage, context);
         let row = match writer.lock_row(key, mode).await? {
             Found::Gone => return Ok(self.nothing()),
             Found::Unchanged(row) | Found::Changed(row) => row,

@@ -17,7 +17,8 @@ use crate::engine::dml::write::{Found, Writer, demand_writable};
 use crate::engine::dml::{Run, delete, settled};
 use crate::engine::outcome::{CommandTag, Outcome, ResultField};
 use crate::engine::transaction::Transaction;
-use crate::storage::{Isolation, LockMode, Storage};
+use crate::engine::uses::Uses;
+use crate::storage::{Isolation, LockMode, Storage, Used};
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 pub struct Statement {
     /// The types of $1, $2, ….
     pub parameters: Vec<SqlType>,
+    uses: Uses,
     body: Body,
 }
 
@@ -92,8 +94,16 @@ impl Statement {
         if parameters.iter().any(Option::is_none) {
             return None;
         }
+        let uses = match &body {
+            Body::Select(select) => select.uses(),
+            Body::Insert(insert) => insert.uses(),
+            Body::Update(Update { row, .. }) | Body::Delete(Delete { row }) => {
+                row.named.target.uses()
+            }
+        };
         Some(Statement {
             parameters: settled(&parameters),
+            uses,
             body,
         })
     }
@@ -129,6 +139,10 @@ impl Statement {
         transaction: &mut Transaction,
         context: &StatementContext,
     ) -> Result<Outcome, Diagnostic> {
+        let used = self.uses.take(&mut transaction.storage, context);
+        if used.await? == Used::AfterWaiting {
+            return Ok(Outcome::Stale);
+        }
         let run = Run {
             query: None,
             storage,
@@ -248,7 +262,7 @@ impl Update {
         let mut count = 0;
         if let Some(key) = row.row_key(&run)? {
             let storage = &mut run.transaction.storage;
-            let mut writer = Writer::begin(target, storage, run.storage, run.context).await?;
+            let mut writer = Writer::new(target, storage, run.storage, run.context);
             let found = row.lock(&mut writer, &key, self.assignments.lock).await?;
             let change = Change {
                 assignments: &self.assignments,
@@ -291,7 +305,7 @@ impl Delete {
         let mut count = 0;
         if let Some(key) = row.row_key(&run)? {
             let storage = &mut run.transaction.storage;
-            let mut writer = Writer::begin(target, storage, run.storage, run.context).await?;
+            let mut writer = Writer::new(target, storage, run.storage, run.context);
             let found = row.lock(&mut writer, &key, LockMode::Update).await?;
             let filter = row.filter.as_ref();
             count = delete::one(

@@ -7,6 +7,7 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::dml::filler::input_of;
+use crate::engine::settings::Settings;
 use crate::engine::types;
 use crate::sql::parse;
 use crate::sql::template::{Class, Lifter, Literal};
@@ -40,8 +41,7 @@ struct Template {
 struct Place {
     definitions: Definitions,
     database: DatabaseId,
-    search_path: Vec<Arc<str>>,
-    time_zone: chrono_tz::Tz,
+    settings: Arc<Settings>,
 }
 
 impl Templates {
@@ -140,16 +140,15 @@ impl Place {
         Place {
             definitions: context.snapshot.definitions.clone(),
             database: context.identity.database,
-            search_path: context.settings.search_path.clone(),
-            time_zone: context.settings.time_zone,
+            settings: context.settings.clone(),
         }
     }
 
     fn is(&self, context: &StatementContext) -> bool {
         self.database == context.identity.database
             && self.definitions.same(&context.snapshot.definitions)
-            && self.search_path == context.settings.search_path
-            && self.time_zone == context.settings.time_zone
+            && (Arc::ptr_eq(&self.settings, &context.settings)
+                || self.settings.reads_alike(&context.settings))
     }
 }
 

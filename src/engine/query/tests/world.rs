@@ -493,7 +493,7 @@ impl World {
             .execute(&plan, &values, &mut transaction, context)?
         {
             Outcome::Rows(rows) => Ok((rows, transaction)),
-            Outcome::Done(_) => panic!("a query gives rows"),
+            Outcome::Done(_) | Outcome::Stale => panic!("a query gives rows"),
         }
     }
 }
