@@ -262,21 +262,15 @@ fn a_plan_of_an_older_definition_does_nothing() {
     let mut server = Server::new();
     server.run(&["CREATE TABLE t (a int)"]).unwrap();
     wait(async {
-        for text in [
-            "INSERT INTO t VALUES (1)",
-            "SELECT a FROM t",
-            "DELETE FROM t",
-        ] {
-            let mut definer = server.begin();
-            server.run_in(&mut definer, "TRUNCATE t").await.unwrap();
-            // Planned before the TRUNCATE commits, executed after.
-            let mut late = server.begin();
-            let executed = server.run_in(&mut late, text);
-            // The relation is let go with the transaction, after its definitions are published.
-            let commit = async move { definer.commit().await.unwrap() };
-            let (told, _) = futures::join!(executed, commit);
-            assert_eq!(told.unwrap(), "to be planned again", "{text}");
-        }
+        let mut definer = server.begin();
+        server.run_in(&mut definer, "TRUNCATE t").await.unwrap();
+        // Planned before the TRUNCATE commits, executed after.
+        let mut late = server.begin();
+        let executed = server.run_in(&mut late, "INSERT INTO t VALUES (1)");
+        // The relation is let go with the transaction, after its definitions are published.
+        let commit = async move { definer.commit().await.unwrap() };
+        let (told, _) = futures::join!(executed, commit);
+        assert_eq!(told.unwrap(), "to be planned again");
     });
 }
 
