@@ -58,6 +58,7 @@ impl Transaction {
         let (loaded, dropped, expected_layouts, new_layouts) = self.made.take_for_commit();
         let request = CommitRequest {
             bytes: self.writes.bytes(),
+            spilled: self.writes.is_spilled(),
             entries: std::mem::take(&mut self.writes).into_entries(),
             loaded: loaded.clone(),
             dropped: dropped.clone(),

@@ -45,6 +45,8 @@ pub(super) struct Taken {
 /// What a transaction hands in to be committed.
 pub(super) struct CommitRequest {
     pub(super) entries: Entries,
+    /// Whether some of their rows are in a file: the overlay takes none of these.
+    pub(super) spilled: bool,
     /// About what they take, to bound a group.
     pub(super) bytes: usize,
     /// Relations that were bulk-loaded: condemned no more.
@@ -191,7 +193,7 @@ impl CommitGate {
         rows: Holdings,
     ) -> Result<oneshot::Receiver<Result<CommitNumber, StorageError>>, StorageError> {
         let (done, receiver) = oneshot::channel();
-        let early = request.entries.len() <= EARLY_RELEASE_ENTRIES_MAX;
+        let early = request.entries.len() <= EARLY_RELEASE_ENTRIES_MAX && !request.spilled;
         let (released, kept) = match early {
             true => (Some(rows), None),
             false => (None, Some(rows)),

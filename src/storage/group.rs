@@ -6,10 +6,11 @@ use super::error::StorageError;
 use super::keyspace::{CommitNumber, relation_of, user_key};
 use super::lmdb::{Environment, Put, PutOutcome, WriteTransaction};
 use super::record::{self, Counters};
+use super::spill::WrittenRow;
 use std::sync::Arc;
 
 /// A version to be written: key, who wrote it, row (none is a deletion).
-type VersionRef<'g> = (&'g [u8], CommitNumber, Option<&'g [u8]>);
+type VersionRef<'g> = (&'g [u8], CommitNumber, Option<&'g WrittenRow>);
 
 /// Writes the jobs, in order; the outcome of each bulk batch, in order, is its own.
 pub(super) fn write(
@@ -51,7 +52,7 @@ fn write_commits(transaction: &mut WriteTransaction<'_>, jobs: &[Job]) -> Result
     let mut versions: Vec<VersionRef<'_>> = Vec::new();
     for commit in commits(jobs) {
         let entries = commit.request.entries.iter();
-        versions.extend(entries.map(|(key, row)| (key.as_ref(), commit.number, row.as_deref())));
+        versions.extend(entries.map(|(key, row)| (key.as_ref(), commit.number, row.as_ref())));
     }
     versions.sort_unstable_by_key(|(key, number, _)| (*key, *number));
     for (at, (key, number, row)) in versions.iter().enumerate() {
@@ -60,7 +61,8 @@ fn write_commits(transaction: &mut WriteTransaction<'_>, jobs: &[Job]) -> Result
         }
         match row {
             Some(row) => {
-                transaction.put(key, [&number.0.to_be_bytes(), row], Put::Replace)?;
+                let row = row.bytes()?;
+                transaction.put(key, [&number.0.to_be_bytes(), &row], Put::Replace)?;
             }
             None => transaction.delete(key)?,
         }

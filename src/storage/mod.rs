@@ -32,6 +32,7 @@ mod reader;
 mod record;
 mod scan;
 mod sequences;
+mod spill;
 mod store;
 mod transaction;
 mod view;

@@ -9,6 +9,7 @@ use super::error::StorageError;
 use super::keyspace::{CommitNumber, KeyRange, split_value, store_key};
 use super::overlay::KeyVersion;
 use super::scan::{Bounds, Direction, Scan};
+use super::spill::WrittenRow;
 use super::transaction::Transaction;
 use super::write_set::Entries;
 use crate::catalog::RelationId;
@@ -43,7 +44,7 @@ impl Transaction {
         let key = store_key(relation, key);
         if let Some(own) = self.writes.get(&key) {
             return Ok(Newest {
-                row: own.cloned(),
+                row: own.map(WrittenRow::shared).transpose()?,
                 commit: CommitNumber(0),
             });
         }
@@ -101,7 +102,7 @@ impl Transaction {
         for (key, version) in ordered {
             if !entries.contains_key(&key) {
                 commits.insert(key.clone(), version.commit);
-                entries.insert(key, version.row);
+                entries.insert(key, version.row.map(WrittenRow::Memory));
             }
         }
         (entries, commits)

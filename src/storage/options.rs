@@ -16,8 +16,10 @@ pub struct Options {
     pub readers_max: u32,
     /// An older snapshot ends with 72000.
     pub snapshot_age_max: Duration,
-    /// What a transaction's write set and locks may take; beyond it 54000.
+    /// What a transaction's write set, spilled or not, and locks may take; beyond it 54000.
     pub transaction_bytes_max: usize,
+    /// Rows of a transaction in memory, in bytes; more of them go to a file in `path`.
+    pub write_set_memory_max: usize,
     /// How long a lock is waited for before deadlocks are looked for.
     pub deadlock_timeout: Duration,
 }
@@ -32,6 +34,7 @@ impl Options {
             readers_max: 10_000 + 16 * 2 + 64,
             snapshot_age_max: Duration::from_secs(600),
             transaction_bytes_max: 1 << 30,
+            write_set_memory_max: 64 << 20,
             deadlock_timeout: Duration::from_secs(1),
         }
     }

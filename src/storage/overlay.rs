@@ -28,12 +28,16 @@ pub(super) struct Overlay {
 }
 
 impl Overlay {
-    /// Puts a commit's versions in. Their keys are locked, so commits of one key come in order.
+    /// Puts a commit's versions in, all of them in memory. Their keys are locked, so commits of one
+    /// key come in order.
     pub(super) fn insert(&mut self, commit: CommitNumber, entries: &Entries) {
         for (key, row) in entries {
             let version = Version {
                 commit,
-                row: row.clone(),
+                row: row.as_ref().map(|row| {
+                    let row = row.in_memory();
+                    row.expect("a spilled write set keeps its locks").clone()
+                }),
             };
             let before = self.versions.insert(key.clone(), version);
             assert!(
@@ -84,6 +88,7 @@ impl Overlay {
 #[cfg(test)]
 mod tests {
     use super::super::keyspace::{ALL_KEYS, store_key};
+    use super::super::spill::WrittenRow;
     use super::*;
     use crate::catalog::RelationId;
 
@@ -94,7 +99,7 @@ mod tests {
         for (key, row) in rows {
             entries.insert(
                 store_key(RELATION, key).as_slice().into(),
-                row.map(Arc::from),
+                row.map(|row| WrittenRow::Memory(Arc::from(row))),
             );
         }
         entries

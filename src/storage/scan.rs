@@ -7,6 +7,7 @@ use super::error::StorageError;
 use super::keyspace::{CommitNumber, KeyRange, split_value, store_range, user_key};
 use super::lmdb::Step;
 use super::reader::{Reader, ReaderCursor, Stored};
+use super::spill::WrittenRow;
 use super::write_set::Entries;
 use crate::catalog::RelationId;
 use std::collections::VecDeque;
@@ -109,7 +110,7 @@ enum OwnWrites {
     Next {
         entries: Entries,
         key: Arc<[u8]>,
-        row: Option<Arc<[u8]>>,
+        row: Option<WrittenRow>,
     },
 }
 
@@ -170,7 +171,7 @@ impl OwnWrites {
 type OwnRow = (Arc<[u8]>, Arc<[u8]>);
 
 /// A key that the transaction wrote; no row is a deletion.
-type OwnEntry = (Arc<[u8]>, Option<Arc<[u8]>>);
+type OwnEntry = (Arc<[u8]>, Option<WrittenRow>);
 
 /// Key, row, and who wrote it (none: the transaction itself).
 type FoundVersion<'s> = (&'s [u8], &'s [u8], Option<CommitNumber>);
@@ -243,7 +244,7 @@ impl Scan {
             }
             let own = self.own.take(&self.range, self.direction);
             if let Some((key, Some(row))) = own {
-                let (key, row) = self.current.insert((key, row));
+                let (key, row) = self.current.insert((key, row.shared()?));
                 return Ok(Some((user_key(key), row, None)));
             }
         }

@@ -13,6 +13,7 @@ use super::options::{Isolation, Options};
 use super::reader::{ReaderPool, ReaderWatch};
 use super::record::{self, Counters};
 use super::sequences::{SequenceState, SequenceSteps, Sequences};
+use super::spill::SpillPlace;
 use super::transaction::{Transaction, TransactionId};
 use super::view::Pools;
 use crate::catalog::{Oid, RelationId};
@@ -50,6 +51,7 @@ pub(super) struct Shared {
     pub(super) numbers: Arc<Numbers>,
     pub(super) sequences: Sequences,
     pub(super) transaction_bytes_max: usize,
+    pub(super) spill: SpillPlace,
     commit_counts: Arc<CommitCounts>,
     housekeeping_counts: Arc<HousekeepingCounts>,
 }
@@ -154,6 +156,11 @@ impl Storage {
             numbers: Arc::new(Numbers::new(counters)),
             sequences: Sequences::default(),
             transaction_bytes_max: options.transaction_bytes_max,
+            spill: SpillPlace::new(
+                environment.path(),
+                options.write_set_memory_max,
+                options.transaction_bytes_max,
+            )?,
             commit_counts,
             housekeeping_counts: Arc::default(),
             environment,

@@ -10,6 +10,7 @@ use super::made_relations::MadeRelations;
 use super::options::Isolation;
 use super::reader::{Parked, Reader};
 use super::scan::{Direction, Scan};
+use super::spill::WrittenRow;
 use super::store::CoreStore;
 use super::view::View;
 use super::write_set::WriteSet;
@@ -199,7 +200,7 @@ impl Transaction {
         if !self.writes.is_empty()
             && let Some(own) = self.writes.get(&key)
         {
-            return Ok(own.map(|row| Cow::Borrowed(row.as_ref())));
+            return own.map(WrittenRow::bytes).transpose();
         }
         let snapshot = self.snapshot()?;
         snapshot.check_age()?;
@@ -289,7 +290,7 @@ impl Transaction {
     }
 
     pub(super) fn write(&mut self, key: &StoreKey, row: Option<&[u8]>) -> Result<(), StorageError> {
-        self.writes.set(key, row)?;
+        self.writes.set(key, row, &self.core.shared.spill)?;
         self.check_size()
     }
 
@@ -336,7 +337,10 @@ impl Transaction {
         let place = self.place_of(savepoint);
         self.savepoints.truncate(place + 1);
         let state = &self.savepoints[place];
-        self.writes = state.writes.clone();
+        let undone = std::mem::replace(&mut self.writes, state.writes.clone());
+        if is_large(&undone) {
+            self.core.shared.discard(Box::new(undone));
+        }
         self.row_locks.release_since(state.row_locks);
         self.made.rollback_to(place, &self.core.shared);
     }
@@ -363,7 +367,7 @@ impl Transaction {
             self.made.abandon(&self.core.shared);
         }
         self.end();
-        let large = self.row_locks.len() + self.writes.entries().len() > DISMANTLED_HERE_MAX;
+        let large = self.row_locks.len() > DISMANTLED_HERE_MAX || is_large(&self.writes);
         let row_locks = self.row_locks.take();
         let writes = std::mem::take(&mut self.writes);
         if large {
@@ -386,6 +390,11 @@ impl Transaction {
             self.core.pool.give_back(snapshot);
         }
     }
+}
+
+/// Whether a write set is to be taken apart elsewhere: closing a file frees its pages.
+fn is_large(writes: &WriteSet) -> bool {
+    writes.is_spilled() || writes.entries().len() > DISMANTLED_HERE_MAX
 }
 
 impl Drop for Transaction {

@@ -8,6 +8,7 @@ use super::error::StorageError;
 use super::keyspace::{KeyRange, split_value, store_key};
 use super::reader::{Reader, ReaderPool};
 use super::scan::{Direction, Scan};
+use super::spill::WrittenRow;
 use super::write_set::Entries;
 use crate::catalog::RelationId;
 use std::borrow::Cow;
@@ -64,6 +65,14 @@ impl View {
         &self.0.readers[turn % self.0.readers.len()]
     }
 
+    /// 72000 once its snapshot has been given up; then dropping the view is what frees its pages.
+    pub fn check_age(&self) -> Result<(), StorageError> {
+        self.0
+            .readers
+            .iter()
+            .try_for_each(|reader| reader.check_age())
+    }
+
     /// How many threads can read at a time.
     pub fn parallelism(&self) -> usize {
         self.0.readers.len()
@@ -77,7 +86,7 @@ impl View {
     ) -> Result<Option<Cow<'_, [u8]>>, StorageError> {
         let key = store_key(relation, key);
         if let Some(own) = self.0.entries.get(key.as_slice()) {
-            return Ok(own.as_deref().map(Cow::Borrowed));
+            return own.as_ref().map(WrittenRow::bytes).transpose();
         }
         let reader = self.reader();
         reader.check_age()?;

@@ -2,14 +2,20 @@
 //!
 //! The map is persistent (shared structure), so that a savepoint, a scan and a view each take the
 //! write set as it is at that moment in O(1), and a statement never meets its own writes.
+//!
+//! Rows past [`SpillPlace::memory_bytes_max`] go to a file (DESIGN §6). Keys, where each row is in
+//! the file, and row locks stay in memory, about 300 bytes a row besides the key; all of it,
+//! spilled rows too, counts towards `transaction_bytes_max`. COMMIT writes the rows into LMDB's
+//! pages, of which it keeps up to 512 MiB in memory before it spills pages of its own.
 
 use super::error::StorageError;
 use super::keyspace::StoreKey;
+use super::spill::{Spill, SpillPlace, WrittenRow};
 use imbl::OrdMap;
 use std::sync::Arc;
 
 /// Newest versions by stored key; none is a deletion.
-pub(super) type Entries = OrdMap<Arc<[u8]>, Option<Arc<[u8]>>>;
+pub(super) type Entries = OrdMap<Arc<[u8]>, Option<WrittenRow>>;
 
 /// What an entry costs besides its bytes: two reference-counted allocations and its place in a node.
 const ENTRY_BYTES: usize = 96;
@@ -22,6 +28,9 @@ pub(super) const ROW_BYTES_MAX: usize = 256 << 20;
 pub(super) struct WriteSet {
     entries: Entries,
     bytes: usize,
+    /// Bytes of rows in memory.
+    memory_bytes: usize,
+    spill: Option<Arc<Spill>>,
 }
 
 impl WriteSet {
@@ -30,9 +39,14 @@ impl WriteSet {
         self.entries.is_empty()
     }
 
-    /// What it takes in memory.
+    /// What was written takes, wherever it is.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Whether some rows are in a file.
+    pub(super) fn is_spilled(&self) -> bool {
+        self.spill.is_some()
     }
 
     /// The entries; cloning them is O(1).
@@ -46,29 +60,49 @@ impl WriteSet {
     }
 
     /// The transaction's own version of a key: none: it wrote none; `Some(None)`: it deleted it.
-    pub(super) fn get(&self, key: &[u8]) -> Option<Option<&Arc<[u8]>>> {
+    pub(super) fn get(&self, key: &[u8]) -> Option<Option<&WrittenRow>> {
         self.entries.get(key).map(Option::as_ref)
     }
 
-    /// Writes a version; none is a deletion.
-    pub(super) fn set(&mut self, key: &StoreKey, row: Option<&[u8]>) -> Result<(), StorageError> {
-        let row_bytes = row.map_or(0, <[u8]>::len);
-        if row_bytes > ROW_BYTES_MAX {
-            return Err(StorageError::RowTooLong {
-                bytes: row_bytes,
-                bytes_max: ROW_BYTES_MAX,
-            });
-        }
-        let row: Option<Arc<[u8]>> = row.map(Arc::from);
+    /// Writes a version; none is a deletion. Past the memory that `place` allows it writes to a
+    /// file's page cache.
+    pub(super) fn set(
+        &mut self,
+        key: &StoreKey,
+        row: Option<&[u8]>,
+        place: &SpillPlace,
+    ) -> Result<(), StorageError> {
+        let row = row.map(|row| self.keep(row, place)).transpose()?;
+        let row_bytes = row.as_ref().map_or(0, WrittenRow::len);
         if let Some(mine) = self.entries.get_mut(key.as_slice()) {
-            self.bytes -= mine.as_ref().map_or(0, |old| old.len());
-            *mine = row;
+            let replaced = std::mem::replace(mine, row);
+            self.bytes -= replaced.as_ref().map_or(0, WrittenRow::len);
+            let in_memory = replaced.as_ref().and_then(WrittenRow::in_memory);
+            self.memory_bytes -= in_memory.map_or(0, |row| row.len());
         } else {
             self.entries.insert(Arc::from(key.as_slice()), row);
             self.bytes += key.len() + ENTRY_BYTES;
         }
         self.bytes += row_bytes;
         Ok(())
+    }
+
+    fn keep(&mut self, row: &[u8], place: &SpillPlace) -> Result<WrittenRow, StorageError> {
+        if row.len() > ROW_BYTES_MAX {
+            return Err(StorageError::RowTooLong {
+                bytes: row.len(),
+                bytes_max: ROW_BYTES_MAX,
+            });
+        }
+        if self.memory_bytes + row.len() <= place.memory_bytes_max() {
+            self.memory_bytes += row.len();
+            return Ok(WrittenRow::Memory(Arc::from(row)));
+        }
+        let spill = match &mut self.spill {
+            Some(spill) => spill,
+            none => none.insert(Arc::new(place.open()?)),
+        };
+        WrittenRow::spilled(spill, row)
     }
 }
 
@@ -77,27 +111,66 @@ mod tests {
     use super::super::keyspace::store_key;
     use super::*;
     use crate::catalog::RelationId;
+    use tempfile::TempDir;
+
+    fn place(memory_bytes_max: usize) -> (SpillPlace, TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let place = SpillPlace::new(directory.path(), memory_bytes_max, 1 << 20).unwrap();
+        (place, directory)
+    }
+
+    fn row(writes: &WriteSet, key: &[u8]) -> Option<Vec<u8>> {
+        let row = writes.get(key).expect("it was written")?;
+        Some(row.bytes().unwrap().into_owned())
+    }
 
     #[test]
     fn a_copy_taken_before_a_write_does_not_see_it() {
-        let mut writes = WriteSet::default();
-        let key = store_key(RelationId(20), b"k");
-        writes.set(&key, Some(b"old")).unwrap();
-        let copy = writes.clone();
-        writes.set(&key, None).unwrap();
-        assert_eq!(copy.get(&key), Some(Some(&Arc::from(*b"old"))));
-        assert_eq!(writes.get(&key), Some(None));
+        for memory_bytes_max in [0, 100] {
+            let (place, _directory) = place(memory_bytes_max);
+            let mut writes = WriteSet::default();
+            let key = store_key(RelationId(20), b"k");
+            writes.set(&key, Some(b"old"), &place).unwrap();
+            let copy = writes.clone();
+            writes.set(&key, Some(b"new"), &place).unwrap();
+            assert_eq!(row(&writes, &key).as_deref(), Some(&b"new"[..]));
+            writes.set(&key, None, &place).unwrap();
+            assert_eq!(row(&copy, &key).as_deref(), Some(&b"old"[..]));
+            assert_eq!(row(&writes, &key), None);
+        }
     }
 
     #[test]
     fn bytes_count_a_replaced_row_once() {
+        for memory_bytes_max in [0, 1_000] {
+            let (place, _directory) = place(memory_bytes_max);
+            let mut writes = WriteSet::default();
+            let key = store_key(RelationId(20), b"k");
+            writes.set(&key, Some(&[0; 100]), &place).unwrap();
+            let once = writes.bytes();
+            writes.set(&key, Some(&[1; 100]), &place).unwrap();
+            assert_eq!(writes.bytes(), once);
+            writes.set(&key, None, &place).unwrap();
+            assert_eq!(writes.bytes(), once - 100);
+        }
+    }
+
+    #[test]
+    fn rows_past_the_share_of_memory_are_spilled_and_replaced_ones_make_room() {
+        let (place, _directory) = place(100);
         let mut writes = WriteSet::default();
-        let key = store_key(RelationId(20), b"k");
-        writes.set(&key, Some(&[0; 100])).unwrap();
-        let once = writes.bytes();
-        writes.set(&key, Some(&[1; 100])).unwrap();
-        assert_eq!(writes.bytes(), once);
-        writes.set(&key, None).unwrap();
-        assert_eq!(writes.bytes(), once - 100);
+        let [a, b] = [b"a", b"b"].map(|key| store_key(RelationId(20), key));
+        writes.set(&a, Some(&[1; 90]), &place).unwrap();
+        assert!(!writes.is_spilled());
+        writes.set(&b, Some(&[2; 20]), &place).unwrap();
+        assert!(writes.is_spilled());
+        let in_memory = |writes: &WriteSet, key: &[u8]| {
+            let row = writes.get(key).unwrap().unwrap();
+            row.in_memory().is_some()
+        };
+        assert!(in_memory(&writes, &a) && !in_memory(&writes, &b));
+        writes.set(&a, None, &place).unwrap();
+        writes.set(&b, Some(&[3; 20]), &place).unwrap();
+        assert!(in_memory(&writes, &b));
     }
 }

@@ -8,6 +8,7 @@ mod definitions;
 mod early_release;
 mod held_commits;
 mod http;
+mod large_transaction;
 mod pgbench;
 mod pgwire;
 mod plans;

@@ -36,10 +36,22 @@ impl TestServer {
         TestServer::start_with(&[])
     }
 
+    /// A fresh server with a configuration file.
+    pub fn start_configured(file: &str) -> TestServer {
+        let directory = TempDir::new().expect("a temporary directory");
+        std::fs::write(directory.path().join("nodedb.toml"), file).expect("it can be written");
+        TestServer::start_in(directory, &[])
+    }
+
     /// A fresh server with more environment variables, such as `NODEDB_CORES`.
     pub fn start_with(settings: &[(&str, &str)]) -> TestServer {
+        let directory = TempDir::new().expect("a temporary directory");
+        TestServer::start_in(directory, settings)
+    }
+
+    fn start_in(directory: TempDir, settings: &[(&str, &str)]) -> TestServer {
         let mut server = TestServer {
-            directory: TempDir::new().expect("a temporary directory"),
+            directory,
             settings: settings
                 .iter()
                 .map(|(k, v)| (k.to_string(), v.to_string()))

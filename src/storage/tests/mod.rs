@@ -44,6 +44,19 @@ impl Store {
         Store { storage, directory }
     }
 
+    /// Whose write sets spill past so many bytes of rows.
+    fn with_write_set_memory(bytes: usize) -> Store {
+        let directory = tempfile::tempdir().unwrap();
+        let storage = Storage::open(Options {
+            write_set_memory_max: bytes,
+            ..options(&directory)
+        });
+        Store {
+            storage: storage.unwrap(),
+            directory,
+        }
+    }
+
     /// Closes the store and opens it again.
     fn reopened(self) -> Store {
         let Store { storage, directory } = self;

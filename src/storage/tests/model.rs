@@ -168,8 +168,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn write_sets_savepoints_and_scans_agree_with_a_map(operations in vec(operation(), 1..60)) {
-        let store = Store::new();
+    fn write_sets_savepoints_and_scans_agree_with_a_map(
+        operations in vec(operation(), 1..60),
+        memory in prop_oneof![Just(64 << 20), Just(0), Just(30)],
+    ) {
+        let store = Store::with_write_set_memory(memory);
         let mut model = Model {
             committed: Rows::new(),
             seen: Rows::new(),
