@@ -183,7 +183,7 @@ impl World {
     fn run(&mut self, text: &str, transaction: &mut Transaction) {
         let (statement, values) = self
             .templates
-            .find(text, &self.context)
+            .find_or_compile(text, &self.context)
             .expect("a point statement");
         transaction
             .storage
@@ -213,7 +213,9 @@ fn point(criterion: &mut Criterion) {
     let mut world = World::filled(&directory);
     criterion.bench_function("point/find_template", |bench| {
         bench.iter(|| {
-            let found = world.templates.find(black_box(SELECT), &world.context);
+            let found = world
+                .templates
+                .find_or_compile(black_box(SELECT), &world.context);
             black_box(found.is_some())
         });
     });

@@ -79,47 +79,22 @@ impl Engine {
         declared: &[Option<SqlType>],
         context: &StatementContext,
     ) -> Result<Arc<Plan>, Diagnostic> {
-        let (parameters, fields, body) = self.body(statement, declared, context).await?;
+        let definitions = context.snapshot.definitions.clone();
+        let (parameters, fields, body) = if definitions::is_definition(&statement) {
+            (Vec::new(), None, Body::Definition(Box::new(statement)))
+        } else {
+            let (query, context) = (self.query.clone(), context.clone());
+            let declared = declared.to_vec();
+            // Compiling expressions alone takes more than a slice is worth (DESIGN §2).
+            let planned = async move { plan_body(statement, &declared, &query, &context).await };
+            self.query.pool().run(planned).await??
+        };
         Ok(Arc::new(Plan {
             parameters,
             fields,
-            definitions: context.snapshot.definitions.clone(),
+            definitions,
             body,
         }))
-    }
-
-    async fn body(
-        &self,
-        statement: ast::Statement,
-        declared: &[Option<SqlType>],
-        context: &StatementContext,
-    ) -> Result<(Vec<SqlType>, Option<Arc<[ResultField]>>, Body), Diagnostic> {
-        if definitions::is_definition(&statement) {
-            return Ok((Vec::new(), None, Body::Definition(Box::new(statement))));
-        }
-        if let Some(point) = point::Statement::plan(&statement, declared, context) {
-            let parameters = point.parameters.clone();
-            let fields = point.fields().cloned();
-            return Ok((parameters, fields, Body::Point(Box::new(point))));
-        }
-        if dml::Statement::answers(&statement) {
-            let dml = dml::Statement::plan(&statement, declared, &self.query, context).await?;
-            let parameters = dml.parameters.clone();
-            let fields = dml.fields().cloned();
-            return Ok((parameters, fields, Body::Dml(Box::new(dml))));
-        }
-        match statement {
-            ast::Statement::Query(_) | ast::Statement::Explain { .. } => {
-                let plan = self
-                    .query
-                    .analyze_on_pool(statement, declared.to_vec(), context)
-                    .await?;
-                let parameters = plan.parameters.clone();
-                let fields = Some(plan.fields.clone());
-                Ok((parameters, fields, Body::Query(Arc::new(plan))))
-            }
-            other => Err(Diagnostic::unsupported(first_words(&other))),
-        }
     }
 
     /// Executes an analysed statement with its parameters, one value for each.
@@ -168,6 +143,35 @@ impl Engine {
                 Box::pin(carried_out).await.map(Outcome::Done)
             }
         }
+    }
+}
+
+/// Parameters, result, and who answers; on the pool.
+async fn plan_body(
+    statement: ast::Statement,
+    declared: &[Option<SqlType>],
+    query: &QueryEngine,
+    context: &StatementContext,
+) -> Result<(Vec<SqlType>, Option<Arc<[ResultField]>>, Body), Diagnostic> {
+    if let Some(point) = point::Statement::plan(&statement, declared, context) {
+        let parameters = point.parameters.clone();
+        let fields = point.fields().cloned();
+        return Ok((parameters, fields, Body::Point(Box::new(point))));
+    }
+    if dml::Statement::answers(&statement) {
+        let dml = dml::Statement::plan(&statement, declared, query, context).await?;
+        let parameters = dml.parameters.clone();
+        let fields = dml.fields().cloned();
+        return Ok((parameters, fields, Body::Dml(Box::new(dml))));
+    }
+    match statement {
+        ast::Statement::Query(_) | ast::Statement::Explain { .. } => {
+            let plan = query.analyze(&statement, declared, context)?;
+            let parameters = plan.parameters.clone();
+            let fields = Some(plan.fields.clone());
+            Ok((parameters, fields, Body::Query(Arc::new(plan))))
+        }
+        other => Err(Diagnostic::unsupported(first_words(&other))),
     }
 }
 

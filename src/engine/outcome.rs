@@ -4,6 +4,7 @@ use crate::catalog::Oid;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use datafusion::arrow::array::RecordBatch;
+use datafusion::execution::memory_pool::MemoryReservation;
 use futures::StreamExt;
 use futures::channel::mpsc;
 use std::fmt;
@@ -84,6 +85,8 @@ pub struct Rows {
     pub tag: CommandTag,
     /// The batches.
     pub source: Source,
+    /// Given back when the rows are.
+    pub memory: Option<MemoryReservation>,
 }
 
 impl Rows {
@@ -93,6 +96,7 @@ impl Rows {
             fields,
             tag,
             source: Source::Ready(batches.into_iter()),
+            memory: None,
         }
     }
 

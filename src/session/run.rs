@@ -12,6 +12,7 @@ use crate::engine;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::Outcome;
 use crate::engine::plan::Plan;
+use crate::engine::point::Found;
 use crate::storage::Isolation;
 use datafusion::common::ScalarValue;
 use sqlparser::ast::Statement;
@@ -30,8 +31,7 @@ const POINT_TEXT_BYTES_MAX: usize = 4 * 1024;
 impl Session {
     /// Runs one statement of a simple query.
     ///
-    /// The answer's rows are sent and the statement ended ([`Session::end_statement`]) before the
-    /// next one runs.
+    /// The answer's rows are sent before the next one runs.
     ///
     /// # Errors
     /// What it failed with; the caller calls [`Session::fail`].
@@ -48,8 +48,8 @@ impl Session {
         Box::pin(self.run_command(command?, text)).await
     }
 
-    /// Runs a simple query's text if it is a point statement whose template this core has
-    /// compiled, or compiles now. None: it is none, and goes the general way.
+    /// Runs a simple query's text if it is a point statement; its template is compiled on the
+    /// query pool where this core has not got it yet. None: it is none, and goes the general way.
     ///
     /// # Errors
     /// What the statement fails with.
@@ -58,17 +58,30 @@ impl Session {
             return Ok(None);
         }
         let opened = matches!(self.block, Block::None);
+        let mut compiled = false;
         for _ in 0..PLANS_MAX {
             let context = self.begin_engine_statement()?;
             let found = self.services.templates.borrow_mut().find(text, &context);
-            let Some((statement, parameters)) = found else {
-                if opened {
-                    // Nothing has run in it: BEGIN and its like find what they found before.
-                    self.block = Block::None;
-                }
-                return Ok(None);
-            };
             let handle = self.entry.clone();
+            let (statement, parameters) = match found {
+                Found::Statement(statement, parameters) => (statement, parameters),
+                Found::Unknown(compilation) if !compiled => {
+                    let engine = self.services.parts.engine.clone();
+                    let compiling = async move { compilation.compile() };
+                    let compiling = engine.query().pool().run(compiling);
+                    let template = interruptible(&handle, pin!(compiling)).await?;
+                    self.services.templates.borrow_mut().keep(template);
+                    compiled = true;
+                    continue;
+                }
+                Found::Unknown(_) | Found::No => {
+                    if opened {
+                        // Nothing has run in it: BEGIN and its like find what they found before.
+                        self.block = Block::None;
+                    }
+                    return Ok(None);
+                }
+            };
             let storage = self.services.parts.storage.clone();
             let open = self.block.open().expect("the statement opened it");
             open.statement_ran();
@@ -163,6 +176,9 @@ impl Session {
         match self.tellable(outcome).await? {
             Outcome::Rows(rows) => {
                 self.durable().await?;
+                // The rows hold what they still read: whoever is slow to take them pins no snapshot
+                // by the transaction too.
+                self.end_statement();
                 Ok(Some(Answer::rows(rows)))
             }
             // A tag carries no value: a transaction that waited here for the one before it on a
@@ -211,8 +227,8 @@ impl Session {
         interruptible(&handle, pin!(durable)).await
     }
 
-    /// The statement's rows have been sent: its snapshot is given back.
-    pub fn end_statement(&mut self) {
+    /// The statement reads no more by itself: its snapshot is given back.
+    pub(super) fn end_statement(&mut self) {
         if let Some(open) = self.block.open() {
             open.transaction.storage.end_statement();
         }

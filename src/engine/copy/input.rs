@@ -9,7 +9,6 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::Engine;
 use crate::engine::context::StatementContext;
 use crate::engine::dml::copy::{CopyTarget, Suspended};
-use crate::engine::dml::pace::Pace;
 use crate::engine::outcome::CommandTag;
 use crate::engine::transaction::Transaction;
 use crate::engine::types::Input;
@@ -18,9 +17,9 @@ use sqlparser::ast;
 use std::sync::Arc;
 
 /// Rows written at once.
-const BATCH_ROWS_MAX: usize = 2_048;
+const BATCH_ROWS_MAX: usize = 512;
 /// Bytes of input in one batch, whatever the rows.
-const BATCH_BYTES_MAX: usize = 1 << 20;
+const BATCH_BYTES_MAX: usize = 256 << 10;
 /// What an error's context shows of a line or field, as PostgreSQL's MAX_COPY_DATA_DISPLAY.
 const SHOWN_BYTES_MAX: usize = 100;
 
@@ -32,8 +31,6 @@ pub struct CopyIn {
     lines: Lines,
     skip_header: bool,
     suspended: Option<Suspended>,
-    /// One for the whole input: a client may send each line in a message of its own.
-    pace: Pace,
     written: u64,
 }
 
@@ -90,7 +87,6 @@ impl CopyIn {
             target,
             table: relation.name.clone(),
             suspended: Some(suspended),
-            pace: Pace::new(context.cancel.clone()),
             written: 0,
         }))
     }
@@ -117,7 +113,9 @@ impl CopyIn {
             if self.parser.is_full() {
                 self.flush(engine, transaction, context).await?;
             }
-            self.pace.step().await?;
+            if let Some(suspended) = &mut self.suspended {
+                suspended.step().await?;
+            }
         }
         Ok(())
     }

@@ -15,8 +15,11 @@ use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::common::ScalarValue;
 use std::sync::Arc;
 
-/// Rows between two pauses: some 100 µs of work.
-const ROWS_A_STEP: usize = 256;
+/// Rows read at once: some dozen microseconds of work.
+const ROWS_A_STEP: usize = 64;
+
+/// Bytes of rows read at once, but for a single row that has more.
+const BYTES_A_STEP: usize = 128 << 10;
 
 /// Rows of a table, a step at a time.
 pub struct Rows {
@@ -75,7 +78,7 @@ impl Rows {
     pub fn next(&mut self) -> Result<Option<Vec<ArrayRef>>, Diagnostic> {
         self.keys.clear();
         self.rows.clear();
-        while self.decoder.rows() < ROWS_A_STEP {
+        while self.decoder.rows() < ROWS_A_STEP && self.rows.bytes.len() < BYTES_A_STEP {
             let Some((key, row)) = self.scan.next()? else {
                 break;
             };
@@ -270,6 +273,7 @@ async fn move_rows(
             for (row, number) in numbers.enumerate() {
                 let key = encode_row_number(number);
                 put_numbered(work, next.store, &key, rows.rows.get(row)).await?;
+                work.step().await?;
             }
             continue;
         };
@@ -283,6 +287,7 @@ async fn move_rows(
             key.clear();
             layout.encode_arrays(&columns, row, &mut key)?;
             target.put(work, &key, rows.rows.get(row)).await?;
+            work.step().await?;
         }
     }
     match &layout {
@@ -357,6 +362,7 @@ pub async fn fill_index(
             let values = values_at(&columns, row)?;
             let entry = IndexEntry::new(&layout, index.unique, &values, rows.keys.get(row))?;
             target.put(work, &entry.key, &entry.value).await?;
+            work.step().await?;
         }
     }
     target.finish(work).await

@@ -24,6 +24,7 @@ mod view;
 mod work;
 
 use super::context::StatementContext;
+use super::dml::pace::Pace;
 use super::entry::Engine;
 use super::outcome::CommandTag;
 use super::transaction::Transaction;
@@ -112,6 +113,7 @@ fn begin<'a>(
         engine,
         transaction,
         context,
+        pace: Pace::new(context.cancel.clone()),
     })
 }
 

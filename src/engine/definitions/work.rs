@@ -11,15 +11,14 @@ use crate::catalog::{DatabaseId, Oid, RelationId};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::Engine;
 use crate::engine::context::StatementContext;
+use crate::engine::dml::pace::Pace;
 use crate::engine::transaction::Transaction;
 use crate::engine::types::Input;
 use crate::storage::{
     DEFINITIONS_RELATION, Isolation, LockMode, LockWait, Storage, StorageError, Use,
 };
 use sqlparser::ast;
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 
 /// The one schema that is there.
 pub const PUBLIC: &str = "public";
@@ -34,6 +33,8 @@ pub struct Work<'a> {
     pub transaction: &'a mut Transaction,
     /// Who asks.
     pub context: &'a StatementContext,
+    /// How long it has held its core.
+    pub pace: Pace,
 }
 
 /// Where a new relation is to stand.
@@ -277,24 +278,20 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Lets the core's other tasks run, and stops if the statement is to stop. Called every few
-    /// hundred rows.
+    /// Lets the core go when the slice is used up; between pieces of some dozen rows.
     ///
     /// # Errors
-    /// 57014 and 57P01.
+    /// 57014 and 57P01 once the statement is to stop.
     pub async fn pause(&mut self) -> Result<(), Diagnostic> {
-        self.context.cancel.check()?;
-        let mut yielded = false;
-        poll_fn(|task| {
-            if yielded {
-                return Poll::Ready(());
-            }
-            yielded = true;
-            task.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
-        Ok(())
+        self.pace.look().await
+    }
+
+    /// As [`Work::pause`], once a row.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn step(&mut self) -> Result<(), Diagnostic> {
+        self.pace.step().await
     }
 
     /// Says something that does not fail the statement.

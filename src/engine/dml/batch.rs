@@ -64,6 +64,7 @@ impl Writer<'_> {
                     Value::null(column.sql_type).evaluate_batch(&[], rows, &[], self.input())?
                 }
             });
+            self.pace.look().await?;
         }
         Ok(columns)
     }
@@ -81,6 +82,7 @@ impl Writer<'_> {
             return Ok(());
         }
         self.check_batch(columns, rows)?;
+        self.pace.look().await?;
         let target = self.target;
         let store = target.store();
         let encoder = RowEncoder::new(&target.layout, columns)?;

@@ -19,6 +19,18 @@ pub struct Suspended {
     pending: Vec<Pending>,
     parents_seen: Vec<Vec<u8>>,
     in_bulk: bool,
+    /// One for the whole input: a client may send each line in a message of its own.
+    pace: Pace,
+}
+
+impl Suspended {
+    /// To be awaited once a line: lets the core go when the slice is used up.
+    ///
+    /// # Errors
+    /// 57014 and 57P01 once the statement is to stop.
+    pub async fn step(&mut self) -> Result<(), Diagnostic> {
+        self.pace.step().await
+    }
 }
 
 /// The table of one COPY FROM and how its columns are filled.
@@ -85,6 +97,7 @@ impl CopyTarget {
             pending: writer.pending,
             parents_seen: writer.parents_seen,
             in_bulk: writer.in_bulk,
+            pace: writer.pace,
         }
     }
 
@@ -103,7 +116,7 @@ impl CopyTarget {
             context,
             pending: suspended.pending,
             parents_seen: suspended.parents_seen,
-            pace: Pace::new(context.cancel.clone()),
+            pace: suspended.pace,
             in_bulk: suspended.in_bulk,
         }
     }

@@ -5,7 +5,7 @@ use super::filler::{Filler, input_of};
 use super::returning::{self, Collector, Returning};
 use super::target::Target;
 use super::value::{Row, Value};
-use super::values::{compile_rows, rows_written, typed_values, values_of};
+use super::values::{compile_rows, typed_values, values_of};
 use super::write::{Arbiters, Insertion, Writer, demand_writable};
 use super::{Run, names};
 use crate::catalog::definition::Identity;
@@ -19,8 +19,8 @@ use datafusion::common::ScalarValue;
 use sqlparser::ast;
 use std::sync::Arc;
 
-/// Rows of VALUES that are planned on the session core; more take longer than its slice.
-pub const ROWS_PLANNED_ON_CORE_MAX: usize = 64;
+/// Rows of VALUES in a point statement, whose template is kept; more seldom come twice.
+pub const POINT_ROWS_MAX: usize = 64;
 
 /// An INSERT, planned.
 #[derive(Debug)]
@@ -89,21 +89,7 @@ impl Insert {
         context: &StatementContext,
     ) -> Result<Insert, Diagnostic> {
         let mut attempt = parameters.clone();
-        let planned = match rows_written(insert) {
-            Some(rows) if rows > ROWS_PLANNED_ON_CORE_MAX => {
-                let (insert, context) = (insert.clone(), context.clone());
-                let mut known = attempt.clone();
-                let planned = query.pool().run(async move {
-                    let planned = Insert::plan_values(&insert, &mut known, &context);
-                    (planned, known)
-                });
-                let (planned, known) = planned.await?;
-                attempt = known;
-                planned
-            }
-            _ => Insert::plan_values(insert, &mut attempt, context),
-        };
-        match planned {
+        match Insert::plan_values(insert, &mut attempt, context) {
             Err(error) if error.sqlstate() == SqlState::FEATURE_NOT_SUPPORTED => {}
             done => {
                 *parameters = attempt;
@@ -221,7 +207,10 @@ impl Insert {
                 Some(query.execute(plan, used, transaction, context)?)
             }
         };
-        let mut collector = self.returning.as_ref().map(Returning::collector);
+        let mut collector = self
+            .returning
+            .as_ref()
+            .map(|returning| returning.collector(query.map(QueryEngine::reservation)));
         let transaction = &mut transaction.storage;
         let writer = Writer::new(&self.target, transaction, storage, context);
         let count = match (&self.source, rows) {

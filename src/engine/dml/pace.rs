@@ -38,6 +38,14 @@ impl Pace {
         if self.rows < ROWS_BETWEEN_LOOKS {
             return Ok(());
         }
+        self.look().await
+    }
+
+    /// To be awaited between pieces of work that are longer than a row: looks at the clock.
+    ///
+    /// # Errors
+    /// As [`Pace::step`].
+    pub async fn look(&mut self) -> Result<(), Diagnostic> {
         self.rows = 0;
         if self.started.elapsed() < SLICE {
             return Ok(());

@@ -5,6 +5,7 @@ use super::Run;
 use super::returning::{self, Collector, Returning};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::outcome::{CommandTag, Outcome};
+use crate::engine::query::QueryEngine;
 
 /// How often a statement starts over because others have changed its rows, before it gives up.
 const RESTARTS_MAX: u32 = 100;
@@ -45,7 +46,8 @@ pub async fn restarting(
 ) -> Result<Outcome, Diagnostic> {
     let start = run.transaction.storage.savepoint();
     for _ in 0..=RESTARTS_MAX {
-        let mut collector = returning.map(Returning::collector);
+        let memory = || run.query.map(QueryEngine::reservation);
+        let mut collector = returning.map(|returning| returning.collector(memory()));
         let again = Run {
             transaction: &mut *run.transaction,
             ..run

@@ -4,13 +4,14 @@ use super::names::fold;
 use super::target::Target;
 use super::value::{self, Row, Value};
 use crate::catalog::sql_type::{SqlType, TypeKind};
-use crate::diagnostic::{Diagnostic, SqlState};
+use crate::diagnostic::Diagnostic;
 use crate::engine::outcome::{CommandTag, Outcome, ResultField, Rows};
 use crate::engine::query::failure;
 use crate::engine::types::{self, Input};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::common::ScalarValue;
+use datafusion::execution::memory_pool::MemoryReservation;
 use sqlparser::ast::{self, SelectItem};
 use std::sync::Arc;
 
@@ -82,12 +83,15 @@ impl Returning {
         self.values.iter().map(position).collect()
     }
 
-    /// Starts collecting.
-    pub fn collector(&self) -> Collector<'_> {
+    /// Starts collecting within a statement's memory; none where the rows are few by themselves.
+    pub fn collector(&self, memory: Option<MemoryReservation>) -> Collector<'_> {
         Collector {
             returning: self,
             columns: self.values.iter().map(|_| Vec::new()).collect(),
             rows: 0,
+            bytes: 0,
+            batches: Vec::new(),
+            memory,
         }
     }
 }
@@ -144,43 +148,69 @@ pub fn output_name(expression: &ast::Expr) -> String {
     }
 }
 
-/// Collects the rows that a statement returns.
+/// Rows of a batch at most.
+const BATCH_ROWS_MAX: usize = 1_024;
+
+/// Bytes of values of a batch at most, but for a single row that has more.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// Collects the rows that a statement returns. None can be told before the statement's end, which
+/// may find that its constraints do not hold; so they are kept, within the statement's memory.
 pub struct Collector<'r> {
     returning: &'r Returning,
     columns: Vec<Vec<ScalarValue>>,
-    rows: u64,
+    /// Rows of `columns`, and about what they take.
+    rows: usize,
+    bytes: usize,
+    batches: Vec<RecordBatch>,
+    memory: Option<MemoryReservation>,
 }
 
 impl Collector<'_> {
     /// Adds what the written row gives.
     ///
     /// # Errors
-    /// What the expressions raise.
+    /// What the expressions raise; 53200 past the statement's memory.
     pub fn add(&mut self, row: Row<'_>) -> Result<(), Diagnostic> {
         for (value, column) in self.returning.values.iter().zip(&mut self.columns) {
-            column.push(value.evaluate(row)?);
+            let value = value.evaluate(row)?;
+            self.bytes += value.size();
+            column.push(value);
         }
         self.rows += 1;
+        if self.rows >= BATCH_ROWS_MAX || self.bytes >= BATCH_BYTES_MAX {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Diagnostic> {
+        if self.rows == 0 {
+            return Ok(());
+        }
+        let columns = self.columns.iter_mut().map(std::mem::take).collect();
+        let batch = batch(&self.returning.fields, columns, self.rows)?;
+        if let Some(memory) = &mut self.memory {
+            let grown = memory.try_grow(batch.get_array_memory_size());
+            grown.map_err(failure::diagnostic)?;
+        }
+        self.batches.push(batch);
+        (self.rows, self.bytes) = (0, 0);
         Ok(())
     }
 
     /// The result.
     ///
     /// # Errors
-    /// 54000 for more rows than a batch can hold.
-    pub fn finish(self, tag: CommandTag) -> Result<Rows, Diagnostic> {
+    /// 53200 past the statement's memory.
+    pub fn finish(mut self, tag: CommandTag) -> Result<Rows, Diagnostic> {
+        self.flush()?;
         let fields = self.returning.fields.clone();
-        let batches = match usize::try_from(self.rows) {
-            Ok(0) => Vec::new(),
-            Ok(rows) => vec![batch(&fields, self.columns, rows)?],
-            Err(_) => {
-                return Err(Diagnostic::error(
-                    SqlState::PROGRAM_LIMIT_EXCEEDED,
-                    "too many rows in RETURNING",
-                ));
-            }
-        };
-        Ok(Rows::ready(fields, tag, batches))
+        let memory = self.memory.take();
+        Ok(Rows {
+            memory,
+            ..Rows::ready(fields, tag, self.batches)
+        })
     }
 }
 

@@ -288,7 +288,7 @@ impl World {
     pub async fn run_in(&self, text: &str, transaction: &mut Transaction) -> Answer {
         let mut templates = Templates::default();
         let (statement, values) = templates
-            .find(text, &self.context)
+            .find_or_compile(text, &self.context)
             .unwrap_or_else(|| panic!("no point statement: {text}"));
         transaction.storage.begin_statement()?;
         let outcome = statement

@@ -13,4 +13,4 @@ pub mod templates;
 mod tests;
 
 pub use statement::Statement;
-pub use templates::Templates;
+pub use templates::{Found, Templates};

@@ -185,7 +185,7 @@ impl Select {
         {
             return Ok(self.nothing());
         }
-        let mut collector = self.output.collector();
+        let mut collector = self.output.collector(None);
         collector.add(row)?;
         Ok(Outcome::Rows(collector.finish(CommandTag::Select(1))?))
     }

@@ -7,8 +7,8 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::dml::assignments::{Assignments, compile_filter};
 use crate::engine::dml::filler::input_of;
-use crate::engine::dml::insert::{Insert, ROWS_PLANNED_ON_CORE_MAX};
-use crate::engine::dml::returning::{self, Returning};
+use crate::engine::dml::insert::{Insert, POINT_ROWS_MAX};
+use crate::engine::dml::returning::{self, Collector, Returning};
 use crate::engine::dml::selection::Named;
 use crate::engine::dml::update::Change;
 use crate::engine::dml::value::Value;
@@ -76,7 +76,7 @@ impl Statement {
                 Body::Select(Select::plan(query, &mut parameters, context)?)
             }
             ast::Statement::Insert(insert) => {
-                let few = rows_written(insert).is_some_and(|rows| rows <= ROWS_PLANNED_ON_CORE_MAX);
+                let few = rows_written(insert).is_some_and(|rows| rows <= POINT_ROWS_MAX);
                 if !few {
                     return None;
                 }
@@ -187,6 +187,12 @@ impl PointRow {
         })
     }
 
+    /// What RETURNING collects: one row at most.
+    fn collector(&self) -> Option<Collector<'_>> {
+        let returning = self.returning.as_ref();
+        returning.map(|returning| returning.collector(None))
+    }
+
     /// The storage key, where the statement's snapshot may have such a row.
     fn row_key(&self, run: &Run<'_>) -> Result<Option<Vec<u8>>, Diagnostic> {
         let transaction = &run.transaction.storage;
@@ -258,7 +264,7 @@ impl Update {
         run.context.rights.may_update(&target.relation)?;
         run.context.rights.may_select(&target.relation)?;
         demand_writable(run.context, "UPDATE")?;
-        let mut collector = row.returning.as_ref().map(Returning::collector);
+        let mut collector = row.collector();
         let mut count = 0;
         if let Some(key) = row.row_key(&run)? {
             let storage = &mut run.transaction.storage;
@@ -301,7 +307,7 @@ impl Delete {
         run.context.rights.may_delete(&target.relation)?;
         run.context.rights.may_select(&target.relation)?;
         demand_writable(run.context, "DELETE")?;
-        let mut collector = row.returning.as_ref().map(Returning::collector);
+        let mut collector = row.collector();
         let mut count = 0;
         if let Some(key) = row.row_key(&run)? {
             let storage = &mut run.transaction.storage;

@@ -30,6 +30,33 @@ pub struct Templates {
     refused_at: Option<Place>,
 }
 
+/// What a text is, as far as a core knows.
+pub enum Found {
+    /// This point statement, with these values.
+    Statement(Arc<Statement>, Vec<ScalarValue>),
+    /// Its template has yet to be compiled, elsewhere, and then to be kept.
+    Unknown(Box<Compilation>),
+    /// No point statement, or one of its literals is wrong: the text goes the general way, which
+    /// says what is wrong.
+    No,
+}
+
+/// A template to be compiled, on whichever thread.
+pub struct Compilation {
+    key: Box<[u8]>,
+    template: String,
+    declared: Vec<Option<SqlType>>,
+    context: StatementContext,
+}
+
+/// What a template was compiled to.
+pub struct Compiled {
+    key: Box<[u8]>,
+    context: StatementContext,
+    /// None: it is no point statement.
+    statement: Option<Arc<Statement>>,
+}
+
 #[derive(Debug)]
 struct Template {
     place: Place,
@@ -45,37 +72,103 @@ struct Place {
 }
 
 impl Templates {
-    /// The point statement that a text is, with its literals as parameters. None: it is none, or one
-    /// of its literals is wrong; then the text goes the general way, which says what is wrong.
+    /// The point statement that a text is, with its literals as parameters.
     ///
-    /// Costs under a microsecond for a text whose template is known, about 100 µs otherwise. Rights
-    /// are no part of a template: they are checked at each execution.
-    pub fn find(
-        &mut self,
-        text: &str,
-        context: &StatementContext,
-    ) -> Option<(Arc<Statement>, Vec<ScalarValue>)> {
+    /// Costs under a microsecond for a text whose template is known. Rights are no part of a
+    /// template: they are checked at each execution.
+    pub fn find(&mut self, text: &str, context: &StatementContext) -> Found {
         if !self.lifter.lift(text) {
-            return None;
+            return Found::No;
         }
         let key = self.lifter.key();
         let known = self
             .known
             .get(key)
             .filter(|template| template.place.is(context));
-        let statement = match known {
-            Some(template) => template.statement.clone(),
-            None => self.compile(context)?,
+        let Some(template) = known else {
+            return self.unknown(context);
         };
+        let statement = template.statement.clone();
         let values = self
             .lifter
             .literals()
             .iter()
             .zip(&statement.parameters)
             .map(|(literal, sql_type)| value_of(literal, text, *sql_type, context))
-            .collect::<Result<Vec<_>, _>>()
-            .ok()?;
-        Some((statement, values))
+            .collect::<Result<Vec<_>, _>>();
+        match values {
+            Ok(values) => Found::Statement(statement, values),
+            Err(_) => Found::No,
+        }
+    }
+
+    fn unknown(&mut self, context: &StatementContext) -> Found {
+        let same_place = self
+            .refused_at
+            .as_ref()
+            .is_some_and(|place| place.is(context));
+        if !same_place {
+            self.refused.clear();
+            self.refused_at = Some(Place::of(context));
+        }
+        let key = self.lifter.key();
+        if self.refused.contains(key) {
+            return Found::No;
+        }
+        let literals = self.lifter.literals().iter();
+        Found::Unknown(Box::new(Compilation {
+            key: key.into(),
+            template: self.lifter.template().to_owned(),
+            declared: literals
+                .map(|literal| declared_type(literal.class))
+                .collect(),
+            context: context.clone(),
+        }))
+    }
+
+    /// Keeps what a compilation has come to, for the texts of its template.
+    pub fn keep(&mut self, compiled: Compiled) {
+        let Compiled {
+            key,
+            context,
+            statement,
+        } = compiled;
+        let place = Place::of(&context);
+        match statement {
+            Some(statement) => {
+                if self.known.len() >= TEMPLATES_MAX {
+                    self.known.clear();
+                }
+                self.known.insert(key, Template { place, statement });
+            }
+            None => {
+                let same_place = self.refused_at.as_ref().is_some_and(|at| at.is(&context));
+                if !same_place || self.refused.len() >= REFUSED_MAX {
+                    self.refused.clear();
+                    self.refused_at = Some(place);
+                }
+                self.refused.insert(key);
+            }
+        }
+    }
+
+    /// As [`Templates::find`]; compiles on the calling thread what is not known.
+    pub fn find_or_compile(
+        &mut self,
+        text: &str,
+        context: &StatementContext,
+    ) -> Option<(Arc<Statement>, Vec<ScalarValue>)> {
+        let found = match self.find(text, context) {
+            Found::Unknown(compilation) => {
+                self.keep(compilation.compile());
+                self.find(text, context)
+            }
+            found => found,
+        };
+        match found {
+            Found::Statement(statement, values) => Some((statement, values)),
+            Found::Unknown(_) | Found::No => None,
+        }
     }
 
     /// How many templates are kept.
@@ -87,50 +180,19 @@ impl Templates {
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
+}
 
-    fn compile(&mut self, context: &StatementContext) -> Option<Arc<Statement>> {
-        let same_place = self
-            .refused_at
-            .as_ref()
-            .is_some_and(|place| place.is(context));
-        if !same_place {
-            self.refused.clear();
-            self.refused_at = Some(Place::of(context));
-        }
-        let key = self.lifter.key();
-        if self.refused.contains(key) {
-            return None;
-        }
-        let declared: Vec<Option<SqlType>> = self
-            .lifter
-            .literals()
-            .iter()
-            .map(|literal| declared_type(literal.class))
-            .collect();
-        let statement = parse::parse_one(self.lifter.template())
+impl Compilation {
+    /// Parses and plans the template: some 100 µs, so not on a session core (DESIGN §2).
+    pub fn compile(self) -> Compiled {
+        let statement = parse::parse_one(&self.template)
             .ok()
-            .and_then(|tree| Statement::plan(&tree, &declared, context))
-            .filter(|statement| statement.parameters.len() == declared.len());
-        match statement {
-            Some(statement) => {
-                if self.known.len() >= TEMPLATES_MAX {
-                    self.known.clear();
-                }
-                let statement = Arc::new(statement);
-                let template = Template {
-                    place: Place::of(context),
-                    statement: statement.clone(),
-                };
-                self.known.insert(key.into(), template);
-                Some(statement)
-            }
-            None => {
-                if self.refused.len() >= REFUSED_MAX {
-                    self.refused.clear();
-                }
-                self.refused.insert(key.into());
-                None
-            }
+            .and_then(|tree| Statement::plan(&tree, &self.declared, &self.context))
+            .filter(|statement| statement.parameters.len() == self.declared.len());
+        Compiled {
+            key: self.key,
+            context: self.context,
+            statement: statement.map(Arc::new),
         }
     }
 }

@@ -413,7 +413,10 @@ fn what_is_no_point_statement_is_left_to_the_general_way() {
         "INSERT INTO t SELECT 1, 'x'",
     ] {
         for _ in 0..2 {
-            assert!(templates.find(text, &world.context).is_none(), "{text}");
+            assert!(
+                templates.find_or_compile(text, &world.context).is_none(),
+                "{text}"
+            );
         }
     }
     assert!(templates.is_empty());
@@ -423,7 +426,8 @@ fn what_is_no_point_statement_is_left_to_the_general_way() {
 fn a_literal_that_is_none_of_its_type_is_left_to_the_general_way() {
     let world = World::new();
     let mut templates = Templates::default();
-    let found = |templates: &mut Templates, text| templates.find(text, &world.context).is_some();
+    let found =
+        |templates: &mut Templates, text| templates.find_or_compile(text, &world.context).is_some();
     assert!(found(&mut templates, "SELECT n FROM t WHERE id = '1'"));
     assert!(!found(&mut templates, "SELECT n FROM t WHERE id = 'x'"));
 }
@@ -434,7 +438,7 @@ fn texts_that_differ_in_literals_share_a_template() {
     let mut templates = Templates::default();
     for id in 0..100 {
         let text = format!("SELECT n FROM t WHERE id = {id}");
-        assert!(templates.find(&text, &world.context).is_some());
+        assert!(templates.find_or_compile(&text, &world.context).is_some());
     }
     assert_eq!(templates.len(), 1);
 }

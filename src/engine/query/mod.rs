@@ -44,10 +44,11 @@ use crate::engine::outcome::Outcome;
 use crate::engine::transaction::Transaction;
 use crate::storage::{Storage, View};
 use datafusion::common::ScalarValue;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::planner::ExprPlanner;
 use functions::Functions;
-use memory::SharedMemory;
+use memory::{SharedMemory, StatementMemory};
 use pool::Pool;
 use sqlparser::ast::Statement as SyntaxTree;
 use std::path::PathBuf;
@@ -190,6 +191,13 @@ impl QueryEngine {
     /// The pool, for other work that must not run on a core.
     pub fn pool(&self) -> &Pool {
         &self.0.pool
+    }
+
+    /// The memory of a statement that keeps rows of its result outside a query.
+    pub fn reservation(&self) -> MemoryReservation {
+        let bytes_max = self.0.options.statement_memory_bytes_max;
+        let memory = StatementMemory::new(self.0.memory.clone(), bytes_max);
+        MemoryConsumer::new("result").register(&(Arc::new(memory) as Arc<dyn MemoryPool>))
     }
 
     /// Bytes held by running queries, for metrics.

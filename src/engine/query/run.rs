@@ -19,6 +19,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::channel::mpsc;
 use futures::{FutureExt, SinkExt, StreamExt};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,6 +28,9 @@ use std::time::Duration;
 const BATCHES_AHEAD: usize = 2;
 /// How often a waiting statement looks whether it is to stop.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// How often a statement whose rows nobody takes looks at the age of its snapshot.
+const AGE_INTERVAL: Duration = Duration::from_millis(500);
 
 type BatchSender = mpsc::Sender<Result<RecordBatch, Diagnostic>>;
 
@@ -55,6 +59,7 @@ pub fn start(
             Form::Explain => CommandTag::Plain("EXPLAIN"),
         },
         source: Source::Pool(receiver),
+        memory: None,
     })
 }
 
@@ -68,6 +73,8 @@ async fn run(
     let ended = AssertUnwindSafe(work).catch_unwind().await;
     // A result that just stopped would look complete.
     let ended = ended.unwrap_or_else(|_| Err(Diagnostic::internal("internal error in a query")));
+    // Its snapshot is not kept for a client that may be long in coming for the error.
+    drop(statement);
     if let Err(error) = ended {
         // Nobody listening any more is no error.
         let _ = sender.send(Err(error)).await;
@@ -144,11 +151,32 @@ async fn stream(
             Ok(None) => return Ok(()),
             Ok(Some(Err(error))) => return Err(failure::diagnostic(error)),
             Ok(Some(Ok(batch))) => {
-                if batch.num_rows() > 0 && sender.send(Ok(batch)).await.is_err() {
+                if batch.num_rows() > 0 && !deliver(statement, sender, batch).await? {
                     statement.abandoned.store(true, Ordering::Relaxed);
                     return Ok(());
                 }
             }
+        }
+    }
+}
+
+/// Hands a batch to the session; false when nobody wants it any more. A client that does not come
+/// for its rows, an idle portal's, keeps the snapshot no longer than any other may be.
+///
+/// # Errors
+/// 72000 once the snapshot has been given up.
+async fn deliver(
+    statement: &Statement,
+    sender: &mut BatchSender,
+    batch: RecordBatch,
+) -> Result<bool, Diagnostic> {
+    let mut sending = pin!(sender.send(Ok(batch)));
+    loop {
+        if let Ok(sent) = tokio::time::timeout(AGE_INTERVAL, &mut sending).await {
+            return Ok(sent.is_ok());
+        }
+        if let Some(view) = &statement.view {
+            view.check_age()?;
         }
     }
 }

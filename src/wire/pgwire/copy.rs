@@ -67,7 +67,6 @@ impl Connection {
         let sending = self.send_lines(&mut copy);
         let tag = interruptible(&handle, pin!(sending)).await?;
         seldom::copy_done(&mut self.stream.outbox());
-        self.session.end_statement();
         Ok(tag)
     }
 

@@ -124,7 +124,6 @@ impl Connection {
                     reply::portal_suspended(&mut self.stream.outbox());
                     return Ok(());
                 }
-                self.session.end_statement();
                 portal.progress = Progress::Finished(Some(cursor.tag(0)));
                 cursor.tag(sent)
             }

@@ -120,7 +120,6 @@ impl Connection {
                 let sent = self
                     .send_rows(&mut cursor, &formats, None, described)
                     .await?;
-                self.session.end_statement();
                 Ok(cursor.tag(sent))
             }
             Answer::CopyIn(copy) => Box::pin(self.copy_in(*copy)).await,
