@@ -4,6 +4,7 @@ use crate::doorbell::Doorbell;
 use crate::metrics::{CoreMetrics, Counters, Slices};
 use crate::net::{Arrival, Net};
 use crate::replica::Follower;
+use crate::waker::{Places, TaskWaker};
 use crate::{CoreId, StartError};
 use crossbeam::queue::SegQueue;
 use std::cell::{Cell, RefCell};
@@ -29,6 +30,8 @@ pub(crate) struct CoreShared {
     pub(crate) id: CoreId,
     pub(crate) doorbell: Arc<Doorbell>,
     control: SegQueue<Control>,
+    /// Tasks woken by other threads, each at most once.
+    woken: SegQueue<Arc<TaskWaker>>,
     pub(crate) counters: Counters,
     pub(crate) slices: Slices,
     /// Connections held, those on their way to this core included: raised by the core that
@@ -46,6 +49,7 @@ impl CoreShared {
             id,
             doorbell: Arc::new(doorbell),
             control: SegQueue::new(),
+            woken: SegQueue::new(),
             counters: Counters::default(),
             slices: Slices::new(),
             connections: AtomicUsize::new(0),
@@ -63,6 +67,20 @@ impl CoreShared {
 
     pub(crate) fn nothing_told(&self) -> bool {
         self.control.is_empty()
+    }
+
+    /// Another thread has woken a task of this core.
+    pub(crate) fn leave_woken(&self, task: Arc<TaskWaker>) {
+        self.woken.push(task);
+        self.doorbell.ring();
+    }
+
+    pub(crate) fn take_woken(&self) -> Option<Arc<TaskWaker>> {
+        self.woken.pop()
+    }
+
+    pub(crate) fn nobody_woken(&self) -> bool {
+        self.woken.is_empty()
     }
 
     pub(crate) fn metrics(&self) -> CoreMetrics {
@@ -96,6 +114,7 @@ pub(crate) struct Core {
     pub(crate) net: Rc<Net>,
     pub(crate) followers: RefCell<Vec<Rc<dyn Follower>>>,
     pub(crate) yielded: RefCell<Vec<Waker>>,
+    pub(crate) places: Places,
     pub(crate) course: Cell<Course>,
     /// Tasks spawned and not yet ended.
     pub(crate) tasks: Cell<usize>,
@@ -118,6 +137,13 @@ impl Core {
     pub(crate) fn try_current() -> Option<Rc<Self>> {
         // `try_with`: destructors may ask while the thread is ending.
         CORE.try_with(|core| core.borrow().clone()).ok().flatten()
+    }
+
+    /// Runs the closure with the core of this thread, if it is one.
+    pub(crate) fn with_current<T>(run: impl FnOnce(&Self) -> T) -> Option<T> {
+        // `try_with`: destructors may ask while the thread is ending.
+        let ran = CORE.try_with(|core| core.borrow().as_deref().map(run));
+        ran.ok().flatten()
     }
 
     pub(crate) fn install(core: Option<Rc<Self>>) {

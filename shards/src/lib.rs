@@ -23,6 +23,7 @@ pub mod sim;
 mod stream;
 mod task;
 mod timer;
+mod waker;
 
 pub use core_id::{CoreId, core};
 pub use error::{StartError, StartWarning};

@@ -332,6 +332,7 @@ impl<M: Send + 'static> Seed<M> {
             net: Rc::new(net),
             followers: RefCell::default(),
             yielded: RefCell::default(),
+            places: crate::waker::Places::default(),
             course: Cell::new(Course::Running),
             tasks: Cell::new(0),
         });

@@ -1,13 +1,15 @@
 //! Tasks of a core.
 
 use crate::core::Core;
+use crate::waker::TaskWaker;
 use pin_project_lite::pin_project;
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 /// Starts a task on this core. It first runs after the slice that spawns it. A panic in it ends
@@ -19,9 +21,11 @@ use std::time::Instant;
 pub fn spawn(future: impl Future<Output = ()> + 'static) {
     let core = Core::current();
     core.tasks.set(core.tasks.get() + 1);
+    let waker = core.places.take(&core.shared);
     let task = Task {
         future,
-        core: TaskCount { core },
+        waker: Waker::from(Arc::clone(&waker)),
+        seat: Seat { core, waker },
     };
     // Into the queue rather than right away: the caller may hold borrows that the task's first
     // slice needs.
@@ -50,12 +54,15 @@ pub async fn yield_now() {
     .await;
 }
 
-struct TaskCount {
+/// A task's place on its core, given back when the task ends.
+struct Seat {
     core: Rc<Core>,
+    waker: Arc<TaskWaker>,
 }
 
-impl Drop for TaskCount {
+impl Drop for Seat {
     fn drop(&mut self) {
+        self.core.places.give_back(&self.waker);
         self.core.tasks.set(self.core.tasks.get() - 1);
     }
 }
@@ -65,7 +72,9 @@ pin_project! {
     struct Task<F> {
         #[pin]
         future: F,
-        core: TaskCount,
+        // What the future is given to be woken by.
+        waker: Waker,
+        seat: Seat,
     }
 }
 
@@ -74,9 +83,13 @@ impl<F: Future<Output = ()>> Future for Task<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        let shared = &this.core.core.shared;
+        let Seat { core, waker } = &*this.seat;
+        core.places.keep(waker, context.waker());
+        waker.begin();
+        let shared = &core.shared;
+        let mut context = Context::from_waker(this.waker);
         let begun = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| this.future.poll(context)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| this.future.poll(&mut context)));
         shared.slices.record(begun.elapsed());
         outcome.unwrap_or_else(|panic| {
             shared.counters.panics.add(1);

@@ -20,7 +20,7 @@ use parking_lot::{Condvar, Mutex};
 use smallvec::SmallVec;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The largest write set whose row locks are released before it is durable; the gate is held for the
 /// insertion of so many versions into the overlay.
@@ -282,8 +282,9 @@ impl CommitGate {
         Ok(Some(receiver))
     }
 
-    /// The work of the next group; waits for some until the deadline.
-    pub(super) fn next(&self, deadline: Option<Instant>) -> Next {
+    /// The work of the next group: waits for some until the deadline, and when there is some, so long
+    /// for more.
+    pub(super) fn next(&self, deadline: Option<Instant>, gather: Duration) -> Next {
         let mut state = self.state.lock();
         while state.queue.is_empty() {
             if state.closed {
@@ -299,6 +300,11 @@ impl CommitGate {
             if timed_out && state.queue.is_empty() {
                 return Next::Idle;
             }
+        }
+        if !gather.is_zero() && !state.closed {
+            drop(state);
+            std::thread::sleep(gather);
+            state = self.state.lock();
         }
         let (mut jobs, mut bytes) = (Vec::new(), 0);
         while bytes < GROUP_BYTES_MAX

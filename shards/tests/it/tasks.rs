@@ -1,11 +1,15 @@
 //! Tasks and timers.
 
 use crate::server::{PATIENCE, Server, echo};
+use futures::task::AtomicWaker;
 use shards::CoreId;
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -79,4 +83,72 @@ fn a_task_that_only_yields_starves_neither_sockets_nor_timers() {
         stream.read_exact(&mut [0]).expect("answered");
     }
     stop.send(()).expect("the task runs");
+}
+
+/// Row locks and commits are handed over by wakes from other threads: one that is lost is a session
+/// that waits for ever.
+#[test]
+fn no_wake_from_another_thread_is_lost() {
+    const THREADS: usize = 4;
+    const WAKES: usize = 20_000;
+    let server = Server::start(echo);
+    let woken = Arc::new((AtomicUsize::new(0), AtomicWaker::new()));
+    let (done, answer) = mpsc::channel();
+    let seen = Arc::clone(&woken);
+    server.on_core(CoreId(0), move |_| {
+        shards::spawn(async move {
+            poll_fn(|context| {
+                seen.1.register(context.waker());
+                match seen.0.load(Ordering::Acquire) == THREADS * WAKES {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }
+            })
+            .await;
+            done.send(()).expect("the test listens");
+        });
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for wake in 0..WAKES {
+                    woken.0.fetch_add(1, Ordering::Release);
+                    woken.1.wake();
+                    if wake % 1_000 == 0 {
+                        // Long enough for the core to go to sleep now and then.
+                        std::thread::sleep(Duration::from_micros(200));
+                    }
+                }
+            });
+        }
+    });
+    answer.recv_timeout(PATIENCE).expect("the last wake came");
+}
+
+#[test]
+fn a_wake_that_comes_after_its_task_has_ended_wakes_nobody_else() {
+    let server = Server::start(echo);
+    let (sender, wakers) = mpsc::channel();
+    server.on_core(CoreId(0), move |_| {
+        shards::spawn(poll_fn(move |context| {
+            let _ = sender.send(context.waker().clone());
+            Poll::Ready(())
+        }));
+    });
+    let stale = wakers.recv_timeout(PATIENCE).expect("the task ran");
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&polls);
+    server.on_core(CoreId(0), move |_| {
+        shards::spawn(poll_fn(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Poll::Pending
+        }));
+    });
+    let first_polled = |_: &_| polls.load(Ordering::Relaxed) == 1;
+    server.wait_for("the second task's first slice", first_polled);
+    stale.wake();
+    // Two round trips: the core has looked at what was left for it in between.
+    server.on_core(CoreId(0), |_| ());
+    server.on_core(CoreId(0), |_| ());
+    assert_eq!(polls.load(Ordering::Relaxed), 1);
 }
