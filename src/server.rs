@@ -98,8 +98,9 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         limits: Limits {
             message_bytes_max: config.server.message_bytes_max as usize,
             outbox_bytes_max: config.server.outbox_bytes_max as usize,
-            statements_max: config.server.prepared_statements_max as usize,
+            prepared_statements_max: config.server.prepared_statements_max as usize,
             login_deadline: config.server.login_deadline,
+            ..Limits::default()
         },
         http: http::Service {
             metrics: Metrics::new(),

@@ -1,13 +1,13 @@
 //! What a statement asks of the session itself, told from what it asks of the engine.
 
+use super::set_command::{of_reset, of_set, of_show};
 use super::settings::Scope;
 use super::transaction::{Access, ModesGiven};
-use crate::diagnostic::{Diagnostic, SqlState};
+use crate::diagnostic::Diagnostic;
 use crate::storage::Isolation;
 use sqlparser::ast::{
-    self, CloseCursor, ContextModifier, DataType, DiscardObject, Expr, Ident, ObjectName, Reset,
-    Set, Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode,
-    UnaryOperator,
+    CloseCursor, DataType, DiscardObject, Expr, Ident, ObjectName, Statement,
+    TransactionAccessMode, TransactionIsolationLevel, TransactionMode,
 };
 
 /// One statement, told apart.
@@ -148,7 +148,7 @@ impl Command {
             Statement::Savepoint { name } => Ok(Command::Savepoint(folded(&name))),
             Statement::ReleaseSavepoint { name } => Ok(Command::Release(folded(&name))),
             Statement::Set(set) => of_set(set),
-            Statement::Reset(reset) => of_reset(reset.reset),
+            Statement::Reset(reset) => Ok(of_reset(reset.reset)),
             Statement::ShowVariable { variable } => Ok(of_show(&variable)),
             Statement::Discard { object_type } => Ok(Command::Discard(match object_type {
                 DiscardObject::ALL => Discard::All,
@@ -211,7 +211,11 @@ fn chain_of(chain: bool) -> Chain {
     if chain { Chain::Yes } else { Chain::No }
 }
 
-fn modes_given(modes: &[TransactionMode]) -> Result<ModesGiven, Diagnostic> {
+/// The modes of BEGIN and SET TRANSACTION.
+///
+/// # Errors
+/// 0A000 for SERIALIZABLE.
+pub(super) fn modes_given(modes: &[TransactionMode]) -> Result<ModesGiven, Diagnostic> {
     let mut given = ModesGiven::default();
     for mode in modes {
         match mode {
@@ -252,172 +256,6 @@ pub fn isolation_of(text: &str) -> Isolation {
     }
 }
 
-fn of_set(set: Set) -> Result<Command, Diagnostic> {
-    let tag = "SET";
-    match set {
-        Set::SingleAssignment {
-            scope,
-            hivevar: false,
-            variable,
-            values,
-        } => Ok(Command::Set {
-            name: object_name(&variable),
-            value: set_value(&values)?,
-            scope: scope_of(scope)?,
-            tag,
-        }),
-        Set::SetTimeZone { local, value } => Ok(Command::Set {
-            name: "TimeZone".to_owned(),
-            value: set_value(std::slice::from_ref(&value))?,
-            scope: if local { Scope::Local } else { Scope::Session },
-            tag,
-        }),
-        Set::SetNames {
-            charset_name,
-            collation_name: None,
-        } => Ok(Command::Set {
-            name: "client_encoding".to_owned(),
-            value: Some(charset_name.value),
-            scope: Scope::Session,
-            tag,
-        }),
-        Set::SetNamesDefault {} => Ok(Command::Set {
-            name: "client_encoding".to_owned(),
-            value: None,
-            scope: Scope::Session,
-            tag,
-        }),
-        Set::SetTransaction {
-            modes,
-            snapshot: None,
-            session,
-        } => {
-            let modes = modes_given(&modes)?;
-            Ok(if session {
-                Command::SetCharacteristics(modes)
-            } else {
-                Command::SetTransaction(modes)
-            })
-        }
-        Set::SetTransaction { .. } => Err(Diagnostic::unsupported("SET TRANSACTION SNAPSHOT")),
-        Set::SetSessionAuthorization(_) => {
-            Err(Diagnostic::unsupported("SET SESSION AUTHORIZATION"))
-        }
-        Set::SetRole { .. } => Err(Diagnostic::unsupported("SET ROLE")),
-        Set::SingleAssignment { .. }
-        | Set::ParenthesizedAssignments { .. }
-        | Set::MultipleAssignments { .. }
-        | Set::SetSessionParam(_)
-        | Set::SetNames { .. } => Err(Diagnostic::error(
-            SqlState::SYNTAX_ERROR,
-            "syntax error in SET",
-        )),
-    }
-}
-
-fn scope_of(scope: Option<ContextModifier>) -> Result<Scope, Diagnostic> {
-    match scope {
-        None | Some(ContextModifier::Session) => Ok(Scope::Session),
-        Some(ContextModifier::Local) => Ok(Scope::Local),
-        Some(ContextModifier::Global) => Err(Diagnostic::unsupported("SET GLOBAL")),
-    }
-}
-
-fn of_reset(reset: Reset) -> Result<Command, Diagnostic> {
-    match reset {
-        Reset::ALL => Ok(Command::ResetAll),
-        Reset::ConfigurationParameter(name) => Ok(Command::Set {
-            name: object_name(&name),
-            value: None,
-            scope: Scope::Session,
-            tag: "RESET",
-        }),
-    }
-}
-
-fn of_show(words: &[Ident]) -> Command {
-    let name = words
-        .iter()
-        .map(|word| word.value.as_str())
-        .collect::<Vec<_>>()
-        .join(" ");
-    match name.to_ascii_lowercase().as_str() {
-        "all" => Command::ShowAll,
-        "time zone" => Command::Show("TimeZone".to_owned()),
-        "transaction isolation level" => Command::Show("transaction_isolation".to_owned()),
-        "session authorization" => Command::Show("session_authorization".to_owned()),
-        "names" => Command::Show("client_encoding".to_owned()),
-        // `my.flag` comes as its parts.
-        _ => Command::Show(
-            words
-                .iter()
-                .map(|word| word.value.as_str())
-                .filter(|word| *word != ".")
-                .collect::<Vec<_>>()
-                .join("."),
-        ),
-    }
-}
-
-/// The list of values as the text of a setting; None is DEFAULT.
-fn set_value(values: &[Expr]) -> Result<Option<String>, Diagnostic> {
-    if let [Expr::Identifier(word)] = values
-        && word.quote_style.is_none()
-        && word.value.eq_ignore_ascii_case("default")
-    {
-        return Ok(None);
-    }
-    let parts = values
-        .iter()
-        .map(|value| set_word(value, values.len() > 1))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Some(parts.join(", ")))
-}
-
-fn set_word(value: &Expr, in_list: bool) -> Result<String, Diagnostic> {
-    let quoted = |text: &str| {
-        let plain = text.chars().all(|character| {
-            character.is_ascii_lowercase() || character == '_' || character.is_ascii_digit()
-        });
-        if !in_list || plain {
-            text.to_owned()
-        } else {
-            format!("\"{}\"", text.replace('"', "\"\""))
-        }
-    };
-    match value {
-        Expr::Identifier(word) => Ok(quoted(&folded(word))),
-        Expr::CompoundIdentifier(words) => {
-            Ok(words.iter().map(folded).collect::<Vec<_>>().join("."))
-        }
-        Expr::Value(literal) => match &literal.value {
-            ast::Value::Number(number, _) => Ok(number.clone()),
-            ast::Value::Boolean(true) => Ok("true".to_owned()),
-            ast::Value::Boolean(false) => Ok("false".to_owned()),
-            other => match other.clone().into_string() {
-                Some(text) => Ok(quoted(&text)),
-                None => Err(not_a_value(value)),
-            },
-        },
-        Expr::UnaryOp {
-            op: UnaryOperator::Minus,
-            expr,
-        } => Ok(format!("-{}", set_word(expr, in_list)?)),
-        Expr::UnaryOp {
-            op: UnaryOperator::Plus,
-            expr,
-        } => set_word(expr, in_list),
-        other => Err(not_a_value(other)),
-    }
-}
-
-fn not_a_value(value: &Expr) -> Diagnostic {
-    Diagnostic::error(
-        SqlState::SYNTAX_ERROR,
-        format!("syntax error at or near \"{value}\""),
-    )
-}
-
 /// An identifier as PostgreSQL folds it: lower case unless quoted.
 pub fn folded(name: &Ident) -> String {
     match name.quote_style {
@@ -426,7 +264,8 @@ pub fn folded(name: &Ident) -> String {
     }
 }
 
-fn object_name(name: &ObjectName) -> String {
+/// A name of several parts, each folded, with dots between.
+pub(super) fn object_name(name: &ObjectName) -> String {
     name.0
         .iter()
         .map(|part| match part.as_ident() {
@@ -440,21 +279,13 @@ fn object_name(name: &ObjectName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::SqlState;
     use crate::sql::parse;
 
     fn command(text: &str) -> Result<Command, Diagnostic> {
         let mut statements = parse::parse(text).expect("the text parses");
         assert_eq!(statements.len(), 1, "{text}");
         Command::of(statements.remove(0).ast)
-    }
-
-    fn set(text: &str) -> (String, Option<String>, Scope) {
-        match command(text) {
-            Ok(Command::Set {
-                name, value, scope, ..
-            }) => (name, value, scope),
-            other => panic!("{text}: {other:?}"),
-        }
     }
 
     #[test]
@@ -507,47 +338,6 @@ mod tests {
     }
 
     #[test]
-    fn set_takes_words_texts_numbers_and_lists() {
-        let session = Scope::Session;
-        for (text, name, value, scope) in [
-            (
-                "SET statement_timeout = 5000",
-                "statement_timeout",
-                Some("5000"),
-                session,
-            ),
-            (
-                "SET statement_timeout TO '5s'",
-                "statement_timeout",
-                Some("5s"),
-                session,
-            ),
-            ("SET LOCAL geqo = off", "geqo", Some("off"), Scope::Local),
-            ("SET SESSION geqo TO true", "geqo", Some("true"), session),
-            (
-                "SET extra_float_digits = -3",
-                "extra_float_digits",
-                Some("-3"),
-                session,
-            ),
-            (
-                "SET search_path = public, \"B c\"",
-                "search_path",
-                Some("public, \"B c\""),
-                session,
-            ),
-            ("SET geqo TO DEFAULT", "geqo", None, session),
-            ("SET TIME ZONE 'UTC'", "TimeZone", Some("UTC"), session),
-            ("SET NAMES 'utf8'", "client_encoding", Some("utf8"), session),
-            ("SET my.flag = 'x'", "my.flag", Some("x"), session),
-            ("RESET geqo", "geqo", None, session),
-        ] {
-            let expected = (name.to_owned(), value.map(str::to_owned), scope);
-            assert_eq!(set(text), expected, "{text}");
-        }
-    }
-
-    #[test]
     fn what_the_session_does_not_do_is_named() {
         for (text, feature) in [
             ("LISTEN x", "LISTEN"),
@@ -558,21 +348,5 @@ mod tests {
             assert_eq!(error.sqlstate(), SqlState::FEATURE_NOT_SUPPORTED, "{text}");
             assert!(error.message().starts_with(feature), "{error}");
         }
-    }
-
-    #[test]
-    fn show_and_its_two_word_forms() {
-        for (text, name) in [
-            ("SHOW timezone", "timezone"),
-            ("SHOW TIME ZONE", "TimeZone"),
-            ("SHOW TRANSACTION ISOLATION LEVEL", "transaction_isolation"),
-            ("SHOW server_version", "server_version"),
-        ] {
-            assert!(
-                matches!(command(text), Ok(Command::Show(shown)) if shown == name),
-                "{text}"
-            );
-        }
-        assert!(matches!(command("SHOW ALL"), Ok(Command::ShowAll)));
     }
 }

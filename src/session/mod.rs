@@ -17,13 +17,16 @@ pub mod format;
 pub mod message;
 pub mod off_core;
 pub mod plans;
+mod prepare;
 pub mod prepared;
 pub mod registry;
 pub mod rights;
 pub mod run;
 pub mod services;
+mod set_command;
 pub mod settings;
 pub mod show;
+mod sql_prepare;
 mod tenant;
 pub mod transaction;
 

@@ -34,8 +34,10 @@ pub struct Limits {
     pub message_bytes_max: usize,
     /// Bytes waiting to be sent past which a statement waits for its client.
     pub outbox_bytes_max: usize,
-    /// Prepared statements and portals, each.
-    pub statements_max: usize,
+    /// Prepared statements of one session.
+    pub prepared_statements_max: usize,
+    /// Portals of one session: those of one transaction, which ends them.
+    pub portals_max: usize,
     /// How long a connection may take to log in.
     pub login_deadline: Duration,
 }
@@ -45,7 +47,8 @@ impl Default for Limits {
         Limits {
             message_bytes_max: 64 << 20,
             outbox_bytes_max: 256 << 10,
-            statements_max: 1_024,
+            prepared_statements_max: 1_024,
+            portals_max: 1_024,
             login_deadline: Duration::from_secs(10),
         }
     }

@@ -1,0 +1,193 @@
+//! Parse: a text becomes a prepared statement, shared with whoever has prepared the same.
+
+use super::command::Command;
+use super::message::Message;
+use super::prepared::{Body, Prepared, Source};
+use super::{Answer, Session, show};
+use crate::catalog::sql_type::SqlType;
+use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::outcome::ResultField;
+use crate::engine::types;
+use crate::sql::credential::CredentialStatement;
+use sqlparser::ast::Statement;
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+impl Session {
+    /// Parse: makes a prepared statement of one statement.
+    ///
+    /// # Errors
+    /// Syntax and analysis errors, 42P05, 54000, 42601 for more than one statement.
+    pub async fn prepare(
+        &mut self,
+        name: &str,
+        text: &str,
+        declared: &[u32],
+    ) -> Result<(), Diagnostic> {
+        let statements_max = self.services.parts.limits.prepared_statements_max;
+        if name.is_empty() {
+            self.named.remove_statement(name);
+        }
+        if let Some(shared) = self.shared(text, declared)? {
+            self.named.admit_statement(name, statements_max)?;
+            self.named.add_statement(name, shared);
+            return Ok(());
+        }
+        let message = self.parse_message(text).await?;
+        let oids = declared;
+        let declared = declared_types(oids)?;
+        let prepared = match message {
+            Message::Empty => self.prepare_body(Body::Empty, None),
+            Message::Statements(text, mut statements) => {
+                let statement = statements.pop();
+                match statement {
+                    Some(statement) if statements.is_empty() => {
+                        self.prepare_statement(statement.ast, text, declared)
+                            .await?
+                    }
+                    _ => return Err(one_statement_only()),
+                }
+            }
+            Message::Credentials(credentials) => {
+                let [credential] = credentials.as_slice() else {
+                    return Err(one_statement_only());
+                };
+                self.block.check_usable()?;
+                let fields = credential_fields(credential, self)?;
+                self.prepare_body(Body::Credential(Zeroizing::new(text.to_owned())), fields)
+            }
+            Message::Mixed(_) => return Err(one_statement_only()),
+        };
+        self.named.admit_statement(name, statements_max)?;
+        let prepared = Rc::new(prepared);
+        // A plan over definitions that may yet be rolled back is nobody else's.
+        if !self.has_own_definitions() {
+            let database = self.identity.database;
+            let plans = &self.services.plans;
+            plans.keep(text, oids, database, &prepared);
+        }
+        self.named.add_statement(name, prepared);
+        Ok(())
+    }
+
+    /// What another session of this core has prepared of the same text, if it still holds.
+    fn shared(&mut self, text: &str, declared: &[u32]) -> Result<Option<Rc<Prepared>>, Diagnostic> {
+        if !self.services.plans.knows(text) || self.has_own_definitions() {
+            return Ok(None);
+        }
+        self.block.check_usable()?;
+        let context = self.begin_engine_statement()?;
+        Ok(self.services.plans.find(text, declared, &context))
+    }
+
+    fn has_own_definitions(&mut self) -> bool {
+        self.block
+            .open()
+            .is_some_and(|open| open.transaction.has_definitions())
+    }
+
+    fn prepare_body(&self, body: Body, fields: Option<Arc<[ResultField]>>) -> Prepared {
+        Prepared {
+            body,
+            parameters: Box::default(),
+            fields,
+            described: OnceCell::new(),
+        }
+    }
+
+    /// Prepares one statement, of whichever kind.
+    ///
+    /// # Errors
+    /// What its analysis gives; 25P02.
+    pub(super) async fn prepare_statement(
+        &mut self,
+        statement: Statement,
+        text: Arc<str>,
+        declared: Box<[Option<SqlType>]>,
+    ) -> Result<Prepared, Diagnostic> {
+        let command = Command::of(statement.clone());
+        if !matches!(&command, Ok(command) if command.ends_failed_block()) {
+            self.block.check_usable()?;
+        }
+        let statement = Box::new(statement);
+        match command? {
+            Command::Engine(_) => {
+                let source = Source { statement, text };
+                self.prepare_engine(source, declared).await
+            }
+            Command::Copy(_) => Ok(self.prepare_body(Body::Copy(statement), None)),
+            Command::Show(name) => {
+                let fields = Some(show::show_fields(&name));
+                Ok(self.prepare_body(Body::Session(statement), fields))
+            }
+            Command::ShowAll => {
+                let fields = Some(show::show_all_fields());
+                Ok(self.prepare_body(Body::Session(statement), fields))
+            }
+            Command::Execute { name, .. } => {
+                let fields = self.named.statement(&name)?.fields.clone();
+                Ok(self.prepare_body(Body::Session(statement), fields))
+            }
+            _ => Ok(self.prepare_body(Body::Session(statement), None)),
+        }
+    }
+
+    async fn prepare_engine(
+        &mut self,
+        source: Source,
+        declared: Box<[Option<SqlType>]>,
+    ) -> Result<Prepared, Diagnostic> {
+        let (planned, _) = self.plan(&source, &declared).await?;
+        Ok(Prepared {
+            parameters: planned.plan.parameters.clone().into_boxed_slice(),
+            fields: planned.plan.fields.clone(),
+            described: OnceCell::new(),
+            body: Body::Engine {
+                source,
+                declared,
+                planned: RefCell::new(planned),
+            },
+        })
+    }
+}
+
+fn declared_types(oids: &[u32]) -> Result<Box<[Option<SqlType>]>, Diagnostic> {
+    oids.iter()
+        .map(|oid| match oid {
+            0 => Ok(None),
+            // unknown: the client leaves it to the server as well.
+            705 => Ok(None),
+            oid => types::from_oid(crate::catalog::Oid(*oid))
+                .map(Some)
+                .ok_or_else(|| {
+                    Diagnostic::error(
+                        SqlState::UNDEFINED_OBJECT,
+                        format!("type with OID {oid} does not exist"),
+                    )
+                }),
+        })
+        .collect()
+}
+
+/// The columns that a credential statement gives, for Describe.
+fn credential_fields(
+    statement: &CredentialStatement,
+    session: &mut Session,
+) -> Result<Option<Arc<[ResultField]>>, Diagnostic> {
+    match statement {
+        CredentialStatement::Show(show) => match session.show_credentials(show)? {
+            Answer::Rows(cursor) => Ok(Some(cursor.fields().clone())),
+            _ => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}
+
+fn one_statement_only() -> Diagnostic {
+    Diagnostic::error(
+        SqlState::SYNTAX_ERROR,
+        "cannot insert multiple commands into a prepared statement",
+    )
+}
