@@ -5,10 +5,10 @@
 //! Source: PostgreSQL 15, COPY, "File Formats".
 
 mod batch;
-mod field;
+pub mod field;
 mod input;
-mod line;
-mod options;
+pub mod line;
+pub mod options;
 mod output;
 mod source;
 

@@ -6,7 +6,7 @@
 
 mod alter;
 mod build;
-mod codec;
+pub mod codec;
 mod column;
 mod constraint;
 mod create_table;

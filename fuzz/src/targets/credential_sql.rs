@@ -1,0 +1,26 @@
+//! The credential statements of REFERENCE §1, as a client sends them.
+
+use super::texts;
+
+/// One of each form.
+pub fn seeds() -> Vec<Vec<u8>> {
+    texts(&[
+        "CREATE USER IF NOT EXISTS alice WITH PASSWORD 'strong''password' ROLE readonly TENANT 42;",
+        "ALTER USER \"Al\" SET DEFAULT DATABASE d; ALTER USER 'bob' VALID UNTIL '2030-01-01 00:00:00+02'",
+        "ALTER ROLE a PASSWORD NULL; DROP USER IF EXISTS a; SHOW USERS; SHOW GRANTS FOR a",
+        "CREATE ROLE r INHERIT readonly; DROP ROLE IF EXISTS r; GRANT r TO a; REVOKE r FROM a",
+        "GRANT SELECT, INSERT ON TABLE public.t, u TO a; REVOKE ALL PRIVILEGES ON t FROM a CASCADE",
+        "GRANT CONNECT ON DATABASE d TO a; CREATE DATABASE IF NOT EXISTS d; DROP DATABASE d",
+        "CREATE TENANT acme ID 7; ALTER TENANT 7 RENAME TO 'b'; DROP TENANT IF EXISTS acme CASCADE",
+        "CREATE API KEY 'ci' ROLE r FOR a WITH DATABASES (d, e) EXPIRES IN 30 DAYS",
+        "SELECT 1; -- a comment; with a semicolon\nSHOW USERS /* and ; another */",
+        "CREATE USER a WITH PASSWORD E'\\x41' ROLE; CREATE USER U&\"a\" PASSWORD $$x$$",
+    ])
+}
+
+/// No panic, and positions inside the text.
+pub fn run(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        nodedb::sql::credential::fuzz(text);
+    }
+}

@@ -1,0 +1,25 @@
+//! The targets, one file a parser. Each has `seeds` and `run`.
+
+pub mod catalog_log;
+pub mod config;
+pub mod copy;
+pub mod credential_sql;
+pub mod definition;
+pub mod http_head;
+pub mod keys;
+pub mod messages;
+pub mod rows;
+pub mod scram;
+pub mod settings;
+pub mod sql;
+pub mod startup;
+pub mod template;
+pub mod type_binary;
+pub mod type_text;
+mod types;
+pub mod verifier;
+
+/// Texts as inputs.
+fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
