@@ -35,15 +35,21 @@ impl BackendPid {
     pub fn from_number(number: i32) -> Option<BackendPid> {
         // One is added so that no session has number 0, which clients take for none.
         let number = u32::try_from(number).ok()?.checked_sub(1)?;
-        Some(BackendPid {
+        let pid = BackendPid {
             core: u16::try_from(number >> PLACE_BITS).ok()?,
             place: number & ((1 << PLACE_BITS) - 1),
-        })
+        };
+        pid.is_possible().then_some(pid)
+    }
+
+    /// Whether a session may be there.
+    fn is_possible(self) -> bool {
+        self.core < CORES_MAX && (self.place as usize) < SESSIONS_MAX - 1
     }
 
     /// BackendKeyData's number; also pg_backend_pid().
     pub fn number(self) -> i32 {
-        assert!(self.core < CORES_MAX && (self.place as usize) < SESSIONS_MAX - 1);
+        assert!(self.is_possible());
         i32::try_from(((u32::from(self.core)) << PLACE_BITS | self.place) + 1)
             .expect("31 bits are enough")
     }
@@ -112,6 +118,8 @@ mod tests {
         }
         assert_eq!(BackendPid::from_number(0), None);
         assert_eq!(BackendPid::from_number(-7), None);
+        // The last place of a core, which is never given.
+        assert_eq!(BackendPid::from_number(1 << PLACE_BITS), None);
     }
 
     #[test]

@@ -67,7 +67,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
             ("date[]", "{2024-01-01}"),
             ("interval", "1 day"),
         ],
-        [("date", "2024-01-01"), ("bytea", "\\x00ff"), ("boolean", "t")],
+        [
+            ("date", "2024-01-01"),
+            ("bytea", "\\x00ff"),
+            ("boolean", "t"),
+        ],
     ];
     rows.iter()
         .map(|row| {

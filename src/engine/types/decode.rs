@@ -103,6 +103,9 @@ pub fn decimal_scalar(decimal: numeric::Decimal, sql_type: SqlType) -> ScalarVal
 }
 
 fn parse_regtype(text: &str) -> Result<u32, Diagnostic> {
+    if text == "-" {
+        return Ok(0);
+    }
     if let Ok(number) = integer::parse::<u32>(text) {
         return Ok(number);
     }
