@@ -117,6 +117,9 @@ pub enum StorageError {
         /// What the system said.
         error: Arc<std::io::Error>,
     },
+    /// The root of the store could not be written, and LMDB refuses everything from then on.
+    #[error("the storage cannot be used any more: writing its root page failed")]
+    InDoubt,
     /// LMDB refused for a reason that has no variant of its own.
     #[error("could not {operation}: {reason}")]
     Lmdb {
@@ -154,7 +157,9 @@ impl StorageError {
             StorageError::FormatNewer { .. } => SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
             StorageError::Damaged(_) => SqlState::DATA_CORRUPTED,
             StorageError::ShuttingDown => SqlState::ADMIN_SHUTDOWN,
-            StorageError::Io { .. } | StorageError::Lmdb { .. } => SqlState::IO_ERROR,
+            StorageError::Io { .. } | StorageError::InDoubt | StorageError::Lmdb { .. } => {
+                SqlState::IO_ERROR
+            }
             StorageError::Misuse(_) => SqlState::INTERNAL_ERROR,
         }
     }
@@ -164,6 +169,9 @@ impl StorageError {
         match self {
             StorageError::MapFull => Some("Raise map_size in section [storage] and restart."),
             StorageError::DiskFull => Some("Free some space on the data directory's disk."),
+            StorageError::InDoubt => {
+                Some("Restart the server once its disk is well; what was acknowledged is there.")
+            }
             StorageError::ReadersFull => {
                 Some("End idle transactions, or raise max_connections in section [server].")
             }

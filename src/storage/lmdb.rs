@@ -6,11 +6,13 @@
 //! no longer than it does. Safe mode only: no WRITEMAP, no NOSYNC (DESIGN §6).
 //! Source: the comments of `lmdb.h`, LMDB 0.9.70.
 
+use super::disk;
 use super::error::StorageError;
 use lmdb_master_sys as ffi;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_int};
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
@@ -35,6 +37,7 @@ fn check(code: c_int, operation: &'static str) -> Result<(), StorageError> {
         ffi::MDB_SUCCESS => Ok(()),
         ffi::MDB_MAP_FULL => Err(StorageError::MapFull),
         ffi::MDB_READERS_FULL => Err(StorageError::ReadersFull),
+        ffi::MDB_PANIC => Err(StorageError::InDoubt),
         libc::ENOSPC | libc::EDQUOT => Err(StorageError::DiskFull),
         ffi::MDB_CORRUPTED | ffi::MDB_PAGE_NOTFOUND | ffi::MDB_INVALID => {
             Err(StorageError::Damaged(text(code).into()))
@@ -90,6 +93,8 @@ pub(super) struct Environment {
     path: PathBuf,
     /// The longest key that this page size allows.
     pub(super) key_bytes_max: usize,
+    /// Held open; see [`disk::reserve_lock_file`].
+    lock_file: Option<File>,
 }
 
 // SAFETY: LMDB environments may be used from all threads of the process.
@@ -140,9 +145,11 @@ impl Environment {
             database: 0,
             path,
             key_bytes_max: 0,
+            lock_file: None,
         };
         created?;
         environment.configure(&name, map_size_bytes, readers_max)?;
+        environment.lock_file = Some(disk::reserve_lock_file(&environment.path)?);
         Ok(environment)
     }
 
@@ -595,6 +602,7 @@ impl WriteTransaction<'_> {
         let raw = self.raw.take().expect("committed once");
         // SAFETY: the transaction is live; LMDB frees it whether or not this succeeds.
         check(unsafe { ffi::mdb_txn_commit(raw.as_ptr()) }, "commit")
+            .map_err(|error| disk::commit_error(error, &self.environment.path))
     }
 }
 

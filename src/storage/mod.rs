@@ -14,6 +14,7 @@ mod commit;
 mod commit_gate;
 mod commit_thread;
 mod deadlock;
+mod disk;
 mod error;
 mod format;
 mod group;
