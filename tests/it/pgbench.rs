@@ -8,7 +8,11 @@ const PASSWORD: &str = "secret";
 
 /// A server with the `bench` user of the README.
 pub fn bench_server() -> TestServer {
-    let server = TestServer::start();
+    bench_server_of(TestServer::start())
+}
+
+/// That server, with the `bench` user of the README.
+pub fn bench_server_of(server: TestServer) -> TestServer {
     server.psql("CREATE USER bench WITH PASSWORD 'secret' ROLE admin");
     server
 }

@@ -271,10 +271,18 @@ impl TestServer {
     /// # Panics
     /// When the statement succeeds.
     pub fn psql_error(&self, sql: &str) -> String {
+        self.try_psql(sql).expect_err(sql)
+    }
+
+    /// What psql prints for statements of the superuser's, or the error that it shows, with its
+    /// SQLSTATE.
+    pub fn try_psql(&self, sql: &str) -> Result<String, String> {
         let done = self
             .client("psql", "nodedb", SUPERUSER_PASSWORD)
             .args([
                 "-X",
+                "-A",
+                "-t",
                 "-q",
                 "-v",
                 "ON_ERROR_STOP=1",
@@ -287,8 +295,11 @@ impl TestServer {
             ])
             .output()
             .expect("psql is installed");
-        assert!(!done.status.success(), "{sql} was accepted");
-        String::from_utf8_lossy(&done.stderr).trim_end().to_string()
+        let text = |bytes| String::from_utf8_lossy(bytes).trim_end().to_string();
+        match done.status.success() {
+            true => Ok(text(&done.stdout)),
+            false => Err(text(&done.stderr)),
+        }
     }
 }
 
