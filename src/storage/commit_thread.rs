@@ -7,6 +7,7 @@ use super::keyspace::{CommitNumber, store_key};
 use super::lmdb::Environment;
 use super::numbers::Numbers;
 use super::record::{self, Counters};
+use super::room::Room;
 use crate::catalog::RelationId;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub(super) struct CommitCounts {
 /// The thread's state.
 pub(super) struct CommitThread {
     pub(super) environment: Arc<Environment>,
+    pub(super) room: Room,
     pub(super) gate: Arc<CommitGate>,
     pub(super) numbers: Arc<Numbers>,
     pub(super) counts: Arc<CommitCounts>,
@@ -96,8 +98,10 @@ impl CommitThread {
             ..self.numbers.counters()
         };
         let outcome = match writes {
-            true => group::write(&self.environment, &mut jobs, counters, || {
-                self.injected_failure(last.is_some())
+            true => self.room.admit(&jobs).and_then(|()| {
+                group::write(&self.environment, &mut jobs, counters, || {
+                    self.injected_failure(last.is_some())
+                })
             }),
             false => Ok(Vec::new()),
         };

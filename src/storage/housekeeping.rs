@@ -19,6 +19,9 @@ const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 /// Below this share of free blocks the oldest snapshot is given up (DESIGN §6).
 const DISK_FREE_PERCENT_MIN: u64 = 5;
 
+/// A younger snapshot is left alone even then: a server on a full disk goes on reading.
+const SCARCE_SNAPSHOT_AGE_MIN: Duration = Duration::from_secs(10);
+
 /// What housekeeping has done.
 #[derive(Default)]
 pub(super) struct HousekeepingCounts {
@@ -95,7 +98,7 @@ impl Housekeeping {
 
     fn look_at_snapshots(&self) {
         let mut expired = self.watch.expire_older(self.snapshot_age_max);
-        if self.disk_is_nearly_full() {
+        if self.watch.oldest().age >= SCARCE_SNAPSHOT_AGE_MIN && self.disk_is_nearly_full() {
             expired += self.watch.expire_oldest();
         }
         if expired > 0 {

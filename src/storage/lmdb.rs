@@ -8,11 +8,13 @@
 
 use super::disk;
 use super::error::StorageError;
+use super::room::RESERVE_BYTES;
 use lmdb_master_sys as ffi;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_int};
 use std::fs::File;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
@@ -105,8 +107,10 @@ unsafe impl Sync for Environment {}
 /// How full the data file is, and how far behind its oldest reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EnvironmentInfo {
+    /// The reserve not counted.
     pub(super) map_bytes: usize,
     pub(super) used_bytes: usize,
+    pub(super) page_bytes: usize,
     pub(super) last_transaction: usize,
     pub(super) readers_max: u32,
     pub(super) reader_slots_used: u32,
@@ -163,7 +167,10 @@ impl Environment {
         // SAFETY: the handle is new and not open yet, when these three may be set.
         unsafe {
             check(
-                ffi::mdb_env_set_mapsize(raw, map_size_bytes & !(MAP_UNIT_BYTES - 1)),
+                ffi::mdb_env_set_mapsize(
+                    raw,
+                    map_size_bytes.saturating_add(RESERVE_BYTES) & !(MAP_UNIT_BYTES - 1),
+                ),
                 "set the map size",
             )?;
             check(
@@ -211,8 +218,9 @@ impl Environment {
             ffi::mdb_env_stat(self.raw.as_ptr(), &mut stat);
         }
         EnvironmentInfo {
-            map_bytes: info.me_mapsize,
+            map_bytes: info.me_mapsize - RESERVE_BYTES,
             used_bytes: (info.me_last_pgno + 1) * stat.ms_psize as usize,
+            page_bytes: stat.ms_psize as usize,
             last_transaction: info.me_last_txnid,
             readers_max: info.me_maxreaders,
             reader_slots_used: info.me_numreaders,
@@ -237,6 +245,16 @@ impl Environment {
             step = Step::Next;
         }
         Ok(pages)
+    }
+
+    /// The data file.
+    pub(super) fn data_file(&self) -> BorrowedFd<'_> {
+        let mut descriptor = -1;
+        // SAFETY: the environment is open; it keeps the descriptor as long as it is.
+        unsafe {
+            ffi::mdb_env_get_fd(self.raw.as_ptr(), &mut descriptor);
+            BorrowedFd::borrow_raw(descriptor)
+        }
     }
 
     /// The directory it was opened in.

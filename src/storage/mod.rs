@@ -31,6 +31,7 @@ mod options;
 mod overlay;
 mod reader;
 mod record;
+mod room;
 mod scan;
 mod sequences;
 mod spill;

@@ -12,6 +12,7 @@ use super::numbers::Numbers;
 use super::options::{Isolation, Options};
 use super::reader::{ReaderPool, ReaderWatch};
 use super::record::{self, Counters};
+use super::room::Room;
 use super::sequences::{SequenceState, SequenceSteps, Sequences};
 use super::spill::SpillPlace;
 use super::transaction::{Transaction, TransactionId};
@@ -337,6 +338,7 @@ fn start_commit_thread(
     condemned: VecDeque<RelationId>,
 ) -> Result<JoinHandle<()>, StorageError> {
     let thread = CommitThread {
+        room: Room::new(shared.environment.clone()),
         environment: shared.environment.clone(),
         gate: shared.gate.clone(),
         numbers: shared.numbers.clone(),

@@ -8,6 +8,7 @@ mod crowd;
 mod definitions;
 mod early_release;
 mod failing_disk;
+mod full_disk;
 mod held_commits;
 mod http;
 mod large_transaction;
