@@ -69,7 +69,12 @@ impl Session {
             Show::Session => self.show_session(),
             Show::Sessions => Err(Diagnostic::unsupported("SHOW SESSIONS")),
             _ => {
-                let table = access::show::rows(show, adopted.snapshot(), &self.identity)?;
+                let table = access::show::rows(
+                    show,
+                    adopted.snapshot(),
+                    &self.identity,
+                    super::services::now_microseconds(),
+                )?;
                 let count = table.rows.len() as u64;
                 rows(&table.columns, table.rows, CommandTag::Select(count))
             }

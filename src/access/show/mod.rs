@@ -28,15 +28,21 @@ pub struct Table {
     pub rows: Vec<Vec<Option<String>>>,
 }
 
-/// Answers a SHOW, as much of it as the identity may see.
+/// Answers a SHOW, as much of it as the identity may see; `now` in Unix microseconds.
 ///
 /// # Errors
 /// 42501 for who may not see it; 42704 for FOR somebody who does not exist. SHOW SESSION and
 /// SHOW SESSIONS are not the catalog's: XX000.
-pub fn rows(show: &Show, snapshot: &Snapshot, identity: &Identity) -> Result<Table, Diagnostic> {
+pub fn rows(
+    show: &Show,
+    snapshot: &Snapshot,
+    identity: &Identity,
+    now: i64,
+) -> Result<Table, Diagnostic> {
     let viewer = Viewer {
         rights: rights(snapshot, identity),
         snapshot,
+        now,
     };
     match show {
         Show::Users => users::rows(&viewer),
@@ -55,6 +61,7 @@ pub fn rows(show: &Show, snapshot: &Snapshot, identity: &Identity) -> Result<Tab
 struct Viewer<'a> {
     rights: Rights,
     snapshot: &'a Snapshot,
+    now: i64,
 }
 
 impl Viewer<'_> {

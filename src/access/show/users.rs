@@ -22,7 +22,7 @@ pub fn rows(viewer: &Viewer<'_>) -> Result<Table, Diagnostic> {
             text(user.tenant),
             text(roles_of(user)),
             boolean(is_superuser),
-            text(status(user)),
+            text(status(user, viewer.now)),
         ]
     });
     Ok(Table {
@@ -46,8 +46,11 @@ fn roles_of(user: &Principal) -> String {
     ladder.chain(roles).collect::<Vec<_>>().join(", ")
 }
 
-/// VALID UNTIL is not looked at: a snapshot has no clock, and the end of validity is a column of
-/// pg_user.
-fn status(user: &Principal) -> &'static str {
-    if user.enabled { "active" } else { "disabled" }
+/// Whether the user can log in: not one who is disabled, nor after VALID UNTIL.
+fn status(user: &Principal, now: i64) -> &'static str {
+    match user.valid_until {
+        _ if !user.enabled => "disabled",
+        Some(until) if until <= now => "expired",
+        _ => "active",
+    }
 }

@@ -4,9 +4,12 @@ use super::*;
 use crate::access::show::{Table as Answer, rows};
 use crate::sql::credential::Show;
 
+/// Unix microseconds.
+const NOW: i64 = 100;
+
 fn shown(world: &World, by: &str, show: Show) -> Answer {
     let identity = world.identity(by, world_database(world, by));
-    rows(&show, &world.0, &identity).unwrap_or_else(|error| panic!("{show:?}: {error}"))
+    rows(&show, &world.0, &identity, NOW).unwrap_or_else(|error| panic!("{show:?}: {error}"))
 }
 
 fn world_database(world: &World, name: &str) -> DatabaseId {
@@ -34,6 +37,8 @@ fn users_are_listed_by_name_with_roles_and_status() {
     world.role(32_000, "analyst", Some(Parent::Ladder(Ladder::ReadOnly)));
     world.edit("admin", |it| it.roles = vec![Arc::from("analyst")]);
     world.edit("readwrite", |it| it.enabled = false);
+    world.edit("readonly", |it| it.valid_until = Some(NOW));
+    world.edit("tenant_admin", |it| it.valid_until = Some(NOW + 1));
     let answer = shown(&world, "superuser", Show::Users);
     assert_eq!(
         columns(&answer),
@@ -43,7 +48,7 @@ fn users_are_listed_by_name_with_roles_and_status() {
         lines(&answer),
         [
             "admin | 0 | admin, analyst | f | active",
-            "readonly | 0 | readonly | f | active",
+            "readonly | 0 | readonly | f | expired",
             "readwrite | 0 | readwrite | f | disabled",
             "stranger | 7 | tenant_admin | f | active",
             "superuser | 0 | superuser | t | active",
@@ -87,7 +92,7 @@ fn below_admin_credentials_are_not_shown_and_ones_own_grants_are() {
             of: Some("admin".to_owned()),
         },
     ] {
-        let refused = rows(&show, &world.0, &identity).expect_err("below admin");
+        let refused = rows(&show, &world.0, &identity, NOW).expect_err("below admin");
         assert_eq!(refused.sqlstate().as_str(), "42501", "{show:?}");
     }
     let own = Show::Grants {
@@ -155,7 +160,7 @@ fn grants_name_roles_databases_and_tables() {
         of: Some("stranger".to_owned()),
     };
     let identity = world.identity("admin", NODEDB);
-    let refused = rows(&nobody, &world.0, &identity).expect_err("another tenant's");
+    let refused = rows(&nobody, &world.0, &identity, NOW).expect_err("another tenant's");
     assert_eq!(refused.sqlstate().as_str(), "42704");
 }
 

@@ -53,12 +53,17 @@ impl Deref for Contents {
 pub struct DiskDirectory(PathBuf);
 
 impl DiskDirectory {
-    /// The directory, made if it is not there.
+    /// The directory, made if it is not there; its name is on the disk when this returns.
     ///
     /// # Errors
     /// What the operating system says.
     pub fn open(path: &Path) -> io::Result<DiskDirectory> {
         std::fs::create_dir_all(path)?;
+        // The names of the files in it are synced by `rename`; that of the directory stands in its
+        // parent, also when an earlier start made it and ended before this.
+        if let Some(parent) = path.canonicalize()?.parent() {
+            File::open(parent)?.sync_all()?;
+        }
         Ok(DiskDirectory(path.to_owned()))
     }
 }

@@ -50,11 +50,10 @@ impl HttpError {
     pub fn status(self) -> Status {
         match self {
             HttpError::Malformed(_) => Status::BAD_REQUEST,
-            HttpError::HeadTooLarge => Status::HEADER_FIELDS_TOO_LARGE,
             HttpError::TimedOut => Status::REQUEST_TIMEOUT,
             HttpError::Version => Status::VERSION_NOT_SUPPORTED,
             HttpError::TransferCoding | HttpError::ChunkedBody => Status::NOT_IMPLEMENTED,
-            HttpError::BodyTooLarge => Status::CONTENT_TOO_LARGE,
+            HttpError::HeadTooLarge | HttpError::BodyTooLarge => Status::CONTENT_TOO_LARGE,
             HttpError::NotFound => Status::NOT_FOUND,
             HttpError::MethodNotAllowed => Status::METHOD_NOT_ALLOWED,
             HttpError::NotLoopback => Status::FORBIDDEN,
@@ -104,7 +103,7 @@ mod tests {
     fn every_error_has_its_status_and_code_and_a_body_of_json() {
         for (error, status, code) in [
             (HttpError::Malformed("why"), 400, "08P01"),
-            (HttpError::HeadTooLarge, 431, "54000"),
+            (HttpError::HeadTooLarge, 413, "54000"),
             (HttpError::TimedOut, 408, "57014"),
             (HttpError::Version, 505, "0A000"),
             (HttpError::TransferCoding, 501, "0A000"),

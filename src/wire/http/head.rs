@@ -8,10 +8,10 @@
 use super::error::HttpError;
 use super::response::KeepAlive;
 
-/// The longest head, in bytes (request line and fields; 431 past it).
+/// The longest head, in bytes (request line and fields; 413 past it).
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// The most fields of a head (431 past it).
+/// The most fields of a head (413 past it).
 pub const HEADERS_MAX: usize = 64;
 
 /// What the bytes so far hold.

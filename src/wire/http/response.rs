@@ -27,7 +27,6 @@ statuses! {
     REQUEST_TIMEOUT = 408 "Request Timeout";
     CONTENT_TOO_LARGE = 413 "Content Too Large";
     TOO_MANY_REQUESTS = 429 "Too Many Requests";
-    HEADER_FIELDS_TOO_LARGE = 431 "Request Header Fields Too Large";
     INTERNAL_SERVER_ERROR = 500 "Internal Server Error";
     NOT_IMPLEMENTED = 501 "Not Implemented";
     SERVICE_UNAVAILABLE = 503 "Service Unavailable";
