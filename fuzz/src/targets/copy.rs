@@ -63,7 +63,7 @@ fn lines(options: &Options, pieces: &[&[u8]]) -> Vec<Result<Vec<u8>, String>> {
             return found;
         }
         loop {
-            match lines.next() {
+            match lines.next_line() {
                 Ok(None) => break,
                 Ok(Some(Line::End)) => {}
                 Ok(Some(Line::Range(range))) => found.push(Ok(lines.bytes()[range].to_vec())),

@@ -108,7 +108,11 @@ impl CopyIn {
         context: &StatementContext,
     ) -> Result<(), Diagnostic> {
         self.lines.push(bytes)?;
-        while let Some(line) = self.lines.next().map_err(|error| self.at_line(error))? {
+        while let Some(line) = self
+            .lines
+            .next_line()
+            .map_err(|error| self.at_line(error))?
+        {
             self.take(line, context)?;
             if self.parser.is_full() {
                 self.flush(engine, transaction, context).await?;

@@ -96,7 +96,7 @@ impl Lines {
     ///
     /// # Errors
     /// 22P04 for a line that ends unlike the first.
-    pub fn next(&mut self) -> Result<Option<Line>, Diagnostic> {
+    pub fn next_line(&mut self) -> Result<Option<Line>, Diagnostic> {
         if self.ended {
             return Ok(None);
         }
@@ -246,7 +246,7 @@ mod tests {
         };
         for piece in pieces {
             lines.push(piece)?;
-            while let Some(line) = lines.next()? {
+            while let Some(line) = lines.next_line()? {
                 note(&lines, line);
             }
         }
