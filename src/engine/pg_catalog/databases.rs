@@ -61,15 +61,15 @@ pub fn pg_namespace(context: &StatementContext) -> Vec<Row> {
         .collect()
 }
 
-/// pg_database: those of the tenant, all for a superuser.
+/// pg_database: those of the tenant in force, in which names are unique.
 pub fn pg_database(context: &StatementContext) -> Vec<Row> {
     let shape = catalog("pg_database");
-    let (tenant, all) = (context.rights.tenant(), context.rights.is_superuser());
+    let tenant = context.rights.tenant();
     context
         .snapshot
         .principals
         .databases()
-        .filter(|database| all || database.tenant == tenant)
+        .filter(|database| database.tenant == tenant)
         .map(|database| {
             row(
                 shape,

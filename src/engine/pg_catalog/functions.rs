@@ -1,9 +1,7 @@
-//! The functions of pg_catalog about the catalogs, and pg_proc.
+//! The functions of pg_catalog about the catalogs.
 
-use super::cell::{Cell, number, row, text};
 use super::deparse::{self, Names};
-use super::relations::{CATALOG_OWNER, catalog};
-use super::{PG_CATALOG_OID, Row, databases, roles, table_of_oid};
+use super::{databases, procedures, roles, table_of_oid};
 use crate::catalog::definition::{Privileges, Relation};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::catalog::{DatabaseId, Oid, PrincipalId};
@@ -20,7 +18,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type, UInt32Type};
 use datafusion::error::Result;
 use datafusion::logical_expr::ScalarUDF;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 const TEXT_TYPE: SqlType = SqlType::scalar(TypeKind::Text);
 const NAME_TYPE: SqlType = SqlType::scalar(TypeKind::Name);
@@ -32,6 +30,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut all = definitions();
     all.extend(of_numbers());
     all.extend(absent());
+    all.extend(of_procedures());
     all.extend(descriptions());
     all.extend(visibility());
     all.extend(privileges());
@@ -165,9 +164,6 @@ fn absent() -> Vec<Arc<ScalarUDF>> {
         nothing("pg_get_triggerdef", &[&[OID], &[OID, BOOL]]),
         nothing("pg_get_ruledef", &[&[OID], &[OID, BOOL]]),
         nothing("pg_get_partkeydef", &[&[OID]]),
-        nothing("pg_get_function_result", &[&[OID]]),
-        nothing("pg_get_function_arguments", &[&[OID]]),
-        nothing("pg_get_function_identity_arguments", &[&[OID]]),
         nothing("pg_get_functiondef", &[&[OID]]),
         nothing("pg_get_function_sqlbody", &[&[OID]]),
         nothing("pg_get_statisticsobjdef_columns", &[&[OID]]),
@@ -175,6 +171,29 @@ fn absent() -> Vec<Arc<ScalarUDF>> {
         nothing("pg_tablespace_location", &[&[OID]]),
         nothing("pg_get_partition_constraintdef", &[&[OID]]),
         nothing("pg_describe_object", &[&[OID, OID, INT4]]),
+    ]
+}
+
+/// About functions.
+fn of_procedures() -> Vec<Arc<ScalarUDF>> {
+    let of = |name, body| Function::stable(name, &[&[OID]], TEXT_TYPE, body);
+    let arguments = |call: &Call<'_>| {
+        call.texts(|row| {
+            Ok(call
+                .oid(0, row)
+                .and_then(|oid| procedures::arguments_of(Oid(oid))))
+        })
+    };
+    vec![
+        of("pg_get_function_result", |call| {
+            call.texts(|row| {
+                Ok(call
+                    .oid(0, row)
+                    .and_then(|oid| procedures::result_of(Oid(oid))))
+            })
+        }),
+        of("pg_get_function_arguments", arguments),
+        of("pg_get_function_identity_arguments", arguments),
     ]
 }
 
@@ -493,7 +512,7 @@ fn has_database_privilege(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
-/// Sizes: storage keeps no count of them, and so none is told.
+/// Sizes: storage keeps no count of them, and so they are NULL, not known.
 fn sizes() -> Vec<Arc<ScalarUDF>> {
     const RELATION: &[&[Argument]] = &[&[Argument::Any], &[Argument::Any, TEXT]];
     let mut all: Vec<_> = [
@@ -507,7 +526,7 @@ fn sizes() -> Vec<Arc<ScalarUDF>> {
     .into_iter()
     .map(|name| {
         Function::stable(name, RELATION, INT8_TYPE, |call| {
-            call.values::<Int64Type>(|row| Ok(call.args[0].is_valid(row).then_some(0)))
+            call.values::<Int64Type>(|_| Ok(None))
         })
     })
     .collect();
@@ -545,93 +564,4 @@ fn size_pretty(bytes: i64) -> String {
         size /= 1024;
     }
     format!("{bytes} bytes")
-}
-
-/// Names of the functions there are, in order; a function's OID is its place.
-static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let functions = crate::engine::query::functions::Functions::new();
-    let mut names: Vec<String> = functions
-        .scalar
-        .keys()
-        .chain(functions.aggregate.keys())
-        .chain(functions.window.keys())
-        .filter(|name| !INTERNAL.contains(&name.as_str()))
-        .cloned()
-        .collect();
-    names.sort();
-    names.dedup();
-    names
-});
-
-/// What only rewritten texts call.
-const INTERNAL: &[&str] = &[
-    "array_element",
-    "array_has",
-    "array_has_all",
-    "array_has_any",
-    "array_or_empty",
-    "array_slice",
-    "arrow_cast",
-    "cast_to",
-    "equals_any",
-    "generate_series_int4",
-    "get_field",
-    "interval_order",
-    "make_array",
-    "named_struct",
-    "regnamespace_name",
-    "regrole_name",
-    "single_value",
-    "struct",
-];
-
-/// The first function's OID: below what users make, above PostgreSQL's own types and catalogs.
-const FUNCTION_OID_FIRST: u32 = 14_000;
-
-/// The function's OID.
-pub fn oid_of(name: &str) -> Option<Oid> {
-    let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
-    let place = NAMES
-        .binary_search_by(|known| known.as_str().cmp(name))
-        .ok()?;
-    Some(Oid(FUNCTION_OID_FIRST + place as u32))
-}
-
-/// The function with this OID.
-pub fn name_of(oid: Oid) -> Option<&'static str> {
-    let place = oid.0.checked_sub(FUNCTION_OID_FIRST)?;
-    NAMES.get(place as usize).map(String::as_str)
-}
-
-/// pg_proc: the functions there are, each once, without their argument types.
-pub fn pg_proc(_context: &StatementContext) -> Vec<Row> {
-    let shape = catalog("pg_proc");
-    let aggregates = crate::engine::query::functions::AGGREGATES;
-    NAMES
-        .iter()
-        .enumerate()
-        .map(|(place, name)| {
-            let kind = if aggregates.contains(&name.as_str()) {
-                "a"
-            } else {
-                "f"
-            };
-            row(
-                shape,
-                &[
-                    ("oid", number(FUNCTION_OID_FIRST as i64 + place as i64)),
-                    ("proname", text(&**name)),
-                    ("pronamespace", number(PG_CATALOG_OID.0)),
-                    ("proowner", number(CATALOG_OWNER)),
-                    ("prolang", number(12)),
-                    ("procost", number(1)),
-                    ("prokind", text(kind)),
-                    ("provolatile", text("s")),
-                    ("proparallel", text("s")),
-                    ("proargtypes", Cell::List(Vec::new())),
-                    ("prosrc", text(&**name)),
-                ],
-            )
-        })
-        .collect()
 }

@@ -11,6 +11,7 @@ mod databases;
 pub mod deparse;
 pub mod functions;
 mod information_schema;
+pub mod procedures;
 mod relations;
 mod roles;
 mod settings;
@@ -22,7 +23,7 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::query::failure;
-use crate::engine::query::rows::RowsExec;
+use crate::engine::query::rows;
 use crate::engine::types as sql_types;
 use cell::Cell;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -141,7 +142,7 @@ fn rows_of(schema: &str, name: &str) -> Option<Rows> {
         ("pg_catalog", "pg_collation") => types::pg_collation,
         ("pg_catalog", "pg_language") => types::pg_language,
         ("pg_catalog", "pg_opclass") => types::pg_opclass,
-        ("pg_catalog", "pg_proc") => functions::pg_proc,
+        ("pg_catalog", "pg_proc") => procedures::pg_proc,
         ("pg_catalog", "pg_authid") => roles::pg_authid,
         ("pg_catalog", "pg_roles") => roles::pg_roles,
         ("pg_catalog", "pg_user") => roles::pg_user,
@@ -203,7 +204,7 @@ impl TableProvider for SystemProvider {
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let table = self.0;
-        Ok(Arc::new(RowsExec::new(
+        rows::operator(
             table.name,
             &table.arrow,
             projection,
@@ -212,6 +213,6 @@ impl TableProvider for SystemProvider {
                 cell::batch(table, &rows.unwrap_or_default())
                     .map_err(|error: Diagnostic| failure::external(error))
             }),
-        )?))
+        )
     }
 }

@@ -82,7 +82,7 @@ enum Node {
 /// PostgreSQL's name of an operator; None for what only moves batches.
 fn node_name(operator: &str) -> Option<Node> {
     Some(Node::Named(match operator {
-        "ScanExec" | "RowsExec" | "SeriesExec" => return Some(Node::Own),
+        super::leaf::NAME => return Some(Node::Own),
         "CooperativeExec"
         | "CoalesceBatchesExec"
         | "CoalescePartitionsExec"

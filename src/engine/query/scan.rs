@@ -1,11 +1,11 @@
 //! Reads a table's rows out of a view: keys in a range or through an index, only wanted columns.
 //!
-//! A row policy has its place here ([`ScanExec::with_policy`]): what it hides never leaves the
+//! A row policy has its place here ([`TableScan::with_policy`]): what it hides never leaves the
 //! scan, so that no predicate of a user sees it (DESIGN §7, invariant 3).
 
 use super::access_path::AccessPath;
 use super::failure;
-use super::rows::leaf_properties;
+use super::leaf::Leaf;
 use super::statement::Statement;
 use crate::catalog::RelationId;
 use crate::catalog::definition::Relation;
@@ -14,14 +14,10 @@ use crate::storage::{Direction, Scan, View};
 use datafusion::arrow::array::{ArrayRef, AsArray, BinaryBuilder, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
-use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::coop::cooperative;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
-};
 use futures::Stream;
 use std::fmt;
 use std::ops::Bound;
@@ -34,52 +30,43 @@ const BATCH_ROWS_MAX: usize = 8192;
 /// Bytes of variable-length values of a batch at most, but for a single row that has more.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 
-/// The scan operator.
-pub struct ScanExec {
+/// A table's scan.
+pub struct TableScan {
     relation: Arc<Relation>,
     /// For each output column its position in the table; None is the storage key.
     columns: Vec<Option<u16>>,
     path: AccessPath,
     limit: Option<usize>,
     policy: Option<Arc<dyn PhysicalExpr>>,
-    properties: Arc<PlanProperties>,
 }
 
-impl ScanExec {
+impl TableScan {
     /// Of a table, giving these columns.
     pub fn new(
         relation: Arc<Relation>,
-        schema: SchemaRef,
         columns: Vec<Option<u16>>,
         path: AccessPath,
         limit: Option<usize>,
-    ) -> ScanExec {
-        ScanExec {
+    ) -> TableScan {
+        TableScan {
             relation,
             columns,
             path,
             limit,
             policy: None,
-            properties: Arc::new(leaf_properties(schema)),
         }
     }
 
     /// With a predicate over the output columns that hides rows.
     #[must_use]
-    pub fn with_policy(mut self, policy: Arc<dyn PhysicalExpr>) -> ScanExec {
+    pub fn with_policy(mut self, policy: Arc<dyn PhysicalExpr>) -> TableScan {
         self.policy = Some(policy);
         self
     }
 }
 
-impl fmt::Debug for ScanExec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ScanExec({})", self.relation.name)
-    }
-}
-
-impl DisplayAs for ScanExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+impl Leaf for TableScan {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let table = &self.relation.name;
         match &self.path {
             AccessPath::Table((Bound::Unbounded, Bound::Unbounded)) => {
@@ -90,52 +77,16 @@ impl DisplayAs for ScanExec {
             AccessPath::Nothing => write!(f, "Result (One-Time Filter: false)"),
         }
     }
-}
 
-impl ExecutionPlan for ScanExec {
-    fn name(&self) -> &str {
-        "ScanExec"
+    fn expression(&self) -> Option<&Arc<dyn PhysicalExpr>> {
+        self.policy.as_ref()
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
+    fn open(
         &self,
-        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        match &self.policy {
-            Some(policy) => f(policy),
-            None => Ok(TreeNodeRecursion::Continue),
-        }
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        _children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        _children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(
-        &self,
-        _partition: usize,
-        context: Arc<TaskContext>,
+        schema: SchemaRef,
+        statement: Arc<Statement>,
     ) -> Result<SendableRecordBatchStream> {
-        let statement = Statement::of_task(&context)?;
         let table = self
             .relation
             .table()
@@ -152,7 +103,7 @@ impl ExecutionPlan for ScanExec {
                 .any(Option::is_none)
                 .then(BinaryBuilder::new),
             columns: self.columns.clone(),
-            schema: self.properties.equivalence_properties().schema().clone(),
+            schema,
             policy: self.policy.clone(),
             left: self.limit,
             source,

@@ -2,23 +2,19 @@
 
 use super::failure;
 use super::functions::set_returning::steps;
-use super::rows::leaf_properties;
+use super::leaf::{Leaf, LeafExec};
 use super::statement::Statement;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use datafusion::arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ScalarValue;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
-};
 use std::fmt;
 use std::sync::Arc;
 
@@ -132,70 +128,23 @@ impl TableProvider for Series {
             Some(columns) => Arc::new(self.schema.project(columns)?),
             None => self.schema.clone(),
         };
-        Ok(Arc::new(SeriesExec {
-            series: self.clone(),
-            properties: Arc::new(leaf_properties(schema)),
-        }))
+        Ok(Arc::new(LeafExec::new(self.clone(), schema)))
     }
 }
 
-#[derive(Debug)]
-struct SeriesExec {
-    series: Series,
-    properties: Arc<PlanProperties>,
-}
-
-impl DisplayAs for SeriesExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+impl Leaf for Series {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Function Scan on generate_series")
     }
-}
 
-impl ExecutionPlan for SeriesExec {
-    fn name(&self) -> &str {
-        "SeriesExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
+    fn open(
         &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        _children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        _children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(
-        &self,
-        _partition: usize,
-        context: Arc<TaskContext>,
+        schema: SchemaRef,
+        statement: Arc<Statement>,
     ) -> Result<SendableRecordBatchStream> {
-        let statement = Statement::of_task(&context)?;
-        let schema = self.properties.equivalence_properties().schema().clone();
         let batch_schema = schema.clone();
-        let narrow = self.series.schema.field(0).data_type() == &DataType::Int32;
-        let mut values = steps(self.series.start, self.series.stop, self.series.step)?;
+        let narrow = self.schema.field(0).data_type() == &DataType::Int32;
+        let mut values = steps(self.start, self.stop, self.step)?;
         let batches = std::iter::from_fn(move || {
             if let Err(stop) = statement.check() {
                 return Some(Err(failure::external(stop)));

@@ -3,8 +3,9 @@
 use super::access_path;
 use super::failure;
 use super::functions::sequence::steps;
-use super::rows::RowsExec;
-use super::scan::ScanExec;
+use super::leaf::LeafExec;
+use super::rows;
+use super::scan::TableScan;
 use crate::catalog::Snapshot;
 use crate::catalog::definition::{Relation, RelationBody, Sequence, Table};
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -167,28 +168,29 @@ impl TableProvider for UserTable {
                 let all: Vec<usize> = (0..self.schema.fields().len()).collect();
                 let columns = projection.unwrap_or(&all);
                 let limit = if filters.is_empty() { limit } else { None };
-                Ok(Arc::new(ScanExec::new(
+                let scan = TableScan::new(
                     self.relation.clone(),
-                    Arc::new(self.schema.project(columns)?),
                     columns
                         .iter()
                         .map(|column| self.positions.get(*column).copied())
                         .collect(),
                     path,
                     limit,
-                )))
+                );
+                let schema = Arc::new(self.schema.project(columns)?);
+                Ok(Arc::new(LeafExec::new(scan, schema)))
             }
             RelationBody::Sequence(sequence) => {
                 debug_assert!(self.keyed == Keyed::No);
                 let (sequence, schema) = (sequence.clone(), self.schema.clone());
-                Ok(Arc::new(RowsExec::new(
+                rows::operator(
                     &self.relation.name,
                     &self.schema,
                     projection,
                     Arc::new(move |statement| {
                         sequence_row(&sequence, &schema, &statement.engine.storage)
                     }),
-                )?))
+                )
             }
             RelationBody::Index(_) | RelationBody::View(_) => {
                 Err(super::resolve::not_readable(&self.relation))

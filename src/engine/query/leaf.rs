@@ -1,0 +1,135 @@
+//! Operators without inputs: what they have in common, so that each says only where its rows come
+//! from.
+
+use super::statement::Statement;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+    ReplaceChildrenOptions,
+};
+use std::fmt;
+use std::sync::Arc;
+
+/// Where the rows of an operator without inputs come from.
+pub trait Leaf: Send + Sync + 'static {
+    /// As EXPLAIN shows it.
+    ///
+    /// # Errors
+    /// The formatter's.
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+
+    /// Begins to give rows of this schema. The stream is cooperative.
+    ///
+    /// # Errors
+    /// What reading raises.
+    fn open(
+        &self,
+        schema: SchemaRef,
+        statement: Arc<Statement>,
+    ) -> Result<SendableRecordBatchStream>;
+
+    /// An expression that it evaluates by itself.
+    fn expression(&self) -> Option<&Arc<dyn PhysicalExpr>> {
+        None
+    }
+}
+
+/// The operator: one partition, nothing below.
+pub struct LeafExec<L> {
+    leaf: L,
+    properties: Arc<PlanProperties>,
+}
+
+impl<L: Leaf> LeafExec<L> {
+    /// Giving rows of this schema.
+    pub fn new(leaf: L, schema: SchemaRef) -> LeafExec<L> {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
+        LeafExec {
+            leaf,
+            properties: Arc::new(properties),
+        }
+    }
+}
+
+/// What all of them are called.
+pub const NAME: &str = "LeafExec";
+
+/// As EXPLAIN shows it.
+struct Shown<'l, L>(&'l L);
+
+impl<L: Leaf> fmt::Debug for Shown<'_, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f)
+    }
+}
+
+impl<L: Leaf> fmt::Debug for LeafExec<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple(NAME).field(&Shown(&self.leaf)).finish()
+    }
+}
+
+impl<L: Leaf> DisplayAs for LeafExec<L> {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        self.leaf.describe(f)
+    }
+}
+
+impl<L: Leaf> ExecutionPlan for LeafExec<L> {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        match self.leaf.expression() {
+            Some(expression) => f(expression),
+            None => Ok(TreeNodeRecursion::Continue),
+        }
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(
+        &self,
+        _partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let schema = self.properties.equivalence_properties().schema().clone();
+        self.leaf.open(schema, Statement::of_task(&context)?)
+    }
+}
