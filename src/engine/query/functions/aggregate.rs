@@ -134,7 +134,8 @@ impl AggregateUDFImpl for Total {
     }
 }
 
-fn no_such(name: &str, arg_types: &[DataType]) -> DataFusionError {
+/// 42883 of an aggregate.
+pub(super) fn no_such(name: &str, arg_types: &[DataType]) -> DataFusionError {
     let given: Vec<_> = arg_types
         .iter()
         .filter_map(|data_type| crate::engine::types::arrow::from_data_type(data_type).ok())

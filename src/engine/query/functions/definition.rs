@@ -1,6 +1,7 @@
 //! A scalar function of ours: its name, the argument types it takes, its result, its body.
 
 use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::failure;
 use crate::engine::query::statement::Statement;
 use crate::engine::types;
@@ -318,7 +319,7 @@ impl ScalarUDFImpl for Function {
     }
 }
 
-/// A function that does not exist: its call is 42883 with the argument types in it.
+/// A function that is not there: the error of its call has the argument types in it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Missing {
     name: String,
@@ -338,6 +339,21 @@ impl Missing {
     }
 }
 
+impl Missing {
+    /// 0A000 for a function that PostgreSQL has, 42883 for one that nobody has.
+    fn absent(&self, given: &[SqlType]) -> Diagnostic {
+        let none = failure::no_function(&self.name, given);
+        if !super::postgresql::has(&self.name) {
+            return none;
+        }
+        let call = none.message().strip_suffix(" does not exist");
+        Diagnostic::error(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("{} is not supported yet", call.unwrap_or("this function")),
+        )
+    }
+}
+
 impl ScalarUDFImpl for Missing {
     fn name(&self) -> &str {
         &self.name
@@ -348,7 +364,7 @@ impl ScalarUDFImpl for Missing {
     }
 
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Err(failure::external(failure::no_function(&self.name, &[])))
+        Err(failure::external(self.absent(&[])))
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
@@ -357,10 +373,10 @@ impl ScalarUDFImpl for Missing {
             .iter()
             .filter_map(|field| types::sql_type(field).ok())
             .collect();
-        Err(failure::external(failure::no_function(&self.name, &given)))
+        Err(failure::external(self.absent(&given)))
     }
 
     fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        Err(failure::external(failure::no_function(&self.name, &[])))
+        Err(failure::external(self.absent(&[])))
     }
 }

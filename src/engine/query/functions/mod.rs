@@ -8,9 +8,11 @@ pub mod array;
 pub mod definition;
 pub mod math;
 pub mod names;
+pub mod postgresql;
 pub mod sequence;
 pub mod session;
 pub mod set_returning;
+pub mod spread;
 pub mod text;
 pub mod time;
 
@@ -161,12 +163,7 @@ pub const AGGREGATES: &[&str] = &[
 ];
 
 /// What the library calls aggregates that PostgreSQL calls otherwise.
-const AGGREGATE_SYNONYMS: &[(&str, &str)] = &[
-    ("every", "bool_and"),
-    ("stddev_samp", "stddev"),
-    ("var_samp", "var"),
-    ("variance", "var"),
-];
+const AGGREGATE_SYNONYMS: &[(&str, &str)] = &[("every", "bool_and")];
 
 /// Everything that can be called.
 pub struct Functions {
@@ -257,7 +254,10 @@ fn aggregates() -> HashMap<String, Arc<AggregateUDF>> {
             found.insert((*name).to_owned(), function);
         }
     }
-    for function in aggregate::functions() {
+    for function in aggregate::functions()
+        .into_iter()
+        .chain(spread::functions())
+    {
         found.insert(function.name().to_owned(), function);
     }
     found

@@ -87,7 +87,7 @@ fn to_oid(
     }
     match kind {
         TypeKind::Regtype => type_oid(text),
-        TypeKind::Regproc => pg_catalog::functions::oid_of(text).ok_or_else(|| {
+        TypeKind::Regproc => pg_catalog::procedures::oid_of(text).ok_or_else(|| {
             Diagnostic::error(
                 SqlState::UNDEFINED_FUNCTION,
                 format!("function \"{text}\" does not exist"),
@@ -121,7 +121,7 @@ pub fn to_name(oid: Oid, kind: TypeKind, context: &StatementContext) -> String {
     }
     let name = match kind {
         TypeKind::Regtype => types::from_oid(oid).map(types::format_type),
-        TypeKind::Regproc => pg_catalog::functions::name_of(oid).map(str::to_owned),
+        TypeKind::Regproc => pg_catalog::procedures::name_of(oid).map(str::to_owned),
         _ => match relation_of_oid(oid, context) {
             Some(relation) if resolve::is_visible(relation, context) => {
                 Some(quote_ident(&relation.name))

@@ -132,7 +132,11 @@ pub fn one(
     narrow(value)
 }
 
-fn narrow(value: i256) -> Result<i128> {
+/// The value where it has 38 digits at most.
+///
+/// # Errors
+/// 22003
+pub fn narrow(value: i256) -> Result<i128> {
     const LARGEST: i128 = 99_999_999_999_999_999_999_999_999_999_999_999_999;
     value
         .to_i128()
@@ -149,7 +153,7 @@ fn power(exponent: i8) -> Result<i256> {
 }
 
 /// Rounds half away from zero, as numeric does.
-fn divide_rounded(dividend: i256, divisor: i256) -> i256 {
+pub fn divide_rounded(dividend: i256, divisor: i256) -> i256 {
     let quotient = dividend.wrapping_div(divisor);
     let rest = dividend.wrapping_rem(divisor);
     let twice = rest.wrapping_abs().wrapping_mul(i256::from_i128(2));
