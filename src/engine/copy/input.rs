@@ -5,6 +5,7 @@ use super::field::{Field, Fields, Forced};
 use super::line::{Line, Lines};
 use super::options::Options;
 use super::source::{CopyColumn, demand_client, resolve};
+use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::Engine;
 use crate::engine::context::StatementContext;
@@ -13,6 +14,7 @@ use crate::engine::outcome::CommandTag;
 use crate::engine::transaction::Transaction;
 use crate::engine::types::Input;
 use crate::engine::types::text::from_bytes;
+use datafusion::arrow::array::ArrayRef;
 use sqlparser::ast;
 use std::sync::Arc;
 
@@ -42,6 +44,8 @@ struct LineParser {
     builders: Vec<ColumnBuilder>,
     rows: usize,
     bytes: usize,
+    /// The line of each row of the batch.
+    lines: Vec<u64>,
 }
 
 impl CopyIn {
@@ -162,6 +166,7 @@ impl CopyIn {
         let line = &self.lines.bytes()[range];
         self.parser
             .take(line, input)
+            .map(|()| self.parser.lines.push(self.lines.number()))
             .map_err(|failure| failure.diagnostic(&self.table, self.lines.number(), line))
     }
 
@@ -178,9 +183,13 @@ impl CopyIn {
         let mut writer = self
             .target
             .resume(transaction, engine.storage(), context, suspended);
-        let given = self.parser.finish()?;
+        let (given, lines) = self.parser.finish()?;
         let written = self.target.write(&mut writer, &given, rows).await;
-        written.map_err(|error| self.in_copy(error))?;
+        let line = writer.row_reached().and_then(|row| lines.get(row));
+        written.map_err(|error| match line {
+            Some(line) => add_context(error, &format!("COPY {}, line {line}", self.table)),
+            None => self.in_copy(error),
+        })?;
         self.suspended = Some(CopyTarget::suspend(writer));
         self.written += rows as u64;
         Ok(())
@@ -191,7 +200,7 @@ impl CopyIn {
         add_context(error, &context)
     }
 
-    /// Rows are written by the batch, so that the line is not known any more.
+    /// What concerns no single row.
     fn in_copy(&self, error: Diagnostic) -> Diagnostic {
         add_context(error, &format!("COPY {}", self.table))
     }
@@ -279,6 +288,7 @@ impl LineParser {
             builders,
             rows: 0,
             bytes: 0,
+            lines: Vec::new(),
         })
     }
 
@@ -323,23 +333,15 @@ impl LineParser {
         Ok(())
     }
 
-    /// The batch so far, one array for each column.
-    fn finish(
-        &mut self,
-    ) -> Result<
-        Vec<(
-            datafusion::arrow::array::ArrayRef,
-            crate::catalog::sql_type::SqlType,
-        )>,
-        Diagnostic,
-    > {
+    /// The batch so far, one array for each column, and the line that each row stood on.
+    fn finish(&mut self) -> Result<(Vec<(ArrayRef, SqlType)>, Vec<u64>), Diagnostic> {
         self.rows = 0;
         self.bytes = 0;
-        self.builders
-            .iter_mut()
-            .zip(&self.columns)
+        let columns = self.builders.iter_mut().zip(&self.columns);
+        let given = columns
             .map(|(builder, column)| Ok((builder.finish()?, column.sql_type)))
-            .collect()
+            .collect::<Result<_, Diagnostic>>()?;
+        Ok((given, std::mem::take(&mut self.lines)))
     }
 }
 

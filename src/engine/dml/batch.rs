@@ -81,7 +81,10 @@ impl Writer<'_> {
         if rows == 0 {
             return Ok(());
         }
-        self.check_batch(columns, rows)?;
+        if let Some((row, violation)) = self.check_batch(columns, rows)? {
+            self.row = Some(row);
+            return Err(violation);
+        }
         self.pace.look().await?;
         let target = self.target;
         let store = target.store();
@@ -94,6 +97,7 @@ impl Writer<'_> {
         let in_bulk = self.transaction.bulk_loads(store) && !target.references_itself();
         let (mut key, mut bytes) = (Vec::new(), Vec::new());
         for row in 0..rows {
+            self.row = Some(row);
             key.clear();
             bytes.clear();
             match (&target.key, &key_columns) {
@@ -125,6 +129,7 @@ impl Writer<'_> {
             self.step().await?;
         }
         self.in_bulk |= in_bulk;
+        self.row = None;
         Ok(())
     }
 
@@ -208,7 +213,11 @@ impl Writer<'_> {
     }
 
     /// NOT NULL and CHECK for a whole batch; the first row that violates one is the one reported.
-    fn check_batch(&self, columns: &[ArrayRef], rows: usize) -> Result<(), Diagnostic> {
+    fn check_batch(
+        &self,
+        columns: &[ArrayRef],
+        rows: usize,
+    ) -> Result<Option<(usize, Diagnostic)>, Diagnostic> {
         let mut first: Option<(usize, Diagnostic)> = None;
         let mut report = |row: usize, make: &dyn Fn() -> Result<Diagnostic, Diagnostic>| {
             if first.as_ref().is_none_or(|(earlier, _)| row < *earlier) {
@@ -253,7 +262,7 @@ impl Writer<'_> {
                 })?;
             }
         }
-        first.map_or(Ok(()), |(_, violation)| Err(violation))
+        Ok(first)
     }
 }
 

@@ -118,6 +118,7 @@ impl CopyTarget {
             parents_seen: suspended.parents_seen,
             pace: suspended.pace,
             in_bulk: suspended.in_bulk,
+            row: None,
         }
     }
 

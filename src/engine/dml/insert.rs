@@ -5,7 +5,7 @@ use super::filler::{Filler, input_of};
 use super::returning::{self, Collector, Returning};
 use super::target::Target;
 use super::value::{Row, Value};
-use super::values::{compile_rows, typed_values, values_of};
+use super::values::{compile_rows, typed_outputs, typed_values, values_of};
 use super::write::{Arbiters, Insertion, Writer, demand_writable};
 use super::{Run, names};
 use crate::catalog::definition::Identity;
@@ -103,7 +103,7 @@ impl Insert {
         };
         let source = match values_of(source) {
             Some(rows) => typed_values(source, rows, &target, &columns)?,
-            None => source.clone(),
+            None => typed_outputs(source, &target, &columns)?,
         };
         let statement = ast::Statement::Query(Box::new(source));
         let plan = query

@@ -4,12 +4,12 @@ use super::assignments::is_default;
 use super::filler::input_of;
 use super::target::Target;
 use super::value::{self, Value};
-use crate::catalog::sql_type::SqlType;
+use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::query::expression::Scope;
 use crate::sql::{depth, parse};
-use sqlparser::ast::{self, Expr, SetExpr};
+use sqlparser::ast::{self, Expr, SelectItem, SetExpr};
 
 /// How many rows an INSERT is written with; None where they come from a query.
 pub fn rows_written(insert: &ast::Insert) -> Option<usize> {
@@ -105,23 +105,61 @@ pub fn typed_values(
                 "DEFAULT beside a subquery or volatile function in VALUES",
             ));
         }
-        let untyped = matches!(
-            expression,
-            Expr::Value(ast::ValueWithSpan {
-                value: ast::Value::Placeholder(_)
-                    | ast::Value::SingleQuotedString(_)
-                    | ast::Value::Null,
-                ..
-            })
-        );
-        if let (true, Some(position)) = (untyped, columns.get(place)) {
-            let to = target.columns()[*position].sql_type;
-            *expression = super::cast_to(expression.clone(), to)?;
+        if let Some(position) = columns.get(place) {
+            give_type(expression, target.columns()[*position].sql_type)?;
         }
     }
     let mut typed = query.clone();
     *typed.body = union_of(rows)?;
     Ok(typed)
+}
+
+/// A SELECT whose literals and parameters without a type, standing alone as output columns, have
+/// that of the column they go to.
+///
+/// # Errors
+/// XX000 for a type whose name does not parse.
+pub fn typed_outputs(
+    query: &ast::Query,
+    target: &Target,
+    columns: &[usize],
+) -> Result<ast::Query, Diagnostic> {
+    let mut typed = query.clone();
+    if let SetExpr::Select(select) = &mut *typed.body {
+        for (item, position) in select.projection.iter_mut().zip(columns) {
+            match item {
+                SelectItem::UnnamedExpr(expression)
+                | SelectItem::ExprWithAlias {
+                    expr: expression, ..
+                } => give_type(expression, target.columns()[*position].sql_type)?,
+                // How many columns these are is not known here.
+                _ => break,
+            }
+        }
+    }
+    Ok(typed)
+}
+
+/// Casts a literal or parameter without a type to the column's. A length is left to the assignment,
+/// which refuses where a cast would cut.
+fn give_type(expression: &mut Expr, to: SqlType) -> Result<(), Diagnostic> {
+    let untyped = matches!(
+        expression,
+        Expr::Value(ast::ValueWithSpan {
+            value: ast::Value::Placeholder(_)
+                | ast::Value::SingleQuotedString(_)
+                | ast::Value::Null,
+            ..
+        })
+    );
+    if untyped {
+        let to = match to.kind {
+            TypeKind::Varchar | TypeKind::Bpchar => SqlType { typmod: -1, ..to },
+            _ => to,
+        };
+        *expression = super::cast_to(expression.clone(), to)?;
+    }
+    Ok(())
 }
 
 /// The rows as SELECTs, because subqueries are worked out in those, and not in VALUES.
