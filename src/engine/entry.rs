@@ -9,9 +9,10 @@ use super::plan::{Body, Plan};
 use super::query::{self, QueryEngine};
 use super::transaction::Transaction;
 use super::uses::Uses;
-use super::{definitions, dml, point};
+use super::{definitions, dml, locking, point};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
+use crate::sql::locate::{self, Search};
 use crate::storage::{Storage, Used};
 use datafusion::scalar::ScalarValue;
 use sqlparser::ast;
@@ -75,19 +76,19 @@ impl Engine {
     pub async fn analyze(
         &self,
         statement: ast::Statement,
-        _text: Arc<str>,
+        text: Arc<str>,
         declared: &[Option<SqlType>],
         context: &StatementContext,
     ) -> Result<Arc<Plan>, Diagnostic> {
         let definitions = context.snapshot.definitions.clone();
-        let (parameters, fields, body) = if definitions::is_definition(&statement) {
-            (Vec::new(), None, Body::Definition(Box::new(statement)))
-        } else {
-            let (query, context) = (self.query.clone(), context.clone());
-            let declared = declared.to_vec();
-            // Compiling expressions alone takes more than a slice is worth (DESIGN §2).
-            let planned = async move { plan_body(statement, &declared, &query, &context).await };
-            self.query.pool().run(planned).await??
+        let statement = Arc::new(statement);
+        let analyzed = self.body(&statement, &text, declared, context).await;
+        let (parameters, fields, body) = match analyzed {
+            Ok(analyzed) => analyzed,
+            Err(error) => {
+                let located = self.located(error, statement, text, declared, context);
+                return Err(Box::pin(located).await);
+            }
         };
         Ok(Arc::new(Plan {
             parameters,
@@ -95,6 +96,49 @@ impl Engine {
             definitions,
             body,
         }))
+    }
+
+    /// The error with its position in the text, where it is of a kind that has one.
+    ///
+    /// Where several places may be meant, the statement is analysed without each: a mistake is
+    /// seldom, and then worth it.
+    async fn located(
+        &self,
+        error: Diagnostic,
+        statement: Arc<ast::Statement>,
+        text: Arc<str>,
+        declared: &[Option<SqlType>],
+        context: &StatementContext,
+    ) -> Diagnostic {
+        // Long texts take long to walk, which is the pool's work.
+        let work = async move { Search::new(error, statement, text) };
+        let mut search = match self.query.pool().run(work).await {
+            Ok(search) => search,
+            Err(stopped) => return stopped,
+        };
+        while let Some(attempt) = search.attempt() {
+            let again = self.body(&attempt, search.text(), declared, context).await;
+            search.note(again.err().as_ref());
+        }
+        search.finish()
+    }
+
+    async fn body(
+        &self,
+        statement: &Arc<ast::Statement>,
+        text: &Arc<str>,
+        declared: &[Option<SqlType>],
+        context: &StatementContext,
+    ) -> Result<(Vec<SqlType>, Option<Arc<[ResultField]>>, Body), Diagnostic> {
+        if definitions::is_definition(statement) {
+            let body = Body::Definition(statement.clone(), text.clone());
+            return Ok((Vec::new(), None, body));
+        }
+        let (query, context) = (self.query.clone(), context.clone());
+        let (statement, declared) = (statement.clone(), declared.to_vec());
+        // Compiling expressions alone takes more than a slice is worth (DESIGN §2).
+        let planned = async move { plan_body(&statement, &declared, &query, &context).await };
+        self.query.pool().run(planned).await?
     }
 
     /// Executes an analysed statement with its parameters, one value for each.
@@ -130,6 +174,16 @@ impl Engine {
                 // Seldom on the way of a point statement, whose futures stay small.
                 Box::pin(statement.execute(run)).await
             }
+            Body::Locking(statement) => {
+                let run = dml::Run {
+                    query: Some(&self.query),
+                    storage: &self.storage,
+                    parameters,
+                    transaction,
+                    context,
+                };
+                Box::pin(statement.execute(run, self)).await
+            }
             Body::Query(query) => {
                 let uses = Uses::default().reading(&query.relations);
                 let used = uses.take(&mut transaction.storage, context);
@@ -138,40 +192,52 @@ impl Engine {
                 }
                 self.query.execute(query, parameters, transaction, context)
             }
-            Body::Definition(statement) => {
+            Body::Definition(statement, text) => {
                 let carried_out = definitions::execute(statement, self, transaction, context);
-                Box::pin(carried_out).await.map(Outcome::Done)
+                let carried_out = Box::pin(carried_out).await;
+                carried_out.map(Outcome::Done).map_err(|error| {
+                    if locate::has_place(statement, &error) {
+                        Search::new(error, statement.clone(), text.clone()).finish()
+                    } else {
+                        error
+                    }
+                })
             }
         }
     }
 }
 
 /// Parameters, result, and who answers; on the pool.
-async fn plan_body(
-    statement: ast::Statement,
+pub(super) async fn plan_body(
+    statement: &ast::Statement,
     declared: &[Option<SqlType>],
     query: &QueryEngine,
     context: &StatementContext,
 ) -> Result<(Vec<SqlType>, Option<Arc<[ResultField]>>, Body), Diagnostic> {
-    if let Some(point) = point::Statement::plan(&statement, declared, context) {
+    if let Some(point) = point::Statement::plan(statement, declared, context) {
         let parameters = point.parameters.clone();
         let fields = point.fields().cloned();
         return Ok((parameters, fields, Body::Point(Box::new(point))));
     }
-    if dml::Statement::answers(&statement) {
-        let dml = dml::Statement::plan(&statement, declared, query, context).await?;
+    if locking::Statement::answers(statement) {
+        let locking = locking::Statement::plan(statement, declared, query, context).await?;
+        let (parameters, fields) = (locking.parameters.clone(), locking.fields.clone());
+        return Ok((parameters, fields, Body::Locking(Box::new(locking))));
+    }
+    if dml::Statement::answers(statement) {
+        let dml = dml::Statement::plan(statement, declared, query, context).await?;
         let parameters = dml.parameters.clone();
         let fields = dml.fields().cloned();
         return Ok((parameters, fields, Body::Dml(Box::new(dml))));
     }
     match statement {
         ast::Statement::Query(_) | ast::Statement::Explain { .. } => {
-            let plan = query.analyze(&statement, declared, context)?;
+            let plan = query.analyze(statement, declared, context)?;
             let parameters = plan.parameters.clone();
             let fields = Some(plan.fields.clone());
             Ok((parameters, fields, Body::Query(Arc::new(plan))))
         }
-        other => Err(Diagnostic::unsupported(first_words(&other))),
+        other => Err(Diagnostic::unsupported(first_words(other))),
     }
 }
 

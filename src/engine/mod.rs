@@ -5,6 +5,7 @@ pub mod copy;
 pub mod definitions;
 pub mod dml;
 pub mod entry;
+pub mod locking;
 pub mod outcome;
 pub mod pg_catalog;
 pub mod plan;

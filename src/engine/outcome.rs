@@ -36,6 +36,10 @@ pub enum CommandTag {
     Delete(u64),
     /// COPY n
     Copy(u64),
+    /// FETCH n
+    Fetch(u64),
+    /// MOVE n
+    Move(u64),
     /// Anything whose tag is fixed, such as CREATE TABLE.
     Plain(&'static str),
 }
@@ -50,6 +54,8 @@ impl CommandTag {
             CommandTag::Update(_) => CommandTag::Update(rows),
             CommandTag::Delete(_) => CommandTag::Delete(rows),
             CommandTag::Copy(_) => CommandTag::Copy(rows),
+            CommandTag::Fetch(_) => CommandTag::Fetch(rows),
+            CommandTag::Move(_) => CommandTag::Move(rows),
             CommandTag::Plain(tag) => CommandTag::Plain(tag),
         }
     }
@@ -63,6 +69,8 @@ impl fmt::Display for CommandTag {
             CommandTag::Update(rows) => write!(f, "UPDATE {rows}"),
             CommandTag::Delete(rows) => write!(f, "DELETE {rows}"),
             CommandTag::Copy(rows) => write!(f, "COPY {rows}"),
+            CommandTag::Fetch(rows) => write!(f, "FETCH {rows}"),
+            CommandTag::Move(rows) => write!(f, "MOVE {rows}"),
             CommandTag::Plain(tag) => f.write_str(tag),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::outcome::ResultField;
 use super::query::QueryPlan;
-use super::{dml, point};
+use super::{dml, locking, point};
 use crate::catalog::definition::Definitions;
 use crate::catalog::sql_type::SqlType;
 use sqlparser::ast;
@@ -31,8 +31,10 @@ pub(super) enum Body {
     Dml(Box<dml::Statement>),
     /// `query`, on the pool.
     Query(Arc<QueryPlan>),
-    /// `definitions`: analysed as it is carried out.
-    Definition(Box<ast::Statement>),
+    /// `locking`: queries whose rows are locked, and statements with such queries inside.
+    Locking(Box<locking::Statement>),
+    /// `definitions`: analysed as it is carried out. With the text that its spans point into.
+    Definition(Arc<ast::Statement>, Arc<str>),
 }
 
 impl Plan {

@@ -1,10 +1,14 @@
 //! Text: lexer, syntax tree, credential statements, templates.
 
+pub mod absent;
 pub mod copy;
 pub mod credential;
 pub mod depth;
 pub mod dialect;
+pub mod fetch;
 pub mod lexer;
+pub mod locate;
 pub mod parse;
+pub mod row_locks;
 pub mod template;
 pub mod utility;

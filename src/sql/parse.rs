@@ -70,6 +70,7 @@ pub fn parse(text: &str) -> Result<Vec<Statement>, Diagnostic> {
         .map_err(|error| tokenizer_error(text, &error))?;
     let needed = depth::stack_bytes_needed(&tokens)?;
     let misplaced = misplaced_keyword(text, &tokens);
+    super::row_locks::rewrite(&mut tokens);
     // Parsing, balancing and dropping what is refused all recurse on the unbalanced tree.
     let parsed = stacker::maybe_grow(needed, needed, || parse_tokens(text, tokens));
     match (parsed, misplaced) {
@@ -92,7 +93,10 @@ fn misplaced_keyword(text: &str, tokens: &[TokenWithSpan]) -> Option<Diagnostic>
             continue;
         }
         let wants_more = matches!(before, Token::Comma | Token::Eq)
-            || matches!(before, Token::Word(word) if word.keyword == Keyword::SET);
+            || matches!(before, Token::Word(word) if matches!(
+                word.keyword,
+                Keyword::SET | Keyword::FROM | Keyword::WHERE | Keyword::HAVING
+            ));
         if wants_more && is_reserved(token) {
             let start = Places::new(text).offset(span.start);
             return Some(near("syntax error", text, start, &token.to_string()));
@@ -175,14 +179,18 @@ fn parse_tokens(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Vec<Statement>
             return Ok(statements);
         }
         let start = places.offset(first.span.start);
-        let mut tree = parser
-            .parse_statement()
-            .map_err(|error| parser_error(text, &parser, &error))?;
+        let mut tree = parser.parse_statement().map_err(|error| {
+            super::absent::command(&text[start..])
+                .unwrap_or_else(|| parser_error(text, &parser, &error))
+        })?;
         let next = parser.peek_token_ref();
         let end = match next.token {
             Token::EOF => text.len(),
             Token::SemiColon => places.offset(next.span.start),
-            _ => return Err(syntax_error_at(text, &parser, next.span.start)),
+            _ => {
+                return Err(super::absent::command(&text[start..])
+                    .unwrap_or_else(|| syntax_error_at(text, &parser, next.span.start)));
+            }
         };
         depth::balance(&mut tree);
         depth::check(&tree)?;
@@ -233,6 +241,12 @@ impl<'t> Places<'t> {
 fn parser_error(text: &str, parser: &Parser<'_>, error: &ParserError) -> Diagnostic {
     match error {
         ParserError::RecursionLimitExceeded => depth::too_deep(),
+        ParserError::ParserError(message) if message.ends_with(" is not supported") => {
+            Diagnostic::error(SqlState::FEATURE_NOT_SUPPORTED, message)
+        }
+        ParserError::ParserError(message) if message.contains(", found: EOF") => {
+            at_end_of_input(text)
+        }
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => {
             match location_in(message) {
                 Some(location) => syntax_error_at(text, parser, location),

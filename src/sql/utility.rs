@@ -4,6 +4,7 @@
 //! They are given the tree nodes that sqlparser has: `Vacuum` and `Analyze` of one table, and
 //! `CreateTable` with the option [`UNLOGGED_OPTION`].
 
+use super::fetch::{self, Verb};
 use sqlparser::ast::{
     Analyze, CreateTableOptions, Expr, Ident, ObjectName, SequenceOptions, SqlOption, Statement,
     VacuumStatement, Value,
@@ -41,6 +42,15 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
         "ANALYZE" | "ANALYSE" => {
             parser.next_token();
             Some(analyze(parser))
+        }
+        "FETCH" | "MOVE" => {
+            parser.next_token();
+            let verb = if first == "MOVE" {
+                Verb::Move
+            } else {
+                Verb::Fetch
+            };
+            Some(fetch::parse(parser, verb))
         }
         "COPY" => {
             parser.next_token();
@@ -98,7 +108,7 @@ fn skip_options(parser: &mut Parser<'_>) -> Result<(), ParserError> {
 }
 
 /// The one table, its columns passed over; several are not there.
-fn table(parser: &mut Parser<'_>) -> Result<Option<ObjectName>, ParserError> {
+fn table(parser: &mut Parser<'_>, command: &str) -> Result<Option<ObjectName>, ParserError> {
     if matches!(parser.peek_token_ref().token, Token::EOF | Token::SemiColon) {
         return Ok(None);
     }
@@ -106,6 +116,11 @@ fn table(parser: &mut Parser<'_>) -> Result<Option<ObjectName>, ParserError> {
     if parser.consume_token(&Token::LParen) {
         parser.parse_comma_separated(Parser::parse_identifier)?;
         parser.expect_token(&Token::RParen)?;
+    }
+    if parser.peek_token_ref().token == Token::Comma {
+        return Err(ParserError::ParserError(format!(
+            "{command} of several tables is not supported"
+        )));
     }
     Ok(Some(name))
 }
@@ -118,7 +133,7 @@ fn vacuum(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
         delete_only: false,
         reindex: false,
         recluster: false,
-        table_name: table(parser)?,
+        table_name: table(parser, "VACUUM")?,
         threshold: None,
         boost: false,
     }))
@@ -127,7 +142,7 @@ fn vacuum(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
 fn analyze(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
     skip_options(parser)?;
     Ok(Statement::Analyze(Analyze {
-        table_name: table(parser)?,
+        table_name: table(parser, "ANALYZE")?,
         partitions: None,
         for_columns: false,
         columns: Vec::new(),

@@ -121,7 +121,7 @@ fn require_nothing_elsewhere(snapshot: &Snapshot, tenant: &Tenant) -> Result<(),
             "tenant \"{}\" cannot be dropped because its users own objects of other tenants",
             tenant.name
         ),
-        "REASSIGN OWNED BY user TO …",
+        "Drop them, or give tables to somebody else with ALTER TABLE … OWNER TO.",
     )
 }
 

@@ -6,7 +6,6 @@ use crate::catalog::Change;
 use crate::catalog::request::IfExists;
 use crate::catalog::role::Ladder;
 use crate::control::draft::Draft;
-use crate::control::resolve::quoted;
 use crate::diagnostic::{Diagnostic, SqlState};
 
 pub fn carry_out(
@@ -39,7 +38,7 @@ pub fn carry_out(
     dependents::require_none(
         dependents::owned_by(draft.snapshot(), user.id, |_| false),
         format!("role \"{name}\" cannot be dropped because some objects depend on it"),
-        format!("REASSIGN OWNED BY {} TO …", quoted(name)),
+        "Drop them, or give tables to somebody else with ALTER TABLE … OWNER TO.",
     )?;
     draft.change(Change::DropPrincipal(user.id));
     superuser_left::require(draft)?;

@@ -178,7 +178,16 @@ fn arbiters(target: Option<&ast::ConflictTarget>, table: &Target) -> Result<Arbi
         Some(ast::ConflictTarget::Columns(columns)) => {
             let mut wanted = columns
                 .iter()
-                .map(|name| table.column(&names::fold(name)).map(|at| at as u16))
+                .map(|name| {
+                    let name = names::fold(name);
+                    let at = table.column(&name).map_err(|_| {
+                        Diagnostic::error(
+                            SqlState::UNDEFINED_COLUMN,
+                            format!("column \"{name}\" does not exist"),
+                        )
+                    })?;
+                    Ok::<u16, Diagnostic>(at as u16)
+                })
                 .collect::<Result<Vec<u16>, _>>()?;
             wanted.sort_unstable();
             wanted.dedup();

@@ -35,6 +35,8 @@ pub struct Writer<'a> {
     pub(super) pace: Pace,
     /// Whether rows were loaded in bulk, which the statement's end waits for.
     pub(super) in_bulk: bool,
+    /// The row of the batch that is being written.
+    pub(super) row: Option<usize>,
 }
 
 /// What a locked row turned out to be.
@@ -100,7 +102,13 @@ impl<'a> Writer<'a> {
             parents_seen: vec![Vec::new(); target.foreign_keys.len()],
             pace: Pace::new(context.cancel.clone()),
             in_bulk: false,
+            row: None,
         }
+    }
+
+    /// Which row of a batch it had come to, when writing the batch failed.
+    pub fn row_reached(&self) -> Option<usize> {
+        self.row
     }
 
     /// What input functions and assignments look at.
@@ -126,16 +134,7 @@ impl<'a> Writer<'a> {
     pub async fn lock_row(&mut self, key: &[u8], mode: LockMode) -> Result<Found, Diagnostic> {
         let store = self.target.store();
         self.lock(store, key, mode).await?;
-        let newest = self.transaction.newest(store, key)?;
-        let changed = self.transaction.changed_since_snapshot(newest.commit)?;
-        let repeatable = self.transaction.isolation() == Isolation::RepeatableRead;
-        match newest.row {
-            Some(_) if changed && repeatable => Err(serialization_failure("update")),
-            Some(row) if changed => Ok(Found::Changed(row)),
-            Some(row) => Ok(Found::Unchanged(row)),
-            None if changed && repeatable => Err(serialization_failure("delete")),
-            None => Ok(Found::Gone),
-        }
+        newest(self.transaction, store, key)
     }
 
     pub(super) async fn lock(
@@ -356,6 +355,27 @@ pub fn lock_wait(context: &StatementContext) -> LockWait {
     context
         .lock_timeout
         .map_or(LockWait::Block, LockWait::Timeout)
+}
+
+/// The newest version of a row that is locked.
+///
+/// # Errors
+/// 40001 under REPEATABLE READ where it was changed since the snapshot.
+pub fn newest(
+    transaction: &mut Transaction,
+    store: RelationId,
+    key: &[u8],
+) -> Result<Found, Diagnostic> {
+    let newest = transaction.newest(store, key)?;
+    let changed = transaction.changed_since_snapshot(newest.commit)?;
+    let repeatable = transaction.isolation() == Isolation::RepeatableRead;
+    match newest.row {
+        Some(_) if changed && repeatable => Err(serialization_failure("update")),
+        Some(row) if changed => Ok(Found::Changed(row)),
+        Some(row) => Ok(Found::Unchanged(row)),
+        None if changed && repeatable => Err(serialization_failure("delete")),
+        None => Ok(Found::Gone),
+    }
 }
 
 fn serialization_failure(what: &str) -> Diagnostic {

@@ -15,7 +15,9 @@ mod explain;
 pub mod expression;
 pub mod failure;
 pub mod functions;
+mod leaf;
 pub mod memory;
+mod nearest;
 pub mod operators;
 mod plan;
 pub mod pool;
@@ -140,10 +142,11 @@ impl QueryEngine {
     /// As [`QueryEngine::analyze`].
     pub async fn analyze_on_pool(
         &self,
-        statement: SyntaxTree,
+        statement: impl Into<Arc<SyntaxTree>>,
         declared: Vec<Option<SqlType>>,
         context: &StatementContext,
     ) -> Result<QueryPlan, Diagnostic> {
+        let statement = statement.into();
         let (engine, context) = (self.0.clone(), context.clone());
         self.0
             .pool

@@ -1,6 +1,7 @@
 //! What is refused before planning, because it would be planned and mean something else.
 
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::sql::row_locks::RowLock;
 use sqlparser::ast::{Expr, Query, Select, SetExpr, TableFactor, Visit, Visitor};
 use std::ops::ControlFlow;
 
@@ -16,6 +17,21 @@ pub fn check(tree: &impl Visit) -> Result<(), Diagnostic> {
 }
 
 struct Refusals;
+
+/// Window functions that are nothing else.
+const WINDOW_ONLY: &[&str] = &[
+    "row_number",
+    "rank",
+    "dense_rank",
+    "percent_rank",
+    "cume_dist",
+    "ntile",
+    "lag",
+    "lead",
+    "first_value",
+    "last_value",
+    "nth_value",
+];
 
 fn refuse(feature: &str) -> ControlFlow<Diagnostic> {
     ControlFlow::Break(Diagnostic::unsupported(feature))
@@ -56,7 +72,8 @@ impl Visitor for Refusals {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Diagnostic> {
         if let Some(lock) = query.locks.first() {
-            return refuse(&format!("FOR {} in this query", lock.lock_type));
+            let strength = RowLock::of_clause(lock).strength;
+            return refuse(&format!("{} in this query", strength.name()));
         }
         if query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties) {
             return refuse("FETCH FIRST WITH TIES");
@@ -115,6 +132,17 @@ impl Visitor for Refusals {
                 if super::syntax::last_name(&function.name).as_deref() == Some("grouping") =>
             {
                 refuse("GROUPING")
+            }
+            Expr::Function(function) if function.over.is_none() => {
+                match super::syntax::last_name(&function.name) {
+                    Some(name) if WINDOW_ONLY.contains(&name.as_str()) => {
+                        ControlFlow::Break(Diagnostic::error(
+                            SqlState::WRONG_OBJECT_TYPE,
+                            format!("window function {name} requires an OVER clause"),
+                        ))
+                    }
+                    _ => ControlFlow::Continue(()),
+                }
             }
             Expr::Convert { .. } => refuse("CONVERT"),
             Expr::IsNormalized { .. } => refuse("IS NORMALIZED"),

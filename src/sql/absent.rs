@@ -1,0 +1,140 @@
+//! Commands of PostgreSQL that nothing here reads: 0A000 with their name, not a syntax error.
+//! Source: PostgreSQL 15, part VI "SQL Commands".
+
+use crate::diagnostic::Diagnostic;
+
+/// Commands of which nothing is read.
+const COMMANDS: &[&str] = &[
+    "CHECKPOINT",
+    "CLUSTER",
+    "COMMIT PREPARED",
+    "DO",
+    "IMPORT FOREIGN SCHEMA",
+    "PREPARE TRANSACTION",
+    "REASSIGN OWNED",
+    "REFRESH MATERIALIZED VIEW",
+    "REINDEX",
+    "ROLLBACK PREPARED",
+    "SECURITY LABEL",
+    "SET CONSTRAINTS",
+    "TABLE",
+];
+
+/// What CREATE, ALTER and DROP may be followed by.
+const OBJECTS: &[&str] = &[
+    "ACCESS METHOD",
+    "AGGREGATE",
+    "CAST",
+    "COLLATION",
+    "CONVERSION",
+    "DEFAULT PRIVILEGES",
+    "EVENT TRIGGER",
+    "EXTENSION",
+    "FOREIGN DATA WRAPPER",
+    "FOREIGN TABLE",
+    "GROUP",
+    "LANGUAGE",
+    "LARGE OBJECT",
+    "MATERIALIZED VIEW",
+    "OPERATOR",
+    "POLICY",
+    "PROCEDURE",
+    "PUBLICATION",
+    "ROUTINE",
+    "RULE",
+    "SERVER",
+    "STATISTICS",
+    "SUBSCRIPTION",
+    "SYSTEM",
+    "TABLESPACE",
+    "TEXT SEARCH",
+    "TRANSFORM",
+    "TRIGGER",
+    "TYPE",
+    "USER MAPPING",
+];
+
+/// What ALTER may be followed by, of which CREATE and DROP are there.
+const ALTERED: &[&str] = &["INDEX", "SEQUENCE", "VIEW", "DATABASE"];
+
+/// Words between CREATE and its object.
+const PASSED_OVER: &[&str] = &["OR", "REPLACE", "TRUSTED", "PROCEDURAL", "CONSTRAINT"];
+
+/// 0A000 for a statement that is a command of PostgreSQL's and could not be read.
+pub fn command(statement: &str) -> Option<Diagnostic> {
+    let words: Vec<String> = statement
+        .split(|character: char| !character.is_alphanumeric() && character != '_')
+        .filter(|word| !word.is_empty())
+        .take(6)
+        .map(str::to_ascii_uppercase)
+        .collect();
+    let name = name(&words)?;
+    Some(Diagnostic::unsupported(name))
+}
+
+fn name(words: &[String]) -> Option<String> {
+    let begins = |words: &[String], name: &str| {
+        name.split(' ')
+            .enumerate()
+            .all(|(place, part)| words.get(place).is_some_and(|word| word == part))
+    };
+    if let Some(found) = COMMANDS.iter().find(|name| begins(words, name)) {
+        return Some((*found).to_owned());
+    }
+    let (verb, rest) = words.split_first()?;
+    if !matches!(verb.as_str(), "CREATE" | "ALTER" | "DROP") {
+        return None;
+    }
+    let passed = rest
+        .iter()
+        .take_while(|word| PASSED_OVER.contains(&word.as_str()))
+        .count();
+    let rest = &rest[passed..];
+    let altered = if verb == "ALTER" { ALTERED } else { &[] };
+    let object = OBJECTS.iter().chain(altered);
+    let found = object.into_iter().find(|name| begins(rest, name))?;
+    Some(format!("{verb} {found}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnostic::SqlState;
+    use crate::sql::parse;
+
+    #[test]
+    fn commands_that_are_not_there_are_named() {
+        for (text, name) in [
+            ("reassign owned by a to b", "REASSIGN OWNED"),
+            ("SELECT 1; ALTER SEQUENCE s RESTART", "ALTER SEQUENCE"),
+            (
+                "create or replace rule r as on insert to t do nothing",
+                "CREATE RULE",
+            ),
+            (
+                "create text search configuration c (copy = simple)",
+                "CREATE TEXT SEARCH",
+            ),
+            ("alter view v rename to w", "ALTER VIEW"),
+            ("do $$ begin end $$", "DO"),
+            ("copy t from stdin where id > 1", "COPY FROM … WHERE"),
+            ("vacuum t, u", "VACUUM of several tables"),
+            ("analyze t (a), u", "ANALYZE of several tables"),
+        ] {
+            let error = parse::parse(text).expect_err(text);
+            assert_eq!(error.sqlstate(), SqlState::FEATURE_NOT_SUPPORTED, "{text}");
+            assert_eq!(
+                error.message(),
+                format!("{name} is not supported"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_of_postgresql_stays_a_syntax_error() {
+        for text in ["create nonsense x", "selec 1", "drop rules"] {
+            let error = parse::parse(text).expect_err(text);
+            assert_eq!(error.sqlstate(), SqlState::SYNTAX_ERROR, "{text}");
+        }
+    }
+}
