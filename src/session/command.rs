@@ -1,9 +1,11 @@
 //! What a statement asks of the session itself, told from what it asks of the engine.
 
+use super::cursors::{self, Declaration, Steps};
 use super::set_command::{of_reset, of_set, of_show};
 use super::settings::Scope;
 use super::transaction::{Access, ModesGiven};
 use crate::diagnostic::Diagnostic;
+use crate::sql::fetch::{self, Verb};
 use crate::storage::Isolation;
 use sqlparser::ast::{
     CloseCursor, DataType, DiscardObject, Expr, Ident, ObjectName, Statement,
@@ -66,6 +68,17 @@ pub enum Command {
     },
     /// DEALLOCATE; None is ALL.
     Deallocate(Option<String>),
+    /// DECLARE
+    Declare(Declaration),
+    /// FETCH and MOVE
+    Fetch {
+        /// The cursor.
+        name: String,
+        /// How far.
+        steps: Steps,
+        /// Which of the two.
+        verb: Verb,
+    },
     /// CLOSE; None is ALL.
     CloseCursor(Option<String>),
     /// UNLISTEN: nothing is ever listened to (LISTEN is 0A000), so that there is nothing to stop.
@@ -178,6 +191,17 @@ impl Command {
                 let all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
                 Ok(Command::Deallocate((!all).then(|| folded(&name))))
             }
+            Statement::Declare { stmts } => cursors::declaration(stmts).map(Command::Declare),
+            Statement::Fetch {
+                name,
+                direction,
+                into,
+                ..
+            } => Ok(Command::Fetch {
+                name: folded(&name),
+                steps: cursors::steps(&direction)?,
+                verb: fetch::verb(into.as_ref()),
+            }),
             Statement::Close { cursor } => Ok(Command::CloseCursor(match cursor {
                 CloseCursor::All => None,
                 CloseCursor::Specific { name } => Some(folded(&name)),
@@ -197,8 +221,6 @@ fn unsupported(statement: &Statement) -> Option<&'static str> {
     match statement {
         Statement::LISTEN { .. } => Some("LISTEN"),
         Statement::NOTIFY { .. } => Some("NOTIFY"),
-        Statement::Declare { .. } => Some("DECLARE CURSOR"),
-        Statement::Fetch { .. } => Some("FETCH"),
         Statement::StartTransaction { .. } => Some("BEGIN with a modifier"),
         Statement::Commit { .. } => Some("COMMIT with a modifier"),
         Statement::Execute { .. } => Some("EXECUTE IMMEDIATE"),

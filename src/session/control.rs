@@ -64,6 +64,8 @@ impl Session {
             Command::Unlisten => "UNLISTEN",
             Command::Prepare { .. }
             | Command::Execute { .. }
+            | Command::Declare(_)
+            | Command::Fetch { .. }
             | Command::Copy(_)
             | Command::Engine(_) => unreachable!("run_command keeps these"),
         };

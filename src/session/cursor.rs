@@ -28,6 +28,13 @@ impl Cursor {
         self.rows
     }
 
+    /// What is left of it, as a FETCH of it all.
+    pub fn into_fetch(mut self) -> Cursor {
+        self.rows.tag = CommandTag::Fetch(0);
+        self.sent = 0;
+        self
+    }
+
     /// Describes its columns.
     pub fn fields(&self) -> &Arc<[ResultField]> {
         &self.rows.fields
@@ -82,6 +89,7 @@ impl Cursor {
     pub fn tag(&self, sent: u64) -> CommandTag {
         match self.rows.tag {
             CommandTag::Select(_) => CommandTag::Select(sent),
+            CommandTag::Fetch(_) => CommandTag::Fetch(sent),
             other => other,
         }
     }

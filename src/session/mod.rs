@@ -11,6 +11,7 @@ pub mod control;
 pub mod copy;
 pub mod credential;
 pub mod cursor;
+mod cursors;
 pub mod end;
 pub mod extended;
 pub mod format;

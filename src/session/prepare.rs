@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::outcome::ResultField;
 use crate::engine::types;
 use crate::sql::credential::CredentialStatement;
+use crate::sql::fetch::Verb;
 use sqlparser::ast::Statement;
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -124,6 +125,14 @@ impl Session {
             }
             Command::ShowAll => {
                 let fields = Some(show::show_all_fields());
+                Ok(self.prepare_body(Body::Session(statement), fields))
+            }
+            Command::Fetch {
+                name,
+                verb: Verb::Fetch,
+                ..
+            } => {
+                let fields = Some(self.cursor_fields(&name)?);
                 Ok(self.prepare_body(Body::Session(statement), fields))
             }
             Command::Execute { name, .. } => {

@@ -112,11 +112,15 @@ impl Session {
                 types,
                 statement,
             } => Box::pin(self.run_prepare(&name, &types, *statement, text)).await,
+            Command::Declare(declaration) => Box::pin(self.run_declare(declaration, text)).await,
+            Command::Fetch { name, steps, verb } => {
+                Box::pin(self.run_fetch(&name, steps, verb)).await
+            }
             other => Box::pin(self.run_control(other)).await,
         }
     }
 
-    async fn run_engine(
+    pub(super) async fn run_engine(
         &mut self,
         statement: Statement,
         text: &Arc<str>,

@@ -59,6 +59,8 @@ pub fn command_complete(outbox: &mut BytesMut, tag: CommandTag) {
             CommandTag::Update(rows) => ("UPDATE ", rows),
             CommandTag::Delete(rows) => ("DELETE ", rows),
             CommandTag::Copy(rows) => ("COPY ", rows),
+            CommandTag::Fetch(rows) => ("FETCH ", rows),
+            CommandTag::Move(rows) => ("MOVE ", rows),
             CommandTag::Plain(name) => {
                 outbox.extend_from_slice(name.as_bytes());
                 return outbox.put_u8(0);
