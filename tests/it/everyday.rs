@@ -136,3 +136,38 @@ fn spreads_of_exact_numbers_are_exact() {
         );
     }
 }
+
+#[test]
+fn explain_refuses_what_it_would_have_to_measure() {
+    let server = TestServer::start();
+    let mut wire = Wire::log_in(&server);
+    for (text, expected) in [
+        ("EXPLAIN (COSTS off, VERBOSE) SELECT 1", "Result"),
+        ("EXPLAIN (ANALYZE false) SELECT 1", "Result"),
+        (
+            "EXPLAIN (ANALYZE, BUFFERS) SELECT 1",
+            "0A000 EXPLAIN ANALYZE is not supported",
+        ),
+        (
+            "EXPLAIN (FORMAT json) SELECT 1",
+            "0A000 EXPLAIN in a FORMAT other than TEXT is not supported",
+        ),
+        (
+            "EXPLAIN (NOPE) SELECT 1",
+            "42601 unrecognized EXPLAIN option \"nope\"",
+        ),
+        ("SELECT current_schema", "public"),
+    ] {
+        let answer = rows(&mut wire, text);
+        assert!(answer[0].starts_with(expected), "{text}: {answer:?}");
+    }
+}
+
+#[test]
+fn functions_are_listed_with_their_types() {
+    let server = TestServer::start();
+    let mut wire = Wire::log_in(&server);
+    let listed = "SELECT pg_get_function_result(oid), pg_get_function_arguments(oid) \
+                  FROM pg_proc WHERE proname = 'split_part'";
+    assert_eq!(rows(&mut wire, listed), ["text|text, text, integer"]);
+}

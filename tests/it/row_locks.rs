@@ -311,3 +311,22 @@ fn what_has_no_rows_of_tables_is_refused_as_postgresql_refuses_it() {
         Ok(())
     });
 }
+
+#[test]
+fn a_row_behind_hundreds_that_others_hold_is_found() {
+    tested(async |server| {
+        let (client, other) = (connect(&server).await?, connect(&server).await?);
+        client
+            .batch_execute(
+                "CREATE TABLE jobs (id int PRIMARY KEY); \
+                 INSERT INTO jobs SELECT * FROM generate_series(1, 1000)",
+            )
+            .await?;
+        other.batch_execute("BEGIN").await?;
+        let held = "SELECT id FROM jobs WHERE id <= 600 FOR UPDATE";
+        assert_eq!(ids(&other, held).await?.len(), 600);
+        let next = "SELECT id FROM jobs ORDER BY id LIMIT 2 OFFSET 1 FOR UPDATE SKIP LOCKED";
+        assert_eq!(ids(&client, next).await?, [602, 603]);
+        Ok(())
+    });
+}

@@ -7,16 +7,16 @@
 //! each run gets further. LIMIT and OFFSET are counted here, after rows that are skipped.
 
 use super::tables::{self, Locked};
-use crate::catalog::sql_type::SqlType;
+use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
-use crate::engine::dml::Run;
 use crate::engine::dml::assignments::compile_filter;
 use crate::engine::dml::filler::input_of;
 use crate::engine::dml::pace::Pace;
 use crate::engine::dml::target::Target;
-use crate::engine::dml::value::{Row, Value};
+use crate::engine::dml::value::{Row, Value as Compiled};
 use crate::engine::dml::write::{Found, demand_writable, lock_wait, newest};
+use crate::engine::dml::{Run, cast_to};
 use crate::engine::outcome::{CommandTag, Outcome, ResultField, Rows};
 use crate::engine::query::{KEY_COLUMN, KEYED_SCHEMA, QueryEngine, QueryPlan, failure};
 use crate::sql::parse;
@@ -26,13 +26,16 @@ use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::Int64Type;
 use sqlparser::ast::{
-    Ident, LimitClause, ObjectName, Query, SelectItem, SetExpr, Statement as SyntaxTree,
-    TableAlias, TableFactor,
+    Expr, Ident, LimitClause, ObjectName, Query, SelectItem, SetExpr, Statement as SyntaxTree,
+    TableAlias, TableFactor, Value,
 };
 use std::sync::Arc;
 
 /// Runs of one statement at most.
 const RUNS_MAX: u32 = 100;
+
+/// Rows beyond LIMIT and OFFSET that the first run reads, for those that others have taken.
+const NEAR_ROWS: u64 = 256;
 
 /// Bytes of a result at most: it is held until all its rows are locked.
 const RESULT_BYTES_MAX: usize = 256 << 20;
@@ -42,6 +45,9 @@ pub struct Select {
     /// Its own columns.
     pub fields: Arc<[ResultField]>,
     plan: Arc<QueryPlan>,
+    /// The same query with a limit, for the first run of one with ORDER BY and LIMIT: sorting all
+    /// rows to lock a few is for when those few were taken by others.
+    near: Option<(Arc<QueryPlan>, u64)>,
     locked: Vec<Locked>,
     /// Of the locked tables, in their order, the columns that hold keys.
     keys: Vec<usize>,
@@ -55,7 +61,17 @@ pub struct Select {
 
 struct Recheck {
     target: Target,
-    filter: Option<Value>,
+    filter: Option<Compiled>,
+}
+
+/// How a run ended.
+enum Ran {
+    /// With these rows, locked.
+    Through(Vec<RecordBatch>),
+    /// With fewer than are wanted, though there may be more.
+    Short,
+    /// At a row that others have changed.
+    IntoChange,
 }
 
 /// What becomes of a row.
@@ -78,6 +94,20 @@ impl Select {
     ) -> Result<Select, Diagnostic> {
         let locked = tables::of(query, context)?;
         let (keyed, hidden) = keyed(query, &locked)?;
+        let near = match near_limit(query) {
+            Some(rows) => {
+                let mut near = keyed.clone();
+                near.limit_clause = Some(LimitClause::LimitOffset {
+                    limit: Some(number(rows)),
+                    offset: None,
+                    limit_by: Vec::new(),
+                });
+                let tree = SyntaxTree::Query(Box::new(near));
+                let plan = engine.analyze_on_pool(tree, declared.to_vec(), context);
+                Some((Arc::new(plan.await?), rows))
+            }
+            None => None,
+        };
         let tree = SyntaxTree::Query(Box::new(keyed));
         let plan = engine
             .analyze_on_pool(tree, declared.to_vec(), context)
@@ -103,6 +133,7 @@ impl Select {
             offset: place_of(hidden.offset),
             recheck: recheck(query, &locked, &plan, context),
             plan: Arc::new(plan),
+            near,
             locked,
             keys,
             shown,
@@ -134,22 +165,30 @@ impl Select {
                 .use_relation(oid, Use::Shared, wait)
                 .await?;
         }
+        let mut near = self.near.as_ref();
         for _ in 0..RUNS_MAX {
-            let parameters = &run.parameters[..self.plan.parameters.len()];
-            let Outcome::Rows(rows) =
-                engine.execute(&self.plan, parameters, transaction, context)?
+            let (plan, rows_max) = match near {
+                Some((plan, rows)) => (plan, *rows),
+                None => (&self.plan, u64::MAX),
+            };
+            let parameters = &run.parameters[..plan.parameters.len()];
+            let Outcome::Rows(rows) = engine.execute(plan, parameters, transaction, context)?
             else {
                 return Err(Diagnostic::internal("a query answered without rows"));
             };
             let pass = Pass::new(self, &mut transaction.storage, run.parameters, context);
-            if let Some(batches) = pass.run(rows).await? {
-                transaction.storage.durable().await?;
-                let tag = CommandTag::Select(0);
-                return Ok(Outcome::Rows(Rows::ready(
-                    self.fields.clone(),
-                    tag,
-                    batches,
-                )));
+            match pass.run(rows, rows_max).await? {
+                Ran::Through(batches) => {
+                    transaction.storage.durable().await?;
+                    let tag = CommandTag::Select(0);
+                    return Ok(Outcome::Rows(Rows::ready(
+                        self.fields.clone(),
+                        tag,
+                        batches,
+                    )));
+                }
+                Ran::Short => near = None,
+                Ran::IntoChange => {}
             }
             transaction.storage.durable().await?;
             transaction.storage.end_statement();
@@ -193,10 +232,10 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The rows, locked; None: it has to be run again.
-    async fn run(mut self, mut rows: Rows) -> Result<Option<Vec<RecordBatch>>, Diagnostic> {
+    async fn run(mut self, mut rows: Rows, rows_max: u64) -> Result<Ran, Diagnostic> {
         let mut batches = Vec::new();
         let mut first = true;
+        let mut seen = 0;
         while self.left > 0
             && let Some(batch) = rows.next().await
         {
@@ -205,6 +244,7 @@ impl<'a> Pass<'a> {
                 self.count_from(&batch)?;
                 first = false;
             }
+            seen += batch.num_rows() as u64;
             let mut kept = vec![false; batch.num_rows()];
             for (row, kept) in kept.iter_mut().enumerate() {
                 if self.left == 0 {
@@ -212,7 +252,7 @@ impl<'a> Pass<'a> {
                 }
                 self.pace.step().await?;
                 match self.lock(&batch, row).await? {
-                    Verdict::Again => return Ok(None),
+                    Verdict::Again => return Ok(Ran::IntoChange),
                     Verdict::Drop => {}
                     Verdict::Keep if self.skip > 0 => self.skip -= 1,
                     Verdict::Keep => {
@@ -230,7 +270,10 @@ impl<'a> Pass<'a> {
                 batches.push(shown);
             }
         }
-        Ok(Some(batches))
+        if self.left > 0 && seen >= rows_max {
+            return Ok(Ran::Short);
+        }
+        Ok(Ran::Through(batches))
     }
 
     fn hold(&mut self, batch: &RecordBatch) -> Result<(), Diagnostic> {
@@ -398,10 +441,7 @@ fn keyed(query: &Query, locked: &[Locked]) -> Result<(Query, Hidden), Diagnostic
     };
     for (count, name) in [(limit, "\u{1}limit"), (offset, "\u{1}offset")] {
         if let Some(count) = count {
-            let count = crate::engine::dml::cast_to(
-                count,
-                SqlType::scalar(crate::catalog::sql_type::TypeKind::Int8),
-            )?;
+            let count = cast_to(count, SqlType::scalar(TypeKind::Int8))?;
             hidden.push((count, name.to_owned()));
         }
     }
@@ -419,7 +459,31 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-type Count = Option<sqlparser::ast::Expr>;
+type Count = Option<Expr>;
+
+fn number(value: u64) -> Expr {
+    Expr::value(Value::Number(value.to_string(), false))
+}
+
+/// How many rows the first run reads; None where all are read anyway, or the text does not say.
+fn near_limit(query: &Query) -> Option<u64> {
+    query.order_by.as_ref()?;
+    let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause else {
+        return None;
+    };
+    let written = |expr: &Expr| match expr {
+        Expr::Value(value) => value.value.to_string().parse::<u64>().ok(),
+        _ => None,
+    };
+    let offset = match offset {
+        Some(offset) => written(&offset.value)?,
+        None => 0,
+    };
+    written(limit.as_ref()?)?
+        .checked_add(offset)?
+        .checked_add(NEAR_ROWS)
+        .filter(|rows| i64::try_from(*rows).is_ok())
+}
 
 /// LIMIT (or FETCH FIRST) and OFFSET, taken out of the query.
 fn take_limits(query: &mut Query) -> Result<(Count, Count), Diagnostic> {
@@ -436,8 +500,7 @@ fn take_limits(query: &mut Query) -> Result<(Count, Count), Diagnostic> {
         if fetch.with_ties || fetch.percent {
             return Err(Diagnostic::unsupported("FETCH FIRST WITH TIES"));
         }
-        let one = || sqlparser::ast::Expr::value(sqlparser::ast::Value::Number("1".into(), false));
-        limit = Some(fetch.quantity.unwrap_or_else(one));
+        limit = Some(fetch.quantity.unwrap_or_else(|| number(1)));
     }
     Ok((limit, offset))
 }

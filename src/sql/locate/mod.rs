@@ -7,6 +7,7 @@
 //! without which the error is gone is the culprit. What is not found has no position.
 
 mod message;
+mod parts;
 mod sites;
 mod words;
 
@@ -42,7 +43,7 @@ impl Search {
             .map(|culprit| sites::find(culprit, &statement, &text))
             .unwrap_or_default();
         let error = match &culprit {
-            Some(Culprit::Qualifier(name)) => sites::aliased(error, name, &statement),
+            Some(Culprit::Qualifier(name)) => parts::aliased(error, name, &statement),
             _ => error,
         };
         Search {
