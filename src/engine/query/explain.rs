@@ -5,7 +5,7 @@
 use super::failure;
 use super::rewrite::labels;
 use crate::catalog::sql_type::{SqlType, TypeKind};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::outcome::ResultField;
 use crate::engine::types;
 use datafusion::arrow::array::{RecordBatch, StringArray};
@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
+use sqlparser::ast::UtilityOption;
 use std::fmt;
 use std::sync::Arc;
 
@@ -113,4 +114,41 @@ impl fmt::Display for One<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt_as(DisplayFormatType::Default, f)
     }
+}
+
+/// EXPLAIN's options: those that would change what is shown are refused; COSTS and its like have
+/// nothing to show here.
+///
+/// # Errors
+/// 0A000 for ANALYZE and for formats but text; 42601 for what is no option.
+pub fn check_options(analyze: bool, options: &[UtilityOption]) -> Result<(), Diagnostic> {
+    if analyze {
+        return Err(Diagnostic::unsupported("EXPLAIN ANALYZE"));
+    }
+    for option in options {
+        let name = option.name.value.to_lowercase();
+        let value = option
+            .arg
+            .as_ref()
+            .map(|value| value.to_string().to_lowercase());
+        let value = value.as_deref().map(|value| value.trim_matches('\''));
+        let is_off = matches!(value, Some("false" | "off" | "0"));
+        match name.as_str() {
+            "analyze" if !is_off => return Err(Diagnostic::unsupported("EXPLAIN ANALYZE")),
+            "format" if value != Some("text") => {
+                return Err(Diagnostic::unsupported(
+                    "EXPLAIN in a FORMAT other than TEXT",
+                ));
+            }
+            "analyze" | "format" | "verbose" | "costs" | "settings" | "buffers" | "wal"
+            | "timing" | "summary" => {}
+            _ => {
+                return Err(Diagnostic::error(
+                    SqlState::SYNTAX_ERROR,
+                    format!("unrecognized EXPLAIN option \"{name}\""),
+                ));
+            }
+        }
+    }
+    Ok(())
 }

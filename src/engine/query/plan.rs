@@ -78,14 +78,15 @@ pub fn analyze(
     match statement {
         ast::Statement::Query(query) => of_query(engine, query, declared, context),
         ast::Statement::Explain {
-            statement, analyze, ..
+            statement,
+            analyze,
+            options,
+            ..
         } => {
             let ast::Statement::Query(query) = &**statement else {
                 return Err(Diagnostic::unsupported("EXPLAIN of this statement"));
             };
-            if *analyze {
-                return Err(Diagnostic::unsupported("EXPLAIN ANALYZE"));
-            }
+            super::explain::check_options(*analyze, options.as_deref().unwrap_or_default())?;
             let plan = of_query(engine, query, declared, context)?;
             Ok(QueryPlan {
                 fields: super::explain::fields(),

@@ -121,6 +121,12 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
                 expr: Box::new(equals_any(compare_op, &BinaryOperator::NotEq, "ALL", args)?),
             };
         }
+        // A reserved word, which the parser does not know.
+        Expr::Identifier(name)
+            if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("current_schema") =>
+        {
+            *expr = call_of("current_schema", Vec::new());
+        }
         Expr::Function(function) => rewrite_function(function)?,
         // A sign binds closer than ^, which the parser has the other way round.
         Expr::UnaryOp {
