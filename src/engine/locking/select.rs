@@ -4,7 +4,8 @@
 //! are locked and looked at in their newest version. A row that is gone, or no longer fits the
 //! WHERE of a single table, is left out. Where a row was changed otherwise, the query is run again on a
 //! snapshot that has the change, with all locks kept: what is locked does not change any more, so
-//! each run gets further. LIMIT and OFFSET are counted here, after rows that are skipped.
+//! each run gets further. The result is kept within the statement's memory until all its rows are
+//! locked. LIMIT and OFFSET are counted here, after rows that are skipped.
 
 use super::tables::{self, Locked};
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -19,12 +20,14 @@ use crate::engine::dml::write::{Found, demand_writable, lock_wait, newest};
 use crate::engine::dml::{Run, cast_to};
 use crate::engine::outcome::{CommandTag, Outcome, ResultField, Rows};
 use crate::engine::query::{KEY_COLUMN, KEYED_SCHEMA, QueryEngine, QueryPlan, failure};
+use crate::engine::uses::Uses;
 use crate::sql::parse;
 use crate::sql::row_locks::{Busy, Strength};
-use crate::storage::{LockMode, LockWait, Locked as Granted, Use};
+use crate::storage::{LockMode, LockWait, Locked as Granted, Used};
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::Int64Type;
+use datafusion::execution::memory_pool::MemoryReservation;
 use sqlparser::ast::{
     Expr, Ident, LimitClause, ObjectName, Query, SelectItem, SetExpr, Statement as SyntaxTree,
     TableAlias, TableFactor, Value,
@@ -36,9 +39,6 @@ const RUNS_MAX: u32 = 100;
 
 /// Rows beyond LIMIT and OFFSET that the first run reads, for those that others have taken.
 const NEAR_ROWS: u64 = 256;
-
-/// Bytes of a result at most: it is held until all its rows are locked.
-const RESULT_BYTES_MAX: usize = 256 << 20;
 
 /// A locking query, planned.
 pub struct Select {
@@ -157,13 +157,10 @@ impl Select {
         for locked in &self.locked {
             context.rights.may_lock(&locked.relation)?;
             demand_writable(context, &format!("SELECT {}", locked.strength.name()))?;
-            let oid = locked.relation.oid;
-            let wait = lock_wait(context);
-            // Before the view is opened, so that no change of its definition comes between.
-            transaction
-                .storage
-                .use_relation(oid, Use::Shared, wait)
-                .await?;
+        }
+        let uses = Uses::default().reading(&self.plan.relations);
+        if uses.take(&mut transaction.storage, context).await? == Used::AfterWaiting {
+            return Ok(Outcome::Stale);
         }
         let mut near = self.near.as_ref();
         for _ in 0..RUNS_MAX {
@@ -176,20 +173,20 @@ impl Select {
             else {
                 return Err(Diagnostic::internal("a query answered without rows"));
             };
-            let pass = Pass::new(self, &mut transaction.storage, run.parameters, context);
-            match pass.run(rows, rows_max).await? {
+            let mut memory = engine.reservation();
+            let mut pass = Pass::new(self, &mut transaction.storage, run.parameters, context);
+            match pass.run(rows, rows_max, &mut memory).await? {
                 Ran::Through(batches) => {
-                    transaction.storage.durable().await?;
-                    let tag = CommandTag::Select(0);
-                    return Ok(Outcome::Rows(Rows::ready(
-                        self.fields.clone(),
-                        tag,
-                        batches,
-                    )));
+                    let (fields, tag) = (self.fields.clone(), CommandTag::Select(0));
+                    return Ok(Outcome::Rows(Rows {
+                        memory: Some(memory),
+                        ..Rows::ready(fields, tag, batches)
+                    }));
                 }
                 Ran::Short => near = None,
                 Ran::IntoChange => {}
             }
+            // The snapshot is to have the change that was met.
             transaction.storage.durable().await?;
             transaction.storage.end_statement();
             transaction.storage.begin_statement()?;
@@ -210,7 +207,6 @@ struct Pass<'a> {
     pace: Pace,
     skip: u64,
     left: u64,
-    bytes: usize,
 }
 
 impl<'a> Pass<'a> {
@@ -228,11 +224,15 @@ impl<'a> Pass<'a> {
             pace: Pace::new(context.cancel.clone()),
             skip: 0,
             left: u64::MAX,
-            bytes: 0,
         }
     }
 
-    async fn run(mut self, mut rows: Rows, rows_max: u64) -> Result<Ran, Diagnostic> {
+    async fn run(
+        &mut self,
+        mut rows: Rows,
+        rows_max: u64,
+        memory: &mut MemoryReservation,
+    ) -> Result<Ran, Diagnostic> {
         let mut batches = Vec::new();
         let mut first = true;
         let mut seen = 0;
@@ -265,7 +265,9 @@ impl<'a> Pass<'a> {
                 .project(&self.select.shown)
                 .and_then(|shown| filter_record_batch(&shown, &BooleanArray::from(kept)))
                 .map_err(|error| failure::diagnostic(error.into()))?;
-            self.hold(&shown)?;
+            memory
+                .try_grow(shown.get_array_memory_size())
+                .map_err(failure::diagnostic)?;
             if shown.num_rows() > 0 {
                 batches.push(shown);
             }
@@ -274,17 +276,6 @@ impl<'a> Pass<'a> {
             return Ok(Ran::Short);
         }
         Ok(Ran::Through(batches))
-    }
-
-    fn hold(&mut self, batch: &RecordBatch) -> Result<(), Diagnostic> {
-        self.bytes += batch.get_array_memory_size();
-        if self.bytes <= RESULT_BYTES_MAX {
-            return Ok(());
-        }
-        Err(Diagnostic::error(
-            SqlState::PROGRAM_LIMIT_EXCEEDED,
-            format!("the rows that a statement locks exceed {RESULT_BYTES_MAX} bytes"),
-        ))
     }
 
     /// LIMIT and OFFSET, the same in every row.
