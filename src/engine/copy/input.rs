@@ -36,6 +36,9 @@ pub struct CopyIn {
     written: u64,
 }
 
+/// The columns of a batch, with their types.
+type Columns = Vec<(ArrayRef, SqlType)>;
+
 /// Lines into the columns of a batch.
 struct LineParser {
     options: Options,
@@ -334,7 +337,7 @@ impl LineParser {
     }
 
     /// The batch so far, one array for each column, and the line that each row stood on.
-    fn finish(&mut self) -> Result<(Vec<(ArrayRef, SqlType)>, Vec<u64>), Diagnostic> {
+    fn finish(&mut self) -> Result<(Columns, Vec<u64>), Diagnostic> {
         self.rows = 0;
         self.bytes = 0;
         let columns = self.builders.iter_mut().zip(&self.columns);

@@ -31,8 +31,8 @@ pub struct Statement {
 }
 
 enum Body {
-    Select(Select),
-    Staged(Staged),
+    Select(Box<Select>),
+    Staged(Box<Staged>),
 }
 
 impl Statement {
@@ -56,7 +56,7 @@ impl Statement {
             return Ok(Statement {
                 parameters: staged.parameters.clone(),
                 fields: staged.fields.clone(),
-                body: Body::Staged(staged),
+                body: Body::Staged(Box::new(staged)),
             });
         }
         let query = of_query(statement)
@@ -65,7 +65,7 @@ impl Statement {
         Ok(Statement {
             parameters: select.parameters().to_vec(),
             fields: Some(select.fields.clone()),
-            body: Body::Select(select),
+            body: Body::Select(Box::new(select)),
         })
     }
 

@@ -339,7 +339,11 @@ impl Sites<'_> {
                 .columns
                 .iter()
                 .filter(|column| joined(column) == *name);
-            let place = if *last { named.last() } else { named.next() };
+            let place = if *last {
+                named.next_back()
+            } else {
+                named.next()
+            };
             if let Some(place) = place {
                 self.site(place.span().start);
             }
