@@ -126,7 +126,7 @@ impl Session {
             formats: ResultFormats::Text,
             progress: Progress::Suspended(*cursor),
         };
-        let portals_max = self.services.parts.limits.statements_max;
+        let portals_max = self.services.parts.limits.portals_max;
         self.named.add_portal(&name, portal, portals_max)?;
         Ok(Answer::Done(CommandTag::Plain("DECLARE CURSOR")))
     }
