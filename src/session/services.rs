@@ -17,6 +17,7 @@ use crate::engine::context::CancelReason;
 use crate::engine::entry::Engine;
 use crate::engine::point::Templates;
 use crate::storage::Storage;
+use futures::channel::oneshot;
 use shards::{Acknowledge, Adopted, CoreId, Replica};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -104,6 +105,9 @@ pub struct CoreServices {
     pub(super) templates: RefCell<Templates>,
     pub(super) plans: Plans,
     draining: Cell<Draining>,
+    /// Dropped when the server stops: the look for expired credentials ends with it. Stopping waits
+    /// for a core's tasks, and would wait for its next look otherwise.
+    looking: Cell<Option<oneshot::Sender<()>>>,
     fence: Rc<Fence>,
 }
 
@@ -126,6 +130,7 @@ struct Fence {
 impl CoreServices {
     /// Takes the parts and listens to the catalog.
     pub fn start(parts: Parts) -> Rc<CoreServices> {
+        let (looking, mut stopped) = oneshot::channel::<()>();
         let secret = CancelSecret::random(&ring::rand::SystemRandom::new());
         let services = Rc::new(CoreServices {
             sessions: Rc::new(Registry::new(parts.core.0, secret)),
@@ -134,6 +139,7 @@ impl CoreServices {
             templates: RefCell::default(),
             plans: Plans::default(),
             draining: Cell::new(Draining::No),
+            looking: Cell::new(Some(looking)),
             fence: Rc::new(Fence::default()),
             parts,
         });
@@ -145,8 +151,10 @@ impl CoreServices {
         });
         let expiring = Rc::downgrade(&services);
         shards::spawn(async move {
-            loop {
-                shards::sleep(EXPIRY_INTERVAL).await;
+            while shards::timeout(EXPIRY_INTERVAL, &mut stopped)
+                .await
+                .is_err()
+            {
                 let Some(services) = expiring.upgrade() else {
                     return;
                 };
@@ -174,6 +182,7 @@ impl CoreServices {
     /// The server stops: no new sessions, and each ends once its statement has.
     pub fn drain(&self) {
         self.draining.set(Draining::Yes);
+        drop(self.looking.take());
         self.sessions
             .for_each(|session| session.end_when_idle(EndReason::Shutdown));
     }
