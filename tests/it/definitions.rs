@@ -113,3 +113,41 @@ fn the_owner_of_a_table_that_is_being_committed_cannot_be_dropped() {
     root.run("DROP TABLE hers");
     assert_eq!(root.run("DROP USER alice"), "C:DROP ROLE Z:I");
 }
+
+/// Rows that others had deleted since the snapshot came back with the rebuilt table.
+#[test]
+fn a_table_changed_since_a_repeatable_read_snapshot_is_not_rebuilt_from_it() {
+    let server = TestServer::start();
+    let mut session = Wire::log_in(&server);
+    for (table, change, told) in [
+        ("kept", None, "C:ALTER TABLE Z:T"),
+        (
+            "deleted",
+            Some("DELETE FROM deleted WHERE id = 7"),
+            "E:40001 Z:E",
+        ),
+        (
+            "updated",
+            Some("UPDATE updated SET n = 0 WHERE id = 7"),
+            "E:40001 Z:E",
+        ),
+        (
+            "grown",
+            Some("INSERT INTO grown VALUES (1001, 1)"),
+            "E:40001 Z:E",
+        ),
+    ] {
+        server.psql(&format!("CREATE TABLE {table} (id int NOT NULL, n int)"));
+        server.psql(&format!(
+            "INSERT INTO {table} SELECT g, g FROM generate_series(1, 1000) g"
+        ));
+        session.run("BEGIN ISOLATION LEVEL REPEATABLE READ");
+        session.run(&format!("SELECT count(*) FROM {table}"));
+        if let Some(change) = change {
+            server.psql(change);
+        }
+        let alter = format!("ALTER TABLE {table} ADD PRIMARY KEY (id)");
+        assert_eq!(session.run(&alter), told, "{table}");
+        session.run("ROLLBACK");
+    }
+}

@@ -15,15 +15,20 @@ use crate::engine::dml::pace::Pace;
 use crate::engine::transaction::Transaction;
 use crate::engine::types::Input;
 use crate::storage::{
-    DEFINITIONS_RELATION, Isolation, LockMode, LockWait, Storage, StorageError, Use,
+    ALL_KEYS, DEFINITIONS_RELATION, Direction, Isolation, LockMode, LockWait, Storage,
+    StorageError, Use,
 };
 use sqlparser::ast;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// The one schema that is there.
 pub const PUBLIC: &str = "public";
 /// pg_namespace.oid of `public`.
 const PUBLIC_OID: u32 = 2200;
+
+/// Rows of a table that are looked at together.
+const ROWS_A_LOOK: usize = 64;
 
 /// A statement at work.
 pub struct Work<'a> {
@@ -259,23 +264,48 @@ impl Work<'_> {
                 storage.begin_statement()?;
                 Ok(())
             }
-            Isolation::RepeatableRead => self.demand_unchanged(relation),
+            Isolation::RepeatableRead => self.demand_unchanged(relation).await,
         }
     }
 
-    /// In REPEATABLE READ a table that others have written since the snapshot cannot be rebuilt.
-    fn demand_unchanged(&mut self, relation: &Relation) -> Result<(), Diagnostic> {
+    /// In REPEATABLE READ a table that others have written since the snapshot cannot be rebuilt: no
+    /// row may be newer than the snapshot, and none that the snapshot has may be gone.
+    async fn demand_unchanged(&mut self, relation: &Relation) -> Result<(), Diagnostic> {
         let Some(table) = relation.table() else {
             return Ok(());
         };
-        let storage = &mut self.transaction.storage;
-        let newest = storage.newest_range(table.store, crate::storage::ALL_KEYS, usize::MAX)?;
-        for entry in newest {
-            if storage.changed_since_snapshot(entry.commit)? {
-                return Err(StorageError::ConcurrentUpdate.into());
+        let (mut there, mut seen) = (0_u64, 0_u64);
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let from = match &after {
+                Some(key) => Bound::Excluded(key.as_slice()),
+                None => Bound::Unbounded,
+            };
+            let storage = &mut self.transaction.storage;
+            let range = (from, Bound::Unbounded);
+            let rows = storage.newest_range(table.store, range, ROWS_A_LOOK)?;
+            for entry in &rows {
+                if storage.changed_since_snapshot(entry.commit)? {
+                    return Err(StorageError::ConcurrentUpdate.into());
+                }
             }
+            there += rows.len() as u64;
+            match rows.into_iter().next_back() {
+                Some(last) => after = Some(last.key),
+                None => break,
+            }
+            self.pause().await?;
         }
-        Ok(())
+        let storage = &self.transaction.storage;
+        let mut rows = storage.scan(table.store, ALL_KEYS, Direction::Forward)?;
+        while rows.next()?.is_some() {
+            seen += 1;
+            self.step().await?;
+        }
+        match seen == there {
+            true => Ok(()),
+            false => Err(StorageError::ConcurrentUpdate.into()),
+        }
     }
 
     /// Lets the core go when the slice is used up; between pieces of some dozen rows.
