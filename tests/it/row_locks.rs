@@ -120,51 +120,38 @@ fn a_job_is_taken_in_one_statement_by_a_locking_subquery() {
 #[test]
 fn a_locked_row_is_waited_for_and_asked_again_in_its_newest_version() {
     tested(async |server| {
-        let (client, other) = (connect(&server).await?, connect(&server).await?);
+        let client = connect(&server).await?;
         client.batch_execute(JOBS).await?;
-        client.batch_execute("BEGIN").await?;
-        client
-            .batch_execute(
-                "UPDATE jobs SET state = 'done' WHERE id = 1; UPDATE jobs SET tries = 7 WHERE id = 2",
-            )
-            .await?;
-        let waiting = tokio::spawn(async move {
-            let query = "SELECT id, tries FROM jobs WHERE id < 4 AND state = 'new' ORDER BY id \
-                         FOR NO KEY UPDATE";
-            let rows = other.query(query, &[]).await?;
-            let rows = rows.iter().map(|row| (row.get(0), row.get(1)));
-            Ok::<Vec<(i32, i32)>, tokio_postgres::Error>(rows.collect())
-        });
-        let blocked = "SELECT count(*)::int FROM jobs WHERE id = 3 FOR UPDATE";
-        let (code, message) = refusal(&client, blocked).await;
+        for (lock, end, expected) in [
+            ("NO KEY UPDATE", "ROLLBACK", &[(1, 0), (2, 0), (3, 0)][..]),
+            ("UPDATE", "COMMIT", &[(2, 7), (3, 0)][..]),
+        ] {
+            client.batch_execute("BEGIN").await?;
+            client
+                .batch_execute(
+                    "UPDATE jobs SET state = 'done' WHERE id = 1; UPDATE jobs SET tries = 7 WHERE id = 2",
+                )
+                .await?;
+            let other = connect(&server).await?;
+            let waiting = tokio::spawn(async move {
+                let query = format!(
+                    "SELECT id, tries FROM jobs WHERE id < 4 AND state = 'new' ORDER BY id FOR {lock}"
+                );
+                let rows = other.query(&query, &[]).await?;
+                let rows = rows.iter().map(|row| (row.get(0), row.get(1)));
+                Ok::<Vec<(i32, i32)>, tokio_postgres::Error>(rows.collect())
+            });
+            server.until_lock_waits(1);
+            client.batch_execute(end).await?;
+            assert_eq!(waiting.await??, expected, "{end}");
+        }
+        let grouped = "SELECT count(*)::int FROM jobs WHERE id = 3 FOR UPDATE";
+        let (code, message) = refusal(&client, grouped).await;
         assert_eq!(code, SqlState::FEATURE_NOT_SUPPORTED);
         assert_eq!(
             message,
             "FOR UPDATE is not allowed with aggregate functions"
         );
-        client.batch_execute("ROLLBACK").await?;
-        assert_eq!(
-            waiting.await??,
-            [(1, 0), (2, 0), (3, 0)],
-            "nothing was changed"
-        );
-
-        let other = connect(&server).await?;
-        client.batch_execute("BEGIN").await?;
-        client
-            .batch_execute(
-                "UPDATE jobs SET state = 'done' WHERE id = 1; UPDATE jobs SET tries = 7 WHERE id = 2",
-            )
-            .await?;
-        let waiting = tokio::spawn(async move {
-            let query = "SELECT id, tries FROM jobs WHERE id < 4 AND state = 'new' ORDER BY id \
-                         FOR UPDATE";
-            let rows = other.query(query, &[]).await?;
-            let rows = rows.iter().map(|row| (row.get(0), row.get(1)));
-            Ok::<Vec<(i32, i32)>, tokio_postgres::Error>(rows.collect())
-        });
-        client.batch_execute("COMMIT").await?;
-        assert_eq!(waiting.await??, [(2, 7), (3, 0)]);
         Ok(())
     });
 }
