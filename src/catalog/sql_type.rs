@@ -75,6 +75,39 @@ pub struct SqlType {
     pub array: bool,
 }
 
+impl TypeKind {
+    /// Every kind that is there.
+    pub const ALL: [TypeKind; 27] = [
+        TypeKind::Bool,
+        TypeKind::Int2,
+        TypeKind::Int4,
+        TypeKind::Int8,
+        TypeKind::Numeric,
+        TypeKind::Float4,
+        TypeKind::Float8,
+        TypeKind::Text,
+        TypeKind::Varchar,
+        TypeKind::Bpchar,
+        TypeKind::Name,
+        TypeKind::Char,
+        TypeKind::Bytea,
+        TypeKind::Date,
+        TypeKind::Time,
+        TypeKind::Timestamp,
+        TypeKind::Timestamptz,
+        TypeKind::Interval,
+        TypeKind::Uuid,
+        TypeKind::Json,
+        TypeKind::Jsonb,
+        TypeKind::Oid,
+        TypeKind::Regclass,
+        TypeKind::Regtype,
+        TypeKind::Regproc,
+        TypeKind::Void,
+        TypeKind::Unknown,
+    ];
+}
+
 impl SqlType {
     /// The type without a modifier.
     pub const fn scalar(kind: TypeKind) -> SqlType {

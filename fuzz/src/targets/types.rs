@@ -7,35 +7,6 @@ use nodedb::engine::settings::Settings;
 use nodedb::engine::types::column::{encode_binary, encode_text};
 use nodedb::engine::types::name::{from_internal_name, from_sql_name, numeric_type};
 
-const KINDS: &[TypeKind] = &[
-    TypeKind::Bool,
-    TypeKind::Int2,
-    TypeKind::Int4,
-    TypeKind::Int8,
-    TypeKind::Numeric,
-    TypeKind::Float4,
-    TypeKind::Float8,
-    TypeKind::Text,
-    TypeKind::Varchar,
-    TypeKind::Bpchar,
-    TypeKind::Name,
-    TypeKind::Char,
-    TypeKind::Bytea,
-    TypeKind::Date,
-    TypeKind::Time,
-    TypeKind::Timestamp,
-    TypeKind::Timestamptz,
-    TypeKind::Interval,
-    TypeKind::Uuid,
-    TypeKind::Json,
-    TypeKind::Jsonb,
-    TypeKind::Oid,
-    TypeKind::Regclass,
-    TypeKind::Regtype,
-    TypeKind::Regproc,
-    TypeKind::Unknown,
-];
-
 /// Those with a modifier.
 fn with_modifier() -> Vec<SqlType> {
     let seconds = |kind, digits| SqlType {
@@ -60,7 +31,11 @@ fn with_modifier() -> Vec<SqlType> {
 
 /// Each of them and its arrays.
 pub fn all() -> Vec<SqlType> {
-    let mut types: Vec<SqlType> = KINDS.iter().copied().map(SqlType::scalar).collect();
+    // Nobody has a value of type void.
+    let kinds = TypeKind::ALL
+        .into_iter()
+        .filter(|kind| *kind != TypeKind::Void);
+    let mut types: Vec<SqlType> = kinds.map(SqlType::scalar).collect();
     types.extend(with_modifier());
     let arrays: Vec<SqlType> = types
         .iter()

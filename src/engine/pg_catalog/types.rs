@@ -11,36 +11,6 @@ use crate::engine::types;
 pub const DEFAULT_COLLATION: u32 = 100;
 const C_COLLATION: u32 = 950;
 
-const KINDS: [TypeKind; 27] = [
-    TypeKind::Bool,
-    TypeKind::Int2,
-    TypeKind::Int4,
-    TypeKind::Int8,
-    TypeKind::Numeric,
-    TypeKind::Float4,
-    TypeKind::Float8,
-    TypeKind::Text,
-    TypeKind::Varchar,
-    TypeKind::Bpchar,
-    TypeKind::Name,
-    TypeKind::Char,
-    TypeKind::Bytea,
-    TypeKind::Date,
-    TypeKind::Time,
-    TypeKind::Timestamp,
-    TypeKind::Timestamptz,
-    TypeKind::Interval,
-    TypeKind::Uuid,
-    TypeKind::Json,
-    TypeKind::Jsonb,
-    TypeKind::Oid,
-    TypeKind::Regclass,
-    TypeKind::Regtype,
-    TypeKind::Regproc,
-    TypeKind::Void,
-    TypeKind::Unknown,
-];
-
 /// What pg_type and pg_attribute say of a type besides its name.
 pub struct Facts {
     /// typlen
@@ -113,10 +83,10 @@ fn category(kind: TypeKind) -> (&'static str, bool) {
 
 /// pg_type
 pub fn pg_type(_context: &StatementContext) -> Vec<Row> {
-    let arrays = KINDS
+    let arrays = TypeKind::ALL
         .iter()
         .filter(|kind| !matches!(kind, TypeKind::Void | TypeKind::Unknown));
-    KINDS
+    TypeKind::ALL
         .iter()
         .map(|kind| SqlType::scalar(*kind))
         .chain(arrays.map(|kind| SqlType::array_of(*kind)))
