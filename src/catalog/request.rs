@@ -57,6 +57,33 @@ pub enum Request {
         /// The login name.
         name: String,
     },
+    /// CREATE SERVICE ACCOUNT
+    CreateServiceAccount {
+        /// IF NOT EXISTS
+        if_exists: IfExists,
+        /// Its name: users and service accounts share one name space.
+        name: String,
+        /// FOR DATABASE
+        database: String,
+        /// ROLE; default readwrite.
+        role: Option<String>,
+        /// TENANT; default the creator's.
+        tenant: Option<TenantRef>,
+    },
+    /// ALTER SERVICE ACCOUNT … SET DATABASES
+    AlterServiceAccount {
+        /// Its name.
+        name: String,
+        /// The databases it may use from now on, the first its default.
+        databases: Vec<String>,
+    },
+    /// DROP SERVICE ACCOUNT
+    DropServiceAccount {
+        /// IF EXISTS
+        if_exists: IfExists,
+        /// Its name.
+        name: String,
+    },
     /// CREATE ROLE
     CreateRole {
         /// IF NOT EXISTS
@@ -208,6 +235,9 @@ impl Request {
             Request::CreateUser { .. } => "CREATE USER",
             Request::AlterUser { .. } => "ALTER USER",
             Request::DropUser { .. } => "DROP USER",
+            Request::CreateServiceAccount { .. } => "CREATE SERVICE ACCOUNT",
+            Request::AlterServiceAccount { .. } => "ALTER SERVICE ACCOUNT",
+            Request::DropServiceAccount { .. } => "DROP SERVICE ACCOUNT",
             Request::CreateRole { .. } => "CREATE ROLE",
             Request::DropRole { .. } => "DROP ROLE",
             Request::GrantRole { .. } => "GRANT",

@@ -3,7 +3,7 @@
 use super::change::Marks;
 use super::definition::Definitions;
 use super::ids::{DatabaseId, Epoch, PrincipalId, TenantId};
-use super::principal::{Database, Principal, Role, Tenant};
+use super::principal::{Database, Principal, PrincipalKind, Role, Tenant};
 use imbl::OrdMap;
 use std::sync::Arc;
 
@@ -48,6 +48,18 @@ impl Principals {
         self.by_name
             .get(name)
             .and_then(|id| self.principals.get(id))
+    }
+
+    /// Who owns what this principal makes in this database: a user does, but what a service
+    /// account makes belongs to the database's owner (REFERENCE §9).
+    pub fn owner_of_new(&self, maker: PrincipalId, database: DatabaseId) -> PrincipalId {
+        let is_account = self
+            .principal(maker)
+            .is_some_and(|maker| matches!(maker.kind, PrincipalKind::ServiceAccount { .. }));
+        match self.database(database) {
+            Some(database) if is_account => database.owner,
+            _ => maker,
+        }
     }
 
     /// All users and service accounts, by id.

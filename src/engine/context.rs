@@ -4,7 +4,7 @@
 
 use crate::access::Rights;
 use crate::auth::identity::Identity;
-use crate::catalog::{Oid, Snapshot};
+use crate::catalog::{Oid, PrincipalId, Snapshot};
 use crate::diagnostic::{Diagnostic, SqlState};
 pub use crate::engine::settings::Settings;
 use parking_lot::Mutex;
@@ -143,6 +143,16 @@ pub struct StatementContext {
     pub effects: Arc<SessionEffects>,
     /// Notices to send before the statement's end.
     pub notices: Notices,
+}
+
+impl StatementContext {
+    /// Who owns the relations that the statement makes.
+    pub fn owner_of_new(&self) -> PrincipalId {
+        let identity = &self.identity;
+        self.snapshot
+            .principals
+            .owner_of_new(identity.principal, identity.database)
+    }
 }
 
 /// Notices collected while a statement runs.

@@ -309,3 +309,56 @@ fn a_dropped_database_leaves_neither_names_nor_rows_behind() {
     inside(&server, "CREATE TABLE t (id int PRIMARY KEY)");
     assert_eq!(inside(&server, "SELECT count(*) FROM t"), "0");
 }
+
+#[test]
+fn the_seeds_service_account_forms_work_as_pasted() {
+    let server = TestServer::start();
+    server.psql("CREATE DATABASE analytics; CREATE DATABASE logs;");
+    server.psql("CREATE SERVICE ACCOUNT 'batch-processor' FOR DATABASE analytics;");
+    server.psql("ALTER SERVICE ACCOUNT 'batch-processor' SET DATABASES (analytics, logs);");
+    server.psql("CREATE SERVICE ACCOUNT service_account FOR DATABASE analytics ROLE readonly;");
+    let accounts = server.psql("SHOW SERVICE ACCOUNTS;");
+    let rows: Vec<_> = accounts
+        .lines()
+        .map(|row| row.rsplit_once('|').expect("five columns").0)
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            "batch-processor|0|readwrite|analytics, logs",
+            "service_account|0|readonly|analytics"
+        ]
+    );
+    let users = server.psql("SHOW USERS");
+    assert!(!users.contains("batch-processor"), "{users}");
+    server.psql("DROP SERVICE ACCOUNT 'batch-processor'");
+    assert!(!server.psql("SHOW SERVICE ACCOUNTS").contains("batch"));
+}
+
+#[test]
+fn a_service_account_looks_like_an_unknown_name_to_who_tries_a_password() {
+    let server = TestServer::start();
+    server.psql("CREATE SERVICE ACCOUNT bot FOR DATABASE nodedb");
+    let account = server.psql_as("bot", "guess", "nodedb", "SELECT 1");
+    let unknown = server.psql_as("not", "guess", "nodedb", "SELECT 1");
+    assert_refused(&account, "password authentication failed for user \"bot\"");
+    assert_eq!(
+        text(&account.stderr).replace("bot", "not"),
+        text(&unknown.stderr)
+    );
+    // A password in the statement is refused, and not repeated.
+    let done = server.psql_as(
+        "nodedb",
+        SUPERUSER_PASSWORD,
+        "nodedb",
+        "CREATE SERVICE ACCOUNT other FOR DATABASE nodedb PASSWORD 'hidden-word'",
+    );
+    assert_refused(&done, "a service account cannot have a password");
+    assert!(
+        !text(&done.stderr)
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .contains("hidden-word")
+    );
+}

@@ -1,4 +1,4 @@
-//! SHOW USERS, ROLES, DATABASES, TENANTS, GRANTS and PERMISSIONS, from the snapshot.
+//! SHOW USERS, SERVICE ACCOUNTS, ROLES, DATABASES, TENANTS, GRANTS and PERMISSIONS, from the snapshot.
 //!
 //! Columns: REFERENCE §1. Rows: of the tenant in force only, for a superuser of all tenants.
 //! Users, roles and other people's grants are shown to admin and above (REFERENCE §2); databases
@@ -8,11 +8,13 @@ mod databases;
 mod grants;
 mod permissions;
 mod roles;
+mod service_accounts;
 mod tenants;
 mod users;
 
 use super::rights::{Rights, denied, rights};
 use crate::auth::identity::Identity;
+use crate::catalog::principal::Principal;
 use crate::catalog::role::Ladder;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::catalog::{Snapshot, TenantId};
@@ -46,6 +48,7 @@ pub fn rows(
     };
     match show {
         Show::Users => users::rows(&viewer),
+        Show::ServiceAccounts => service_accounts::rows(&viewer),
         Show::Roles => roles::rows(&viewer),
         Show::Databases => Ok(databases::rows(&viewer)),
         Show::Tenants => tenants::rows(&viewer),
@@ -83,6 +86,23 @@ impl Viewer<'_> {
 const TEXT: SqlType = SqlType::scalar(TypeKind::Text);
 const TENANT_ID: SqlType = SqlType::scalar(TypeKind::Int4);
 const BOOL: SqlType = SqlType::scalar(TypeKind::Bool);
+
+const TIMESTAMPTZ: SqlType = SqlType::scalar(TypeKind::Timestamptz);
+
+/// The roles held directly, the highest rung first.
+fn roles_of(principal: &Principal) -> String {
+    let mut ladder = principal.ladder.clone();
+    ladder.sort_unstable_by(|a, b| b.cmp(a));
+    let ladder = ladder.iter().map(|rung| rung.to_string());
+    let roles = principal.roles.iter().map(|role| role.to_string());
+    ladder.chain(roles).collect::<Vec<_>>().join(", ")
+}
+
+/// Unix microseconds as a timestamptz is written, in UTC.
+fn timestamp(microseconds: i64) -> Option<String> {
+    chrono::DateTime::from_timestamp_micros(microseconds)
+        .map(|time| time.format("%Y-%m-%d %H:%M:%S%.6f+00").to_string())
+}
 
 fn text(value: impl ToString) -> Option<String> {
     Some(value.to_string())

@@ -1,6 +1,6 @@
 //! SHOW USERS: username, tenant_id, roles, is_superuser, status.
 
-use super::{BOOL, TENANT_ID, TEXT, Table, Viewer, boolean, text};
+use super::{BOOL, TENANT_ID, TEXT, Table, Viewer, boolean, roles_of, text};
 use crate::access::rights::Held;
 use crate::catalog::principal::{Principal, PrincipalKind};
 use crate::catalog::role::Ladder;
@@ -35,15 +35,6 @@ pub fn rows(viewer: &Viewer<'_>) -> Result<Table, Diagnostic> {
         ],
         rows: rows.collect(),
     })
-}
-
-/// Those held directly, the highest rung first.
-fn roles_of(user: &Principal) -> String {
-    let mut ladder = user.ladder.clone();
-    ladder.sort_unstable_by(|a, b| b.cmp(a));
-    let ladder = ladder.iter().map(|rung| rung.to_string());
-    let roles = user.roles.iter().map(|role| role.to_string());
-    ladder.chain(roles).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether the user can log in: not one who is disabled, nor after VALID UNTIL.

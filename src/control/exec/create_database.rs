@@ -34,7 +34,7 @@ pub fn carry_out(
         id: draft.next_database()?,
         name,
         tenant: by.tenant,
-        owner: by.principal,
+        owner: (draft.snapshot().principals).owner_of_new(by.principal, by.database),
     };
     draft.change(Change::PutDatabase(Arc::new(database)));
     Ok(tag)

@@ -65,7 +65,7 @@ pub(super) fn create(draft: &mut Draft, name: &str, id: TenantId) -> Result<(), 
         id: database,
         name: Arc::from(DEFAULT_DATABASE),
         tenant: id,
-        owner: draft.by.principal,
+        owner: (draft.snapshot().principals).owner_of_new(draft.by.principal, draft.by.database),
     })));
     Ok(())
 }

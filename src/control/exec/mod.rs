@@ -12,7 +12,9 @@ mod drop_role;
 mod drop_tenant;
 mod drop_user;
 mod membership;
+mod new_login;
 mod rename_tenant;
+mod service_account;
 mod superuser_left;
 
 pub use create_tenant::DEFAULT_DATABASE;
@@ -36,6 +38,19 @@ pub fn carry_out(draft: &mut Draft, request: Request) -> Result<&'static str, Di
         } => create_user::carry_out(draft, if_exists, &name, verifier, role.as_deref(), tenant),
         Request::AlterUser { name, change } => alter_user::carry_out(draft, &name, change),
         Request::DropUser { if_exists, name } => drop_user::carry_out(draft, if_exists, &name),
+        Request::CreateServiceAccount {
+            if_exists,
+            name,
+            database,
+            role,
+            tenant,
+        } => service_account::create(draft, if_exists, &name, &database, role.as_deref(), tenant),
+        Request::AlterServiceAccount { name, databases } => {
+            service_account::set_databases(draft, &name, &databases)
+        }
+        Request::DropServiceAccount { if_exists, name } => {
+            service_account::drop(draft, if_exists, &name)
+        }
         Request::CreateRole {
             if_exists,
             name,

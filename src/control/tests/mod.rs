@@ -4,6 +4,7 @@
 mod cores;
 mod databases;
 mod groups;
+mod service_accounts;
 mod tenants;
 mod users;
 

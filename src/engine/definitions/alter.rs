@@ -7,6 +7,7 @@ use super::verify;
 use super::work::{Claim, NewName, Work, column_of, missing, position_of, table_of};
 use super::{name, view};
 use crate::catalog::definition::{Column, ConstraintBody, Relation, RelationBody};
+use crate::catalog::principal::PrincipalKind;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::dml::value::{self, Row};
 use crate::engine::query::expression::Scope;
@@ -87,6 +88,12 @@ fn change_owner(
                 format!("role \"{owner_name}\" does not exist"),
             )
         })?;
+    if matches!(principal.kind, PrincipalKind::ServiceAccount { .. }) {
+        return Err(Diagnostic::error(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!("service account \"{owner_name}\" cannot own tables"),
+        ));
+    }
     relation.owner = principal.id;
     Ok(())
 }

@@ -41,7 +41,7 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateTable) -> Result
         database: work.database(),
         schema: new.schema.as_str().into(),
         name: new.name.as_str().into(),
-        owner: work.context.identity.principal,
+        owner: work.context.owner_of_new(),
         grants: Vec::new(),
         comment: None,
         body: RelationBody::Table(Table {

@@ -146,7 +146,7 @@ impl SequencePlan {
             database: work.database(),
             schema: name.schema.into(),
             name: name.name.into(),
-            owner: work.context.identity.principal,
+            owner: work.context.owner_of_new(),
             grants: Vec::new(),
             comment: None,
             body: RelationBody::Sequence(Sequence {

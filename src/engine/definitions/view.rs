@@ -37,7 +37,7 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateView) -> Result<
         database: work.database(),
         schema: new.schema.into(),
         name: new.name.into(),
-        owner: work.context.identity.principal,
+        owner: work.context.owner_of_new(),
         grants: Vec::new(),
         comment: None,
         body: RelationBody::View(view),

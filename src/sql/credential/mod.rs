@@ -13,6 +13,7 @@ mod cursor;
 mod database;
 mod grant;
 mod role;
+mod service_account;
 mod show;
 mod split;
 mod statement;
@@ -75,6 +76,7 @@ fn create(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnos
         "role" if cursor.take(&["role"]) => Some(role::create(cursor)),
         "database" if cursor.take(&["database"]) => Some(database::create(cursor)),
         "tenant" if cursor.take(&["tenant"]) => Some(tenant::create(cursor)),
+        "service" if cursor.take(&["service", "account"]) => Some(service_account::create(cursor)),
         _ => None,
     }
 }
@@ -85,6 +87,7 @@ fn alter(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnost
         "user" if cursor.take(&["user"]) => Some(user::alter(cursor)),
         "role" if cursor.take(&["role"]) => Some(user::alter(cursor)),
         "tenant" if cursor.take(&["tenant"]) => Some(tenant::alter(cursor)),
+        "service" if cursor.take(&["service", "account"]) => Some(service_account::alter(cursor)),
         _ => None,
     }
 }
@@ -95,19 +98,17 @@ fn drop(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnosti
         "role" if cursor.take(&["role"]) => Some(role::drop(cursor)),
         "database" if cursor.take(&["database"]) => Some(database::drop(cursor)),
         "tenant" if cursor.take(&["tenant"]) => Some(tenant::drop(cursor)),
+        "service" if cursor.take(&["service", "account"]) => Some(service_account::drop(cursor)),
         _ => None,
     }
 }
 
 /// Statements whose feature is not there yet, by their first words.
 fn later(cursor: &mut Cursor<'_>) -> Option<String> {
-    const FEATURES: [&[&str]; 24] = [
+    const FEATURES: [&[&str]; 21] = [
         &["create", "api", "key"],
         &["drop", "api", "key"],
         &["revoke", "api", "key"],
-        &["create", "service", "account"],
-        &["alter", "service", "account"],
-        &["drop", "service", "account"],
         &["create", "oidc", "provider"],
         &["alter", "oidc", "provider"],
         &["drop", "oidc", "provider"],

@@ -6,17 +6,17 @@ use crate::diagnostic::Diagnostic;
 
 /// After SHOW; None for a setting.
 pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnostic>> {
-    const WORDS: [(&[&str], Show); 6] = [
+    const WORDS: [(&[&str], Show); 7] = [
         (&["users"], Show::Users),
         (&["roles"], Show::Roles),
         (&["databases"], Show::Databases),
         (&["tenants"], Show::Tenants),
+        (&["service", "accounts"], Show::ServiceAccounts),
         (&["permissions"], Show::Permissions),
         (&["sessions"], Show::Sessions),
     ];
-    const LATER: [&[&str]; 7] = [
+    const LATER: [&[&str]; 6] = [
         &["api", "keys"],
-        &["service", "accounts"],
         &["oidc", "providers"],
         &["rls", "policies"],
         &["audit", "log"],

@@ -82,6 +82,8 @@ pub struct TableName {
 pub enum Show {
     /// SHOW USERS
     Users,
+    /// SHOW SERVICE ACCOUNTS
+    ServiceAccounts,
     /// SHOW ROLES
     Roles,
     /// SHOW DATABASES

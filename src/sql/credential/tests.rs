@@ -4,6 +4,7 @@ use super::*;
 use crate::catalog::TenantId;
 use crate::catalog::definition::Privileges;
 use crate::catalog::request::{IfExists, Request, TenantRef, UserChange};
+use crate::diagnostic::SqlState;
 use proptest::prelude::*;
 
 fn ok(text: &str) -> CredentialStatement {
@@ -332,6 +333,42 @@ fn other_statements_are_left_to_the_sql_parser() {
 }
 
 #[test]
+fn service_accounts_have_a_database_and_no_password() {
+    let made =
+        parse("CREATE SERVICE ACCOUNT IF NOT EXISTS 'b-1' FOR DATABASE d ROLE admin TENANT 7");
+    let Some(Ok(CredentialStatement::Change(Request::CreateServiceAccount {
+        if_exists: IfExists::Skip,
+        name,
+        database,
+        role: Some(role),
+        tenant: Some(TenantRef::Id(TenantId(7))),
+    }))) = made
+    else {
+        panic!("{made:?}");
+    };
+    assert_eq!((&*name, &*database, &*role), ("b-1", "d", "admin"));
+    let altered = parse("ALTER SERVICE ACCOUNT b SET DATABASES (d, \"E\", 'f');");
+    let Some(Ok(CredentialStatement::Change(Request::AlterServiceAccount { databases, .. }))) =
+        altered
+    else {
+        panic!("{altered:?}");
+    };
+    assert_eq!(databases, ["d", "E", "f"]);
+    for wrong in [
+        "CREATE SERVICE ACCOUNT b",
+        "CREATE SERVICE ACCOUNT b FOR DATABASE d PASSWORD 'x'",
+        "CREATE SERVICE ACCOUNT b FOR DATABASE d ROLE r ROLE s",
+        "CREATE SERVICE ACCOUNT b FOR DATABASE d TENANT 1 TENANT 2",
+        "ALTER SERVICE ACCOUNT b SET DATABASES ()",
+        "ALTER SERVICE ACCOUNT b SET DATABASES (d",
+        "ALTER SERVICE ACCOUNT b SET DATABASES d",
+        "DROP SERVICE ACCOUNT",
+    ] {
+        assert_eq!(error(wrong).sqlstate(), SqlState::SYNTAX_ERROR, "{wrong}");
+    }
+}
+
+#[test]
 fn what_is_not_there_yet_is_0a000_and_names_the_feature() {
     for (text, feature) in [
         (
@@ -340,11 +377,6 @@ fn what_is_not_there_yet_is_0a000_and_names_the_feature() {
         ),
         ("DROP API KEY 'my-service'", "DROP API KEY"),
         ("REVOKE API KEY abc", "REVOKE API KEY"),
-        (
-            "CREATE SERVICE ACCOUNT 'b' FOR DATABASE d",
-            "CREATE SERVICE ACCOUNT",
-        ),
-        ("SHOW SERVICE ACCOUNTS", "SHOW SERVICE ACCOUNTS"),
         ("SHOW API KEYS FOR bob", "SHOW API KEYS"),
         (
             "CREATE OIDC PROVIDER auth0 WITH (issuer = 'x')",
