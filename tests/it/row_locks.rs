@@ -118,6 +118,28 @@ fn a_job_is_taken_in_one_statement_by_a_locking_subquery() {
 }
 
 #[test]
+fn what_a_locking_subquery_gives_is_exact_whatever_the_session_prints_with() {
+    tested(async |server| {
+        let client = connect(&server).await?;
+        client
+            .batch_execute(
+                "CREATE TABLE measures (id int PRIMARY KEY, f float8, b bytea);
+                 INSERT INTO measures VALUES (1, 0.1234567890123456, '\\xff27005c');
+                 SET extra_float_digits = -10; SET bytea_output = escape;",
+            )
+            .await?;
+        for column in ["f", "b"] {
+            let update = format!(
+                "UPDATE measures SET id = id + 1 WHERE {column} = \
+                 (SELECT {column} FROM measures FOR UPDATE)"
+            );
+            assert_eq!(client.execute(&update, &[]).await?, 1, "{column}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn a_locked_row_is_waited_for_and_asked_again_in_its_newest_version() {
     tested(async |server| {
         let client = connect(&server).await?;

@@ -11,6 +11,7 @@ use crate::engine::dml::Run;
 use crate::engine::entry::{Engine, plan_body};
 use crate::engine::outcome::{Outcome, ResultField, Rows};
 use crate::engine::query::QueryEngine;
+use crate::engine::settings::Settings;
 use crate::engine::types;
 use crate::sql::parse;
 use crate::storage::Isolation;
@@ -25,6 +26,9 @@ use std::sync::Arc;
 
 /// Rows of a locking subquery at most: they become part of the statement.
 const ROWS_MAX: usize = 10_000;
+
+/// Their text at most, for the same reason.
+const TEXT_BYTES_MAX: usize = 16 << 20;
 
 /// A statement with locking queries inside.
 pub struct Staged {
@@ -215,6 +219,12 @@ async fn values(
     context: &StatementContext,
 ) -> Result<Query, Diagnostic> {
     let fields = &select.fields;
+    // Whatever the session prints with, nothing may be lost between the row and the statement.
+    let exact = Settings {
+        extra_float_digits: 1,
+        bytea_escape: false,
+        ..context.settings.as_ref().clone()
+    };
     let mut text = String::new();
     let mut count = 0;
     while let Some(batch) = rows.next().await {
@@ -228,8 +238,14 @@ async fn values(
         }
         for row in 0..batch.num_rows() {
             text.push_str(if text.is_empty() { "VALUES (" } else { ", (" });
-            write_row(&mut text, &batch, row, fields, context)?;
+            write_row(&mut text, &batch, row, fields, &exact)?;
             text.push(')');
+            if text.len() > TEXT_BYTES_MAX {
+                return Err(Diagnostic::error(
+                    SqlState::PROGRAM_LIMIT_EXCEEDED,
+                    format!("a locking subquery may give {TEXT_BYTES_MAX} bytes at most"),
+                ));
+            }
         }
     }
     let names: Vec<String> = fields.iter().map(|field| quoted(&field.name)).collect();
@@ -254,7 +270,7 @@ fn write_row(
     batch: &RecordBatch,
     row: usize,
     fields: &[ResultField],
-    context: &StatementContext,
+    settings: &Settings,
 ) -> Result<(), Diagnostic> {
     for (place, (column, field)) in batch.columns().iter().zip(fields).enumerate() {
         if place > 0 {
@@ -266,7 +282,7 @@ fn write_row(
             continue;
         }
         let mut value = BytesMut::new();
-        types::encode_text(column, row, field.sql_type, &context.settings, &mut value)?;
+        types::encode_text(column, row, field.sql_type, settings, &mut value)?;
         let value = String::from_utf8_lossy(&value).replace('\'', "''");
         let _ = write!(text, "CAST('{value}' AS {sql_type})");
     }
