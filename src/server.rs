@@ -248,7 +248,7 @@ impl Shard for Core {
         if listener == PGWIRE {
             shards::spawn(pgwire::serve(stream, core.services.clone()));
         } else {
-            shards::spawn(async move { http::serve(stream, &core.http).await });
+            shards::spawn(async move { http::serve(stream, &core.http, &core.services).await });
         }
     }
 

@@ -4,8 +4,9 @@
 //! whoever sends passwords faster than they can be hashed is told so (53300) and cannot fill
 //! memory. The threads yield to the session cores on small machines.
 
+use super::authenticated::Authenticated;
 use super::scram::verifier::{self, PasswordForm, SALT_BYTES};
-use super::scram::{ITERATIONS_MAX, ITERATIONS_MIN};
+use super::scram::{Credential, ITERATIONS_MAX, ITERATIONS_MIN, Refusal};
 use super::secret::{PASSWORD_BYTES_MAX, Password};
 use crate::catalog::verifier::Verifier;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -103,10 +104,43 @@ impl Derived {
     }
 }
 
-struct Job {
-    password: Password,
-    iterations: NonZeroU32,
-    reply: oneshot::Sender<Result<Derived, DerivationError>>,
+/// What a thread is asked to work out.
+enum Job {
+    /// A verifier of a new password.
+    Derive {
+        password: Password,
+        iterations: NonZeroU32,
+        reply: oneshot::Sender<Result<Derived, DerivationError>>,
+    },
+    /// Whether a password that was presented is the one.
+    Verify {
+        password: Password,
+        credential: Credential,
+        reply: oneshot::Sender<Result<Authenticated, Refusal>>,
+    },
+}
+
+impl Job {
+    fn carry_out(self, random: &SystemRandom) {
+        // Nobody waits when the session has ended meanwhile.
+        match self {
+            Job::Derive {
+                password,
+                iterations,
+                reply,
+            } if !reply.is_canceled() => {
+                let _ = reply.send(derive_now(&password, iterations, random));
+            }
+            Job::Verify {
+                password,
+                credential,
+                reply,
+            } if !reply.is_canceled() => {
+                let _ = reply.send(credential.check(&password));
+            }
+            Job::Derive { .. } | Job::Verify { .. } => {}
+        }
+    }
 }
 
 /// The way to the derivation threads. Cloning shares; the threads end with the last clone.
@@ -154,16 +188,44 @@ impl Derivation {
         }
         let iterations = NonZeroU32::new(iterations).expect("scram_iterations is at least 4096");
         let (reply, answer) = oneshot::channel();
-        let job = Job {
+        self.send(Job::Derive {
             password,
             iterations,
             reply,
-        };
+        })?;
+        answer.await.unwrap_or(Err(DerivationError::Stopped))
+    }
+
+    /// Checks a password that a client has presented as it is.
+    ///
+    /// Waits without blocking the core; as long for an unknown name as for a wrong password.
+    ///
+    /// # Errors
+    ///
+    /// [`DerivationError`]: 53300 when the queue is full, 57P01 when the server stops. Within:
+    /// why the password is refused, for the log; the client is told one thing.
+    pub async fn verify(
+        &self,
+        password: Password,
+        credential: Credential,
+    ) -> Result<Result<Authenticated, Refusal>, DerivationError> {
+        if password.expose().len() > PASSWORD_BYTES_MAX {
+            return Ok(Err(Refusal::WrongPassword));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Verify {
+            password,
+            credential,
+            reply,
+        })?;
+        answer.await.map_err(|_| DerivationError::Stopped)
+    }
+
+    fn send(&self, job: Job) -> Result<(), DerivationError> {
         self.jobs.try_send(job).map_err(|refused| match refused {
             TrySendError::Full(_) => DerivationError::QueueFull,
             TrySendError::Disconnected(_) => DerivationError::Stopped,
-        })?;
-        answer.await.unwrap_or(Err(DerivationError::Stopped))
+        })
     }
 }
 
@@ -175,12 +237,7 @@ fn work(queue: &Receiver<Job>) {
     }
     let random = SystemRandom::new();
     for job in queue {
-        // Nobody waits when the session has ended meanwhile.
-        if job.reply.is_canceled() {
-            continue;
-        }
-        let derived = derive_now(&job.password, job.iterations, &random);
-        let _ = job.reply.send(derived);
+        job.carry_out(&random);
     }
 }
 

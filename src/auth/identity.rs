@@ -17,6 +17,8 @@ pub enum Method {
     ApiKey,
     /// A password, by SCRAM-SHA-256.
     Scram,
+    /// A password as it is, over loopback or TLS.
+    Password,
 }
 
 impl Method {
@@ -27,6 +29,7 @@ impl Method {
             Method::Jwt => "jwt",
             Method::ApiKey => "api_key",
             Method::Scram => "scram-sha-256",
+            Method::Password => "password",
         }
     }
 }

@@ -36,6 +36,52 @@ pub enum Piece {
     Credential(CredentialStatement),
 }
 
+/// One statement of a message, to be run in its turn.
+#[derive(Debug)]
+pub struct Step {
+    /// The statement.
+    pub piece: Piece,
+    /// Whether the implicit transaction ends with it.
+    pub tail: Tail,
+}
+
+/// Whether a statement is the last of its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// More of the same transaction follow.
+    More,
+    /// The implicit transaction ends with it.
+    Last,
+}
+
+impl Message {
+    /// Its statements in order; none for an empty one. Ordinary ones are one transaction; each
+    /// credential statement takes effect in its turn, whatever becomes of the next.
+    pub fn into_steps(self) -> Vec<Step> {
+        let (pieces, alone) = match self {
+            Message::Empty => (Vec::new(), false),
+            Message::Statements(text, statements) => {
+                let pieces = statements
+                    .into_iter()
+                    .map(|statement| Piece::Statement(text.clone(), Box::new(statement)));
+                (pieces.collect(), false)
+            }
+            Message::Credentials(all) => (all.into_iter().map(Piece::Credential).collect(), true),
+            Message::Mixed(pieces) => (pieces, false),
+        };
+        let last = pieces.len().saturating_sub(1);
+        let steps = pieces.into_iter().enumerate().map(|(index, piece)| {
+            let tail = if alone || index == last {
+                Tail::Last
+            } else {
+                Tail::More
+            };
+            Step { piece, tail }
+        });
+        steps.collect()
+    }
+}
+
 impl Session {
     /// Parses a message; long texts off the core.
     ///

@@ -1,4 +1,5 @@
 //! The protocols: each a codec without I/O and a connection loop.
 
+mod attended;
 pub mod http;
 pub mod pgwire;

@@ -63,7 +63,7 @@ fn a_running_server_is_live_and_ready() {
             "{response}"
         );
     }
-    let nowhere = get(&server, "/v1/query");
+    let nowhere = get(&server, "/v1/nowhere");
     assert_eq!(status(&nowhere), "HTTP/1.1 404 Not Found");
     assert!(
         nowhere.ends_with(
@@ -159,4 +159,30 @@ fn a_head_past_its_limit_is_413() {
     client.send(&format!("X: {}", "y".repeat(16 * 1024)));
     let response = client.read_to_end();
     assert_eq!(status(&response), "HTTP/1.1 413 Content Too Large");
+}
+
+#[test]
+fn a_bad_chunk_is_400_and_closes_so_that_nothing_behind_it_is_a_request() {
+    let server = ready(TestServer::start());
+    for chunks in [
+        "x\r\n",
+        "2\r\nabc\r\n0\r\n\r\n",
+        "0\r\nTrailer: x\r\n\r\n",
+        "-1\r\n",
+    ] {
+        let mut client = Client::of(&server);
+        client.send(&format!(
+            "POST /v1/query HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}\
+             GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+        ));
+        let response = client.read_to_end();
+        assert_eq!(status(&response), "HTTP/1.1 400 Bad Request", "{chunks:?}");
+        assert_eq!(response.matches("HTTP/1.1").count(), 1, "{response}");
+    }
+    let mut client = Client::of(&server);
+    client.send("POST /v1/query HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
+    assert_eq!(
+        status(&client.read_to_end()),
+        "HTTP/1.1 413 Content Too Large"
+    );
 }

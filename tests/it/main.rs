@@ -13,6 +13,7 @@ mod failing_disk;
 mod full_disk;
 mod held_commits;
 mod http;
+mod http_query;
 mod large_transaction;
 mod pgbench;
 mod pgwire;

@@ -2,10 +2,15 @@
 
 use super::error::Refusal;
 use super::mock::Mock;
+use crate::auth::authenticated::Authenticated;
+use crate::auth::identity::Method;
+use crate::auth::secret::Password;
 use crate::catalog::PrincipalId;
 use crate::catalog::principal::{Principal, PrincipalKind};
 use crate::catalog::snapshot::Principals;
 use crate::catalog::verifier::Verifier;
+use std::num::NonZeroU32;
+use subtle::ConstantTimeEq;
 
 /// The credential that one exchange checks against.
 ///
@@ -56,6 +61,25 @@ impl Credential {
     /// When it ends, Unix microseconds.
     pub(super) fn valid_until(&self) -> Option<i64> {
         self.standing.ok().and_then(|login| login.valid_until)
+    }
+
+    /// Checks a password that was presented as it is (HTTP Basic, the native protocol).
+    ///
+    /// Takes milliseconds, as long for a mock as for a user: never on a session core; ask
+    /// [`crate::auth::derivation::Derivation::verify`].
+    ///
+    /// # Errors
+    /// The precise reason, for the log.
+    pub fn check(&self, password: &Password) -> Result<Authenticated, Refusal> {
+        let iterations = NonZeroU32::new(self.verifier.iterations).ok_or(Refusal::NoPassword)?;
+        let derived = super::verifier::derive(password, &self.verifier.salt, iterations);
+        let fits = bool::from(derived.stored_key.ct_eq(&self.verifier.stored_key));
+        let principal = self.standing()?;
+        if !fits {
+            return Err(Refusal::WrongPassword);
+        }
+        let until = self.valid_until();
+        Ok(Authenticated::new(principal, Method::Password, until))
     }
 
     /// A credential of a known user, for tests and benches.

@@ -4,10 +4,13 @@ use super::error::HttpError;
 use super::head::{Body, Head, Method, Parsed, parse};
 use super::response::{KeepAlive, Response};
 use super::route::{Peer, Service, answer};
+use super::{body, query};
+use crate::session::CoreServices;
 use bytes::Buf;
 use chrono::Utc;
 use shards::{Admission, Stream};
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// How long a request may take to arrive once its first byte has.
@@ -20,7 +23,7 @@ pub const IDLE_DEADLINE: Duration = Duration::from_secs(60);
 pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
 
 /// Serves one connection until it ends. Runs on the core that accepted it.
-pub async fn serve(stream: Stream, service: &Service) {
+pub async fn serve(stream: Stream, service: &Service, services: &Rc<CoreServices>) {
     if stream.admission() == Admission::OverLimit {
         send(
             &stream,
@@ -34,6 +37,9 @@ pub async fn serve(stream: Stream, service: &Service) {
     let peer = Peer::of(stream.peer().ip());
     loop {
         let next = match receive(&stream).await {
+            Ok(Some(head)) if head.path == query::PATH => {
+                Box::pin(respond_to_query(&stream, &head, peer, services)).await
+            }
             Ok(Some(head)) => respond(&stream, &head, peer, service),
             Ok(None) => KeepAlive::Close,
             Err(error) => {
@@ -87,6 +93,31 @@ async fn receive_head(stream: &Stream) -> io::Result<Result<Option<Head>, HttpEr
             }
         }
     }
+}
+
+async fn respond_to_query(
+    stream: &Stream,
+    head: &Head,
+    peer: Peer,
+    services: &Rc<CoreServices>,
+) -> KeepAlive {
+    if head.expects_continue && head.body != Body::Empty {
+        stream
+            .outbox()
+            .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream.flush();
+    }
+    let bytes_max = services.parts.limits.message_bytes_max;
+    let (response, keep_alive) = match body::receive(stream, head.body, bytes_max).await {
+        Ok(Some(body)) => {
+            let response = query::answer(stream, head, &body, peer, services).await;
+            (response, head.keep_alive)
+        }
+        Ok(None) => return KeepAlive::Close,
+        Err(error) => (error.response(), KeepAlive::Close),
+    };
+    send(stream, &response, keep_alive, true);
+    keep_alive
 }
 
 fn respond(stream: &Stream, head: &Head, peer: Peer, service: &Service) -> KeepAlive {

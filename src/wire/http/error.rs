@@ -23,7 +23,7 @@ pub enum HttpError {
     #[error("this transfer coding is not supported")]
     TransferCoding,
     /// A body with a length.
-    #[error("a request body is too large: none is taken here")]
+    #[error("the request body exceeds its limit")]
     BodyTooLarge,
     /// A chunked body.
     #[error("chunked request bodies are not supported")]
@@ -34,6 +34,9 @@ pub enum HttpError {
     /// The path is there, for GET and HEAD.
     #[error("only GET and HEAD are supported here")]
     MethodNotAllowed,
+    /// Neither GET nor POST of a query.
+    #[error("only GET and POST are supported here")]
+    QueryMethod,
     /// /metrics from elsewhere.
     #[error("permission denied: metrics are open on loopback only")]
     NotLoopback,
@@ -55,7 +58,7 @@ impl HttpError {
             HttpError::TransferCoding | HttpError::ChunkedBody => Status::NOT_IMPLEMENTED,
             HttpError::HeadTooLarge | HttpError::BodyTooLarge => Status::CONTENT_TOO_LARGE,
             HttpError::NotFound => Status::NOT_FOUND,
-            HttpError::MethodNotAllowed => Status::METHOD_NOT_ALLOWED,
+            HttpError::MethodNotAllowed | HttpError::QueryMethod => Status::METHOD_NOT_ALLOWED,
             HttpError::NotLoopback => Status::FORBIDDEN,
             HttpError::TooManyConnections => Status::TOO_MANY_REQUESTS,
             HttpError::Internal => Status::INTERNAL_SERVER_ERROR,
@@ -71,7 +74,8 @@ impl HttpError {
             HttpError::Version
             | HttpError::TransferCoding
             | HttpError::ChunkedBody
-            | HttpError::MethodNotAllowed => SqlState::FEATURE_NOT_SUPPORTED,
+            | HttpError::MethodNotAllowed
+            | HttpError::QueryMethod => SqlState::FEATURE_NOT_SUPPORTED,
             HttpError::NotFound => SqlState::UNDEFINED_OBJECT,
             HttpError::NotLoopback => SqlState::INSUFFICIENT_PRIVILEGE,
             HttpError::TooManyConnections => SqlState::TOO_MANY_CONNECTIONS,
@@ -89,6 +93,7 @@ impl HttpError {
         let response = Response::json(self.status(), body);
         match self {
             HttpError::MethodNotAllowed => response.with_header("allow", "GET, HEAD"),
+            HttpError::QueryMethod => response.with_header("allow", "GET, POST"),
             HttpError::TooManyConnections => response.with_header("retry-after", "1"),
             _ => response,
         }
@@ -111,6 +116,7 @@ mod tests {
             (HttpError::ChunkedBody, 501, "0A000"),
             (HttpError::NotFound, 404, "42704"),
             (HttpError::MethodNotAllowed, 405, "0A000"),
+            (HttpError::QueryMethod, 405, "0A000"),
             (HttpError::NotLoopback, 403, "42501"),
             (HttpError::TooManyConnections, 429, "53300"),
             (HttpError::Internal, 500, "XX000"),

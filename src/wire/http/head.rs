@@ -7,6 +7,8 @@
 
 use super::error::HttpError;
 use super::response::KeepAlive;
+use std::fmt;
+use zeroize::Zeroizing;
 
 /// The longest head, in bytes (request line and fields; 413 past it).
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -30,10 +32,35 @@ pub struct Head {
     pub method: Method,
     /// With what, without the query.
     pub path: String,
+    /// The query, still encoded.
+    pub query: Option<String>,
+    /// What the Authorization field presents.
+    pub authorization: Option<Authorization>,
+    /// X-NodeDB-Database
+    pub database: Option<String>,
+    /// Whether the client waits for 100 Continue before it sends its body.
+    pub expects_continue: bool,
     /// Whether the client goes on afterwards.
     pub keep_alive: KeepAlive,
     /// What follows the head.
     pub body: Body,
+}
+
+/// The value of an Authorization field: a secret, zeroed when it is dropped and never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Authorization(Zeroizing<String>);
+
+impl Authorization {
+    /// The value itself. Named so that a reviewer sees each place that looks at it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authorization(***)")
+    }
 }
 
 /// The methods that are told apart.
@@ -43,6 +70,8 @@ pub enum Method {
     Get,
     /// HEAD
     Head,
+    /// POST
+    Post,
     /// Any other.
     Other,
 }
@@ -117,9 +146,17 @@ fn interpret(request: &httparse::Request<'_, '_>) -> Result<Head, HttpError> {
         method: match request.method {
             Some("GET") => Method::Get,
             Some("HEAD") => Method::Head,
+            Some("POST") => Method::Post,
             _ => Method::Other,
         },
         path: path_of(request.path.unwrap_or_default()).to_owned(),
+        query: query_of(request.path.unwrap_or_default()).map(str::to_owned),
+        authorization: match fields.authorization {
+            None => None,
+            Some(value) => Some(Authorization(Zeroizing::new(text(value)?))),
+        },
+        database: fields.database.map(text).transpose()?,
+        expects_continue: fields.expects_continue && version == Version::Http11,
         keep_alive: fields.keep_alive(version),
         body: fields.body(version)?,
     })
@@ -134,6 +171,18 @@ fn path_of(target: &str) -> &str {
     path.split(['?', '#']).next().unwrap_or(path)
 }
 
+/// What stands behind the question mark of a target.
+fn query_of(target: &str) -> Option<&str> {
+    let target = target.split('#').next().unwrap_or(target);
+    target.split_once('?').map(|(_, query)| query)
+}
+
+fn text(value: &[u8]) -> Result<String, HttpError> {
+    let text = std::str::from_utf8(value);
+    let text = text.map_err(|_| HttpError::Malformed("a field that is not UTF-8"))?;
+    Ok(text.trim_matches([' ', '\t']).to_owned())
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Version {
     Http10,
@@ -146,6 +195,9 @@ struct Fields<'a> {
     hosts: usize,
     content_length: Option<&'a [u8]>,
     transfer_encoding: Option<&'a [u8]>,
+    authorization: Option<&'a [u8]>,
+    database: Option<&'a [u8]>,
+    expects_continue: bool,
     close: bool,
     keep_alive: bool,
 }
@@ -165,6 +217,16 @@ impl<'a> Fields<'a> {
                 if fields.transfer_encoding.replace(header.value).is_some() {
                     return Err(HttpError::Malformed("two Transfer-Encoding fields"));
                 }
+            } else if is("authorization") {
+                if fields.authorization.replace(header.value).is_some() {
+                    return Err(HttpError::Malformed("two Authorization fields"));
+                }
+            } else if is("x-nodedb-database") {
+                if fields.database.replace(header.value).is_some() {
+                    return Err(HttpError::Malformed("two X-NodeDB-Database fields"));
+                }
+            } else if is("expect") {
+                fields.expects_continue |= header.value.eq_ignore_ascii_case(b"100-continue");
             } else if is("connection") {
                 for option in header.value.split(|byte| *byte == b',') {
                     let option = option.trim_ascii();
@@ -245,6 +307,10 @@ mod tests {
             Head {
                 method: Method::Get,
                 path: "/health/live".to_owned(),
+                query: Some("verbose=1".to_owned()),
+                authorization: None,
+                database: None,
+                expects_continue: false,
                 keep_alive: KeepAlive::Yes,
                 body: Body::Empty,
             }

@@ -21,15 +21,18 @@ macro_rules! statuses {
 statuses! {
     OK = 200 "OK";
     BAD_REQUEST = 400 "Bad Request";
+    UNAUTHORIZED = 401 "Unauthorized";
     FORBIDDEN = 403 "Forbidden";
     NOT_FOUND = 404 "Not Found";
     METHOD_NOT_ALLOWED = 405 "Method Not Allowed";
     REQUEST_TIMEOUT = 408 "Request Timeout";
+    CONFLICT = 409 "Conflict";
     CONTENT_TOO_LARGE = 413 "Content Too Large";
     TOO_MANY_REQUESTS = 429 "Too Many Requests";
     INTERNAL_SERVER_ERROR = 500 "Internal Server Error";
     NOT_IMPLEMENTED = 501 "Not Implemented";
     SERVICE_UNAVAILABLE = 503 "Service Unavailable";
+    GATEWAY_TIMEOUT = 504 "Gateway Timeout";
     VERSION_NOT_SUPPORTED = 505 "HTTP Version Not Supported";
 }
 

@@ -52,7 +52,7 @@ pub fn answer(head: &Head, peer: Peer, service: &Service) -> Result<Response, Ht
         "/metrics" => Endpoint::Metrics,
         _ => return Err(HttpError::NotFound),
     };
-    if head.method == Method::Other {
+    if !matches!(head.method, Method::Get | Method::Head) {
         return Err(HttpError::MethodNotAllowed);
     }
     match head.body {
@@ -108,6 +108,10 @@ mod tests {
         Head {
             method,
             path: path.to_owned(),
+            query: None,
+            authorization: None,
+            database: None,
+            expects_continue: false,
             keep_alive: KeepAlive::Yes,
             body: Body::Empty,
         }
@@ -166,7 +170,7 @@ mod tests {
         let service = service();
         for path in [
             "/",
-            "/v1/query",
+            "/v1/query/stream",
             "/metrics/",
             "/health",
             "//metrics",

@@ -11,12 +11,12 @@ use super::{error, reply, seldom, startup};
 use crate::access;
 use crate::auth::scram::{Credential, ScramError, ServerNonce};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
-use crate::engine::context::CancelReason;
 use crate::engine::settings::Settings;
 use crate::session::registry::Handle;
 use crate::session::services::{Draining, now_microseconds};
 use crate::session::transaction::Status;
 use crate::session::{Beginning, CoreServices, EndReason, Session, settings};
+use crate::wire::attended::attended;
 use bytes::BytesMut;
 use ring::rand::SystemRandom;
 use shards::{Admission, Stream};
@@ -299,27 +299,8 @@ impl Connection {
         let handle = self.session.handle().clone();
         let services = self.session.services().clone();
         let stream = self.stream.clone();
-        handle.begin_statement();
-        let outcome = {
-            let mut work = pin!(self.take(frame[0], &frame[frame::HEADER_BYTES..]));
-            let mut gone = pin!(stream.peer_gone());
-            let mut watching = true;
-            poll_fn(|context| {
-                let polled = work.as_mut().poll(context);
-                if polled.is_pending() && watching && gone.as_mut().poll(context).is_ready() {
-                    watching = false;
-                    handle.cancel(CancelReason::User);
-                    return work.as_mut().poll(context);
-                }
-                polled
-            })
-            .await
-        };
-        handle.end_statement();
-        if handle.take_fence() {
-            services.release_fence();
-        }
-        outcome
+        let work = pin!(self.take(frame[0], &frame[frame::HEADER_BYTES..]));
+        attended(&stream, &handle, &services, work).await
     }
 
     async fn take(&mut self, tag: u8, body: &[u8]) -> Result<(), EndReason> {

@@ -8,13 +8,14 @@ use super::extended::{Bind, Execute, Parse, Target};
 use super::message::Message;
 use super::reply;
 use super::rows::result_formats;
-use super::send::{Description, within};
+use super::send::Description;
 use crate::diagnostic::Diagnostic;
 use crate::engine::types;
 use crate::session::Answer;
 use crate::session::extended::Executed;
 use crate::session::format::{Format, ResultFormats};
 use crate::session::prepared::{Portal, Prepared, Progress};
+use crate::wire::attended::within;
 use bytes::BytesMut;
 use std::pin::pin;
 

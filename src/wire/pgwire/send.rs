@@ -4,14 +4,10 @@ use super::connection::Connection;
 use super::reply;
 use super::rows::BatchRows;
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::context::CancelReason;
 use crate::session::cursor::Cursor;
 use crate::session::format::ResultFormats;
-use crate::session::registry::Handle;
 use crate::session::run::interruptible;
-use std::future::Future;
 use std::pin::pin;
-use std::time::Duration;
 
 /// Rows encoded before the core's other sessions have their turn: well within a slice.
 const ROWS_A_SLICE: usize = 256;
@@ -89,24 +85,5 @@ impl Connection {
             // Nobody reads it; the next wait for bytes ends the session.
             Diagnostic::error(SqlState::CONNECTION_FAILURE, "connection to client lost")
         })
-    }
-}
-
-/// The work under statement_timeout. What can be given up looks at the session's flag; a commit
-/// does not, so that a client is never told that something failed which has happened.
-pub(super) async fn within<T>(
-    handle: &Handle,
-    limit: Option<Duration>,
-    mut work: impl Future<Output = T> + Unpin,
-) -> T {
-    let Some(limit) = limit else {
-        return work.await;
-    };
-    match Box::pin(shards::timeout(limit, &mut work)).await {
-        Ok(done) => done,
-        Err(shards::Elapsed) => {
-            handle.cancel(CancelReason::StatementTimeout);
-            work.await
-        }
     }
 }

@@ -3,12 +3,13 @@
 
 use super::connection::Connection;
 use super::reply;
-use super::send::{Description, within};
+use super::send::Description;
 use crate::diagnostic::Diagnostic;
 use crate::engine::outcome::CommandTag;
 use crate::session::format::ResultFormats;
-use crate::session::message::{Message, Piece};
+use crate::session::message::{Piece, Tail};
 use crate::session::{Answer, EndReason};
+use crate::wire::attended::within;
 use sqlparser::ast::Statement;
 use std::pin::pin;
 use std::sync::Arc;
@@ -32,43 +33,22 @@ impl Connection {
     }
 
     async fn run_parsed(&mut self, text: &str) -> Result<(), Diagnostic> {
-        match self.session.parse_message(text).await? {
-            Message::Empty => {
-                self.session.end_implicit().await?;
-                reply::empty_query(&mut self.stream.outbox());
-            }
-            Message::Statements(text, statements) => {
-                let mut left = statements.len();
-                for statement in statements {
-                    left -= 1;
-                    let tag = self.run_statement(statement.ast, &text).await?;
-                    self.complete(tag, Tail::of(left)).await?;
+        let steps = self.session.parse_message(text).await?.into_steps();
+        if steps.is_empty() {
+            self.session.end_implicit().await?;
+            reply::empty_query(&mut self.stream.outbox());
+        }
+        for step in steps {
+            let tag = match step.piece {
+                Piece::Statement(text, statement) => {
+                    self.run_statement(statement.ast, &text).await?
                 }
-            }
-            Message::Credentials(statements) => {
-                for statement in statements {
+                Piece::Credential(statement) => {
                     let answer = self.session.run_credential(statement).await?;
-                    let tag = self.send_body(answer).await?;
-                    // Each takes effect in turn, whatever becomes of the next.
-                    self.complete(tag, Tail::Last).await?;
+                    self.send_body(answer).await?
                 }
-            }
-            Message::Mixed(pieces) => {
-                let mut left = pieces.len();
-                for piece in pieces {
-                    left -= 1;
-                    let tag = match piece {
-                        Piece::Statement(text, statement) => {
-                            self.run_statement(statement.ast, &text).await?
-                        }
-                        Piece::Credential(statement) => {
-                            let answer = self.session.run_credential(statement).await?;
-                            self.send_body(answer).await?
-                        }
-                    };
-                    self.complete(tag, Tail::of(left)).await?;
-                }
-            }
+            };
+            self.complete(tag, step.tail).await?;
         }
         Ok(())
     }
@@ -125,18 +105,5 @@ impl Connection {
             Answer::CopyIn(copy) => Box::pin(self.copy_in(*copy)).await,
             Answer::CopyOut(copy) => Box::pin(self.copy_out(*copy)).await,
         }
-    }
-}
-
-/// Whether a statement is the last of its message: the implicit transaction ends with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tail {
-    More,
-    Last,
-}
-
-impl Tail {
-    fn of(left: usize) -> Tail {
-        if left == 0 { Tail::Last } else { Tail::More }
     }
 }
