@@ -97,6 +97,9 @@ fn a_get_reads_only_and_without_sql_tells_who_asks() {
     let (status, body) = get("/v1/query?sql=SELECT%201%20AS+one&database=nodedb");
     assert_eq!(status, 200);
     assert!(body.contains("\"rows\":[{\"one\":1}]"), "{body}");
+    let (status, body) = get("/v1/query?sql=GRANT%20SELECT%20ON%20t%20TO%20nodedb");
+    assert_eq!(status, 500, "{body}");
+    assert!(body.contains("25006"), "{body}");
     for write in [
         "INSERT%20INTO%20t%20VALUES%20(1)",
         "COMMIT;INSERT%20INTO%20t%20VALUES%20(1)",
@@ -193,4 +196,27 @@ fn a_body_is_taken_in_chunks_and_refused_when_it_is_no_query() {
     }
     let (status, _) = curl(&server, "/v1/query", &["-u", &user, "-X", "DELETE"]);
     assert_eq!(status, 405);
+}
+
+#[test]
+fn a_statement_past_its_time_is_504_and_one_whose_client_has_gone_stops() {
+    let server = TestServer::start();
+    let (status, reply) = sql(&server, "SET statement_timeout = 100; SELECT pg_sleep(60)");
+    assert_eq!(
+        (status, &reply["error"]["code"]),
+        (504, &json!("57014")),
+        "{reply}"
+    );
+    let (user, body) = (
+        as_superuser(),
+        "{\"sql\": \"CREATE TABLE t (id int); SELECT pg_sleep(60)\"}",
+    );
+    let (gave_up, _) = curl(&server, "/v1/query", &["-m", "1", "-u", &user, "-d", body]);
+    assert_eq!(gave_up, 0, "curl leaves after a second");
+    // The name is held until the statement has stopped and its transaction is rolled back.
+    let (status, reply) = sql(
+        &server,
+        "SET statement_timeout = 50000; CREATE TABLE t (id int)",
+    );
+    assert_eq!(status, 200, "{reply}");
 }

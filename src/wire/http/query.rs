@@ -12,12 +12,14 @@ use super::route::Peer;
 use crate::access;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::session::message::{Piece, Step, Tail};
+use crate::session::run::interruptible;
 use crate::session::services::Draining;
 use crate::session::transaction::Status as BlockStatus;
 use crate::session::{Answer, Beginning, CoreServices, Session};
 use crate::wire::attended::{attended, within};
 use serde::Deserialize;
 use shards::Stream;
+use std::pin::pin;
 use std::rc::Rc;
 
 /// The path.
@@ -266,8 +268,12 @@ async fn run_step(
             let fields = cursor.fields().clone();
             let settings = session.current_settings().clone();
             reply.columns = json::columns(&fields);
-            while let Some(next) = cursor.next(ROWS_A_SLICE).await {
-                let (batch, range) = next?;
+            let handle = session.handle().clone();
+            loop {
+                let next = async { cursor.next(ROWS_A_SLICE).await.transpose() };
+                let Some((batch, range)) = interruptible(&handle, pin!(next)).await? else {
+                    break;
+                };
                 let full = range.len() == ROWS_A_SLICE;
                 for row in range {
                     reply.begin_row();
@@ -276,7 +282,6 @@ async fn run_step(
                 }
                 if full {
                     shards::yield_now().await;
-                    session.handle().cancel_flag().check()?;
                 }
             }
             Ok(reply.print(&cursor.tag(reply.row_count).to_string()))
