@@ -228,7 +228,8 @@ fn point(criterion: &mut Criterion) {
         bench.iter_batched_ref(
             || Transaction::new(storage.begin(0, Isolation::ReadCommitted)),
             |transaction| world.run(UPDATE, transaction),
-            BatchSize::SmallInput,
+            // One at a time: the transaction holds the row until it is dropped.
+            BatchSize::PerIteration,
         );
     });
 }
