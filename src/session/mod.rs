@@ -15,6 +15,7 @@ mod cursors;
 pub mod end;
 pub mod extended;
 pub mod format;
+pub mod login;
 pub mod message;
 pub mod off_core;
 pub mod plans;
@@ -84,21 +85,18 @@ impl Answer {
 }
 
 /// What a new session begins with.
-pub struct Beginning {
-    /// Who.
-    pub identity: Identity,
-    /// Settings that the client asked for.
-    pub settings: Vec<(String, String)>,
-    /// Where its client is.
-    pub peer: std::net::SocketAddr,
+struct Beginning {
+    identity: Identity,
+    settings: Vec<(String, String)>,
+    peer: std::net::SocketAddr,
 }
 
 impl Session {
-    /// Begins a session for somebody who has proved who they are.
+    /// Begins a session in a database that has been resolved.
     ///
     /// # Errors
     /// FATAL: a setting that does not exist or takes no such value, no room on this core.
-    pub fn begin(services: Rc<CoreServices>, beginning: Beginning) -> Result<Session, Diagnostic> {
+    fn begin(services: Rc<CoreServices>, beginning: Beginning) -> Result<Session, Diagnostic> {
         let identity = Arc::new(beginning.identity);
         let adopted = services.parts.catalog.current();
         let rights = services.rights(&adopted, &identity);

@@ -3,19 +3,14 @@
 use super::head::Head;
 use super::route::Peer;
 use crate::auth::Authenticated;
-use crate::auth::scram::Credential;
 use crate::auth::secret::Password;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::session::CoreServices;
-use crate::session::services::now_microseconds;
+use crate::session::login::{self, bad_password};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use shards::Stream;
-use std::sync::Arc;
 use zeroize::Zeroizing;
-
-/// Why nobody has proved who they are.
-pub struct Refused(pub Diagnostic);
 
 /// Who sends the request.
 ///
@@ -30,69 +25,32 @@ pub async fn present(
     peer: Peer,
     stream: &Stream,
     services: &CoreServices,
-) -> Result<Authenticated, Refused> {
+) -> Result<Authenticated, Diagnostic> {
     let Some(authorization) = &head.authorization else {
         let code = SqlState::INVALID_AUTHORIZATION_SPECIFICATION;
         let error = Diagnostic::error(code, "a credential is needed");
-        return Err(Refused(error.with_hint(
-            "Send an Authorization field; curl -u name:password does.",
-        )));
+        return Err(error.with_hint("Send an Authorization field; curl -u name:password does."));
     };
     let (scheme, value) = match authorization.expose().split_once(' ') {
         Some((scheme, value)) => (scheme, value.trim_start_matches(' ')),
         None => (authorization.expose(), ""),
     };
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Refused(Diagnostic::unsupported("bearer tokens")));
+        return Err(Diagnostic::unsupported("bearer tokens"));
     }
     if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(Refused(bad_credential()));
+        return Err(bad_password());
     }
     if peer == Peer::Elsewhere {
-        return Err(Refused(Diagnostic::error(
+        return Err(Diagnostic::error(
             SqlState::INSUFFICIENT_PRIVILEGE,
             "passwords are taken over loopback only",
-        )));
+        ));
     }
     let Some((name, password)) = basic(value) else {
-        return Err(Refused(bad_credential()));
+        return Err(bad_password());
     };
-    verified(&name, password, stream, services).await
-}
-
-async fn verified(
-    name: &str,
-    password: Password,
-    stream: &Stream,
-    services: &CoreServices,
-) -> Result<Authenticated, Refused> {
-    let (credential, then) = {
-        let adopted = services.parts.catalog.current();
-        let principals = &adopted.snapshot().principals;
-        let now = now_microseconds();
-        let credential = Credential::look_up(principals, name, now, &services.parts.mock);
-        (credential, principals.principal_named(name).cloned())
-    };
-    let checked = services.parts.derivation.verify(password, credential).await;
-    let authenticated = checked
-        .map_err(|error| Refused(error.into()))?
-        .map_err(|refusal| {
-            tracing::info!(user = name, peer = %stream.peer(), %refusal, "login refused");
-            Refused(bad_credential())
-        })?;
-    // What the password was checked against must still be what is true (DESIGN §2: after a
-    // statement has returned, no core serves the old state).
-    let adopted = services.parts.catalog.current();
-    let now = adopted.snapshot().principals.principal_named(name);
-    match (&then, now) {
-        (Some(then), Some(now)) if Arc::ptr_eq(then, now) => Ok(authenticated),
-        _ => Err(Refused(bad_credential())),
-    }
-}
-
-/// One text, whatever was wrong.
-fn bad_credential() -> Diagnostic {
-    Diagnostic::error(SqlState::INVALID_PASSWORD, "authentication failed")
+    login::password(services, &name, password, stream.peer()).await
 }
 
 /// `base64(name:password)` (RFC 7617 §2).

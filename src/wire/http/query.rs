@@ -3,19 +3,18 @@
 //! Each request is a session of its own, from its credential to its end. What ordinary statements
 //! stand in one text are one transaction.
 
-use super::credential::{self, Refused};
+use super::credential;
 use super::error::HttpError;
 use super::head::{Head, Method};
 use super::json::{self, RowMode};
 use super::response::{Response, Status};
 use super::route::Peer;
-use crate::access;
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::session::login::{self, Wish};
 use crate::session::message::{Piece, Step, Tail};
 use crate::session::run::interruptible;
-use crate::session::services::Draining;
 use crate::session::transaction::Status as BlockStatus;
-use crate::session::{Answer, Beginning, CoreServices, Session};
+use crate::session::{Answer, CoreServices, Session};
 use crate::wire::attended::{attended, within};
 use serde::Deserialize;
 use shards::Stream;
@@ -78,17 +77,20 @@ pub async fn answer(
         Err(Asked::Http(error)) => return error.response(),
         Err(Asked::Statement(error)) => return refusal(&error),
     };
-    if services.draining() == Draining::Yes {
-        return refusal(&Diagnostic::error(
-            SqlState::CANNOT_CONNECT_NOW,
-            "the database system is shutting down",
-        ));
+    if let Err(error) = login::admit(services) {
+        return refusal(&error);
     }
     let authenticated = match credential::present(head, peer, stream, services).await {
         Ok(authenticated) => authenticated,
-        Err(Refused(error)) => return refusal(&error),
+        Err(error) => return refusal(&error),
     };
-    let mut session = match begin(stream, authenticated, &query, services) {
+    let wish = Wish {
+        tenant: None,
+        database: query.database.clone(),
+        settings: vec![("application_name".to_owned(), "http".to_owned())],
+        peer: stream.peer(),
+    };
+    let mut session = match Session::log_in(services.clone(), authenticated, wish) {
         Ok(session) => session,
         Err(error) => return refusal(&error),
     };
@@ -102,28 +104,6 @@ pub async fn answer(
         Ok(reply) => Response::json(Status::OK, reply),
         Err(error) => refusal(&error),
     }
-}
-
-fn begin(
-    stream: &Stream,
-    authenticated: crate::auth::Authenticated,
-    query: &Query,
-    services: &Rc<CoreServices>,
-) -> Result<Session, Diagnostic> {
-    let adopted = services.parts.catalog.current();
-    let snapshot = adopted.snapshot();
-    let who = authenticated.principal();
-    let database = access::login(snapshot, who, None, query.database.as_deref())?;
-    let principal = snapshot
-        .principals
-        .principal(who)
-        .expect("the login was resolved under this snapshot");
-    let beginning = Beginning {
-        identity: authenticated.into_identity(principal, database),
-        settings: vec![("application_name".to_owned(), "http".to_owned())],
-        peer: stream.peer(),
-    };
-    Session::begin(services.clone(), beginning)
 }
 
 /// Why nothing was asked.

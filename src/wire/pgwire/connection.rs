@@ -4,18 +4,20 @@
 //! it is done. Replies are flushed when nothing whole is left in the inbox, so that a pipeline is
 //! answered in one send.
 
-use super::authentication::{self, AfterStartup, AwaitSaslInitial, AwaitStartup, Verified};
+use super::authentication::{
+    self, AfterStartup, AwaitSaslInitial, AwaitStartup, Request, Verified,
+};
 use super::frame::{self, Front, LOGIN_MESSAGE_BYTES_MAX};
 use super::message::{self, Message, MessageError};
 use super::{error, reply, seldom, startup};
-use crate::access;
-use crate::auth::scram::{Credential, ScramError, ServerNonce};
+use crate::auth::Authenticated;
+use crate::auth::scram::{ScramError, ServerNonce};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
 use crate::engine::settings::Settings;
+use crate::session::login::{self, Wish};
 use crate::session::registry::Handle;
-use crate::session::services::{Draining, now_microseconds};
 use crate::session::transaction::Status;
-use crate::session::{Beginning, CoreServices, EndReason, Session, settings};
+use crate::session::{CoreServices, EndReason, Session, settings};
 use crate::wire::attended::attended;
 use bytes::BytesMut;
 use ring::rand::SystemRandom;
@@ -54,14 +56,8 @@ async fn log_in(
         return Ok(None);
     };
     admit(&stream, &services)?;
-    let now = now_microseconds();
     let user = state.request().user.clone();
-    let (credential, principal) = {
-        let adopted = services.parts.catalog.current();
-        let principals = &adopted.snapshot().principals;
-        let credential = Credential::look_up(principals, &user, now, &services.parts.mock);
-        (credential, principals.principal_named(&user).cloned())
-    };
+    let (credential, witness) = login::look_up(&services, &user);
     let Some(body) = sasl_message(&stream).await? else {
         return Ok(None);
     };
@@ -70,25 +66,15 @@ async fn log_in(
     let Some(body) = sasl_message(&stream).await? else {
         return Ok(None);
     };
-    let verified = state
-        .receive(&body, &mut stream.outbox())
-        .map_err(|error| refused(&stream, &user, error))?;
-    // What the proof was checked against must still be what is true (DESIGN §2: after a statement
-    // has returned, no core serves the old state).
-    let adopted = services.parts.catalog.current();
-    let unchanged = match (
-        &principal,
-        adopted.snapshot().principals.principal_named(&user),
-    ) {
-        (Some(then), Some(now)) => Arc::ptr_eq(then, now),
-        _ => false,
-    };
-    drop(adopted);
-    if !unchanged {
-        let refusal = ScramError::Refused(crate::auth::scram::Refusal::WrongPassword);
-        return Err(refused(&stream, &user, refusal));
-    }
-    Connection::begin(stream, services, verified).map(Some)
+    let received = state.receive(&body, &mut stream.outbox());
+    let Verified {
+        request,
+        authenticated,
+    } = received.map_err(|error| refused(&stream, &user, error))?;
+    let authenticated = witness
+        .confirm(&services, authenticated)
+        .map_err(|refusal| refused(&stream, &user, refusal.into()))?;
+    Connection::begin(stream, services, request, authenticated).map(Some)
 }
 
 fn refused(stream: &Stream, user: &str, error: ScramError) -> Diagnostic {
@@ -134,13 +120,7 @@ fn admit(stream: &Stream, services: &CoreServices) -> Result<(), Diagnostic> {
             "sorry, too many clients already",
         ));
     }
-    match services.draining() {
-        Draining::No => Ok(()),
-        Draining::Yes => Err(Diagnostic::fatal(
-            SqlState::CANNOT_CONNECT_NOW,
-            "the database system is shutting down",
-        )),
-    }
+    login::admit(services)
 }
 
 /// The body of the next message, which must be of type `p`. None: the client went away.
@@ -188,31 +168,16 @@ impl Connection {
     fn begin(
         stream: Rc<Stream>,
         services: Rc<CoreServices>,
-        verified: Verified,
+        request: Request,
+        authenticated: Authenticated,
     ) -> Result<Box<Connection>, Diagnostic> {
-        let Verified {
-            request,
-            authenticated,
-        } = verified;
-        let adopted = services.parts.catalog.current();
-        let snapshot = adopted.snapshot();
-        let database = access::login(
-            snapshot,
-            authenticated.principal(),
-            request.tenant,
-            request.database.as_deref(),
-        )?;
-        let principal = snapshot
-            .principals
-            .principal(authenticated.principal())
-            .expect("the login was resolved under this snapshot");
-        let identity = authenticated.into_identity(principal, database);
-        let beginning = Beginning {
-            identity,
+        let wish = Wish {
+            tenant: request.tenant,
+            database: request.database,
             settings: request.settings,
             peer: stream.peer(),
         };
-        let session = Session::begin(services, beginning)?;
+        let session = Session::log_in(services, authenticated, wish)?;
         let connection = Connection {
             reported: session.current_settings().clone(),
             stream,

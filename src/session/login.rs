@@ -1,0 +1,151 @@
+//! How a proof becomes a session: one place for every protocol.
+//!
+//! A proof is worked out against the catalog of one moment, and takes as long as a client or a
+//! queue likes. [`look_up`] leaves a [`Witness`] of that moment, which says at the end whether what
+//! was proved is still true (DESIGN §2: after a statement has returned, no core serves the old
+//! state). [`Session::log_in`] resolves database and rights under the catalog of now.
+
+use super::services::{CoreServices, Draining, now_microseconds};
+use super::{Beginning, Session};
+use crate::access;
+use crate::auth::Authenticated;
+use crate::auth::scram::{Credential, Refusal};
+use crate::auth::secret::Password;
+use crate::catalog::TenantId;
+use crate::catalog::principal::Principal;
+use crate::diagnostic::{Diagnostic, SqlState};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What a client wants of its session.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Another tenant than its own, for a superuser (REFERENCE §7).
+    pub tenant: Option<TenantId>,
+    /// The database it named, if any.
+    pub database: Option<String>,
+    /// Settings to begin with.
+    pub settings: Vec<(String, String)>,
+    /// Where it is.
+    pub peer: SocketAddr,
+}
+
+impl Session {
+    /// Begins a session for somebody who has proved who they are.
+    ///
+    /// # Errors
+    /// FATAL: 3D000 or 42501 for the database, 42501 or 42704 for the tenant, a setting that does
+    /// not exist or takes no such value, 53300 when this core has no room.
+    pub fn log_in(
+        services: Rc<CoreServices>,
+        authenticated: Authenticated,
+        wish: Wish,
+    ) -> Result<Session, Diagnostic> {
+        let adopted = services.parts.catalog.current();
+        let snapshot = adopted.snapshot();
+        let database = access::login(
+            snapshot,
+            authenticated.principal(),
+            wish.tenant,
+            wish.database.as_deref(),
+        )?;
+        let principal = snapshot
+            .principals
+            .principal(authenticated.principal())
+            .expect("the login was resolved under this snapshot");
+        let beginning = Beginning {
+            identity: authenticated.into_identity(principal, database),
+            settings: wish.settings,
+            peer: wish.peer,
+        };
+        Session::begin(services, beginning)
+    }
+}
+
+/// Whether a new session is taken at all.
+///
+/// # Errors
+/// FATAL 57P03 once the server has been told to stop.
+pub fn admit(services: &CoreServices) -> Result<(), Diagnostic> {
+    match services.draining() {
+        Draining::No => Ok(()),
+        Draining::Yes => Err(Diagnostic::fatal(
+            SqlState::CANNOT_CONNECT_NOW,
+            "the database system is shutting down",
+        )),
+    }
+}
+
+/// A login name as it was when a proof against it began.
+#[must_use = "what has been proved may no longer be true"]
+pub struct Witness {
+    name: String,
+    principal: Option<Arc<Principal>>,
+}
+
+/// What a proof for a login name is checked against, and a witness of it. A name that cannot log
+/// in by password gets a mock of the same looks. Never blocks.
+pub fn look_up(services: &CoreServices, name: &str) -> (Credential, Witness) {
+    let adopted = services.parts.catalog.current();
+    let principals = &adopted.snapshot().principals;
+    let now = now_microseconds();
+    let credential = Credential::look_up(principals, name, now, &services.parts.mock);
+    let witness = Witness {
+        name: name.to_owned(),
+        principal: principals.principal_named(name).cloned(),
+    };
+    (credential, witness)
+}
+
+impl Witness {
+    /// The proof, if the login is still what it was checked against.
+    ///
+    /// # Errors
+    /// It has been changed or dropped meanwhile: refused as a wrong password is.
+    pub fn confirm(
+        self,
+        services: &CoreServices,
+        proved: Authenticated,
+    ) -> Result<Authenticated, Refusal> {
+        let adopted = services.parts.catalog.current();
+        let now = adopted.snapshot().principals.principal_named(&self.name);
+        match (&self.principal, now) {
+            (Some(then), Some(now)) if Arc::ptr_eq(then, now) => Ok(proved),
+            _ => Err(Refusal::WrongPassword),
+        }
+    }
+}
+
+/// Checks a password that a client has presented as it is (HTTP Basic, the native protocol).
+///
+/// Waits without blocking the core: the password is hashed elsewhere, as long for a name that
+/// nobody has as for a wrong password. `peer` is for the log.
+///
+/// # Errors
+/// 28P01 in one text whatever was wrong, 53300 when too many passwords wait to be checked, 57P01
+/// when the server stops.
+pub async fn password(
+    services: &CoreServices,
+    name: &str,
+    password: Password,
+    peer: SocketAddr,
+) -> Result<Authenticated, Diagnostic> {
+    let (credential, witness) = look_up(services, name);
+    let checked = services
+        .parts
+        .derivation
+        .verify(password, credential)
+        .await?;
+    checked
+        .and_then(|proved| witness.confirm(services, proved))
+        .map_err(|refusal| {
+            tracing::info!(user = name, %peer, %refusal, "login refused");
+            bad_password()
+        })
+}
+
+/// What whoever presents a bad password is told.
+pub fn bad_password() -> Diagnostic {
+    Diagnostic::error(SqlState::INVALID_PASSWORD, "authentication failed")
+}
