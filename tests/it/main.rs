@@ -13,7 +13,12 @@ mod failing_disk;
 mod full_disk;
 mod held_commits;
 mod http;
+mod http_body;
+#[allow(dead_code, reason = "each helper is used by some capability")]
+mod http_client;
+mod http_parameters;
 mod http_query;
+mod http_stream;
 mod large_transaction;
 mod pgbench;
 mod pgwire;

@@ -1,11 +1,16 @@
 //! Reading a request's body (RFC 9112 §6, §7): by its length or in chunks, within a limit.
 
 use super::error::HttpError;
-use super::head::Body;
+use super::head::{Body, Head};
+use super::response::KeepAlive;
 use bytes::Buf;
 use shards::Stream;
 use std::io;
 use std::time::Duration;
+
+/// The longest body. Statements are short and rows come in many requests; a session's limit of
+/// messages (REFERENCE §6) holds too where it is lower.
+pub const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// How long a body may take to arrive once its head has.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(60);
@@ -13,20 +18,44 @@ pub const BODY_DEADLINE: Duration = Duration::from_secs(60);
 /// The longest line of a chunk's size, extensions included.
 const CHUNK_LINE_BYTES_MAX: usize = 1024;
 
-/// The body, or None when the client went away before its end.
+/// Throws away the body of a request that is refused. The connection goes on only where all of it
+/// is here already: nothing is read for whoever has not proved who they are, and what is still to
+/// come must not be read as a request.
+pub fn pass_over(stream: &Stream, head: &Head) -> KeepAlive {
+    let mut inbox = stream.inbox();
+    match head.body {
+        Body::Empty => head.keep_alive,
+        Body::Length(length) if length <= inbox.len() as u64 => {
+            inbox.advance(length as usize);
+            head.keep_alive
+        }
+        Body::Length(_) | Body::Chunked => KeepAlive::Close,
+    }
+}
+
+/// The body, after the 100 Continue that its client may wait for; None when the client went away before its end.
 ///
 /// # Errors
 /// 413 past `bytes_max`, 400 for a bad chunk, 408 past [`BODY_DEADLINE`]; the connection cannot go
 /// on after one.
 pub async fn receive(
     stream: &Stream,
-    body: Body,
+    head: &Head,
     bytes_max: usize,
 ) -> Result<Option<Vec<u8>>, HttpError> {
+    if matches!(head.body, Body::Length(length) if length > bytes_max as u64) {
+        return Err(HttpError::BodyTooLarge);
+    }
+    if head.expects_continue && head.body != Body::Empty {
+        let mut outbox = stream.outbox();
+        outbox.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        drop(outbox);
+        stream.flush();
+    }
     let received = async {
-        match body {
+        match head.body {
             Body::Empty => Ok(Ok(Some(Vec::new()))),
-            Body::Length(length) => by_length(stream, length, bytes_max).await,
+            Body::Length(length) => Ok(Ok(by_length(stream, length as usize).await?)),
             Body::Chunked => by_chunks(stream, bytes_max).await,
         }
     };
@@ -39,22 +68,16 @@ pub async fn receive(
 
 type Received = io::Result<Result<Option<Vec<u8>>, HttpError>>;
 
-async fn by_length(stream: &Stream, length: u64, bytes_max: usize) -> Received {
-    let Some(length) = usize::try_from(length)
-        .ok()
-        .filter(|length| *length <= bytes_max)
-    else {
-        return Ok(Err(HttpError::BodyTooLarge));
-    };
+async fn by_length(stream: &Stream, length: usize) -> io::Result<Option<Vec<u8>>> {
     // Memory grows with what has arrived, not with what was announced.
     let mut body = Vec::new();
     loop {
         take(stream, length - body.len(), &mut body);
         if body.len() == length {
-            return Ok(Ok(Some(body)));
+            return Ok(Some(body));
         }
         if stream.fill().await? == 0 {
-            return Ok(Ok(None));
+            return Ok(None);
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use super::error::HttpError;
 use super::head::{Body, Head, Method, Parsed, parse};
-use super::response::{KeepAlive, Response};
+use super::query::{Endpoint, Exchange};
+use super::response::KeepAlive;
 use super::route::{Peer, Service, answer};
-use super::{body, query};
+use super::send::{IDLE_DEADLINE, OUTBOX_BYTES_MAX, WithBody, send};
 use crate::session::CoreServices;
 use bytes::Buf;
-use chrono::Utc;
 use shards::{Admission, Stream};
 use std::io;
 use std::rc::Rc;
@@ -16,36 +16,35 @@ use std::time::Duration;
 /// How long a request may take to arrive once its first byte has.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long a connection may wait for its next request, or with replies that it does not read.
-pub const IDLE_DEADLINE: Duration = Duration::from_secs(60);
-
-/// Reply bytes that may wait for a client before its next request is looked at.
-pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
-
 /// Serves one connection until it ends. Runs on the core that accepted it.
 pub async fn serve(stream: Stream, service: &Service, services: &Rc<CoreServices>) {
     if stream.admission() == Admission::OverLimit {
-        send(
-            &stream,
-            &HttpError::TooManyConnections.response(),
-            KeepAlive::Close,
-            true,
-        );
+        let error = HttpError::TooManyConnections;
+        send(&stream, &error.response(), KeepAlive::Close, WithBody::Yes).await;
         stream.close().await;
         return;
     }
     let peer = Peer::of(stream.peer().ip());
     loop {
         let next = match receive(&stream).await {
-            Ok(Some(head)) if head.path == query::PATH => {
-                Box::pin(respond_to_query(&stream, &head, peer, services)).await
-            }
-            Ok(Some(head)) => respond(&stream, &head, peer, service),
+            Ok(Some(head)) => match Endpoint::of(&head.path) {
+                Some(endpoint) => {
+                    let exchange = Exchange {
+                        stream: &stream,
+                        head: &head,
+                        endpoint,
+                        peer,
+                        services,
+                    };
+                    Box::pin(exchange.respond()).await
+                }
+                None => Box::pin(respond(&stream, &head, peer, service)).await,
+            },
             Ok(None) => KeepAlive::Close,
             Err(error) => {
                 tracing::debug!(%error, peer = %stream.peer(), "an HTTP request is refused");
-                send(&stream, &error.response(), KeepAlive::Close, true);
-                KeepAlive::Close
+                let response = error.response();
+                send(&stream, &response, KeepAlive::Close, WithBody::Yes).await
             }
         };
         if next == KeepAlive::Close {
@@ -95,43 +94,16 @@ async fn receive_head(stream: &Stream) -> io::Result<Result<Option<Head>, HttpEr
     }
 }
 
-async fn respond_to_query(
-    stream: &Stream,
-    head: &Head,
-    peer: Peer,
-    services: &Rc<CoreServices>,
-) -> KeepAlive {
-    if head.expects_continue && head.body != Body::Empty {
-        stream
-            .outbox()
-            .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-        stream.flush();
-    }
-    let bytes_max = services.parts.limits.message_bytes_max;
-    let (response, keep_alive) = match body::receive(stream, head.body, bytes_max).await {
-        Ok(Some(body)) => {
-            let response = query::answer(stream, head, &body, peer, services).await;
-            (response, head.keep_alive)
-        }
-        Ok(None) => return KeepAlive::Close,
-        Err(error) => (error.response(), KeepAlive::Close),
-    };
-    send(stream, &response, keep_alive, true);
-    keep_alive
-}
-
-fn respond(stream: &Stream, head: &Head, peer: Peer, service: &Service) -> KeepAlive {
+async fn respond(stream: &Stream, head: &Head, peer: Peer, service: &Service) -> KeepAlive {
     let response = answer(head, peer, service).unwrap_or_else(HttpError::response);
     // The bytes of a refused body are still to come and must not be read as a request.
     let keep_alive = match head.body {
         Body::Empty => head.keep_alive,
         Body::Length(_) | Body::Chunked => KeepAlive::Close,
     };
-    send(stream, &response, keep_alive, head.method != Method::Head);
-    keep_alive
-}
-
-fn send(stream: &Stream, response: &Response, keep_alive: KeepAlive, with_body: bool) {
-    response.write(&mut stream.outbox(), keep_alive, with_body, Utc::now());
-    stream.flush();
+    let with_body = match head.method {
+        Method::Head => WithBody::No,
+        Method::Get | Method::Post | Method::Other => WithBody::Yes,
+    };
+    send(stream, &response, keep_alive, with_body).await
 }

@@ -22,11 +22,11 @@ pub enum HttpError {
     /// A transfer coding other than chunked.
     #[error("this transfer coding is not supported")]
     TransferCoding,
-    /// A body with a length.
+    /// A body that is longer than its limit; none at all is taken here and there.
     #[error("the request body exceeds its limit")]
     BodyTooLarge,
-    /// A chunked body.
-    #[error("chunked request bodies are not supported")]
+    /// A chunked body where none is taken.
+    #[error("chunked request bodies are not supported here")]
     ChunkedBody,
     /// No such path.
     #[error("there is nothing at this path")]
@@ -34,9 +34,15 @@ pub enum HttpError {
     /// The path is there, for GET and HEAD.
     #[error("only GET and HEAD are supported here")]
     MethodNotAllowed,
-    /// Neither GET nor POST of a query.
-    #[error("only GET and POST are supported here")]
+    /// None of those of a query.
+    #[error("only GET, HEAD and POST are supported here")]
     QueryMethod,
+    /// Not POST, of a stream.
+    #[error("only POST is supported here")]
+    StreamMethod,
+    /// An expectation other than 100-continue.
+    #[error("only 100-continue can be expected")]
+    Expectation,
     /// /metrics from elsewhere.
     #[error("permission denied: metrics are open on loopback only")]
     NotLoopback,
@@ -58,7 +64,10 @@ impl HttpError {
             HttpError::TransferCoding | HttpError::ChunkedBody => Status::NOT_IMPLEMENTED,
             HttpError::HeadTooLarge | HttpError::BodyTooLarge => Status::CONTENT_TOO_LARGE,
             HttpError::NotFound => Status::NOT_FOUND,
-            HttpError::MethodNotAllowed | HttpError::QueryMethod => Status::METHOD_NOT_ALLOWED,
+            HttpError::MethodNotAllowed | HttpError::QueryMethod | HttpError::StreamMethod => {
+                Status::METHOD_NOT_ALLOWED
+            }
+            HttpError::Expectation => Status::EXPECTATION_FAILED,
             HttpError::NotLoopback => Status::FORBIDDEN,
             HttpError::TooManyConnections => Status::TOO_MANY_REQUESTS,
             HttpError::Internal => Status::INTERNAL_SERVER_ERROR,
@@ -75,7 +84,9 @@ impl HttpError {
             | HttpError::TransferCoding
             | HttpError::ChunkedBody
             | HttpError::MethodNotAllowed
-            | HttpError::QueryMethod => SqlState::FEATURE_NOT_SUPPORTED,
+            | HttpError::QueryMethod
+            | HttpError::StreamMethod
+            | HttpError::Expectation => SqlState::FEATURE_NOT_SUPPORTED,
             HttpError::NotFound => SqlState::UNDEFINED_OBJECT,
             HttpError::NotLoopback => SqlState::INSUFFICIENT_PRIVILEGE,
             HttpError::TooManyConnections => SqlState::TOO_MANY_CONNECTIONS,
@@ -93,7 +104,8 @@ impl HttpError {
         let response = Response::json(self.status(), body);
         match self {
             HttpError::MethodNotAllowed => response.with_header("allow", "GET, HEAD"),
-            HttpError::QueryMethod => response.with_header("allow", "GET, POST"),
+            HttpError::QueryMethod => response.with_header("allow", "GET, HEAD, POST"),
+            HttpError::StreamMethod => response.with_header("allow", "POST"),
             HttpError::TooManyConnections => response.with_header("retry-after", "1"),
             _ => response,
         }
@@ -117,6 +129,8 @@ mod tests {
             (HttpError::NotFound, 404, "42704"),
             (HttpError::MethodNotAllowed, 405, "0A000"),
             (HttpError::QueryMethod, 405, "0A000"),
+            (HttpError::StreamMethod, 405, "0A000"),
+            (HttpError::Expectation, 417, "0A000"),
             (HttpError::NotLoopback, 403, "42501"),
             (HttpError::TooManyConnections, 429, "53300"),
             (HttpError::Internal, 500, "XX000"),

@@ -40,6 +40,8 @@ pub struct Head {
     pub database: Option<String>,
     /// Whether the client waits for 100 Continue before it sends its body.
     pub expects_continue: bool,
+    /// Which HTTP/1 the client speaks.
+    pub version: Version,
     /// Whether the client goes on afterwards.
     pub keep_alive: KeepAlive,
     /// What follows the head.
@@ -159,6 +161,7 @@ fn interpret(request: &httparse::Request<'_, '_>) -> Result<Head, HttpError> {
         expects_continue: fields.expects_continue && version == Version::Http11,
         keep_alive: fields.keep_alive(version),
         body: fields.body(version)?,
+        version,
     })
 }
 
@@ -183,9 +186,12 @@ fn text(value: &[u8]) -> Result<String, HttpError> {
     Ok(text.trim_matches([' ', '\t']).to_owned())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Version {
+/// The versions of HTTP that are read here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0, which knows no chunks.
     Http10,
+    /// HTTP/1.1
     Http11,
 }
 
@@ -226,7 +232,10 @@ impl<'a> Fields<'a> {
                     return Err(HttpError::Malformed("two X-NodeDB-Database fields"));
                 }
             } else if is("expect") {
-                fields.expects_continue |= header.value.eq_ignore_ascii_case(b"100-continue");
+                if !header.value.eq_ignore_ascii_case(b"100-continue") {
+                    return Err(HttpError::Expectation);
+                }
+                fields.expects_continue = true;
             } else if is("connection") {
                 for option in header.value.split(|byte| *byte == b',') {
                     let option = option.trim_ascii();
@@ -311,6 +320,7 @@ mod tests {
                 authorization: None,
                 database: None,
                 expects_continue: false,
+                version: Version::Http11,
                 keep_alive: KeepAlive::Yes,
                 body: Body::Empty,
             }
@@ -431,6 +441,11 @@ mod tests {
             error("\x16\x03\x01\x02\x00\x01"),
             HttpError::Malformed("bad request line")
         );
+        assert_eq!(
+            error(&with_fields("Expect: 200-ok")),
+            HttpError::Expectation
+        );
+        assert!(head(&with_fields("Expect: 100-Continue")).expects_continue);
     }
 
     #[test]

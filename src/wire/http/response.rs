@@ -1,7 +1,8 @@
 //! Printing a response (RFC 9110, RFC 9112).
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use chrono::{DateTime, Utc};
+use std::borrow::Cow;
 
 /// A status line's code and words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,7 @@ statuses! {
     REQUEST_TIMEOUT = 408 "Request Timeout";
     CONFLICT = 409 "Conflict";
     CONTENT_TOO_LARGE = 413 "Content Too Large";
+    EXPECTATION_FAILED = 417 "Expectation Failed";
     TOO_MANY_REQUESTS = 429 "Too Many Requests";
     INTERNAL_SERVER_ERROR = 500 "Internal Server Error";
     NOT_IMPLEMENTED = 501 "Not Implemented";
@@ -52,13 +54,24 @@ pub enum KeepAlive {
     Close,
 }
 
+/// How a client learns where the body ends (RFC 9112 §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// It is so long.
+    Length(usize),
+    /// It comes in chunks.
+    Chunked,
+    /// It ends with the connection: for HTTP/1.0, which knows no chunks.
+    UntilClose,
+}
+
 /// A response before it is printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     status: Status,
     content_type: &'static str,
-    header: Option<(&'static str, &'static str)>,
-    body: String,
+    headers: Vec<(&'static str, Cow<'static, str>)>,
+    body: Vec<Bytes>,
 }
 
 impl Response {
@@ -69,18 +82,27 @@ impl Response {
 
     /// A body of another type.
     pub fn new(status: Status, content_type: &'static str, body: String) -> Response {
+        Response::of_pieces(status, content_type, vec![Bytes::from(body)])
+    }
+
+    /// A body of so many pieces, each short enough to be sent in one slice.
+    pub fn of_pieces(status: Status, content_type: &'static str, body: Vec<Bytes>) -> Response {
         Response {
             status,
             content_type,
-            header: None,
+            headers: Vec::new(),
             body,
         }
     }
 
-    /// With one header field of its own.
+    /// With one header field more.
     #[must_use]
-    pub fn with_header(mut self, name: &'static str, value: &'static str) -> Response {
-        self.header = Some((name, value));
+    pub fn with_header(
+        mut self,
+        name: &'static str,
+        value: impl Into<Cow<'static, str>>,
+    ) -> Response {
+        self.headers.push((name, value.into()));
         self
     }
 
@@ -89,41 +111,47 @@ impl Response {
         self.status
     }
 
-    /// The body.
-    pub fn body(&self) -> &str {
+    /// The pieces of the body.
+    pub fn body(&self) -> &[Bytes] {
         &self.body
     }
 
-    /// Appends the response; a HEAD request gets everything but the body.
-    pub fn write(
+    /// The body's length in bytes.
+    pub fn length(&self) -> usize {
+        self.body.iter().map(Bytes::len).sum()
+    }
+
+    /// Appends everything but the body.
+    pub fn write_head(
         &self,
         out: &mut BytesMut,
+        framing: Framing,
         keep_alive: KeepAlive,
-        with_body: bool,
         now: DateTime<Utc>,
     ) {
         let Status(code, reason) = self.status;
+        let framing = match framing {
+            Framing::Length(bytes) => format!("content-length: {bytes}\r\n"),
+            Framing::Chunked => "transfer-encoding: chunked\r\n".to_owned(),
+            Framing::UntilClose => String::new(),
+        };
         let head = format!(
             "HTTP/1.1 {code} {reason}\r\n\
              date: {}\r\n\
              content-type: {}\r\n\
-             content-length: {}\r\n\
+             {framing}\
              cache-control: no-store\r\n",
             now.format("%a, %d %b %Y %H:%M:%S GMT"),
             self.content_type,
-            self.body.len(),
         );
         out.put_slice(head.as_bytes());
-        if let Some((name, value)) = self.header {
+        for (name, value) in &self.headers {
             out.put_slice(format!("{name}: {value}\r\n").as_bytes());
         }
         if keep_alive == KeepAlive::Close {
             out.put_slice(b"connection: close\r\n");
         }
         out.put_slice(b"\r\n");
-        if with_body {
-            out.put_slice(self.body.as_bytes());
-        }
     }
 }
 
@@ -131,11 +159,11 @@ impl Response {
 mod tests {
     use super::*;
 
-    fn print(response: &Response, keep_alive: KeepAlive, with_body: bool) -> String {
+    fn print(response: &Response, framing: Framing, keep_alive: KeepAlive) -> String {
         let mut out = BytesMut::new();
         // RFC 9110 §5.6.7's example of an IMF-fixdate.
         let now = DateTime::from_timestamp(784_111_777, 0).unwrap();
-        response.write(&mut out, keep_alive, with_body, now);
+        response.write_head(&mut out, framing, keep_alive, now);
         String::from_utf8(out.to_vec()).unwrap()
     }
 
@@ -143,27 +171,30 @@ mod tests {
     fn a_response_has_its_length_and_date() {
         let response = Response::json(Status::OK, "{}\n".to_owned());
         assert_eq!(
-            print(&response, KeepAlive::Yes, true),
+            print(
+                &response,
+                Framing::Length(response.length()),
+                KeepAlive::Yes
+            ),
             "HTTP/1.1 200 OK\r\n\
              date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
              content-type: application/json\r\n\
              content-length: 3\r\n\
              cache-control: no-store\r\n\
-             \r\n\
-             {}\n"
+             \r\n"
         );
     }
 
     #[test]
-    fn head_gets_the_length_without_the_body_and_closing_is_announced() {
+    fn closing_is_announced_and_a_stream_has_no_length() {
         let response =
             Response::json(Status::NOT_FOUND, "{}\n".to_owned()).with_header("retry-after", "1");
         assert_eq!(
-            print(&response, KeepAlive::Close, false),
+            print(&response, Framing::Chunked, KeepAlive::Close),
             "HTTP/1.1 404 Not Found\r\n\
              date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
              content-type: application/json\r\n\
-             content-length: 3\r\n\
+             transfer-encoding: chunked\r\n\
              cache-control: no-store\r\n\
              retry-after: 1\r\n\
              connection: close\r\n\

@@ -94,6 +94,7 @@ fn health(status: Status, phase: Phase) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use super::super::head::Version;
     use super::super::response::KeepAlive;
     use super::*;
 
@@ -112,6 +113,7 @@ mod tests {
             authorization: None,
             database: None,
             expects_continue: false,
+            version: Version::Http11,
             keep_alive: KeepAlive::Yes,
             body: Body::Empty,
         }
@@ -119,7 +121,8 @@ mod tests {
 
     fn get(path: &str, peer: Peer, service: &Service) -> Result<(u16, String), HttpError> {
         let response = answer(&request(Method::Get, path), peer, service)?;
-        Ok((response.status().code(), response.body().to_owned()))
+        let body = String::from_utf8(response.body().concat()).unwrap();
+        Ok((response.status().code(), body))
     }
 
     #[test]
@@ -170,7 +173,7 @@ mod tests {
         let service = service();
         for path in [
             "/",
-            "/v1/query/stream",
+            "/v1/query/streams",
             "/metrics/",
             "/health",
             "//metrics",
