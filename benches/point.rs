@@ -126,6 +126,7 @@ fn context() -> StatementContext {
         tenant: TenantId::SYSTEM,
         database: DATABASE,
         method: Method::Scram,
+        key: None,
         ends_at: None,
     };
     StatementContext {

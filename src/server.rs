@@ -3,6 +3,7 @@
 use crate::auth::derivation::Derivation;
 use crate::auth::scram::mock::Mock;
 use crate::catalog::definition::Relation;
+use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::store::Embedded;
 use crate::catalog::{Snapshot, port};
 use crate::config::{Config, Cores, Environment};
@@ -75,17 +76,20 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     });
     let publisher = Publisher::new(cores, (epoch.0, snapshot.clone()));
     let (handle, inbox) = port::channel();
+    let key_usage = KeyUsage::default();
     let control = Control {
         store: Box::new(store),
         current: snapshot,
         publisher: Box::new(publisher.clone()),
         rows: Box::new(Rows(storage.clone())),
         held: control::Held::default(),
+        key_usage: key_usage.clone(),
     };
     let control = control.spawn(inbox)?;
     let shared = Shared {
         publisher,
         control: handle,
+        key_usage,
         engine: Arc::new(engine),
         storage,
         derivation: Derivation::start(DERIVATION_THREADS)?,
@@ -197,6 +201,7 @@ fn wait_for_signal() -> std::io::Result<()> {
 struct Shared {
     publisher: Arc<Publisher<Snapshot>>,
     control: port::Handle,
+    key_usage: KeyUsage,
     engine: Arc<Engine>,
     storage: Storage,
     derivation: Derivation,
@@ -219,6 +224,7 @@ impl Shared {
             core: context.core,
             catalog: self.publisher.replica(),
             control: self.control.clone(),
+            key_usage: self.key_usage.clone(),
             engine: self.engine.clone(),
             storage: self.storage.clone(),
             derivation: self.derivation.clone(),

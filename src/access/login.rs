@@ -1,6 +1,8 @@
 //! Which database a login leads to, and which ones are in reach (REFERENCE §7).
 
 use super::rights::Held;
+use crate::auth::identity::KeyUsed;
+use crate::catalog::key::ApiKey;
 use crate::catalog::principal::{Database, Principal, PrincipalKind};
 use crate::catalog::role::Ladder;
 use crate::catalog::{DatabaseId, PrincipalId, Snapshot, TenantId};
@@ -8,7 +10,8 @@ use crate::diagnostic::{Diagnostic, Severity, SqlState};
 
 /// The database of a new session.
 ///
-/// `startup` is what the client named, if anything. `tenant` is `SET tenant`'s, for a superuser;
+/// `key` is the API key that it came in by. `startup` is what the client named, if anything.
+/// `tenant` is `SET tenant`'s, for a superuser;
 /// None is the principal's own. An empty name, or the login's own name where no such database
 /// exists (what libpq sends when none is named), means the default one.
 ///
@@ -17,40 +20,59 @@ use crate::diagnostic::{Diagnostic, Severity, SqlState};
 pub fn login(
     snapshot: &Snapshot,
     principal: PrincipalId,
+    key: Option<KeyUsed>,
     tenant: Option<TenantId>,
     startup: Option<&str>,
 ) -> Result<DatabaseId, Diagnostic> {
-    let principal = snapshot.principals.principal(principal).ok_or_else(|| {
-        // Dropped between the proof and this look-up.
+    // Dropped between the proof and this look-up.
+    let gone = || {
         Diagnostic::fatal(
             SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
             "authentication failed",
         )
-    })?;
-    let tenant = tenant_in_force(snapshot, principal, tenant)?;
+    };
+    let principals = &snapshot.principals;
+    let principal = principals.principal(principal).ok_or_else(gone)?;
+    let key = match key {
+        None => None,
+        Some(used) => Some(&**principals.key(used.id).ok_or_else(gone)?),
+    };
+    let tenant = tenant_in_force(snapshot, principal, key, tenant)?;
     let database = match startup.filter(|name| !name.is_empty()) {
-        None => default_database(snapshot, principal, tenant)?,
-        Some(name) => match snapshot.principals.database_named(tenant, name) {
+        None => default_database(snapshot, principal, key, tenant)?,
+        Some(name) => match principals.database_named(tenant, name) {
             Some(database) => database,
-            None if name == &*principal.name => default_database(snapshot, principal, tenant)?,
+            None if name == &*principal.name => default_database(snapshot, principal, key, tenant)?,
             None => return Err(unknown_database(name)),
         },
     };
-    if database_in_reach(snapshot, principal, database) {
-        Ok(database.id)
-    } else {
-        Err(out_of_reach(principal, database))
+    if database_in_reach(snapshot, principal, key, database) {
+        return Ok(database.id);
     }
+    Err(match key {
+        Some(key) => out_of_reach_of_key(principal, key, database),
+        None => out_of_reach(principal, database),
+    })
 }
 
-/// Whether a login of the principal may be in the database.
-pub fn database_in_reach(snapshot: &Snapshot, principal: &Principal, database: &Database) -> bool {
+/// Whether a login of the principal, by this key if it was one, may be in the database: in reach of
+/// the principal, and on the key's list.
+pub fn database_in_reach(
+    snapshot: &Snapshot,
+    principal: &Principal,
+    key: Option<&ApiKey>,
+    database: &Database,
+) -> bool {
+    if key.is_some_and(|key| !key.lists(database.id)) {
+        return false;
+    }
+    if database.tenant != principal.tenant {
+        let rung = Held::rung_in_force(snapshot, principal, key);
+        return rung == Some(Ladder::Superuser);
+    }
     let rung = Held::of(snapshot, principal).rung;
     if rung == Some(Ladder::Superuser) {
         return true;
-    }
-    if database.tenant != principal.tenant {
-        return false;
     }
     match &principal.kind {
         PrincipalKind::ServiceAccount { databases } => databases.contains(&database.id),
@@ -70,12 +92,13 @@ pub fn database_in_reach(snapshot: &Snapshot, principal: &Principal, database: &
 fn tenant_in_force(
     snapshot: &Snapshot,
     principal: &Principal,
+    key: Option<&ApiKey>,
     wanted: Option<TenantId>,
 ) -> Result<TenantId, Diagnostic> {
     let Some(wanted) = wanted.filter(|wanted| *wanted != principal.tenant) else {
         return Ok(principal.tenant);
     };
-    if Held::of(snapshot, principal).rung != Some(Ladder::Superuser) {
+    if Held::rung_in_force(snapshot, principal, key) != Some(Ladder::Superuser) {
         return Err(Diagnostic::fatal(
             SqlState::INSUFFICIENT_PRIVILEGE,
             "permission denied to set parameter \"tenant\"",
@@ -90,17 +113,24 @@ fn tenant_in_force(
     }
 }
 
-/// SET DEFAULT DATABASE at home, a service account's first one, else the tenant's.
+/// The first of a key's list at home, SET DEFAULT DATABASE, a service account's first one, else the
+/// tenant's.
 fn default_database<'a>(
     snapshot: &'a Snapshot,
     principal: &Principal,
+    key: Option<&ApiKey>,
     tenant: TenantId,
 ) -> Result<&'a Database, Diagnostic> {
-    let own = match &principal.kind {
-        PrincipalKind::User {
-            default_database, ..
-        } => *default_database,
-        PrincipalKind::ServiceAccount { databases } => databases.first().copied(),
+    let listed = key.and_then(|key| key.databases.as_ref());
+    let own = match (listed, &principal.kind) {
+        (Some(list), _) => list.first().copied(),
+        (
+            None,
+            PrincipalKind::User {
+                default_database, ..
+            },
+        ) => *default_database,
+        (None, PrincipalKind::ServiceAccount { databases }) => databases.first().copied(),
     };
     let id = own
         .filter(|_| tenant == principal.tenant)
@@ -136,4 +166,22 @@ fn out_of_reach(principal: &Principal, database: &Database) -> Diagnostic {
             ),
         ),
     }
+}
+
+/// Either the key's list is what refuses, or its owner's reach (REFERENCE §7).
+fn out_of_reach_of_key(owner: &Principal, key: &ApiKey, database: &Database) -> Diagnostic {
+    let (key_name, database_name) = (&key.name, &database.name);
+    let why = match key.lists(database.id) {
+        false => {
+            format!("database \"{database_name}\" is not in the list of API key \"{key_name}\"")
+        }
+        true => format!(
+            "\"{}\", the owner of API key \"{key_name}\", may not connect to database \"{database_name}\"",
+            owner.name
+        ),
+    };
+    Diagnostic::fatal(
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        format!("DATABASE_NOT_AUTHORIZED: {why}"),
+    )
 }

@@ -15,7 +15,7 @@ use crate::catalog::definition::Relation;
 /// Costs the two sets of rights, and the relations that differ.
 pub fn narrows(old: &Snapshot, new: &Snapshot, identity: &Identity) -> bool {
     let (before, after) = (rights(old, identity), rights(new, identity));
-    if after.rung() < before.rung() || !after.grantees().is_superset(before.grantees()) {
+    if after.lost_since(&before) {
         return true;
     }
     old.definitions

@@ -2,11 +2,13 @@
 //!
 //! A rung binds its holder everywhere in the tenant; table grants extend a lower rung table by
 //! table. Ownership alone gives nothing beyond the rung: whoever is set back to readonly reads
-//! only, also what they once made. Wording of the refusals: PostgreSQL 15, aclcheck_error.
+//! only, also what they once made. An API key with a role narrows its owner: what is in force is
+//! what both may, privilege by privilege (REFERENCE §3). Wording of the refusals: PostgreSQL 15, aclcheck_error.
 
 use super::permit::{self, DefinePermit, Permit};
 use crate::auth::identity::Identity;
 use crate::catalog::definition::{Privileges, Relation, RelationBody};
+use crate::catalog::key::ApiKey;
 use crate::catalog::principal::{Parent, Principal};
 use crate::catalog::role::Ladder;
 use crate::catalog::{DatabaseId, PrincipalId, Snapshot, TenantId};
@@ -19,23 +21,30 @@ use std::sync::Arc;
 pub struct Rights {
     principal: PrincipalId,
     name: Arc<str>,
-    rung: Option<Ladder>,
-    roles: BTreeSet<PrincipalId>,
+    held: Held,
+    /// What its API key's role allows; None without one, and for a key that carries all of its
+    /// owner's.
+    key: Option<Held>,
     tenant: TenantId,
     database: DatabaseId,
 }
 
 /// The rights of an identity in the database of its session.
 ///
-/// An identity whose user is gone has none: its session is about to end (`still_valid`).
+/// An identity whose user or key is gone has none: its session is about to end (`still_valid`).
 pub fn rights(snapshot: &Snapshot, identity: &Identity) -> Rights {
-    match snapshot.principals.principal(identity.principal) {
-        Some(principal) => Rights::of(snapshot, principal, identity.database),
-        None => Rights {
+    let principal = snapshot.principals.principal(identity.principal);
+    let key = identity.key.map(|used| snapshot.principals.key(used.id));
+    match (principal, key) {
+        (Some(principal), None) => Rights::of(snapshot, principal, identity.database),
+        (Some(principal), Some(Some(key))) => {
+            Rights::with_key(snapshot, principal, Some(key), identity.database)
+        }
+        (None, _) | (_, Some(None)) => Rights {
             principal: identity.principal,
             name: identity.name.clone(),
-            rung: None,
-            roles: BTreeSet::new(),
+            held: Held::nothing(),
+            key: None,
             tenant: identity.tenant,
             database: identity.database,
         },
@@ -47,20 +56,31 @@ impl Rights {
     ///
     /// In a database of another tenant only a superuser has any.
     pub fn of(snapshot: &Snapshot, principal: &Principal, database: DatabaseId) -> Rights {
-        let held = Held::of(snapshot, principal);
+        Rights::with_key(snapshot, principal, None, database)
+    }
+
+    fn with_key(
+        snapshot: &Snapshot,
+        principal: &Principal,
+        key: Option<&ApiKey>,
+        database: DatabaseId,
+    ) -> Rights {
         let tenant = snapshot
             .principals
             .database(database)
             .map_or(principal.tenant, |database| database.tenant);
-        let at_home = tenant == principal.tenant || held.rung == Some(Ladder::Superuser);
-        Rights {
+        let mut rights = Rights {
             principal: principal.id,
             name: principal.name.clone(),
-            rung: held.rung.filter(|_| at_home),
-            roles: if at_home { held.roles } else { BTreeSet::new() },
+            held: Held::of(snapshot, principal),
+            key: key.and_then(|key| Held::of_key(snapshot, key)),
             tenant,
             database,
+        };
+        if tenant != principal.tenant && !rights.is_superuser() {
+            rights.held = Held::nothing();
         }
+        rights
     }
 
     /// Whose these are.
@@ -70,7 +90,10 @@ impl Rights {
 
     /// The highest rung in force; None for somebody who has table grants only.
     pub fn rung(&self) -> Option<Ladder> {
-        self.rung
+        match &self.key {
+            None => self.held.rung,
+            Some(key) => self.held.rung.min(key.rung),
+        }
     }
 
     /// The tenant in force: that of the session's database.
@@ -85,28 +108,25 @@ impl Rights {
 
     /// Everything, across tenants; no row policy binds it.
     pub fn is_superuser(&self) -> bool {
-        self.rung == Some(Ladder::Superuser)
+        self.rung() == Some(Ladder::Superuser)
     }
 
     /// Whether the rung in force is this one or above.
     pub fn reaches(&self, rung: Ladder) -> bool {
-        self.rung >= Some(rung)
+        self.rung() >= Some(rung)
     }
 
-    /// The ids that grants may name: itself and its custom roles, inherited ones too.
-    pub fn grantees(&self) -> &BTreeSet<PrincipalId> {
-        &self.roles
+    /// Whether it has this role: itself and its custom roles, inherited ones too; with a key that
+    /// has a role, those that the key has as well.
+    pub fn has_role(&self, role: PrincipalId) -> bool {
+        let in_key = |key: &Held| key.roles.contains(&role);
+        self.held.roles.contains(&role) && self.key.as_ref().is_none_or(in_key)
     }
 
-    /// The privileges on a relation that grants give, the rung aside.
-    pub fn granted(&self, relation: &Relation) -> Privileges {
-        relation
-            .grants
-            .iter()
-            .filter(|grant| self.roles.contains(&grant.grantee))
-            .fold(Privileges::default(), |sum, grant| {
-                sum.union(grant.privileges)
-            })
+    /// Whether a grant to this user, account or role counts towards what it may.
+    pub fn counts(&self, grantee: PrincipalId) -> bool {
+        let in_key = |key: &Held| key.roles.contains(&grantee);
+        self.held.roles.contains(&grantee) || self.key.as_ref().is_some_and(in_key)
     }
 
     /// The privileges on a relation, of the rung and of grants together.
@@ -114,13 +134,21 @@ impl Rights {
         if relation.database != self.database {
             return Privileges::default();
         }
-        let rung = Privileges {
-            select: self.reaches(Ladder::ReadOnly),
-            insert: self.reaches(Ladder::ReadWrite),
-            update: self.reaches(Ladder::ReadWrite),
-            delete: self.reaches(Ladder::ReadWrite),
+        let own = self.held.privileges(relation);
+        match &self.key {
+            None => own,
+            Some(key) => own.intersection(key.privileges(relation)),
+        }
+    }
+
+    /// Whether whoever had `before` has lost a rung or a role since.
+    pub(super) fn lost_since(&self, before: &Rights) -> bool {
+        let key_narrows = match (&before.key, &self.key) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(before), Some(now)) => !now.includes(before),
         };
-        rung.union(self.granted(relation))
+        key_narrows || !self.held.includes(&before.held)
     }
 
     /// SELECT, COPY TO.
@@ -227,6 +255,7 @@ impl Rights {
 }
 
 /// The rung and the roles somebody holds in their own tenant, inheritance followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
     /// The highest rung.
     pub(crate) rung: Option<Ladder>,
@@ -247,12 +276,59 @@ impl Held {
         held
     }
 
-    /// What the custom role gives whoever holds it.
-    pub(crate) fn of_role(snapshot: &Snapshot, tenant: TenantId, role: &str) -> Held {
-        let mut held = Held {
+    /// What the key's role gives; None for a key that carries all of its owner's.
+    pub(crate) fn of_key(snapshot: &Snapshot, key: &ApiKey) -> Option<Held> {
+        match key.role.as_ref()? {
+            Parent::Ladder(rung) => Some(Held {
+                rung: Some(*rung),
+                roles: BTreeSet::new(),
+            }),
+            Parent::Role(role) => Some(Held::of_role(snapshot, key.tenant, role)),
+        }
+    }
+
+    /// The rung in force for a principal, narrowed by its key.
+    pub(crate) fn rung_in_force(
+        snapshot: &Snapshot,
+        principal: &Principal,
+        key: Option<&ApiKey>,
+    ) -> Option<Ladder> {
+        let own = Held::of(snapshot, principal).rung;
+        match key.and_then(|key| Held::of_key(snapshot, key)) {
+            None => own,
+            Some(key) => own.min(key.rung),
+        }
+    }
+
+    fn nothing() -> Held {
+        Held {
             rung: None,
             roles: BTreeSet::new(),
+        }
+    }
+
+    fn includes(&self, other: &Held) -> bool {
+        self.rung >= other.rung && self.roles.is_superset(&other.roles)
+    }
+
+    /// The privileges on a relation, of the rung and of grants together.
+    fn privileges(&self, relation: &Relation) -> Privileges {
+        let rung = Privileges {
+            select: self.rung >= Some(Ladder::ReadOnly),
+            insert: self.rung >= Some(Ladder::ReadWrite),
+            update: self.rung >= Some(Ladder::ReadWrite),
+            delete: self.rung >= Some(Ladder::ReadWrite),
         };
+        relation
+            .grants
+            .iter()
+            .filter(|grant| self.roles.contains(&grant.grantee))
+            .fold(rung, |sum, grant| sum.union(grant.privileges))
+    }
+
+    /// What the custom role gives whoever holds it.
+    pub(crate) fn of_role(snapshot: &Snapshot, tenant: TenantId, role: &str) -> Held {
+        let mut held = Held::nothing();
         held.follow(snapshot, tenant, role);
         held
     }

@@ -14,6 +14,10 @@ pub enum EndReason {
     Disabled,
     /// VALID UNTIL, or the credential's own end, has passed.
     Expired,
+    /// DROP API KEY.
+    KeyDropped,
+    /// ALTER API KEY … ROTATE: it came in by a secret that is no longer one of the key's.
+    SecretReplaced,
     /// DROP DATABASE.
     DatabaseDropped,
     /// CONNECT was revoked, or the role that gave the reach.
@@ -22,10 +26,12 @@ pub enum EndReason {
 
 impl EndReason {
     /// All reasons.
-    pub const ALL: [EndReason; 5] = [
+    pub const ALL: [EndReason; 7] = [
         EndReason::Dropped,
         EndReason::Disabled,
         EndReason::Expired,
+        EndReason::KeyDropped,
+        EndReason::SecretReplaced,
         EndReason::DatabaseDropped,
         EndReason::DatabaseOutOfReach,
     ];
@@ -36,6 +42,8 @@ impl EndReason {
             EndReason::Dropped
             | EndReason::Disabled
             | EndReason::Expired
+            | EndReason::KeyDropped
+            | EndReason::SecretReplaced
             | EndReason::DatabaseDropped
             | EndReason::DatabaseOutOfReach => SqlState::ADMIN_SHUTDOWN,
         }
@@ -47,6 +55,8 @@ impl EndReason {
             EndReason::Dropped => "its user was dropped",
             EndReason::Disabled => "its user was disabled",
             EndReason::Expired => "its credential has expired",
+            EndReason::KeyDropped => "its API key was dropped",
+            EndReason::SecretReplaced => "its API key was rotated",
             EndReason::DatabaseDropped => "its database was dropped",
             EndReason::DatabaseOutOfReach => "its user may no longer connect to this database",
         };
@@ -69,6 +79,18 @@ pub fn still_valid(snapshot: &Snapshot, identity: &Identity, now: i64) -> Result
     if !principal.enabled {
         return Err(EndReason::Disabled);
     }
+    let key = match identity.key {
+        None => None,
+        Some(used) => {
+            let key = snapshot
+                .principals
+                .key(used.id)
+                .ok_or(EndReason::KeyDropped)?;
+            key.ends_at(used.generation)
+                .map_err(|_| EndReason::SecretReplaced)?;
+            Some(&**key)
+        }
+    };
     if ends_at(snapshot, identity).is_some_and(|end| end <= now) {
         return Err(EndReason::Expired);
     }
@@ -76,21 +98,23 @@ pub fn still_valid(snapshot: &Snapshot, identity: &Identity, now: i64) -> Result
         .principals
         .database(identity.database)
         .ok_or(EndReason::DatabaseDropped)?;
-    if !database_in_reach(snapshot, principal, database) {
+    if !database_in_reach(snapshot, principal, key, database) {
         return Err(EndReason::DatabaseOutOfReach);
     }
     Ok(())
 }
 
-/// When the session ends by the clock, in Unix microseconds: the credential's own end or the
-/// user's VALID UNTIL, whichever is first. For the session's timer; it moves with the epoch.
+/// When the session ends by the clock, in Unix microseconds: the credential's own end, the API
+/// key's or the user's VALID UNTIL, whichever is first. For the session's timer; it moves with the
+/// epoch.
 pub fn ends_at(snapshot: &Snapshot, identity: &Identity) -> Option<i64> {
-    let user = snapshot
-        .principals
+    let principals = &snapshot.principals;
+    let user = principals
         .principal(identity.principal)
         .and_then(|principal| principal.valid_until);
-    match (identity.ends_at, user) {
-        (Some(credential), Some(user)) => Some(credential.min(user)),
-        (credential, user) => credential.or(user),
-    }
+    let key = identity.key.and_then(|used| {
+        let key = principals.key(used.id)?;
+        key.ends_at(used.generation).ok().flatten()
+    });
+    [identity.ends_at, user, key].into_iter().flatten().min()
 }

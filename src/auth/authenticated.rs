@@ -3,7 +3,7 @@
 //! Only the methods in `auth` can make one, so whatever takes an [`Authenticated`] cannot be
 //! reached past a check that was forgotten.
 
-use super::identity::{Identity, Method};
+use super::identity::{Identity, KeyUsed, Method};
 use crate::catalog::principal::Principal;
 use crate::catalog::{DatabaseId, PrincipalId};
 
@@ -16,6 +16,7 @@ use crate::catalog::{DatabaseId, PrincipalId};
 pub struct Authenticated {
     principal: PrincipalId,
     method: Method,
+    key: Option<KeyUsed>,
     ends_at: Option<i64>,
 }
 
@@ -25,6 +26,17 @@ impl Authenticated {
         Authenticated {
             principal,
             method,
+            key: None,
+            ends_at,
+        }
+    }
+
+    /// For `api_key`, once the secret has been compared.
+    pub(super) fn by_key(principal: PrincipalId, key: KeyUsed, ends_at: Option<i64>) -> Self {
+        Authenticated {
+            principal,
+            method: Method::ApiKey,
+            key: Some(key),
             ends_at,
         }
     }
@@ -37,6 +49,11 @@ impl Authenticated {
     /// How.
     pub fn method(&self) -> Method {
         self.method
+    }
+
+    /// The API key, when it was one.
+    pub fn key(&self) -> Option<KeyUsed> {
+        self.key
     }
 
     /// The identity of a session in a database that `access` has resolved for this principal.
@@ -55,6 +72,7 @@ impl Authenticated {
             tenant: principal.tenant,
             database,
             method: self.method,
+            key: self.key,
             ends_at: self.ends_at,
         }
     }

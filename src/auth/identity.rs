@@ -3,7 +3,7 @@
 //! Everything after `auth` looks only at this. Roles and databases in force are worked out from
 //! the snapshot of the identity's epoch; a session asks again when its epoch moves on.
 
-use crate::catalog::{DatabaseId, PrincipalId, TenantId};
+use crate::catalog::{DatabaseId, KeyId, PrincipalId, TenantId};
 use std::sync::Arc;
 
 /// How somebody proved who they are.
@@ -34,6 +34,15 @@ impl Method {
     }
 }
 
+/// The API key that somebody came in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyUsed {
+    /// Which.
+    pub id: KeyId,
+    /// Which of its secrets.
+    pub generation: u32,
+}
+
 /// Somebody who has proved who they are, in one database.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -47,6 +56,8 @@ pub struct Identity {
     pub database: DatabaseId,
     /// The method that identified it.
     pub method: Method,
+    /// The API key, when it was one: it narrows what its owner may.
+    pub key: Option<KeyUsed>,
     /// When the credential ends, Unix microseconds.
     pub ends_at: Option<i64>,
 }

@@ -3,6 +3,7 @@
 //! Nothing here opens a socket, sleeps or keeps global state (DESIGN §5); `derivation` owns
 //! threads, because hashing a password anew must not run on a session core.
 
+pub mod api_key;
 pub mod authenticated;
 pub mod derivation;
 pub mod identity;

@@ -91,6 +91,8 @@ secret_bytes! {
     ClientKey;
     /// H(ClientKey): what a presented proof is checked against.
     StoredKey;
+    /// The random half of an API key: whoever has it can use the key.
+    KeySecret;
     /// The server's own key for answering names that cannot log in by password.
     MockKey;
 }

@@ -4,7 +4,8 @@
 //! checks were made by `control` before it was written. Applying is deterministic and total, the
 //! same on the control core, at recovery and in a test's model.
 
-use super::ids::{DatabaseId, FIRST_USER_OID, PrincipalId, TenantId};
+use super::ids::{DatabaseId, FIRST_USER_OID, KeyId, PrincipalId, TenantId};
+use super::key::ApiKey;
 use super::principal::{Database, Principal, Role, Tenant};
 use super::snapshot::Principals;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,10 @@ pub enum Change {
     PutDatabase(Arc<Database>),
     /// Gone; its id is never given again.
     DropDatabase(DatabaseId),
+    /// Made, or replaced under the same id.
+    PutKey(Arc<ApiKey>),
+    /// Gone.
+    DropKey(KeyId),
 }
 
 /// The next ids to give: they only grow, so that no id is ever given twice, dropped or not.
@@ -90,6 +95,8 @@ impl Principals {
             Change::DropRole(id) => self.drop_role(*id),
             Change::PutDatabase(database) => self.put_database(database),
             Change::DropDatabase(id) => self.drop_database(*id),
+            Change::PutKey(key) => self.put_key(key),
+            Change::DropKey(id) => self.drop_key(*id),
         }
     }
 
@@ -144,6 +151,21 @@ impl Principals {
     fn drop_database(&mut self, id: DatabaseId) {
         if let Some(old) = self.databases.remove(&id) {
             self.database_names.remove(&(old.tenant, old.name.clone()));
+        }
+    }
+
+    fn put_key(&mut self, key: &Arc<ApiKey>) {
+        self.drop_key(key.id);
+        self.key_names
+            .insert((key.tenant, key.name.clone()), key.id);
+        self.keys_of.insert((key.owner, key.id));
+        self.keys.insert(key.id, key.clone());
+    }
+
+    fn drop_key(&mut self, id: KeyId) {
+        if let Some(old) = self.keys.remove(&id) {
+            self.key_names.remove(&(old.tenant, old.name.clone()));
+            self.keys_of.remove(&(old.owner, id));
         }
     }
 }

@@ -263,6 +263,17 @@ impl Privileges {
         }
     }
 
+    /// What both give.
+    #[must_use]
+    pub fn intersection(self, other: Privileges) -> Privileges {
+        Privileges {
+            select: self.select && other.select,
+            insert: self.insert && other.insert,
+            update: self.update && other.update,
+            delete: self.delete && other.delete,
+        }
+    }
+
     /// What this gives and the other does not.
     #[must_use]
     pub fn without(self, other: Privileges) -> Privileges {

@@ -1,7 +1,10 @@
 //! The identifiers of the catalog: newtypes, so that they do not mix (STYLE habit 6).
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
@@ -43,6 +46,46 @@ identifier! {
     /// The prefix of a relation's keys in storage; TRUNCATE and DROP give a relation a new one,
     /// as PostgreSQL's relfilenode.
     RelationId(u32)
+}
+
+/// An API key: eight random bytes, never given twice, shown and presented as base64url without
+/// padding (REFERENCE §3). No secret: listings and logs name keys by it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KeyId(u64);
+
+impl KeyId {
+    /// How long its text is.
+    pub const TEXT_BYTES: usize = 11;
+
+    /// Of its eight bytes.
+    pub const fn new(bytes: [u8; 8]) -> KeyId {
+        KeyId(u64::from_be_bytes(bytes))
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(self.0.to_be_bytes()))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = ();
+
+    /// Exactly the text that [`KeyId`] prints; no other spelling of the same bytes.
+    fn from_str(text: &str) -> Result<KeyId, ()> {
+        let mut bytes = [0; 8];
+        match BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+            Ok(8) if text.len() == KeyId::TEXT_BYTES => Ok(KeyId::new(bytes)),
+            Ok(_) | Err(_) => Err(()),
+        }
+    }
 }
 
 impl TenantId {

@@ -6,6 +6,8 @@
 pub mod change;
 pub mod definition;
 pub mod ids;
+pub mod key;
+pub mod key_usage;
 pub mod port;
 pub mod principal;
 pub mod request;
@@ -16,6 +18,6 @@ pub mod store;
 pub mod verifier;
 
 pub use change::Change;
-pub use ids::{DatabaseId, Epoch, Oid, PrincipalId, RelationId, TenantId};
+pub use ids::{DatabaseId, Epoch, KeyId, Oid, PrincipalId, RelationId, TenantId};
 pub use request::Request;
 pub use snapshot::Snapshot;

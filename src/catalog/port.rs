@@ -6,7 +6,7 @@
 //! that may be refused are, with 53300, past [`WAITING_REQUESTS_MAX`].
 
 use super::Request;
-use super::ids::{DatabaseId, PrincipalId, TenantId};
+use super::ids::{DatabaseId, KeyId, PrincipalId, TenantId};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use futures::channel::oneshot;
@@ -22,6 +22,8 @@ pub const WAITING_REQUESTS_MAX: usize = 4_096;
 pub struct Caller {
     /// The user or service account.
     pub principal: PrincipalId,
+    /// The API key of its session.
+    pub key: Option<KeyId>,
     /// The tenant in force: its own, or that of SET tenant.
     pub tenant: TenantId,
     /// The database of its session.
@@ -68,21 +70,29 @@ impl Drop for Waiting {
     }
 }
 
+/// What comes to control.
+pub enum Errand {
+    /// A request that waits for its answer.
+    Ask(Ask),
+    /// When API keys were last presented to a core, Unix microseconds.
+    KeysUsed(Vec<(KeyId, i64)>),
+}
+
 /// Control's end of the channel; it ends when the last [`Handle`] is gone.
-pub type Inbox = Receiver<Ask>;
+pub type Inbox = Receiver<Errand>;
 
 /// What a session asks control through. Cloning shares.
 #[derive(Clone)]
 pub struct Handle {
-    asks: Sender<Ask>,
+    errands: Sender<Errand>,
     waiting: Arc<AtomicUsize>,
 }
 
 /// A new channel to control.
 pub fn channel() -> (Handle, Inbox) {
-    let (asks, inbox) = unbounded();
+    let (errands, inbox) = unbounded();
     let waiting = Arc::new(AtomicUsize::new(0));
-    (Handle { asks, waiting }, inbox)
+    (Handle { errands, waiting }, inbox)
 }
 
 impl Handle {
@@ -102,8 +112,16 @@ impl Handle {
             reply,
             waiting,
         };
-        self.asks.send(ask).map_err(|_| shutting_down())?;
+        let sent = self.errands.send(Errand::Ask(ask));
+        sent.map_err(|_| shutting_down())?;
         answer.await.unwrap_or_else(|_| Err(shutting_down()))
+    }
+
+    /// Tells when API keys were last presented to this core. Never waits; a core tells once every
+    /// few seconds, each key once.
+    pub fn keys_used(&self, used: Vec<(KeyId, i64)>) {
+        // A control core that has ended has nobody left to show it to.
+        let _ = self.errands.send(Errand::KeysUsed(used));
     }
 
     /// The steps of a COMMIT are not refused: definitions to publish are durable already.

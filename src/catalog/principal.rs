@@ -1,6 +1,6 @@
 //! Who and what the catalog knows: tenants, users, service accounts, custom roles, databases.
 //!
-//! (API keys and identity providers join them with their issues.)
+//! API keys stand in `key`; identity providers join them with their issue.
 
 use super::ids::{DatabaseId, PrincipalId, TenantId};
 use super::role::Ladder;

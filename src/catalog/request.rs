@@ -5,9 +5,12 @@
 //! removed; resolving and permission checks happen in control, on the newest catalog.
 
 use super::definition::DefinitionChange;
-use super::ids::{PrincipalId, TenantId};
+use super::ids::{KeyId, PrincipalId, TenantId};
+use super::key::SecretHash;
 use super::verifier::Verifier;
+use ipnet::IpNet;
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 /// IF [NOT] EXISTS: what to do where the object is already so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +85,31 @@ pub enum Request {
         /// IF EXISTS
         if_exists: IfExists,
         /// Its name.
+        name: String,
+    },
+    /// CREATE API KEY
+    CreateApiKey {
+        /// Made by the session, with the secret.
+        id: KeyId,
+        /// Of the secret, which stays with the session.
+        secret: SecretHash,
+        /// What it is to be.
+        key: KeyWanted,
+    },
+    /// ALTER API KEY … ROTATE
+    RotateApiKey {
+        /// Which: the session has looked it up, for the text that it shows.
+        id: KeyId,
+        /// Of the new secret, which stays with the session.
+        secret: SecretHash,
+        /// GRACE: how long the old secret goes on beside it; None: not at all.
+        grace_minutes: Option<u32>,
+    },
+    /// DROP API KEY
+    DropApiKey {
+        /// IF EXISTS
+        if_exists: IfExists,
+        /// Its name or id.
         name: String,
     },
     /// CREATE ROLE
@@ -182,6 +210,36 @@ pub enum Request {
     },
 }
 
+/// What CREATE API KEY asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyWanted {
+    /// Unique in the owner's tenant; None: its id.
+    pub name: Option<String>,
+    /// FOR; None: whoever creates it.
+    pub owner: Option<String>,
+    /// ROLE; None: all of the owner's.
+    pub role: Option<String>,
+    /// WITH DATABASES, the first its default; None: all in the owner's reach.
+    pub databases: Option<Vec<String>>,
+    /// WITH SCOPES
+    pub scopes: Option<Vec<String>>,
+    /// WITH IPS
+    pub networks: Option<Vec<IpNet>>,
+    /// WITH RATE n PER SECOND
+    pub rate_per_second: Option<NonZeroU32>,
+    /// EXPIRES; None: never.
+    pub expires: Option<Expires>,
+}
+
+/// When a credential ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expires {
+    /// EXPIRES IN n DAYS, from the statement on.
+    InDays(u32),
+    /// EXPIRES 'timestamp', Unix microseconds.
+    At(i64),
+}
+
 /// The principals that definitions name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named {
@@ -238,6 +296,9 @@ impl Request {
             Request::CreateServiceAccount { .. } => "CREATE SERVICE ACCOUNT",
             Request::AlterServiceAccount { .. } => "ALTER SERVICE ACCOUNT",
             Request::DropServiceAccount { .. } => "DROP SERVICE ACCOUNT",
+            Request::CreateApiKey { .. } => "CREATE API KEY",
+            Request::RotateApiKey { .. } => "ALTER API KEY",
+            Request::DropApiKey { .. } => "DROP API KEY",
             Request::CreateRole { .. } => "CREATE ROLE",
             Request::DropRole { .. } => "DROP ROLE",
             Request::GrantRole { .. } => "GRANT",

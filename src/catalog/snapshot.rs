@@ -2,9 +2,10 @@
 
 use super::change::Marks;
 use super::definition::Definitions;
-use super::ids::{DatabaseId, Epoch, PrincipalId, TenantId};
+use super::ids::{DatabaseId, Epoch, KeyId, PrincipalId, TenantId};
+use super::key::ApiKey;
 use super::principal::{Database, Principal, PrincipalKind, Role, Tenant};
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use std::sync::Arc;
 
 /// Everything the server knows besides rows, at one epoch. Cloning shares.
@@ -12,7 +13,7 @@ use std::sync::Arc;
 pub struct Snapshot {
     /// Which state this is.
     pub epoch: Epoch,
-    /// Tenants, users, roles, databases.
+    /// Tenants, users, roles, databases, keys.
     pub principals: Principals,
     /// Tables and what belongs to them.
     pub definitions: Definitions,
@@ -29,6 +30,9 @@ pub struct Principals {
     pub(super) role_ids: OrdMap<PrincipalId, (TenantId, Arc<str>)>,
     pub(super) databases: OrdMap<DatabaseId, Arc<Database>>,
     pub(super) database_names: OrdMap<(TenantId, Arc<str>), DatabaseId>,
+    pub(super) keys: OrdMap<KeyId, Arc<ApiKey>>,
+    pub(super) key_names: OrdMap<(TenantId, Arc<str>), KeyId>,
+    pub(super) keys_of: OrdSet<(PrincipalId, KeyId)>,
     pub(super) marks: Marks,
 }
 
@@ -120,5 +124,30 @@ impl Principals {
     /// All databases, by id.
     pub fn databases(&self) -> impl Iterator<Item = &Arc<Database>> {
         self.databases.values()
+    }
+
+    /// The API key with this id.
+    pub fn key(&self, id: KeyId) -> Option<&Arc<ApiKey>> {
+        self.keys.get(&id)
+    }
+
+    /// The API key of this name in the tenant.
+    pub fn key_named(&self, tenant: TenantId, name: &str) -> Option<&Arc<ApiKey>> {
+        let id = self.key_names.get(&(tenant, Arc::from(name)))?;
+        self.keys.get(id)
+    }
+
+    /// The API keys that belong to a user or service account.
+    pub fn keys_of(&self, owner: PrincipalId) -> impl Iterator<Item = &Arc<ApiKey>> {
+        let first = (owner, KeyId::new([0; 8]));
+        let last = (owner, KeyId::new([u8::MAX; 8]));
+        self.keys_of
+            .range(first..=last)
+            .filter_map(|(_, id)| self.keys.get(id))
+    }
+
+    /// All API keys, by id.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<ApiKey>> {
+        self.keys.values()
     }
 }

@@ -7,7 +7,7 @@ use crate::catalog::role::Ladder;
 use crate::catalog::{DatabaseId, PrincipalId, Snapshot, TenantId};
 use crate::diagnostic::Diagnostic;
 
-/// Who asks, with what they hold.
+/// Who asks, with what they hold; by an API key, with what that leaves of it.
 #[derive(Clone)]
 pub struct Authority {
     /// The user or service account.
@@ -23,14 +23,23 @@ impl Authority {
     /// Works it out. The session may be behind: its user may be gone by now.
     ///
     /// # Errors
-    /// 42501 when the user is gone, disabled or expired, or in a tenant that is not its own.
+    /// 42501 when the user or its key is gone, disabled or expired, or in a tenant that is not its own.
     pub fn of(snapshot: &Snapshot, caller: Caller, now: i64) -> Result<Authority, Diagnostic> {
         let principal = snapshot
             .principals
             .principal(caller.principal)
             .filter(|it| it.enabled && it.valid_until.is_none_or(|end| end > now))
             .ok_or_else(|| denied("the user of this session has been dropped or disabled"))?;
-        let rung = Held::of(snapshot, principal).rung;
+        let key = match caller.key {
+            None => None,
+            Some(id) => {
+                let key = snapshot.principals.key(id);
+                let key = key.filter(|it| it.expires_at.is_none_or(|end| end > now));
+                let gone = || denied("the API key of this session has been dropped or has expired");
+                Some(&**key.ok_or_else(gone)?)
+            }
+        };
+        let rung = Held::rung_in_force(snapshot, principal, key);
         if caller.tenant != principal.tenant && rung != Some(Ladder::Superuser) {
             return Err(denied("permission denied for another tenant"));
         }

@@ -23,9 +23,10 @@ pub use publish::Publish;
 pub use resolve::NAME_BYTES_MAX;
 pub use rows::RowKeeper;
 
-use crate::catalog::Snapshot;
-use crate::catalog::port::{Ask, Inbox, Reply};
+use crate::catalog::key_usage::KeyUsage;
+use crate::catalog::port::{Ask, Errand, Inbox, Reply};
 use crate::catalog::store::Store;
+use crate::catalog::{Change, KeyId, Snapshot};
 use crate::diagnostic::{Diagnostic, SqlState};
 use group::{Group, Outcome};
 use std::sync::Arc;
@@ -49,6 +50,8 @@ pub struct Control {
     pub rows: Box<dyn RowKeeper>,
     /// Principals that transactions being committed name.
     pub held: Held,
+    /// When API keys were last presented.
+    pub key_usage: KeyUsage,
 }
 
 impl Control {
@@ -61,10 +64,29 @@ impl Control {
             .name("control".to_owned())
             .spawn(move || {
                 self.forget_orphans();
-                while let Some(asks) = next_group(&inbox) {
-                    self.carry_out(asks);
+                while let Some(errands) = next_group(&inbox) {
+                    let asks = self.note_usage(errands);
+                    if !asks.is_empty() {
+                        self.carry_out(asks);
+                    }
                 }
             })
+    }
+
+    /// Folds in when keys were used; gives the requests.
+    fn note_usage(&self, errands: Vec<Errand>) -> Vec<Ask> {
+        let mut asks = Vec::with_capacity(errands.len());
+        for errand in errands {
+            match errand {
+                Errand::Ask(ask) => asks.push(ask),
+                Errand::KeysUsed(used) => {
+                    let principals = &self.current.principals;
+                    let there = |(id, _): &(KeyId, i64)| principals.key(*id).is_some();
+                    self.key_usage.fold(used.into_iter().filter(there));
+                }
+            }
+        }
+        asks
     }
 
     /// One group: check, make durable, publish, wait, answer, tidy up.
@@ -112,6 +134,11 @@ impl Control {
         let next = Arc::new(group.snapshot().clone());
         let epoch = next.epoch;
         assert!(epoch > self.current.epoch, "epochs only grow");
+        let dropped = group.changes().iter().filter_map(|change| match change {
+            Change::DropKey(id) => Some(*id),
+            _ => None,
+        });
+        self.key_usage.forget(dropped);
         self.current = next.clone();
         self.publisher.publish(next);
         let late = self.publisher.wait_adopted(epoch, ADOPTION_WAIT_MAX);
@@ -164,11 +191,11 @@ impl Control {
 }
 
 /// Waits for a request and takes those that wait behind it. None: nobody can ask any more.
-fn next_group(inbox: &Inbox) -> Option<Vec<Ask>> {
+fn next_group(inbox: &Inbox) -> Option<Vec<Errand>> {
     let first = inbox.recv().ok()?;
-    let mut asks = vec![first];
-    asks.extend(inbox.try_iter().take(GROUP_REQUESTS_MAX - 1));
-    Some(asks)
+    let mut errands = vec![first];
+    errands.extend(inbox.try_iter().take(GROUP_REQUESTS_MAX - 1));
+    Some(errands)
 }
 
 fn answer(outcome: Outcome, warnings: &[Diagnostic]) {

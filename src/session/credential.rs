@@ -1,20 +1,27 @@
 //! Credential statements: each a change of its own, carried out by the control core.
 //!
-//! A password becomes a verifier off the core, and only that goes on (REFERENCE §3). The statement
-//! returns when every core has adopted its epoch (DESIGN §2).
+//! A password becomes a verifier off the core, and only that goes on (REFERENCE §3); an API key's
+//! secret is made here, shown once, and only its hash goes on. The statement returns when every core
+//! has adopted its epoch (DESIGN §2).
 
 use super::run::interruptible;
 use super::transaction::{Block, not_in_a_block};
-use super::{Answer, Session};
+use super::{Answer, Session, show};
+use crate::auth::api_key::{self, NewSecret};
 use crate::auth::derivation::Derived;
 use crate::auth::secret::Password;
-use crate::catalog::Request;
+use crate::catalog::key::SecretHash;
 use crate::catalog::verifier::Verifier;
-use crate::diagnostic::Diagnostic;
+use crate::catalog::{KeyId, Request};
+use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::definitions;
 use crate::engine::outcome::CommandTag;
-use crate::sql::credential::{CredentialStatement, TableGrant};
+use crate::sql::credential::{CredentialStatement, RotateApiKey, TableGrant};
+use ring::rand::SystemRandom;
 use std::pin::pin;
+
+/// The column of the one row that shows a key.
+pub(super) const API_KEY_COLUMN: &str = "api_key";
 
 impl Session {
     /// Runs one credential statement.
@@ -39,10 +46,54 @@ impl Session {
                 let verifier = self.derive(alter.password.take()).await?;
                 self.ask(alter.into_request(verifier)).await
             }
+            CredentialStatement::CreateApiKey(key) => {
+                let id = api_key::random_id(&SystemRandom::new());
+                self.show_secret(id, |secret| Request::CreateApiKey { id, secret, key })
+                    .await
+            }
+            CredentialStatement::RotateApiKey(rotate) => self.rotate(rotate).await,
             CredentialStatement::Change(request) => self.ask(request).await,
             CredentialStatement::Table(grant) => self.run_table_grant(&grant).await,
             CredentialStatement::Show(show) => self.show_credentials(&show),
         }
+    }
+
+    /// A new secret for a key: it is looked up here, because its id is part of what is shown.
+    async fn rotate(&mut self, rotate: RotateApiKey) -> Result<Answer, Diagnostic> {
+        let RotateApiKey {
+            name,
+            grace_minutes,
+        } = rotate;
+        let adopted = self.adopt()?;
+        let principals = &adopted.snapshot().principals;
+        let named = principals.key_named(self.rights.tenant(), &name);
+        let named = named.map(|key| key.id);
+        // An id that is nobody's, so that who may not alter keys is told so and no more.
+        let missing = || api_key::random_id(&SystemRandom::new());
+        let id = named.or_else(|| name.parse().ok());
+        let id = id.unwrap_or_else(missing);
+        self.show_secret(id, |secret| Request::RotateApiKey {
+            id,
+            secret,
+            grace_minutes,
+        })
+        .await
+        .map_err(|error| match error.sqlstate() {
+            SqlState::UNDEFINED_OBJECT => unknown_key(&name),
+            _ => error,
+        })
+    }
+
+    /// Asks for a key with a new secret; once control has it, the key is shown, the only time.
+    async fn show_secret(
+        &mut self,
+        id: KeyId,
+        request: impl FnOnce(SecretHash) -> Request,
+    ) -> Result<Answer, Diagnostic> {
+        let secret = NewSecret::random(&SystemRandom::new());
+        let tag = self.ask_control(request(secret.hash)).await?;
+        let token = secret.expose_token(id);
+        show::one_text(API_KEY_COLUMN, &token, tag)
     }
 
     /// The verifier of a password, worked out off the core; None: PASSWORD NULL, or an empty one.
@@ -60,11 +111,15 @@ impl Session {
     }
 
     async fn ask(&mut self, request: Request) -> Result<Answer, Diagnostic> {
+        self.ask_control(request).await.map(Answer::Done)
+    }
+
+    async fn ask_control(&mut self, request: Request) -> Result<CommandTag, Diagnostic> {
         let control = self.services.parts.control.clone();
         let _asking = self.handle().asks_control();
         let mut reply = control.execute(self.caller(), request).await?;
         self.notices.append(&mut reply.notices);
-        Ok(Answer::Done(CommandTag::Plain(reply.tag)))
+        Ok(CommandTag::Plain(reply.tag))
     }
 
     /// GRANT and REVOKE on tables: transactional with the rows.
@@ -81,4 +136,11 @@ impl Session {
         self.end_statement();
         tag.map(Answer::Done)
     }
+}
+
+fn unknown_key(name: &str) -> Diagnostic {
+    Diagnostic::error(
+        SqlState::UNDEFINED_OBJECT,
+        format!("API key \"{name}\" does not exist"),
+    )
 }

@@ -8,7 +8,7 @@
 use super::services::{CoreServices, Draining, now_microseconds};
 use super::{Beginning, Session};
 use crate::access;
-use crate::auth::Authenticated;
+use crate::auth::{Authenticated, api_key};
 use crate::auth::scram::{Credential, Refusal};
 use crate::auth::secret::Password;
 use crate::catalog::TenantId;
@@ -47,6 +47,7 @@ impl Session {
         let database = access::login(
             snapshot,
             authenticated.principal(),
+            authenticated.key(),
             wish.tenant,
             wish.database.as_deref(),
         )?;
@@ -143,6 +144,38 @@ pub async fn password(
             tracing::info!(user = name, %peer, %refusal, "login refused");
             bad_password()
         })
+}
+
+/// Checks an API key that a client has presented (HTTP, the native protocol), and notes its use.
+///
+/// Costs under a microsecond; never blocks. `peer` is where it came from.
+///
+/// # Errors
+/// 28000 in one text whatever was wrong.
+pub fn api_key(
+    services: &CoreServices,
+    token: &str,
+    peer: SocketAddr,
+) -> Result<Authenticated, Diagnostic> {
+    let adopted = services.parts.catalog.current();
+    let now = now_microseconds();
+    let verified = api_key::verify(&adopted.snapshot().principals, token, now, peer.ip());
+    let proved = verified.map_err(|refusal| {
+        tracing::info!(%peer, %refusal, "login refused");
+        bad_credential()
+    })?;
+    if let Some(used) = proved.key() {
+        services.key_used(used.id, now);
+    }
+    Ok(proved)
+}
+
+/// What whoever presents a bad credential other than a password is told.
+pub fn bad_credential() -> Diagnostic {
+    Diagnostic::error(
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        "authentication failed",
+    )
 }
 
 /// What whoever presents a bad password is told.

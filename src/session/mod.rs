@@ -184,6 +184,7 @@ impl Session {
     fn caller(&self) -> Caller {
         Caller {
             principal: self.identity.principal,
+            key: self.identity.key.map(|used| used.id),
             tenant: self.rights.tenant(),
             database: self.identity.database,
         }

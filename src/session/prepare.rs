@@ -1,6 +1,7 @@
 //! Parse: a text becomes a prepared statement, shared with whoever has prepared the same.
 
 use super::command::Command;
+use super::credential::API_KEY_COLUMN;
 use super::message::Message;
 use super::prepared::{Body, Prepared, Source};
 use super::{Answer, Session, show};
@@ -190,6 +191,9 @@ fn credential_fields(
             Answer::Rows(cursor) => Ok(Some(cursor.fields().clone())),
             _ => Ok(None),
         },
+        CredentialStatement::CreateApiKey(_) | CredentialStatement::RotateApiKey(_) => {
+            Ok(Some(show::one_text_fields(API_KEY_COLUMN)))
+        }
         _ => Ok(None),
     }
 }

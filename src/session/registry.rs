@@ -311,6 +311,7 @@ mod tests {
             tenant: TenantId::SYSTEM,
             database: DatabaseId(1),
             method: Method::Scram,
+            key: None,
             ends_at: None,
         };
         let peer = "127.0.0.1:1".parse().expect("an address");

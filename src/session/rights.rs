@@ -2,7 +2,7 @@
 
 use super::services::CoreServices;
 use crate::access::{self, Rights};
-use crate::auth::identity::Identity;
+use crate::auth::identity::{Identity, KeyUsed};
 use crate::catalog::{DatabaseId, PrincipalId, Snapshot};
 use shards::Adopted;
 use std::cell::RefCell;
@@ -18,7 +18,7 @@ pub struct Cache {
 #[derive(Default)]
 struct OfEpoch {
     epoch: u64,
-    rights: HashMap<(PrincipalId, DatabaseId), Arc<Rights>>,
+    rights: HashMap<(PrincipalId, Option<KeyUsed>, DatabaseId), Arc<Rights>>,
 }
 
 impl CoreServices {
@@ -31,7 +31,7 @@ impl CoreServices {
         }
         inner
             .rights
-            .entry((identity.principal, identity.database))
+            .entry((identity.principal, identity.key, identity.database))
             .or_insert_with(|| Arc::new(access::rights(adopted.snapshot(), identity)))
             .clone()
     }

@@ -12,7 +12,8 @@ use super::{rights, settings};
 use crate::access;
 use crate::auth::derivation::Derivation;
 use crate::auth::scram::mock::Mock;
-use crate::catalog::{Snapshot, port};
+use crate::catalog::key_usage::KeyUsage;
+use crate::catalog::{KeyId, Snapshot, port};
 use crate::engine::context::CancelReason;
 use crate::engine::entry::Engine;
 use crate::engine::point::Templates;
@@ -75,6 +76,8 @@ pub struct Parts {
     pub catalog: Replica<Snapshot>,
     /// The way to the control core.
     pub control: port::Handle,
+    /// When API keys were last presented, as control has been told.
+    pub key_usage: KeyUsage,
     /// How statements are answered.
     pub engine: Arc<Engine>,
     /// What is kept.
@@ -104,6 +107,8 @@ pub struct CoreServices {
     pub(super) rights_cache: rights::Cache,
     pub(super) templates: RefCell<Templates>,
     pub(super) plans: Plans,
+    /// When API keys were last presented here and control has not yet been told.
+    keys_used: RefCell<HashMap<KeyId, i64>>,
     draining: Cell<Draining>,
     /// Dropped when the server stops: the look for expired credentials ends with it. Stopping waits
     /// for a core's tasks, and would wait for its next look otherwise.
@@ -138,6 +143,7 @@ impl CoreServices {
             rights_cache: rights::Cache::default(),
             templates: RefCell::default(),
             plans: Plans::default(),
+            keys_used: RefCell::default(),
             draining: Cell::new(Draining::No),
             looking: Cell::new(Some(looking)),
             fence: Rc::new(Fence::default()),
@@ -159,6 +165,7 @@ impl CoreServices {
                     return;
                 };
                 services.end_invalid(services.parts.catalog.current().snapshot());
+                services.tell_keys_used();
             }
         });
         services
@@ -182,6 +189,7 @@ impl CoreServices {
     /// The server stops: no new sessions, and each ends once its statement has.
     pub fn drain(&self) {
         self.draining.set(Draining::Yes);
+        self.tell_keys_used();
         drop(self.looking.take());
         self.sessions
             .for_each(|session| session.end_when_idle(EndReason::Shutdown));
@@ -190,6 +198,18 @@ impl CoreServices {
     /// Whether new sessions are taken.
     pub fn draining(&self) -> Draining {
         self.draining.get()
+    }
+
+    /// An API key was presented; `now` in Unix microseconds. Control hears of it within seconds.
+    pub fn key_used(&self, id: KeyId, now: i64) {
+        self.keys_used.borrow_mut().insert(id, now);
+    }
+
+    fn tell_keys_used(&self) {
+        let used = self.keys_used.take();
+        if !used.is_empty() {
+            self.parts.control.keys_used(used.into_iter().collect());
+        }
     }
 
     /// A newer catalog is in force: sessions it concerns end, statements whose user may do less
@@ -217,7 +237,7 @@ impl CoreServices {
             }
             let identity = session.identity();
             let narrowed = *decided
-                .entry((identity.principal, identity.database))
+                .entry((identity.principal, identity.key, identity.database))
                 .or_insert_with(|| access::narrows(before, now, &identity));
             if narrowed {
                 session.cancel(CancelReason::RightsNarrowed);
@@ -235,7 +255,12 @@ impl CoreServices {
             let identity = session.identity();
             // Many sessions are of one login: it is decided once.
             let verdict = *decided
-                .entry((identity.principal, identity.database, identity.ends_at))
+                .entry((
+                    identity.principal,
+                    identity.key,
+                    identity.database,
+                    identity.ends_at,
+                ))
                 .or_insert_with(|| access::still_valid(snapshot, &identity, now));
             if let Err(reason) = verdict {
                 if session.runs_on_old_state() && session.ending().is_none() {

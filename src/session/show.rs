@@ -74,6 +74,7 @@ impl Session {
                     adopted.snapshot(),
                     &self.identity,
                     super::services::now_microseconds(),
+                    &self.services.parts.key_usage,
                 )?;
                 let count = table.rows.len() as u64;
                 rows(&table.columns, table.rows, CommandTag::Select(count))
@@ -116,6 +117,19 @@ impl Session {
         ];
         rows(&columns, vec![row], CommandTag::Select(1))
     }
+}
+
+/// What a statement that shows one text tells, before it runs.
+pub(super) fn one_text_fields(name: &str) -> Arc<[ResultField]> {
+    fields(&[(name, text())])
+}
+
+/// One row with one text.
+///
+/// # Errors
+/// XX000: a mistake of ours.
+pub(super) fn one_text(name: &str, value: &str, tag: CommandTag) -> Result<Answer, Diagnostic> {
+    rows(&[(name, text())], vec![vec![Some(value.to_owned())]], tag)
 }
 
 fn text() -> SqlType {

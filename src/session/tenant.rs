@@ -29,8 +29,8 @@ impl Session {
                 )
             })?),
         };
-        let principal = self.identity.principal;
-        let database = access::login(adopted.snapshot(), principal, Some(tenant), None)
+        let (principal, key) = (self.identity.principal, self.identity.key);
+        let database = access::login(adopted.snapshot(), principal, key, Some(tenant), None)
             .map_err(|error| error.with_severity(Severity::Error))?;
         let moved = Identity {
             database,

@@ -5,13 +5,15 @@ use crate::access::login::database_in_reach;
 
 pub fn rows(viewer: &Viewer<'_>) -> Table {
     let principals = &viewer.snapshot.principals;
+    let key = viewer.key.and_then(|used| principals.key(used.id));
     let rows = principals
         .principal(viewer.rights.principal())
         .into_iter()
         .flat_map(|user| {
-            principals
-                .databases()
-                .filter(move |database| database_in_reach(viewer.snapshot, user, database))
+            principals.databases().filter(move |database| {
+                let key = key.map(|key| &**key);
+                database_in_reach(viewer.snapshot, user, key, database)
+            })
         })
         .map(|database| {
             vec![

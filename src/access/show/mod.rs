@@ -1,9 +1,10 @@
-//! SHOW USERS, SERVICE ACCOUNTS, ROLES, DATABASES, TENANTS, GRANTS and PERMISSIONS, from the snapshot.
+//! SHOW USERS, SERVICE ACCOUNTS, API KEYS, ROLES, DATABASES, TENANTS, GRANTS and PERMISSIONS, from the snapshot.
 //!
 //! Columns: REFERENCE §1. Rows: of the tenant in force only, for a superuser of all tenants.
 //! Users, roles and other people's grants are shown to admin and above (REFERENCE §2); databases
 //! in reach, one's own grants and one's own permissions to everybody.
 
+mod api_keys;
 mod databases;
 mod grants;
 mod permissions;
@@ -13,7 +14,8 @@ mod tenants;
 mod users;
 
 use super::rights::{Rights, denied, rights};
-use crate::auth::identity::Identity;
+use crate::auth::identity::{Identity, KeyUsed};
+use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::principal::Principal;
 use crate::catalog::role::Ladder;
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -30,7 +32,8 @@ pub struct Table {
     pub rows: Vec<Vec<Option<String>>>,
 }
 
-/// Answers a SHOW, as much of it as the identity may see; `now` in Unix microseconds.
+/// Answers a SHOW, as much of it as the identity may see; `now` in Unix microseconds, `used` says
+/// when each API key was last presented.
 ///
 /// # Errors
 /// 42501 for who may not see it; 42704 for FOR somebody who does not exist. SHOW SESSION and
@@ -40,15 +43,19 @@ pub fn rows(
     snapshot: &Snapshot,
     identity: &Identity,
     now: i64,
+    used: &KeyUsage,
 ) -> Result<Table, Diagnostic> {
     let viewer = Viewer {
         rights: rights(snapshot, identity),
+        key: identity.key,
         snapshot,
         now,
+        used,
     };
     match show {
         Show::Users => users::rows(&viewer),
         Show::ServiceAccounts => service_accounts::rows(&viewer),
+        Show::ApiKeys { of } => api_keys::rows(&viewer, of.as_deref()),
         Show::Roles => roles::rows(&viewer),
         Show::Databases => Ok(databases::rows(&viewer)),
         Show::Tenants => tenants::rows(&viewer),
@@ -63,8 +70,10 @@ pub fn rows(
 /// Who looks, at what.
 struct Viewer<'a> {
     rights: Rights,
+    key: Option<KeyUsed>,
     snapshot: &'a Snapshot,
     now: i64,
+    used: &'a KeyUsage,
 }
 
 impl Viewer<'_> {
@@ -84,7 +93,8 @@ impl Viewer<'_> {
 }
 
 const TEXT: SqlType = SqlType::scalar(TypeKind::Text);
-const TENANT_ID: SqlType = SqlType::scalar(TypeKind::Int4);
+const TENANT_ID: SqlType = INTEGER;
+const INTEGER: SqlType = SqlType::scalar(TypeKind::Int4);
 const BOOL: SqlType = SqlType::scalar(TypeKind::Bool);
 
 const TIMESTAMPTZ: SqlType = SqlType::scalar(TypeKind::Timestamptz);

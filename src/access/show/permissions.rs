@@ -30,21 +30,26 @@ pub fn rows(viewer: &Viewer<'_>) -> Table {
         .definitions
         .of_database(viewer.rights.database())
         .flat_map(|relation| {
-            let grantees = viewer.rights.grantees();
+            // A key may have less than what was granted to its owner.
+            let in_force = viewer.rights.privileges(relation);
             let grants = relation
                 .grants
                 .iter()
-                .filter(|grant| grantees.contains(&grant.grantee));
+                .filter(|grant| viewer.rights.counts(grant.grantee));
             grants.flat_map(move |grant| {
                 let source = viewer.snapshot.principals.name_of(grant.grantee);
-                grant.privileges.names().map(move |privilege| {
-                    vec![
-                        text("table"),
-                        text(format!("{}.{}", relation.schema, relation.name)),
-                        text(privilege),
-                        source.map(|source| source.to_string()),
-                    ]
-                })
+                grant
+                    .privileges
+                    .intersection(in_force)
+                    .names()
+                    .map(move |privilege| {
+                        vec![
+                            text("table"),
+                            text(format!("{}.{}", relation.schema, relation.name)),
+                            text(privilege),
+                            source.map(|source| source.to_string()),
+                        ]
+                    })
             })
         });
     Table {

@@ -4,7 +4,8 @@ use super::*;
 use crate::access::{EndReason, ends_at, login, still_valid};
 
 fn login_as(world: &World, name: &str, startup: Option<&str>) -> Result<DatabaseId, String> {
-    login(&world.0, world.principal(name).id, None, startup).map_err(|error| error.to_string())
+    login(&world.0, world.principal(name).id, None, None, startup)
+        .map_err(|error| error.to_string())
 }
 
 #[test]
@@ -105,8 +106,14 @@ fn a_service_account_reaches_its_list_and_nothing_else() {
 fn a_superuser_may_name_a_tenant_and_nobody_else_may() {
     let world = World::new();
     let of = |name: &str| {
-        login(&world.0, world.principal(name).id, Some(TenantId(7)), None)
-            .map_err(|error| error.sqlstate().to_string())
+        login(
+            &world.0,
+            world.principal(name).id,
+            None,
+            Some(TenantId(7)),
+            None,
+        )
+        .map_err(|error| error.sqlstate().to_string())
     };
     assert_eq!(of("superuser"), Ok(OTHER));
     assert_eq!(of("admin"), Err("42501".to_owned()));

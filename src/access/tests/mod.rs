@@ -1,5 +1,6 @@
 //! Who may what: the ladder, roles, grants, reach, validity and what SHOW shows of it.
 
+mod keys;
 mod login;
 mod rights;
 mod show;
@@ -105,6 +106,7 @@ impl World {
             tenant: principal.tenant,
             database,
             method: Method::Scram,
+            key: None,
             ends_at: None,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::access::show::{Table as Answer, rows};
+use crate::catalog::key_usage::KeyUsage;
 use crate::sql::credential::Show;
 
 /// Unix microseconds.
@@ -9,7 +10,8 @@ const NOW: i64 = 100;
 
 fn shown(world: &World, by: &str, show: Show) -> Answer {
     let identity = world.identity(by, world_database(world, by));
-    rows(&show, &world.0, &identity, NOW).unwrap_or_else(|error| panic!("{show:?}: {error}"))
+    let used = KeyUsage::default();
+    rows(&show, &world.0, &identity, NOW, &used).unwrap_or_else(|error| panic!("{show:?}: {error}"))
 }
 
 fn world_database(world: &World, name: &str) -> DatabaseId {
@@ -92,7 +94,8 @@ fn below_admin_credentials_are_not_shown_and_ones_own_grants_are() {
             of: Some("admin".to_owned()),
         },
     ] {
-        let refused = rows(&show, &world.0, &identity, NOW).expect_err("below admin");
+        let refused =
+            rows(&show, &world.0, &identity, NOW, &KeyUsage::default()).expect_err("below admin");
         assert_eq!(refused.sqlstate().as_str(), "42501", "{show:?}");
     }
     let own = Show::Grants {
@@ -160,7 +163,8 @@ fn grants_name_roles_databases_and_tables() {
         of: Some("stranger".to_owned()),
     };
     let identity = world.identity("admin", NODEDB);
-    let refused = rows(&nobody, &world.0, &identity, NOW).expect_err("another tenant's");
+    let refused = rows(&nobody, &world.0, &identity, NOW, &KeyUsage::default())
+        .expect_err("another tenant's");
     assert_eq!(refused.sqlstate().as_str(), "42704");
 }
 

@@ -82,12 +82,15 @@ impl Embedded {
         let (image_epoch, mut principals, image_bytes) = read_image(&*directory)?;
         let scan = read_log(&*directory, image_epoch, &mut principals)?;
         let log = match &scan {
-            Some(_) => open_log(&*directory)?,
+            Some(scan) if scan.format == LOG_FORMAT => open_log(&*directory)?,
+            Some(scan) => migrated_log(&*directory, scan)?,
             None => new_log(&*directory, image_epoch)?,
         };
         let scan = scan.unwrap_or(Scan {
             intact_bytes: LOG_HEADER_BYTES as u64,
             last_epoch: image_epoch,
+            base: image_epoch,
+            format: LOG_FORMAT,
             torn: None,
         });
         let mut store = Embedded {
@@ -230,6 +233,8 @@ fn compaction_threshold(image_bytes: u64) -> u64 {
 struct Scan {
     intact_bytes: u64,
     last_epoch: Epoch,
+    base: Epoch,
+    format: u32,
     torn: Option<TornTail>,
 }
 
@@ -269,11 +274,14 @@ fn read_log(
         };
     };
     match decode_header(&contents) {
-        Header::Base(base) if base > image_epoch => {
+        Header::Base(base, _) if base > image_epoch => {
             let what = "the log continues a snapshot that is not there";
             Err(damaged(directory, LOG, 0, what))
         }
-        Header::Base(base) => scan_records(directory, &contents, base, image_epoch, principals),
+        Header::Base(base, format) => {
+            let scan = scan_records(directory, &contents, base, image_epoch, principals)?;
+            Ok(Some(Scan { format, ..scan }))
+        }
         Header::Newer(found) => Err(StoreError::NewerFormat {
             path: directory.path(LOG),
             found,
@@ -289,7 +297,7 @@ fn scan_records(
     base: Epoch,
     image_epoch: Epoch,
     principals: &mut Principals,
-) -> Result<Option<Scan>, StoreError> {
+) -> Result<Scan, StoreError> {
     let mut at = LOG_HEADER_BYTES;
     let mut last_epoch = base;
     let mut torn = None;
@@ -316,11 +324,13 @@ fn scan_records(
             Err(fault) => return Err(damaged(directory, LOG, at as u64, fault.as_str())),
         }
     }
-    Ok(Some(Scan {
+    Ok(Scan {
         intact_bytes: at as u64,
         last_epoch: last_epoch.max(image_epoch),
+        base,
+        format: LOG_FORMAT,
         torn,
-    }))
+    })
 }
 
 /// A crash leaves the last record incomplete or with blocks that were never written; whatever
@@ -338,6 +348,28 @@ fn is_torn(fault: RecordFault, rest: &[u8]) -> bool {
 fn new_log(directory: &dyn Directory, base: Epoch) -> Result<Box<dyn AppendFile>, StoreError> {
     write_aside(directory, LOG_NEW, &encode_header(base))?;
     put_in_place(directory, LOG_NEW, LOG)?;
+    open_log(directory)
+}
+
+/// The log of an older format under the header of ours: an older server must not take up a log
+/// that may get records it does not know. Its records read the same; the torn tail comes along, to
+/// be cut next.
+fn migrated_log(directory: &dyn Directory, scan: &Scan) -> Result<Box<dyn AppendFile>, StoreError> {
+    let contents = directory
+        .read(LOG)
+        .map_err(io_error(directory, "cannot read", LOG))?;
+    let mut bytes = encode_header(scan.base).to_vec();
+    if let Some(contents) = &contents {
+        bytes.extend_from_slice(&contents[LOG_HEADER_BYTES..]);
+    }
+    write_aside(directory, LOG_NEW, &bytes)?;
+    put_in_place(directory, LOG_NEW, LOG)?;
+    tracing::info!(
+        file = %directory.path(LOG).display(),
+        from = scan.format,
+        to = LOG_FORMAT,
+        "the catalog log was of an older format and has been migrated"
+    );
     open_log(directory)
 }
 

@@ -9,9 +9,12 @@
 //! 32  4  CRC-32 of the 32 bytes before
 //! 36  n  payload: bincode 2 (standard configuration)
 //! ```
+//!
+//! Format 1 ends where the API keys of format 2 begin.
 
 use super::super::change::{Change, Marks};
 use super::super::ids::Epoch;
+use super::super::key::ApiKey;
 use super::super::principal::{Database, Principal, Role, Tenant};
 use super::super::snapshot::Principals;
 use super::record::{u32_at, u64_at};
@@ -22,7 +25,7 @@ use std::sync::Arc;
 /// The first bytes of a snapshot file.
 pub const IMAGE_MAGIC: [u8; 8] = *b"NDBCSNP\n";
 /// The newest format of the snapshot file that this server reads, and the one it writes.
-pub const IMAGE_FORMAT: u32 = 1;
+pub const IMAGE_FORMAT: u32 = 2;
 /// The size of its header.
 pub const IMAGE_HEADER_BYTES: usize = 36;
 /// The largest payload: some ten million users.
@@ -43,6 +46,12 @@ pub enum Image {
 
 #[derive(Serialize, Deserialize)]
 struct Payload {
+    first: PayloadOfFormat1,
+    keys: Vec<Arc<ApiKey>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PayloadOfFormat1 {
     marks: Marks,
     tenants: Vec<Arc<Tenant>>,
     principals: Vec<Arc<Principal>>,
@@ -53,11 +62,14 @@ struct Payload {
 /// The whole file. None when the payload exceeds [`IMAGE_PAYLOAD_BYTES_MAX`].
 pub fn encode_image(epoch: Epoch, principals: &Principals) -> Option<Vec<u8>> {
     let payload = Payload {
-        marks: principals.marks(),
-        tenants: principals.tenants().cloned().collect(),
-        principals: principals.all().cloned().collect(),
-        roles: principals.roles().cloned().collect(),
-        databases: principals.databases().cloned().collect(),
+        first: PayloadOfFormat1 {
+            marks: principals.marks(),
+            tenants: principals.tenants().cloned().collect(),
+            principals: principals.all().cloned().collect(),
+            roles: principals.roles().cloned().collect(),
+            databases: principals.databases().cloned().collect(),
+        },
+        keys: principals.keys().cloned().collect(),
     };
     let mut bytes = vec![0; IMAGE_HEADER_BYTES];
     bincode::serde::encode_into_std_write(payload, &mut bytes, CONFIG)
@@ -100,26 +112,40 @@ pub fn decode_image(bytes: &[u8]) -> Image {
     if u32_at(bytes, 28) != crc32fast::hash(payload) {
         return Image::Damaged(start, "the payload's checksum does not match");
     }
-    match bincode::serde::decode_from_slice::<Payload, _>(payload, CONFIG) {
-        Ok((decoded, used)) if used == payload.len() => {
-            Image::State(Epoch(u64_at(bytes, 12)), decoded.into_principals())
-        }
-        Ok(_) | Err(_) => Image::Damaged(start, "the payload cannot be decoded"),
+    let decoded = match format {
+        1 => decode_whole(payload).map(|first| Payload {
+            first,
+            keys: Vec::new(),
+        }),
+        2 => decode_whole::<Payload>(payload),
+        _ => return Image::Damaged(0, "there is no such format"),
+    };
+    match decoded {
+        Some(decoded) => Image::State(Epoch(u64_at(bytes, 12)), decoded.into_principals()),
+        None => Image::Damaged(start, "the payload cannot be decoded"),
     }
+}
+
+/// What the bytes say, all of them.
+fn decode_whole<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Option<T> {
+    let (decoded, used) = bincode::serde::decode_from_slice(payload, CONFIG).ok()?;
+    (used == payload.len()).then_some(decoded)
 }
 
 impl Payload {
     fn into_principals(self) -> Principals {
         let mut principals = Principals::default();
-        let changes = (self.tenants.into_iter().map(Change::PutTenant))
-            .chain(self.principals.into_iter().map(Change::PutPrincipal))
-            .chain(self.roles.into_iter().map(Change::PutRole))
-            .chain(self.databases.into_iter().map(Change::PutDatabase));
+        let first = self.first;
+        let changes = (first.tenants.into_iter().map(Change::PutTenant))
+            .chain(first.principals.into_iter().map(Change::PutPrincipal))
+            .chain(first.roles.into_iter().map(Change::PutRole))
+            .chain(first.databases.into_iter().map(Change::PutDatabase))
+            .chain(self.keys.into_iter().map(Change::PutKey));
         for change in changes {
             principals.apply(&change);
         }
         // The marks remember ids whose holders are gone.
-        principals.raise_marks(self.marks);
+        principals.raise_marks(first.marks);
         principals
     }
 }

@@ -21,8 +21,9 @@ use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 
 /// The first bytes of a log.
 pub const LOG_MAGIC: [u8; 8] = *b"NDBCLOG\n";
-/// The newest format of the log that this server reads, and the one it writes.
-pub const LOG_FORMAT: u32 = 1;
+/// The newest format of the log that this server reads, and the one it writes. Format 1 had no API
+/// keys; whatever it has reads the same in format 2.
+pub const LOG_FORMAT: u32 = 2;
 /// The size of the log's header.
 pub const LOG_HEADER_BYTES: usize = 24;
 /// The size of a record's head.
@@ -36,8 +37,8 @@ const CONFIG: Configuration<LittleEndian, Varint, Limit<RECORD_PAYLOAD_BYTES_MAX
 /// What a log's header says.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Header {
-    /// The log continues the snapshot of this epoch.
-    Base(Epoch),
+    /// The log continues the snapshot of this epoch; its format is ours or an older one.
+    Base(Epoch, u32),
     /// A format number above ours.
     Newer(u32),
     /// Not a header, and why.
@@ -106,7 +107,10 @@ pub fn decode_header(bytes: &[u8]) -> Header {
     if u32_at(bytes, 20) != crc32fast::hash(&bytes[..20]) {
         return Header::Damaged("the header's checksum does not match");
     }
-    Header::Base(Epoch(u64_at(bytes, 12)))
+    if format == 0 {
+        return Header::Damaged("there is no format 0");
+    }
+    Header::Base(Epoch(u64_at(bytes, 12)), format)
 }
 
 /// The bytes of one record.

@@ -1,17 +1,18 @@
 //! The embedded store under crashes, damage, full disks and failing syncs.
 
 use super::embedded::COMPACTION_LOG_BYTES_MIN;
-use super::image::decode_image;
+use super::image::{IMAGE_HEADER_BYTES, decode_image};
 use super::memory::{Faults, MemoryDirectory};
 use super::record::{
     LOG_HEADER_BYTES, RECORD_HEAD_BYTES, contains_intact_record, decode_header, decode_record,
     encode_record,
 };
 use super::*;
-use crate::catalog::principal::{Database, Principal, PrincipalKind, Role, Tenant};
+use crate::catalog::key::{ApiKey, PreviousSecret, SecretHash};
+use crate::catalog::principal::{Database, Parent, Principal, PrincipalKind, Role, Tenant};
 use crate::catalog::role::Ladder;
 use crate::catalog::verifier::Verifier;
-use crate::catalog::{DatabaseId, PrincipalId, TenantId};
+use crate::catalog::{DatabaseId, KeyId, PrincipalId, TenantId};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -45,6 +46,29 @@ fn user(id: u32, name: &str) -> Change {
     }))
 }
 
+/// A key with everything that one can have.
+fn key(id: u8, name: &str, owner: u32) -> Change {
+    Change::PutKey(Arc::new(ApiKey {
+        id: KeyId::new([id; 8]),
+        name: Arc::from(name),
+        tenant: TenantId::SYSTEM,
+        owner: PrincipalId(owner),
+        secret: SecretHash([3; 32]),
+        generation: 1,
+        previous: Some(Box::new(PreviousSecret {
+            secret: SecretHash([4; 32]),
+            until: 7,
+        })),
+        role: Some(Parent::Role(Arc::from("analyst"))),
+        databases: Some(Box::new([DatabaseId(5), DatabaseId(6)])),
+        scopes: Some(Box::new([Arc::from("read:orders")])),
+        networks: Some(Box::new(["10.0.0.0/8".parse().expect("a network")])),
+        rate_per_second: std::num::NonZeroU32::new(100),
+        created_at: 5,
+        expires_at: Some(9),
+    }))
+}
+
 /// What a state says, in a form that can be compared.
 fn content(principals: &Principals) -> String {
     let (tenants, all, roles, databases): (Vec<_>, Vec<_>, Vec<_>, Vec<_>) = (
@@ -53,8 +77,9 @@ fn content(principals: &Principals) -> String {
         principals.roles().collect(),
         principals.databases().collect(),
     );
+    let keys: Vec<_> = principals.keys().collect();
     let marks = principals.marks();
-    format!("{tenants:?} {all:?} {roles:?} {databases:?} {marks:?}")
+    format!("{tenants:?} {all:?} {roles:?} {databases:?} {keys:?} {marks:?}")
 }
 
 /// A store with these epochs, and the state after each.
@@ -183,10 +208,74 @@ fn a_newer_format_is_refused_with_both_numbers() {
         let refused = open(&directory).map(|_| ()).expect_err("it is newer");
         let message = refused.to_string();
         assert!(message.contains("format 9"), "{message}");
-        assert!(message.contains("format 1"), "{message}");
+        assert!(message.contains("format 2"), "{message}");
         assert!(message.contains(name), "{message}");
         directory.put(name, bytes);
     }
+}
+
+/// The file as a server before API keys wrote it: the same bytes under another number, and a
+/// snapshot without the list of keys, which is empty here and the last byte of the payload.
+fn as_format_1(name: &str, mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes[8..12].copy_from_slice(&1_u32.to_le_bytes());
+    if name == LOG {
+        let head = crc32fast::hash(&bytes[..20]);
+        bytes[20..24].copy_from_slice(&head.to_le_bytes());
+        return bytes;
+    }
+    assert_eq!(bytes.pop(), Some(0), "there are no keys");
+    let length = (bytes.len() - IMAGE_HEADER_BYTES) as u64;
+    bytes[20..28].copy_from_slice(&length.to_le_bytes());
+    let body = crc32fast::hash(&bytes[IMAGE_HEADER_BYTES..]);
+    bytes[28..32].copy_from_slice(&body.to_le_bytes());
+    let head = crc32fast::hash(&bytes[..32]);
+    bytes[32..36].copy_from_slice(&head.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn the_files_of_an_older_format_are_read_and_the_log_is_taken_over() {
+    let (directory, mut store, _) = with_epochs(3);
+    let principals = compact(&mut store, &directory, 4);
+    let epoch = Epoch(open(&directory).expect("it opens").1.epoch.0 + 1);
+    let last = user(20_009, "last");
+    store
+        .append(epoch, std::slice::from_ref(&last))
+        .expect("it is kept");
+    drop(store);
+    for name in [LOG, SNAPSHOT] {
+        directory.put(name, as_format_1(name, directory.bytes(name)));
+    }
+    let mut expected = principals;
+    expected.apply(&last);
+    for _ in 0..2 {
+        let (_, recovered) = open(&directory).expect("an older format is read");
+        assert_eq!(content(&recovered.principals), content(&expected));
+        assert_eq!(recovered.epoch, epoch);
+        // An older server does not take it up any more.
+        assert_eq!(directory.bytes(LOG)[8], 2);
+    }
+    let (mut store, _) = open(&directory).expect("it opens");
+    let new = key(1, "ci", 20_009);
+    let next = Epoch(epoch.0 + 1);
+    store
+        .append(next, std::slice::from_ref(&new))
+        .expect("it is kept");
+    expected.apply(&new);
+    let (_, recovered) = open(&directory).expect("it opens");
+    assert_eq!(content(&recovered.principals), content(&expected));
+}
+
+#[test]
+fn a_torn_tail_of_an_older_log_is_cut_as_well() {
+    let (directory, _, states) = with_epochs(2);
+    let mut bytes = as_format_1(LOG, directory.bytes(LOG));
+    let intact = bytes.len();
+    bytes.extend_from_slice(&[0; 100]);
+    directory.put(LOG, bytes);
+    let (_, recovered) = open(&directory).expect("it opens");
+    assert_eq!(content(&recovered.principals), states[2]);
+    assert_eq!(directory.bytes(LOG).len(), intact);
 }
 
 /// Fills the log past the limit, so that settling compacts it. Gives the state.
@@ -339,6 +428,7 @@ fn every_flipped_bit_of_a_snapshot_is_seen() {
     let (mut store, _) = open(&directory).expect("it opens");
     let mut principals = Principals::default();
     principals.apply(&user(20_001, "alice"));
+    principals.apply(&key(1, "ci", 20_001));
     store.compact_at(0);
     store.settle(Epoch(1), &principals).expect("it compacts");
     let bytes = directory.bytes(SNAPSHOT);
@@ -405,6 +495,12 @@ fn any_change() -> impl Strategy<Value = Change> {
             .prop_map(|id| Change::DropPrincipal(PrincipalId(id))),
         id.clone()
             .prop_map(|id| Change::DropRole(PrincipalId(id + 100))),
+        (0..4_u8, "[a-c]{1,2}", id.clone()).prop_map(|(number, name, owner)| key(
+            number,
+            &format!("{name}{number}"),
+            owner
+        )),
+        (0..4_u8).prop_map(|number| Change::DropKey(KeyId::new([number; 8]))),
         id.prop_map(|id| Change::DropDatabase(DatabaseId(id))),
         tenant.prop_map(|id| Change::DropTenant(TenantId(id))),
     ]
@@ -413,30 +509,34 @@ fn any_change() -> impl Strategy<Value = Change> {
 /// The principals' half as maps that anybody can follow.
 #[derive(Default)]
 struct Model {
-    objects: std::collections::BTreeMap<(u8, u32), Change>,
+    objects: std::collections::BTreeMap<(u8, String), Change>,
 }
 
 impl Model {
     fn apply(&mut self, change: &Change) {
         let key = match change {
-            Change::PutTenant(it) => (0, it.id.0),
-            Change::DropTenant(id) => (0, id.0),
-            Change::PutPrincipal(it) => (1, it.id.0),
-            Change::DropPrincipal(id) => (1, id.0),
-            Change::PutRole(it) => (2, it.id.0),
-            Change::DropRole(id) => (2, id.0),
-            Change::PutDatabase(it) => (3, it.id.0),
-            Change::DropDatabase(id) => (3, id.0),
+            Change::PutTenant(it) => (0, it.id.to_string()),
+            Change::DropTenant(id) => (0, id.to_string()),
+            Change::PutPrincipal(it) => (1, it.id.to_string()),
+            Change::DropPrincipal(id) => (1, id.to_string()),
+            Change::PutRole(it) => (2, it.id.to_string()),
+            Change::DropRole(id) => (2, id.to_string()),
+            Change::PutDatabase(it) => (3, it.id.to_string()),
+            Change::DropDatabase(id) => (3, id.to_string()),
+            Change::PutKey(it) => (4, it.id.to_string()),
+            Change::DropKey(id) => (4, id.to_string()),
         };
         match change {
             Change::PutTenant(_)
             | Change::PutPrincipal(_)
             | Change::PutRole(_)
-            | Change::PutDatabase(_) => self.objects.insert(key, change.clone()),
+            | Change::PutDatabase(_)
+            | Change::PutKey(_) => self.objects.insert(key, change.clone()),
             Change::DropTenant(_)
             | Change::DropPrincipal(_)
             | Change::DropRole(_)
-            | Change::DropDatabase(_) => self.objects.remove(&key),
+            | Change::DropDatabase(_)
+            | Change::DropKey(_) => self.objects.remove(&key),
         };
     }
 
@@ -444,7 +544,8 @@ impl Model {
         let count = principals.tenants().count()
             + principals.all().count()
             + principals.roles().count()
-            + principals.databases().count();
+            + principals.databases().count()
+            + principals.keys().count();
         assert_eq!(count, self.objects.len());
         for change in self.objects.values() {
             match change {
@@ -463,6 +564,11 @@ impl Model {
                 Change::PutDatabase(it) => {
                     assert_eq!(principals.database(it.id), Some(it));
                     assert_eq!(principals.database_named(it.tenant, &it.name), Some(it));
+                }
+                Change::PutKey(it) => {
+                    assert_eq!(principals.key(it.id), Some(it));
+                    assert_eq!(principals.key_named(it.tenant, &it.name), Some(it));
+                    assert!(principals.keys_of(it.owner).any(|key| key == it));
                 }
                 _ => unreachable!("the model keeps what was put"),
             }

@@ -97,7 +97,7 @@ fn set_role(draft: &mut Draft, user: &Principal, role: &str) -> Result<(), Diagn
 
 fn set_default_database(draft: &mut Draft, user: &Principal, name: &str) -> Result<(), Diagnostic> {
     let database = draft.database(user.tenant, name)?;
-    if !database_in_reach(draft.snapshot(), user, &database) {
+    if !database_in_reach(draft.snapshot(), user, None, &database) {
         let statement = format!(
             "GRANT CONNECT ON DATABASE {} TO {}",
             quoted(&database.name),

@@ -33,14 +33,14 @@ pub fn carry_out(
     dependents::require_none(
         dependents_of(draft.snapshot(), &role),
         format!("role \"{name}\" cannot be dropped because some objects depend on it"),
-        "REVOKE what was granted to it and DROP ROLE those that inherit it first.",
+        "REVOKE what was granted to it, DROP ROLE those that inherit it and DROP API KEY those that carry it first.",
     )?;
     take_from_members(draft, &role);
     draft.change(Change::DropRole(role.id));
     Ok(tag)
 }
 
-/// The roles that inherit it and the tables it has grants on.
+/// The roles that inherit it, the keys that carry it and the tables it has grants on.
 fn dependents_of(snapshot: &Snapshot, role: &Role) -> Vec<String> {
     let inherits = Parent::Role(role.name.clone());
     let heirs = snapshot
@@ -48,7 +48,14 @@ fn dependents_of(snapshot: &Snapshot, role: &Role) -> Vec<String> {
         .roles()
         .filter(|it| it.tenant == role.tenant && it.parent.as_ref() == Some(&inherits))
         .map(|it| format!("role {} inherits it", it.name));
+    // Without it the key would carry nothing, or a later role of the same name.
+    let keys = snapshot
+        .principals
+        .keys()
+        .filter(|it| it.tenant == role.tenant && it.role.as_ref() == Some(&inherits))
+        .map(|it| format!("API key {} carries it", it.name));
     heirs
+        .chain(keys)
         .chain(dependents::granted_to(snapshot, role.id))
         .collect()
 }

@@ -1,6 +1,6 @@
 //! DROP TENANT: of an empty one; CASCADE empties it.
 
-use super::{dependents, drop_database, superuser_left};
+use super::{api_key, dependents, drop_database, superuser_left};
 use crate::catalog::principal::Tenant;
 use crate::catalog::request::{IfExists, TenantRef};
 use crate::catalog::{Change, Snapshot, TenantId};
@@ -127,6 +127,11 @@ fn require_nothing_elsewhere(snapshot: &Snapshot, tenant: &Tenant) -> Result<(),
 
 fn empty(draft: &mut Draft, tenant: TenantId) {
     let principals = &draft.snapshot().principals;
+    let owners: Vec<_> = principals
+        .all()
+        .filter(|it| it.tenant == tenant)
+        .map(|it| it.id)
+        .collect();
     let users = principals.all().filter(|it| it.tenant == tenant);
     let roles = principals.roles().filter(|it| it.tenant == tenant);
     let drops: Vec<_> = users
@@ -138,6 +143,9 @@ fn empty(draft: &mut Draft, tenant: TenantId) {
         .filter(|it| it.tenant == tenant)
         .map(|it| it.id)
         .collect();
+    for owner in owners {
+        api_key::drop_all_of(draft, owner);
+    }
     for change in drops {
         draft.change(change);
     }

@@ -1,7 +1,7 @@
-//! DROP USER: ends its sessions, by the epoch that reaches them.
+//! DROP USER: ends its sessions, by the epoch that reaches them, and drops its keys.
 
 use super::alter_user::require_power_over;
-use super::{dependents, superuser_left};
+use super::{api_key, dependents, superuser_left};
 use crate::catalog::Change;
 use crate::catalog::request::IfExists;
 use crate::catalog::role::Ladder;
@@ -40,6 +40,7 @@ pub fn carry_out(
         format!("role \"{name}\" cannot be dropped because some objects depend on it"),
         "Drop them, or give tables to somebody else with ALTER TABLE … OWNER TO.",
     )?;
+    api_key::drop_all_of(draft, user.id);
     draft.change(Change::DropPrincipal(user.id));
     superuser_left::require(draft)?;
     Ok(tag)

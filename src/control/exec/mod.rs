@@ -1,6 +1,7 @@
 //! A request to its changes: one file for each statement, and this index of them.
 
 mod alter_user;
+mod api_key;
 mod connect;
 mod create_database;
 mod create_role;
@@ -51,6 +52,13 @@ pub fn carry_out(draft: &mut Draft, request: Request) -> Result<&'static str, Di
         Request::DropServiceAccount { if_exists, name } => {
             service_account::drop(draft, if_exists, &name)
         }
+        Request::CreateApiKey { id, secret, key } => api_key::create(draft, id, secret, key),
+        Request::RotateApiKey {
+            id,
+            secret,
+            grace_minutes,
+        } => api_key::rotate(draft, id, secret, grace_minutes),
+        Request::DropApiKey { if_exists, name } => api_key::drop(draft, if_exists, &name),
         Request::CreateRole {
             if_exists,
             name,

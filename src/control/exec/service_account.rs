@@ -1,8 +1,8 @@
 //! CREATE, ALTER and DROP SERVICE ACCOUNT: logins without a password, bound to databases.
 
 use super::alter_user::require_power_over;
-use super::dependents;
 use super::new_login::{Kind, NewLogin};
+use super::{api_key, dependents};
 use crate::catalog::principal::{Principal, PrincipalKind};
 use crate::catalog::request::{IfExists, TenantRef};
 use crate::catalog::role::Ladder;
@@ -83,6 +83,7 @@ pub fn drop(
     require_power_over(draft, &account, "must be superuser to drop superusers")?;
     // What accounts make belongs to the owner of the database, so there is nothing in the way.
     debug_assert!(dependents::owned_by(draft.snapshot(), account.id, |_| false).is_empty());
+    api_key::drop_all_of(draft, account.id);
     draft.change(Change::DropPrincipal(account.id));
     Ok(tag)
 }

@@ -95,10 +95,12 @@ fn every_core_has_the_change_when_the_statement_returns_under_load() {
         publisher: Box::new(publisher.clone()),
         rows: Box::new(Rows::default()),
         held: Held::default(),
+        key_usage: KeyUsage::default(),
     };
     let thread = control.spawn(inbox).expect("a thread");
     let root = Caller {
         principal: PrincipalId::FIRST_SUPERUSER,
+        key: None,
         tenant: TenantId::SYSTEM,
         database: DatabaseId::FIRST,
     };
@@ -129,6 +131,7 @@ fn every_core_has_the_change_when_the_statement_returns_under_load() {
             tenant: user.tenant,
             database: DatabaseId::FIRST,
             method: Method::Scram,
+            key: None,
             ends_at: None,
         };
         assert_eq!(

@@ -29,6 +29,7 @@ fn requests_that_wait_together_share_an_epoch_and_are_answered_in_order() {
         publisher: Box::new(bench.cores.clone()),
         rows: Box::new(bench.rows.clone()),
         held: Held::default(),
+        key_usage: KeyUsage::default(),
     };
     let thread = control.spawn(inbox).expect("a thread");
     let answers = block_on(all);
@@ -132,6 +133,7 @@ fn past_the_limit_of_waiting_statements_the_next_is_53300_and_definitions_are_no
     let (handle, inbox) = port::channel();
     let caller = Caller {
         principal: PrincipalId::FIRST_SUPERUSER,
+        key: None,
         tenant: TenantId::SYSTEM,
         database: DatabaseId::FIRST,
     };
@@ -147,10 +149,10 @@ fn past_the_limit_of_waiting_statements_the_next_is_53300_and_definitions_are_no
     assert_eq!(refused.sqlstate(), SqlState::TOO_MANY_CONNECTIONS);
     let mut commit = Box::pin(handle.execute(caller, publish(Vec::new())));
     assert!(commit.as_mut().poll(&mut context).is_pending());
-    inbox
-        .try_iter()
-        .take(1)
-        .for_each(|ask| ask.answer(Err(Diagnostic::internal("x"))));
+    inbox.try_iter().take(1).for_each(|errand| match errand {
+        Errand::Ask(ask) => ask.answer(Err(Diagnostic::internal("x"))),
+        Errand::KeysUsed(_) => panic!("nobody used a key"),
+    });
     let mut next = Box::pin(handle.execute(caller, drop_user("x")));
     assert!(
         next.as_mut().poll(&mut context).is_pending(),

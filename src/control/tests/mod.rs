@@ -1,6 +1,7 @@
 //! The control thread through its port: what each statement does, to whom it is refused, and
 //! what is published when.
 
+mod api_keys;
 mod cores;
 mod databases;
 mod groups;
@@ -98,6 +99,7 @@ impl Bench {
             publisher: Box::new(cores.clone()),
             rows: Box::new(rows.clone()),
             held: Held::default(),
+            key_usage: KeyUsage::default(),
         };
         Bench {
             handle: Some(handle),
@@ -107,6 +109,7 @@ impl Bench {
             directory,
             root: Caller {
                 principal: PrincipalId::FIRST_SUPERUSER,
+                key: None,
                 tenant: TenantId::SYSTEM,
                 database: DatabaseId::FIRST,
             },
@@ -150,6 +153,7 @@ impl Bench {
         let tenant = snapshot.principals.tenant(user.tenant).expect("a tenant");
         Caller {
             principal: user.id,
+            key: None,
             tenant: user.tenant,
             database: tenant.default_database,
         }

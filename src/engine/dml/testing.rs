@@ -257,6 +257,7 @@ impl World {
             tenant: TenantId::SYSTEM,
             database: DATABASE,
             method: Method::Scram,
+            key: None,
             ends_at: None,
         };
         let context = StatementContext {

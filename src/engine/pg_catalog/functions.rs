@@ -402,7 +402,7 @@ fn privileges() -> Vec<Arc<ScalarUDF>> {
             };
             Ok(Some(id.is_some_and(|id| {
                 id == context.rights.principal()
-                    || context.rights.grantees().contains(&id)
+                    || context.rights.has_role(id)
                     || context.rights.is_superuser()
             })))
         })
@@ -504,9 +504,12 @@ fn has_database_privilege(call: &Call<'_>) -> Result<ArrayRef> {
         let (Some(database), Some(principal)) = (database, principal) else {
             return Ok(Some(false));
         };
+        let key = context.identity.key;
+        let key = key.and_then(|used| principals.key(used.id));
         Ok(Some(crate::access::database_in_reach(
             &context.snapshot,
             principal,
+            key.map(|key| &**key),
             database,
         )))
     })

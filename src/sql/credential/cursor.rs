@@ -1,9 +1,10 @@
 //! The parser's view of the tokens: keywords, names, literals, and where an error stands.
 
+use super::grant::LIST_NAMES_MAX;
 use super::token::{Token, Tokens};
 use crate::auth::secret::Password;
-use crate::catalog::TenantId;
 use crate::catalog::request::{IfExists, TenantRef};
+use crate::catalog::{KeyId, TenantId};
 use crate::diagnostic::{Diagnostic, SqlState};
 use zeroize::Zeroizing;
 
@@ -106,6 +107,53 @@ impl<'a> Cursor<'a> {
         }
         self.tokens = ahead;
         Ok(name)
+    }
+
+    /// `(item, …)`: at least one, at most [`LIST_NAMES_MAX`].
+    pub fn list<T>(&mut self, item: impl Fn(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        self.expect_symbol('(')?;
+        let mut items = vec![item(self)?];
+        while self.take_symbol(',') {
+            if items.len() == LIST_NAMES_MAX {
+                return Err(self.error(
+                    SqlState::PROGRAM_LIMIT_EXCEEDED,
+                    "too many names in one list",
+                ));
+            }
+            items.push(item(self)?);
+        }
+        self.expect_symbol(')')?;
+        Ok(items)
+    }
+
+    /// An API key's id, bare in its own case and with its hyphens, or a name.
+    pub fn key_id(&mut self) -> Result<String> {
+        let rest = self.tokens.rest().trim();
+        let bare = rest.trim_end_matches(|last: char| last == ';' || last.is_ascii_whitespace());
+        if bare.parse::<KeyId>().is_ok() {
+            let bare = bare.to_owned();
+            self.tokens.skip_rest();
+            return Ok(bare);
+        }
+        self.name()
+    }
+
+    /// A whole number.
+    pub fn number(&mut self) -> Result<u32> {
+        let mut ahead = self.tokens.clone();
+        match ahead.next()? {
+            Token::Number(digits) => {
+                let number = digits.parse().map_err(|_| {
+                    self.error(
+                        SqlState::INVALID_PARAMETER_VALUE,
+                        "the number is out of range",
+                    )
+                })?;
+                self.tokens = ahead;
+                Ok(number)
+            }
+            _ => Err(self.unexpected()),
+        }
     }
 
     /// A string literal.

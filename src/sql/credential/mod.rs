@@ -9,6 +9,7 @@
 //! the others; they are changes of definitions and run in the session's transaction
 //! (`access::grants` works them out).
 
+mod api_key;
 mod cursor;
 mod database;
 mod grant;
@@ -27,7 +28,8 @@ mod user;
 pub use grant::LIST_NAMES_MAX;
 pub use split::{Piece, split};
 pub use statement::{
-    AlterPassword, CreateUser, CredentialStatement, Direction, Show, TableGrant, TableName,
+    AlterPassword, CreateUser, CredentialStatement, Direction, RotateApiKey, Show, TableGrant,
+    TableName,
 };
 
 use crate::diagnostic::Diagnostic;
@@ -55,6 +57,9 @@ fn first_words(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Di
     if let Some(feature) = later(cursor) {
         return Some(Err(Diagnostic::unsupported(feature)));
     }
+    if cursor.take(&["revoke", "api", "key"]) {
+        return Some(api_key::revoke(cursor));
+    }
     if cursor.take(&["revoke"]) {
         return Some(grant::parse(cursor, Direction::Revoke));
     }
@@ -77,6 +82,7 @@ fn create(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnos
         "database" if cursor.take(&["database"]) => Some(database::create(cursor)),
         "tenant" if cursor.take(&["tenant"]) => Some(tenant::create(cursor)),
         "service" if cursor.take(&["service", "account"]) => Some(service_account::create(cursor)),
+        "api" if cursor.take(&["api", "key"]) => Some(api_key::create(cursor)),
         _ => None,
     }
 }
@@ -88,6 +94,7 @@ fn alter(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnost
         "role" if cursor.take(&["role"]) => Some(user::alter(cursor)),
         "tenant" if cursor.take(&["tenant"]) => Some(tenant::alter(cursor)),
         "service" if cursor.take(&["service", "account"]) => Some(service_account::alter(cursor)),
+        "api" if cursor.take(&["api", "key"]) => Some(api_key::alter(cursor)),
         _ => None,
     }
 }
@@ -99,16 +106,14 @@ fn drop(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnosti
         "database" if cursor.take(&["database"]) => Some(database::drop(cursor)),
         "tenant" if cursor.take(&["tenant"]) => Some(tenant::drop(cursor)),
         "service" if cursor.take(&["service", "account"]) => Some(service_account::drop(cursor)),
+        "api" if cursor.take(&["api", "key"]) => Some(api_key::drop(cursor)),
         _ => None,
     }
 }
 
 /// Statements whose feature is not there yet, by their first words.
 fn later(cursor: &mut Cursor<'_>) -> Option<String> {
-    const FEATURES: [&[&str]; 21] = [
-        &["create", "api", "key"],
-        &["drop", "api", "key"],
-        &["revoke", "api", "key"],
+    const FEATURES: [&[&str]; 18] = [
         &["create", "oidc", "provider"],
         &["alter", "oidc", "provider"],
         &["drop", "oidc", "provider"],

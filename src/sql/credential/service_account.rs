@@ -1,7 +1,6 @@
 //! CREATE SERVICE ACCOUNT, ALTER SERVICE ACCOUNT, DROP SERVICE ACCOUNT.
 
 use super::cursor::Cursor;
-use super::grant::LIST_NAMES_MAX;
 use super::statement::CredentialStatement;
 use crate::catalog::Request;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -52,7 +51,7 @@ pub fn create(cursor: &mut Cursor<'_>) -> Parsed {
 pub fn alter(cursor: &mut Cursor<'_>) -> Parsed {
     let name = cursor.name()?;
     cursor.expect(&["set", "databases"])?;
-    let databases = databases(cursor)?;
+    let databases = cursor.list(Cursor::name)?;
     Ok(CredentialStatement::Change(Request::AlterServiceAccount {
         name,
         databases,
@@ -67,21 +66,4 @@ pub fn drop(cursor: &mut Cursor<'_>) -> Parsed {
         if_exists,
         name,
     }))
-}
-
-/// `(d, …)`: at least one name, at most [`LIST_NAMES_MAX`].
-fn databases(cursor: &mut Cursor<'_>) -> Result<Vec<String>, Diagnostic> {
-    cursor.expect_symbol('(')?;
-    let mut names = vec![cursor.name()?];
-    while cursor.take_symbol(',') {
-        if names.len() == LIST_NAMES_MAX {
-            return Err(cursor.error(
-                SqlState::PROGRAM_LIMIT_EXCEEDED,
-                "too many names in one list",
-            ));
-        }
-        names.push(cursor.name()?);
-    }
-    cursor.expect_symbol(')')?;
-    Ok(names)
 }

@@ -15,8 +15,7 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diag
         (&["permissions"], Show::Permissions),
         (&["sessions"], Show::Sessions),
     ];
-    const LATER: [&[&str]; 6] = [
-        &["api", "keys"],
+    const LATER: [&[&str]; 5] = [
         &["oidc", "providers"],
         &["rls", "policies"],
         &["audit", "log"],
@@ -35,7 +34,10 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diag
         }
     }
     if cursor.take(&["grants"]) {
-        return Some(grants(cursor));
+        return Some(whose(cursor).map(|of| CredentialStatement::Show(Show::Grants { of })));
+    }
+    if cursor.take(&["api", "keys"]) {
+        return Some(whose(cursor).map(|of| CredentialStatement::Show(Show::ApiKeys { of })));
     }
     // SHOW SESSION AUTHORIZATION is PostgreSQL's.
     let mut ahead = cursor.clone();
@@ -46,10 +48,10 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diag
     None
 }
 
-fn grants(cursor: &mut Cursor<'_>) -> Result<CredentialStatement, Diagnostic> {
-    let of = match cursor.take(&["for"]) {
-        true => Some(cursor.name()?),
-        false => None,
-    };
-    Ok(CredentialStatement::Show(Show::Grants { of }))
+/// `[FOR name]`
+fn whose(cursor: &mut Cursor<'_>) -> Result<Option<String>, Diagnostic> {
+    match cursor.take(&["for"]) {
+        true => cursor.name().map(Some),
+        false => Ok(None),
+    }
 }

@@ -3,7 +3,7 @@
 use crate::auth::secret::Password;
 use crate::catalog::Request;
 use crate::catalog::definition::Privileges;
-use crate::catalog::request::{IfExists, TenantRef, UserChange};
+use crate::catalog::request::{IfExists, KeyWanted, TenantRef, UserChange};
 use crate::catalog::verifier::Verifier;
 use crate::diagnostic::{Diagnostic, SqlState};
 
@@ -14,6 +14,10 @@ pub enum CredentialStatement {
     CreateUser(CreateUser),
     /// ALTER USER … PASSWORD: likewise.
     AlterPassword(AlterPassword),
+    /// CREATE API KEY: its secret is made, and shown, by the session.
+    CreateApiKey(KeyWanted),
+    /// ALTER API KEY … ROTATE: likewise.
+    RotateApiKey(RotateApiKey),
     /// Any other change of users, roles, memberships, databases and tenants: ready to be asked.
     Change(Request),
     /// GRANT or REVOKE … ON TABLE: a change of definitions, transactional with the rows.
@@ -44,6 +48,15 @@ pub struct AlterPassword {
     pub name: String,
     /// The new one; None is NULL. `auth::derivation` makes the verifier of it.
     pub password: Option<Password>,
+}
+
+/// ALTER API KEY … ROTATE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RotateApiKey {
+    /// Its name or id.
+    pub name: String,
+    /// GRACE n MINUTES
+    pub grace_minutes: Option<u32>,
 }
 
 /// Which way a table grant goes.
@@ -84,6 +97,11 @@ pub enum Show {
     Users,
     /// SHOW SERVICE ACCOUNTS
     ServiceAccounts,
+    /// SHOW API KEYS [FOR owner]
+    ApiKeys {
+        /// FOR
+        of: Option<String>,
+    },
     /// SHOW ROLES
     Roles,
     /// SHOW DATABASES
@@ -133,6 +151,8 @@ impl CredentialStatement {
         match self {
             CredentialStatement::CreateUser(_)
             | CredentialStatement::AlterPassword(_)
+            | CredentialStatement::CreateApiKey(_)
+            | CredentialStatement::RotateApiKey(_)
             | CredentialStatement::Change(_) => true,
             CredentialStatement::Table(_) | CredentialStatement::Show(_) => false,
         }
@@ -163,6 +183,8 @@ impl CredentialStatement {
         match self {
             CredentialStatement::CreateUser(_) => "CREATE USER",
             CredentialStatement::AlterPassword(_) => "ALTER USER",
+            CredentialStatement::CreateApiKey(_) => "CREATE API KEY",
+            CredentialStatement::RotateApiKey(_) => "ALTER API KEY",
             CredentialStatement::Change(request) => request.title(),
             CredentialStatement::Table(grant) => match grant.direction {
                 Direction::Grant => "GRANT",

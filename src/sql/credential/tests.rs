@@ -372,13 +372,6 @@ fn service_accounts_have_a_database_and_no_password() {
 fn what_is_not_there_yet_is_0a000_and_names_the_feature() {
     for (text, feature) in [
         (
-            "CREATE API KEY 'my-service' ROLE readwrite",
-            "CREATE API KEY",
-        ),
-        ("DROP API KEY 'my-service'", "DROP API KEY"),
-        ("REVOKE API KEY abc", "REVOKE API KEY"),
-        ("SHOW API KEYS FOR bob", "SHOW API KEYS"),
-        (
             "CREATE OIDC PROVIDER auth0 WITH (issuer = 'x')",
             "CREATE OIDC PROVIDER",
         ),

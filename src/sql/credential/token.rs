@@ -48,6 +48,16 @@ impl<'a> Tokens<'a> {
         Ok(self.at)
     }
 
+    /// What has not been read yet.
+    pub fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    /// Passes over all of it.
+    pub fn skip_rest(&mut self) {
+        self.at = self.text.len();
+    }
+
     /// The next token.
     ///
     /// # Errors

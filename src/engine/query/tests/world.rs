@@ -514,6 +514,7 @@ fn context_of(
         tenant,
         database,
         method: Method::Scram,
+        key: None,
         ends_at: None,
     };
     StatementContext {
