@@ -13,7 +13,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Engine};
 use crate::exposition;
 use crate::session::off_core::OffCore;
-use crate::session::services::now_microseconds;
+use crate::session::services::{PlainBearer, now_microseconds};
 use crate::session::{CoreServices, Limits, Parts, Signal};
 use crate::storage::{self, Storage};
 use crate::superuser;
@@ -99,6 +99,10 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
             config.auth.scram_iterations,
         )),
         scram_iterations: config.auth.scram_iterations,
+        plain_bearer: match config.server.allow_plain_bearer {
+            true => PlainBearer::Allowed,
+            false => PlainBearer::Refused,
+        },
         limits: Limits {
             message_bytes_max: config.server.message_bytes_max as usize,
             outbox_bytes_max: config.server.outbox_bytes_max as usize,
@@ -208,6 +212,7 @@ struct Shared {
     off_core: OffCore,
     mock: Arc<Mock>,
     scram_iterations: u32,
+    plain_bearer: PlainBearer,
     limits: Limits,
     http: http::Service,
 }
@@ -231,6 +236,7 @@ impl Shared {
             off_core: self.off_core.clone(),
             mock: self.mock.clone(),
             scram_iterations: self.scram_iterations,
+            plain_bearer: self.plain_bearer,
             limits: self.limits,
             send: Box::new(send),
         });

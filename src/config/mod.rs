@@ -55,6 +55,8 @@ pub struct Server {
     pub outbox_bytes_max: u64,
     /// Prepared statements a session may hold, and portals likewise.
     pub prepared_statements_max: u32,
+    /// Whether API keys and tokens are taken unencrypted from beyond loopback.
+    pub allow_plain_bearer: bool,
     /// `[server.ports]`
     pub ports: Ports,
 }
@@ -119,6 +121,7 @@ impl Default for Server {
             message_bytes_max: 64 * MIB,
             outbox_bytes_max: 256 * KIB,
             prepared_statements_max: 1_024,
+            allow_plain_bearer: false,
             ports: Ports::default(),
         }
     }

@@ -78,9 +78,16 @@ fn read_server(mut section: Section<'_>, server: &mut Server) -> Result<(), Conf
         &mut server.prepared_statements_max,
         |value| whole(value, SESSION_OBJECTS),
     )?;
+    section.read(
+        "allow_plain_bearer",
+        &mut server.allow_plain_bearer,
+        |value| {
+            let flag = value.as_bool();
+            flag.ok_or_else(|| "must be true or false".to_owned())
+        },
+    )?;
     read_ports(section.section("ports")?, &mut server.ports)?;
     section.not_yet("tls")?;
-    section.not_yet("allow_plain_bearer")?;
     section.finish()
 }
 

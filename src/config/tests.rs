@@ -57,6 +57,7 @@ fn every_key_is_read() {
         message_bytes_max = 1048576
         outbox_bytes_max = "64 KiB"
         prepared_statements_max = 5
+        allow_plain_bearer = true
         ports = { pgwire = 1, http = 2 }
         [storage]
         map_size = "1 GiB"
@@ -79,6 +80,7 @@ fn every_key_is_read() {
             message_bytes_max: MIB,
             outbox_bytes_max: 64 * KIB,
             prepared_statements_max: 5,
+            allow_plain_bearer: true,
             ports: Ports { pgwire: 1, http: 2 },
         },
         storage: Storage {
@@ -120,11 +122,6 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_one() {
 fn what_this_version_does_not_have_is_refused_rather_than_ignored() {
     for (text, line, key) in [
         ("[server.tls]\ncert = \"x\"\n", 1, "server.tls"),
-        (
-            "[server]\nallow_plain_bearer = true\n",
-            2,
-            "server.allow_plain_bearer",
-        ),
         ("[server.ports]\nnative = 6433\n", 2, "server.ports.native"),
         ("[auth.throttle]\nwindow_secs = 60\n", 1, "auth.throttle"),
         ("[auth.jwks]\nproviders = []\n", 1, "auth.jwks"),

@@ -5,12 +5,12 @@
 //! was proved is still true (DESIGN §2: after a statement has returned, no core serves the old
 //! state). [`Session::log_in`] resolves database and rights under the catalog of now.
 
-use super::services::{CoreServices, Draining, now_microseconds};
+use super::services::{CoreServices, Draining, PlainBearer, now_microseconds};
 use super::{Beginning, Session};
 use crate::access;
-use crate::auth::{Authenticated, api_key};
 use crate::auth::scram::{Credential, Refusal};
 use crate::auth::secret::Password;
+use crate::auth::{Authenticated, api_key};
 use crate::catalog::TenantId;
 use crate::catalog::principal::Principal;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -151,12 +151,21 @@ pub async fn password(
 /// Costs under a microsecond; never blocks. `peer` is where it came from.
 ///
 /// # Errors
-/// 28000 in one text whatever was wrong.
+/// 28000 in one text whatever was wrong; 42501 for one that came in the clear from beyond loopback,
+/// where that is not allowed.
 pub fn api_key(
     services: &CoreServices,
     token: &str,
     peer: SocketAddr,
 ) -> Result<Authenticated, Diagnostic> {
+    let is_local = peer.ip().to_canonical().is_loopback();
+    if !is_local && services.parts.plain_bearer == PlainBearer::Refused {
+        return Err(Diagnostic::error(
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            "API keys are taken over loopback only: this connection is not encrypted",
+        )
+        .with_hint("allow_plain_bearer = true in [server] takes them all the same."));
+    }
     let adopted = services.parts.catalog.current();
     let now = now_microseconds();
     let verified = api_key::verify(&adopted.snapshot().principals, token, now, peer.ip());

@@ -56,6 +56,16 @@ impl Default for Limits {
     }
 }
 
+/// Whether a bearer credential is taken over a connection that nothing encrypts, from beyond
+/// loopback (REFERENCE §6 `allow_plain_bearer`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlainBearer {
+    /// 42501.
+    Refused,
+    /// The operator says so.
+    Allowed,
+}
+
 /// Word for the sessions of another core.
 #[derive(Clone, Debug)]
 pub enum Signal {
@@ -90,6 +100,8 @@ pub struct Parts {
     pub mock: Arc<Mock>,
     /// PBKDF2 rounds of new verifiers.
     pub scram_iterations: u32,
+    /// Whether API keys are taken in the clear.
+    pub plain_bearer: PlainBearer,
     /// What sessions may take.
     pub limits: Limits,
     /// Sends word to a core; its `message` hands it to [`CoreServices::signal`] there.

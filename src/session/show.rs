@@ -4,6 +4,7 @@ use super::control::isolation_text;
 use super::transaction::Access;
 use super::{Answer, Session, settings};
 use crate::access;
+use crate::catalog::principal::Parent;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
 use crate::engine::outcome::{CommandTag, ResultField, Rows};
@@ -89,13 +90,19 @@ impl Session {
         let database = principals
             .database(self.identity.database)
             .map(|database| database.name.to_string());
-        let roles = principals
-            .principal(self.identity.principal)
-            .map(|principal| {
-                let ladder = principal.ladder.iter().map(|rung| rung.as_str().to_owned());
-                let custom = principal.roles.iter().map(|role| role.to_string());
-                ladder.chain(custom).collect::<Vec<_>>().join(", ")
-            });
+        let key = self.identity.key.and_then(|used| principals.key(used.id));
+        let roles = match key.and_then(|key| key.role.as_ref()) {
+            // What the key carries; what is in force is that and what its owner may.
+            Some(Parent::Ladder(rung)) => Some(rung.to_string()),
+            Some(Parent::Role(role)) => Some(role.to_string()),
+            None => principals
+                .principal(self.identity.principal)
+                .map(|principal| {
+                    let ladder = principal.ladder.iter().map(|rung| rung.as_str().to_owned());
+                    let custom = principal.roles.iter().map(|role| role.to_string());
+                    ladder.chain(custom).collect::<Vec<_>>().join(", ")
+                }),
+        };
         let integer = SqlType::scalar(TypeKind::Int8);
         let columns = [
             ("username", text()),

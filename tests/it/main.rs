@@ -19,6 +19,7 @@ mod http_client;
 mod http_parameters;
 mod http_query;
 mod http_stream;
+mod keys;
 mod large_transaction;
 mod pgbench;
 mod pgwire;

@@ -1,9 +1,10 @@
-//! What an Authorization field proves: Basic for now, checked off the core (REFERENCE §4).
+//! What an Authorization field proves (REFERENCE §3 "Order", §4): an API key as a bearer token, or a
+//! name and a password, checked off the core.
 
 use super::head::Head;
 use super::route::Peer;
-use crate::auth::Authenticated;
 use crate::auth::secret::Password;
+use crate::auth::{Authenticated, api_key};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::session::CoreServices;
 use crate::session::login::{self, bad_password};
@@ -18,8 +19,8 @@ use zeroize::Zeroizing;
 /// nobody has as for a wrong password.
 ///
 /// # Errors
-/// 28000 without a credential, 28P01 for a bad one, 42501 for a password from beyond loopback,
-/// 0A000 for a bearer token, 53300 when too many passwords wait to be checked.
+/// 28000 without a credential and for a bad key, 28P01 for a bad password, 42501 for either from
+/// beyond loopback, 0A000 for a bearer token that is no key, 53300 when too many passwords wait to be checked.
 pub async fn present(
     head: &Head,
     peer: Peer,
@@ -29,14 +30,21 @@ pub async fn present(
     let Some(authorization) = &head.authorization else {
         let code = SqlState::INVALID_AUTHORIZATION_SPECIFICATION;
         let error = Diagnostic::error(code, "a credential is needed");
-        return Err(error.with_hint("Send an Authorization field; curl -u name:password does."));
+        return Err(error.with_hint(
+            "Send an Authorization field: Bearer with an API key, or Basic with name and password.",
+        ));
     };
     let (scheme, value) = match authorization.expose().split_once(' ') {
         Some((scheme, value)) => (scheme, value.trim_start_matches(' ')),
         None => (authorization.expose(), ""),
     };
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Diagnostic::unsupported("bearer tokens"));
+        if value.starts_with(api_key::PREFIX) {
+            return login::api_key(services, value.trim_end_matches(' '), stream.peer());
+        }
+        return Err(Diagnostic::unsupported(
+            "bearer tokens of identity providers",
+        ));
     }
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(bad_password());
