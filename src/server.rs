@@ -1,10 +1,12 @@
 //! The one place that knows every room: starts them in order and ends them in order.
 
 use crate::auth::derivation::Derivation;
+use crate::auth::rate::Rates;
 use crate::auth::scram::mock::Mock;
 use crate::catalog::definition::Relation;
 use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::store::Embedded;
+use crate::catalog::store::usage::UsageFile;
 use crate::catalog::{Snapshot, port};
 use crate::config::{Config, Cores, Environment};
 use crate::control::{self, Control, FirstStart, RowKeeper};
@@ -76,14 +78,15 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     });
     let publisher = Publisher::new(cores, (epoch.0, snapshot.clone()));
     let (handle, inbox) = port::channel();
-    let key_usage = KeyUsage::default();
+    let usage_file = UsageFile::open(&data_dir.catalog())?;
+    let key_usage = KeyUsage::new(usage_file.read());
     let control = Control {
         store: Box::new(store),
         current: snapshot,
         publisher: Box::new(publisher.clone()),
         rows: Box::new(Rows(storage.clone())),
         held: control::Held::default(),
-        key_usage: key_usage.clone(),
+        usage: control::Usage::new(key_usage.clone(), Some(usage_file)),
     };
     let control = control.spawn(inbox)?;
     let shared = Shared {
@@ -99,6 +102,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
             config.auth.scram_iterations,
         )),
         scram_iterations: config.auth.scram_iterations,
+        key_rates: Rates::default(),
         plain_bearer: match config.server.allow_plain_bearer {
             true => PlainBearer::Allowed,
             false => PlainBearer::Refused,
@@ -212,6 +216,7 @@ struct Shared {
     off_core: OffCore,
     mock: Arc<Mock>,
     scram_iterations: u32,
+    key_rates: Rates,
     plain_bearer: PlainBearer,
     limits: Limits,
     http: http::Service,
@@ -236,6 +241,7 @@ impl Shared {
             off_core: self.off_core.clone(),
             mock: self.mock.clone(),
             scram_iterations: self.scram_iterations,
+            key_rates: self.key_rates.clone(),
             plain_bearer: self.plain_bearer,
             limits: self.limits,
             send: Box::new(send),

@@ -7,6 +7,7 @@ pub mod api_key;
 pub mod authenticated;
 pub mod derivation;
 pub mod identity;
+pub mod rate;
 pub mod scram;
 pub mod secret;
 

@@ -61,6 +61,11 @@ impl KeyId {
     pub const fn new(bytes: [u8; 8]) -> KeyId {
         KeyId(u64::from_be_bytes(bytes))
     }
+
+    /// Which of so many shards it belongs to: its bytes are random.
+    pub fn shard(self, shards: usize) -> usize {
+        (self.0 % shards as u64) as usize
+    }
 }
 
 impl fmt::Display for KeyId {

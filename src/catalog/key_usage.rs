@@ -14,6 +14,11 @@ use std::sync::Arc;
 pub struct KeyUsage(Arc<Mutex<OrdMap<KeyId, i64>>>);
 
 impl KeyUsage {
+    /// As a file remembers them.
+    pub fn new(times: OrdMap<KeyId, i64>) -> KeyUsage {
+        KeyUsage(Arc::new(Mutex::new(times)))
+    }
+
     /// The times as they are now; costs a pointer.
     pub fn current(&self) -> OrdMap<KeyId, i64> {
         self.0.lock().clone()

@@ -73,7 +73,7 @@ impl Drop for Waiting {
 /// What comes to control.
 pub enum Errand {
     /// A request that waits for its answer.
-    Ask(Ask),
+    Ask(Box<Ask>),
     /// When API keys were last presented to a core, Unix microseconds.
     KeysUsed(Vec<(KeyId, i64)>),
 }
@@ -112,7 +112,7 @@ impl Handle {
             reply,
             waiting,
         };
-        let sent = self.errands.send(Errand::Ask(ask));
+        let sent = self.errands.send(Errand::Ask(Box::new(ask)));
         sent.map_err(|_| shutting_down())?;
         answer.await.unwrap_or_else(|_| Err(shutting_down()))
     }

@@ -16,17 +16,18 @@ mod resolve;
 pub mod rows;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use first_start::{FirstStart, first_start, reset_superuser};
 pub use held::Held;
 pub use publish::Publish;
 pub use resolve::NAME_BYTES_MAX;
 pub use rows::RowKeeper;
+pub use usage::Usage;
 
-use crate::catalog::key_usage::KeyUsage;
+use crate::catalog::Snapshot;
 use crate::catalog::port::{Ask, Errand, Inbox, Reply};
 use crate::catalog::store::Store;
-use crate::catalog::{Change, KeyId, Snapshot};
 use crate::diagnostic::{Diagnostic, SqlState};
 use group::{Group, Outcome};
 use std::sync::Arc;
@@ -51,7 +52,7 @@ pub struct Control {
     /// Principals that transactions being committed name.
     pub held: Held,
     /// When API keys were last presented.
-    pub key_usage: KeyUsage,
+    pub usage: Usage,
 }
 
 impl Control {
@@ -70,20 +71,17 @@ impl Control {
                         self.carry_out(asks);
                     }
                 }
+                self.usage.save();
             })
     }
 
     /// Folds in when keys were used; gives the requests.
-    fn note_usage(&self, errands: Vec<Errand>) -> Vec<Ask> {
+    fn note_usage(&mut self, errands: Vec<Errand>) -> Vec<Ask> {
         let mut asks = Vec::with_capacity(errands.len());
         for errand in errands {
             match errand {
-                Errand::Ask(ask) => asks.push(ask),
-                Errand::KeysUsed(used) => {
-                    let principals = &self.current.principals;
-                    let there = |(id, _): &(KeyId, i64)| principals.key(*id).is_some();
-                    self.key_usage.fold(used.into_iter().filter(there));
-                }
+                Errand::Ask(ask) => asks.push(*ask),
+                Errand::KeysUsed(used) => self.usage.note(used, &self.current.principals),
             }
         }
         asks
@@ -134,11 +132,7 @@ impl Control {
         let next = Arc::new(group.snapshot().clone());
         let epoch = next.epoch;
         assert!(epoch > self.current.epoch, "epochs only grow");
-        let dropped = group.changes().iter().filter_map(|change| match change {
-            Change::DropKey(id) => Some(*id),
-            _ => None,
-        });
-        self.key_usage.forget(dropped);
+        self.usage.forget(group.changes());
         self.current = next.clone();
         self.publisher.publish(next);
         let late = self.publisher.wait_adopted(epoch, ADOPTION_WAIT_MAX);

@@ -8,13 +8,15 @@
 use super::services::{CoreServices, Draining, PlainBearer, now_microseconds};
 use super::{Beginning, Session};
 use crate::access;
+use crate::auth::rate::TooOften;
 use crate::auth::scram::{Credential, Refusal};
 use crate::auth::secret::Password;
 use crate::auth::{Authenticated, api_key};
-use crate::catalog::TenantId;
 use crate::catalog::principal::Principal;
+use crate::catalog::{KeyId, TenantId};
 use crate::diagnostic::{Diagnostic, SqlState};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -151,7 +153,7 @@ pub async fn password(
 /// Costs under a microsecond; never blocks. `peer` is where it came from.
 ///
 /// # Errors
-/// 28000 in one text whatever was wrong; 42501 for one that came in the clear from beyond loopback,
+/// 28000 in one text whatever was wrong; 53300 past the key's rate; 42501 for one that came in the clear from beyond loopback,
 /// where that is not allowed.
 pub fn api_key(
     services: &CoreServices,
@@ -175,8 +177,29 @@ pub fn api_key(
     })?;
     if let Some(used) = proved.key() {
         services.key_used(used.id, now);
+        admit_by_rate(services, used.id)?;
     }
     Ok(proved)
+}
+
+/// Counts one request by an API key: at its presentation, and for a session that goes on by it at
+/// each statement.
+///
+/// # Errors
+/// 53300 past WITH RATE. A key that is gone is no matter here: its session ends.
+pub fn admit_by_rate(services: &CoreServices, key: KeyId) -> Result<(), Diagnostic> {
+    let adopted = services.parts.catalog.current();
+    let Some(key) = adopted.snapshot().principals.key(key) else {
+        return Ok(());
+    };
+    services.parts.key_rates.admit(key).map_err(|TooOften| {
+        let rate = key.rate_per_second.map_or(0, NonZeroU32::get);
+        Diagnostic::error(
+            SqlState::TOO_MANY_CONNECTIONS,
+            format!("the API key is used more than {rate} times a second"),
+        )
+        .with_hint("Try again in a moment.")
+    })
 }
 
 /// What whoever presents a bad credential other than a password is told.

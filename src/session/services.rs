@@ -11,6 +11,7 @@ use super::registry::{Handle, Registry};
 use super::{rights, settings};
 use crate::access;
 use crate::auth::derivation::Derivation;
+use crate::auth::rate::Rates;
 use crate::auth::scram::mock::Mock;
 use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::{KeyId, Snapshot, port};
@@ -100,6 +101,8 @@ pub struct Parts {
     pub mock: Arc<Mock>,
     /// PBKDF2 rounds of new verifiers.
     pub scram_iterations: u32,
+    /// How often API keys may be presented, on all cores together.
+    pub key_rates: Rates,
     /// Whether API keys are taken in the clear.
     pub plain_bearer: PlainBearer,
     /// What sessions may take.

@@ -230,31 +230,35 @@ fn a_rotated_key_has_two_secrets_until_its_grace_ends() {
 }
 
 #[test]
-fn a_query_under_way_is_given_up_when_its_key_is_dropped() {
+fn queries_under_way_are_given_up_when_their_key_is_dropped() {
     let server = TestServer::start();
+    server.psql("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)");
     let key = make(&server, "CREATE API KEY ci");
-    let address = format!("http://{}/v1/query", server.http());
-    let running = Command::new("curl")
-        .args(["-s", "-H", &format!("Authorization: Bearer {key}")])
-        .args(["-d", "{\"sql\":\"SELECT pg_sleep(60)\"}", &address])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("curl runs");
-    let running_queries = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'http'";
-    let until = Instant::now() + Duration::from_secs(30);
-    while server.psql(running_queries) != "1" {
-        assert!(Instant::now() < until, "the query runs");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let ask = |text: &str| {
+        Command::new("curl")
+            .args(["-s", "-H", &format!("Authorization: Bearer {key}")])
+            .args(["-d", &json!({ "sql": text }).to_string()])
+            .arg(format!("http://{}/v1/query", server.http()))
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("curl runs")
+    };
+    // Two that cross: one of them holds the row and sleeps, the other waits for it.
+    let text = "UPDATE t SET n = n + 1; SELECT pg_sleep(60)";
+    let running = [ask(text), ask(text)];
+    server.until_lock_waits(1);
     server.psql("DROP API KEY ci");
-    let done = running.wait_with_output().expect("it ends");
-    let reply: Value = serde_json::from_slice(&done.stdout).expect("an answer");
-    assert_eq!(reply["error"]["code"], "57P01", "{reply}");
+    for request in running {
+        let done = request.wait_with_output().expect("it ends");
+        let reply: Value = serde_json::from_slice(&done.stdout).expect("an answer");
+        assert_eq!(reply["error"]["code"], "57P01", "{reply}");
+    }
+    assert_eq!(server.psql("SELECT n FROM t"), "1", "rolled back");
 }
 
 #[test]
-fn the_last_use_is_shown_within_seconds() {
-    let server = TestServer::start();
+fn the_last_use_is_shown_within_seconds_and_kept() {
+    let mut server = TestServer::start();
     let key = make(&server, "CREATE API KEY ci");
     let used = |server: &TestServer| {
         let row = server.psql("SHOW API KEYS");
@@ -267,7 +271,12 @@ fn the_last_use_is_shown_within_seconds() {
         assert!(Instant::now() < until, "it is told");
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert!(used(&server).starts_with("20"), "{}", used(&server));
+    let before = used(&server);
+    assert!(before.starts_with("20"), "{before}");
+    // And it outlives the server.
+    assert_eq!(server.terminate(), Some(0));
+    server.resume();
+    assert_eq!(used(&server), before);
 }
 
 #[test]
@@ -337,4 +346,34 @@ fn a_driver_that_prepares_gets_the_key_as_a_row() {
     let complaint = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{complaint}");
     assert_eq!(server.psql("SHOW API KEYS").lines().count(), 1);
+}
+
+#[test]
+fn a_rate_holds_for_all_cores_together() {
+    let server = TestServer::start_with(&[("NODEDB_CORES", "2")]);
+    let key = make(&server, "CREATE API KEY slow WITH RATE 5 PER SECOND");
+    let address = format!("http://{}/v1/query", server.http());
+    // One burst over connections of their own, which the cores share out.
+    let done = Command::new("curl")
+        .args(["-s", "-Z", "--parallel-max", "20", "-o", "/dev/null"])
+        .args(["-w", "%{http_code} %header{retry-after}\n"])
+        .args(["-H", &format!("Authorization: Bearer {key}")])
+        .args(["-H", "Connection: close"])
+        .arg(format!("{address}?n=[1-40]").replace("?n=", "?sql=SELECT%20"))
+        .output()
+        .expect("curl runs");
+    let text = String::from_utf8(done.stdout).expect("curl prints text");
+    let taken = text.lines().filter(|line| line.starts_with("200")).count();
+    let refused: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("429"))
+        .collect();
+    assert_eq!(taken + refused.len(), 40, "{text}");
+    assert!(taken >= 1 && refused.len() >= 10, "{text}");
+    assert!(
+        refused.iter().all(|line| *line == "429 1"),
+        "with Retry-After: {text}"
+    );
+    let listed = server.psql("SHOW API KEYS");
+    assert_eq!(listed.split('|').nth(10), Some("5"), "{listed}");
 }

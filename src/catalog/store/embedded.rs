@@ -247,7 +247,7 @@ fn read_image(directory: &dyn Directory) -> Result<(Epoch, Principals, u64), Sto
         return Ok((Epoch(0), Principals::default(), 0));
     };
     match decode_image(&contents) {
-        Image::State(epoch, principals) => Ok((epoch, principals, contents.len() as u64)),
+        Image::State(epoch, principals) => Ok((epoch, *principals, contents.len() as u64)),
         Image::Newer(found) => Err(StoreError::NewerFormat {
             path: directory.path(SNAPSHOT),
             found,

@@ -37,7 +37,7 @@ const CONFIG: Configuration<LittleEndian, Varint, Limit<IMAGE_PAYLOAD_BYTES_MAX>
 /// What a snapshot file says.
 pub enum Image {
     /// The state at this epoch.
-    State(Epoch, Principals),
+    State(Epoch, Box<Principals>),
     /// A format number above ours.
     Newer(u32),
     /// Not what was written: offset and reason.
@@ -121,7 +121,10 @@ pub fn decode_image(bytes: &[u8]) -> Image {
         _ => return Image::Damaged(0, "there is no such format"),
     };
     match decoded {
-        Some(decoded) => Image::State(Epoch(u64_at(bytes, 12)), decoded.into_principals()),
+        Some(decoded) => {
+            let principals = Box::new(decoded.into_principals());
+            Image::State(Epoch(u64_at(bytes, 12)), principals)
+        }
         None => Image::Damaged(start, "the payload cannot be decoded"),
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod memory;
 pub mod record;
 #[cfg(test)]
 mod tests;
+pub mod usage;
 
 pub use embedded::{Embedded, Recovered, TornTail};
 

@@ -95,7 +95,7 @@ fn every_core_has_the_change_when_the_statement_returns_under_load() {
         publisher: Box::new(publisher.clone()),
         rows: Box::new(Rows::default()),
         held: Held::default(),
-        key_usage: KeyUsage::default(),
+        usage: Usage::new(KeyUsage::default(), None),
     };
     let thread = control.spawn(inbox).expect("a thread");
     let root = Caller {

@@ -29,7 +29,7 @@ fn requests_that_wait_together_share_an_epoch_and_are_answered_in_order() {
         publisher: Box::new(bench.cores.clone()),
         rows: Box::new(bench.rows.clone()),
         held: Held::default(),
-        key_usage: KeyUsage::default(),
+        usage: Usage::new(KeyUsage::default(), None),
     };
     let thread = control.spawn(inbox).expect("a thread");
     let answers = block_on(all);

@@ -13,6 +13,7 @@ use super::*;
 use crate::catalog::definition::{
     DefinitionChange, Definitions, Grant, Privileges, Relation, RelationBody, Table,
 };
+use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::port::{self, Caller, Handle};
 use crate::catalog::request::{IfExists, Named, Request, TenantRef, UserChange};
 use crate::catalog::store::memory::{Faults, MemoryDirectory};
@@ -99,7 +100,7 @@ impl Bench {
             publisher: Box::new(cores.clone()),
             rows: Box::new(rows.clone()),
             held: Held::default(),
-            key_usage: KeyUsage::default(),
+            usage: Usage::new(KeyUsage::default(), None),
         };
         Bench {
             handle: Some(handle),
