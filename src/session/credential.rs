@@ -54,6 +54,7 @@ impl Session {
             CredentialStatement::RotateApiKey(rotate) => self.rotate(rotate).await,
             CredentialStatement::Change(request) => self.ask(request).await,
             CredentialStatement::Table(grant) => self.run_table_grant(&grant).await,
+            CredentialStatement::UseDatabase(name) => self.use_database(&name),
             CredentialStatement::Show(show) => self.show_credentials(&show),
         }
     }

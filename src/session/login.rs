@@ -6,7 +6,7 @@
 //! state). [`Session::log_in`] resolves database and rights under the catalog of now.
 
 use super::services::{CoreServices, Draining, PlainBearer, now_microseconds};
-use super::{Beginning, Session};
+use super::{Beginning, Protocol, Session};
 use crate::access;
 use crate::auth::rate::TooOften;
 use crate::auth::scram::{Credential, Refusal};
@@ -14,7 +14,7 @@ use crate::auth::secret::Password;
 use crate::auth::{Authenticated, api_key};
 use crate::catalog::principal::Principal;
 use crate::catalog::{KeyId, TenantId};
-use crate::diagnostic::{Diagnostic, SqlState};
+use crate::diagnostic::{Diagnostic, Severity, SqlState};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::rc::Rc;
@@ -27,6 +27,8 @@ pub struct Wish {
     pub tenant: Option<TenantId>,
     /// The database it named, if any.
     pub database: Option<String>,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// Settings to begin with.
     pub settings: Vec<(String, String)>,
     /// Where it is.
@@ -37,7 +39,8 @@ impl Session {
     /// Begins a session for somebody who has proved who they are.
     ///
     /// # Errors
-    /// FATAL: 3D000 or 42501 for the database, 42501 or 42704 for the tenant, a setting that does
+    /// FATAL: 28000 for a credential that is no longer good, 3D000 or 42501 for the database, 42501 or
+    /// 42704 for the tenant, a setting that does
     /// not exist or takes no such value, 53300 when this core has no room.
     pub fn log_in(
         services: Rc<CoreServices>,
@@ -57,8 +60,14 @@ impl Session {
             .principals
             .principal(authenticated.principal())
             .expect("the login was resolved under this snapshot");
+        let identity = authenticated.into_identity(principal, database);
+        // A client takes its time between the proof and this, over HTTP a whole body: whoever has
+        // been disabled or revoked meanwhile has proved nothing.
+        access::still_valid(snapshot, &identity, now_microseconds())
+            .map_err(|_| bad_credential().with_severity(Severity::Fatal))?;
         let beginning = Beginning {
-            identity: authenticated.into_identity(principal, database),
+            identity,
+            protocol: wish.protocol,
             settings: wish.settings,
             peer: wish.peer,
         };

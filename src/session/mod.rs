@@ -56,6 +56,7 @@ use transaction::{Access, Block, Status};
 pub struct Session {
     services: Rc<CoreServices>,
     entry: Entry,
+    protocol: Protocol,
     identity: Arc<Identity>,
     rights: Arc<Rights>,
     epoch: u64,
@@ -84,9 +85,21 @@ impl Answer {
     }
 }
 
+/// Which protocol a session's client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// PostgreSQL's.
+    Pgwire,
+    /// HTTP: the session is one request's.
+    Http,
+    /// NodeDB's own.
+    Native,
+}
+
 /// What a new session begins with.
 struct Beginning {
     identity: Identity,
+    protocol: Protocol,
     settings: Vec<(String, String)>,
     peer: std::net::SocketAddr,
 }
@@ -123,6 +136,7 @@ impl Session {
         Ok(Session {
             services,
             entry,
+            protocol: beginning.protocol,
             identity,
             rights,
             epoch: adopted.epoch(),

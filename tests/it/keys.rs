@@ -287,6 +287,15 @@ fn keys_are_kept_over_a_restart_and_their_secrets_nowhere() {
         .map(|number| make(&server, &format!("CREATE API KEY k{number} FOR alice")))
         .collect();
     let rotated = make(&server, "ALTER API KEY k0 ROTATE GRACE 5 MINUTES");
+    // Long enough lists to have the log compacted into its snapshot.
+    let scopes: Vec<_> = (0..450).map(|it| format!("'{it:0>250}'")).collect();
+    let scopes = scopes.join(", ");
+    for number in 0..10 {
+        make(
+            &server,
+            &format!("CREATE API KEY long{number} WITH SCOPES ({scopes})"),
+        );
+    }
     for key in keys.iter().chain([&rotated]) {
         assert_eq!(sql(&server, key, "SELECT 1").0, 200);
     }
@@ -307,6 +316,11 @@ fn keys_are_kept_over_a_restart_and_their_secrets_nowhere() {
         files = grep(&server.data_dir(), secret.as_bytes());
     }
     assert!(files >= 3, "the catalog and the rows were looked at");
+    let snapshot = server.data_dir().join("catalog/catalog.snapshot");
+    assert!(
+        snapshot.exists(),
+        "and the snapshot that is mapped at start"
+    );
 }
 
 fn secret_of(key: &str) -> &str {
@@ -376,4 +390,36 @@ fn a_rate_holds_for_all_cores_together() {
     );
     let listed = server.psql("SHOW API KEYS");
     assert_eq!(listed.split('|').nth(10), Some("5"), "{listed}");
+}
+
+#[test]
+fn a_request_may_go_on_in_another_database_that_its_key_opens() {
+    let server = TestServer::start();
+    server.psql("CREATE DATABASE logs");
+    server.psql("CREATE DATABASE prod");
+    let key = make(&server, "CREATE API KEY ci WITH DATABASES (nodedb, logs)");
+    let (status, reply) = sql(
+        &server,
+        &key,
+        "USE DATABASE logs; SELECT current_database() AS d",
+    );
+    assert_eq!(
+        (status, &reply["rows"]),
+        (200, &json!([{"d": "logs"}])),
+        "{reply}"
+    );
+    let (status, reply) = sql(&server, &key, "USE DATABASE prod");
+    assert_eq!(
+        (status, &reply["error"]["code"]),
+        (403, &json!("DATABASE_NOT_AUTHORIZED"))
+    );
+    assert_eq!(sql(&server, &key, "USE DATABASE nowhere").0, 404);
+    let (status, reply) = sql(&server, &key, "CREATE TABLE t (id int); USE DATABASE logs");
+    assert_eq!((status, &reply["error"]["code"]), (500, &json!("25001")));
+    let error = server.psql_error("USE DATABASE logs");
+    assert!(error.contains("0A000"), "{error}");
+    assert!(
+        error.contains("HINT:  Connect to the database: \\c in psql."),
+        "{error}"
+    );
 }

@@ -25,6 +25,7 @@ mod pgbench;
 mod pgwire;
 mod plans;
 mod positions;
+mod revocation;
 mod row_locks;
 mod scram;
 #[allow(dead_code, reason = "each helper is used by some capability")]

@@ -63,6 +63,9 @@ fn first_words(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Di
     if cursor.take(&["revoke"]) {
         return Some(grant::parse(cursor, Direction::Revoke));
     }
+    if cursor.take(&["use", "database"]) {
+        return Some(cursor.name().map(CredentialStatement::UseDatabase));
+    }
     if cursor.take(&["create"]) {
         return create(cursor);
     }
@@ -113,7 +116,7 @@ fn drop(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnosti
 
 /// Statements whose feature is not there yet, by their first words.
 fn later(cursor: &mut Cursor<'_>) -> Option<String> {
-    const FEATURES: [&[&str]; 18] = [
+    const FEATURES: [&[&str]; 17] = [
         &["create", "oidc", "provider"],
         &["alter", "oidc", "provider"],
         &["drop", "oidc", "provider"],
@@ -123,7 +126,6 @@ fn later(cursor: &mut Cursor<'_>) -> Option<String> {
         &["verify", "audit", "chain"],
         &["explain", "authentication"],
         &["explain", "access"],
-        &["use", "database"],
         &["reassign", "owned"],
         &["drop", "owned"],
         &["alter", "database"],

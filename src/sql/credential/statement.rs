@@ -22,6 +22,8 @@ pub enum CredentialStatement {
     Change(Request),
     /// GRANT or REVOKE … ON TABLE: a change of definitions, transactional with the rows.
     Table(TableGrant),
+    /// USE DATABASE: the session goes on in another one.
+    UseDatabase(String),
     /// SHOW: answered from the snapshot.
     Show(Show),
 }
@@ -146,7 +148,7 @@ impl AlterPassword {
 
 impl CredentialStatement {
     /// Whether it is a change of its own, refused (25001) inside a transaction block and beside
-    /// other statements in one message. Table grants and SHOW are not.
+    /// other statements in one message. Table grants, USE and SHOW are not.
     pub fn stands_alone(&self) -> bool {
         match self {
             CredentialStatement::CreateUser(_)
@@ -154,7 +156,9 @@ impl CredentialStatement {
             | CredentialStatement::CreateApiKey(_)
             | CredentialStatement::RotateApiKey(_)
             | CredentialStatement::Change(_) => true,
-            CredentialStatement::Table(_) | CredentialStatement::Show(_) => false,
+            CredentialStatement::Table(_)
+            | CredentialStatement::UseDatabase(_)
+            | CredentialStatement::Show(_) => false,
         }
     }
 
@@ -190,6 +194,7 @@ impl CredentialStatement {
                 Direction::Grant => "GRANT",
                 Direction::Revoke => "REVOKE",
             },
+            CredentialStatement::UseDatabase(_) => "USE DATABASE",
             CredentialStatement::Show(_) => "SHOW",
         }
     }

@@ -385,7 +385,6 @@ fn what_is_not_there_yet_is_0a000_and_names_the_feature() {
         ("EXPLAIN AUTHENTICATION", "EXPLAIN AUTHENTICATION"),
         ("EXPLAIN ACCESS TO t", "EXPLAIN ACCESS"),
         ("SHOW TLS", "SHOW TLS"),
-        ("USE DATABASE d", "USE DATABASE"),
         ("CREATE ROLE x LOGIN PASSWORD 'y'", "CREATE ROLE with LOGIN"),
         (
             "CREATE USER x SUPERUSER PASSWORD 'y'",

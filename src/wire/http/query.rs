@@ -21,7 +21,7 @@ use super::send::{WithBody, send};
 use crate::auth::Authenticated;
 use crate::diagnostic::Diagnostic;
 use crate::session::login::{self, Wish};
-use crate::session::{CoreServices, Session};
+use crate::session::{CoreServices, Protocol, Session};
 use crate::wire::attended::attended;
 use shards::Stream;
 use std::rc::Rc;
@@ -126,6 +126,7 @@ impl Exchange<'_> {
         let wish = Wish {
             tenant: None,
             database: query.database.clone(),
+            protocol: Protocol::Http,
             settings: vec![("application_name".to_owned(), "http".to_owned())],
             peer: self.stream.peer(),
         };

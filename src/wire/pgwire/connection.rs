@@ -17,7 +17,7 @@ use crate::engine::settings::Settings;
 use crate::session::login::{self, Wish};
 use crate::session::registry::Handle;
 use crate::session::transaction::Status;
-use crate::session::{CoreServices, EndReason, Session, settings};
+use crate::session::{CoreServices, EndReason, Protocol, Session, settings};
 use crate::wire::attended::attended;
 use bytes::BytesMut;
 use ring::rand::SystemRandom;
@@ -174,6 +174,7 @@ impl Connection {
         let wish = Wish {
             tenant: request.tenant,
             database: request.database,
+            protocol: Protocol::Pgwire,
             settings: request.settings,
             peer: stream.peer(),
         };
