@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -25,9 +26,21 @@ pub struct TestServer {
     process: Option<Child>,
 }
 
+/// A port that nobody listens on. Not one that the system hands out: another test's client could be
+/// given it before the server takes it.
 fn free_port() -> u16 {
-    let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    probe.local_addr().expect("it is bound").port()
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    const BELOW_THE_SYSTEMS: std::ops::Range<u32> = 10_000..32_000;
+    loop {
+        // Tests run in processes of their own, at once: each begins elsewhere.
+        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
+        let place = std::process::id().wrapping_mul(37).wrapping_add(tried);
+        let port = BELOW_THE_SYSTEMS.start + place % BELOW_THE_SYSTEMS.len() as u32;
+        let port = u16::try_from(port).expect("below 32,000");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl TestServer {

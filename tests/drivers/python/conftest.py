@@ -1,6 +1,7 @@
 """A NodeDB of its own for the session: a temporary directory, free ports, ended by its pid."""
 
 import os
+import random
 import socket
 import subprocess
 import time
@@ -12,9 +13,15 @@ PASSWORD = "driver tests"
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that nobody listens on, and that the system does not hand out to clients."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Server:
