@@ -8,6 +8,7 @@ pub mod authenticated;
 pub mod derivation;
 pub mod identity;
 pub mod rate;
+pub mod remembered;
 pub mod scram;
 pub mod secret;
 

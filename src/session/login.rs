@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What a client wants of its session.
 #[derive(Clone, Debug)]
@@ -132,7 +133,8 @@ impl Witness {
 /// Checks a password that a client has presented as it is (HTTP Basic, the native protocol).
 ///
 /// Waits without blocking the core: the password is hashed elsewhere, as long for a name that
-/// nobody has as for a wrong password. `peer` is for the log.
+/// nobody has as for a wrong password. One that was right a moment ago is remembered
+/// ([`Remembered`](crate::auth::remembered::Remembered)). `peer` is for the log.
 ///
 /// # Errors
 /// 28P01 in one text whatever was wrong, 53300 when too many passwords wait to be checked, 57P01
@@ -144,17 +146,29 @@ pub async fn password(
     peer: SocketAddr,
 ) -> Result<Authenticated, Diagnostic> {
     let (credential, witness) = look_up(services, name);
-    let checked = services
-        .parts
-        .derivation
-        .verify(password, credential)
-        .await?;
-    checked
+    let remembered = &services.remembered;
+    let trace = remembered.borrow().trace(name, &password, &credential);
+    let found = remembered
+        .borrow()
+        .find(&trace, &credential, Instant::now());
+    if let Some(proved) = found {
+        return Ok(proved);
+    }
+    let principal = witness.principal.clone();
+    let derivation = &services.parts.derivation;
+    let checked = derivation.verify(password, credential).await?;
+    let proved = checked
         .and_then(|proved| witness.confirm(services, proved))
         .map_err(|refusal| {
             tracing::info!(user = name, %peer, %refusal, "login refused");
             bad_password()
-        })
+        })?;
+    if let Some(principal) = principal {
+        // Unchanged since, or it would not have been confirmed.
+        let now = Instant::now();
+        remembered.borrow_mut().keep(trace, principal, now);
+    }
+    Ok(proved)
 }
 
 /// Checks an API key that a client has presented (HTTP, the native protocol), and notes its use.

@@ -12,6 +12,7 @@ use super::{rights, settings};
 use crate::access;
 use crate::auth::derivation::Derivation;
 use crate::auth::rate::Rates;
+use crate::auth::remembered::Remembered;
 use crate::auth::scram::mock::Mock;
 use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::{KeyId, Snapshot, port};
@@ -124,6 +125,8 @@ pub struct CoreServices {
     pub(super) plans: Plans,
     /// When API keys were last presented here and control has not yet been told.
     keys_used: RefCell<HashMap<KeyId, i64>>,
+    /// Passwords proved a moment ago.
+    pub(super) remembered: RefCell<Remembered>,
     draining: Cell<Draining>,
     /// Dropped when the server stops: the look for expired credentials ends with it. Stopping waits
     /// for a core's tasks, and would wait for its next look otherwise.
@@ -151,7 +154,8 @@ impl CoreServices {
     /// Takes the parts and listens to the catalog.
     pub fn start(parts: Parts) -> Rc<CoreServices> {
         let (looking, mut stopped) = oneshot::channel::<()>();
-        let secret = CancelSecret::random(&ring::rand::SystemRandom::new());
+        let random = ring::rand::SystemRandom::new();
+        let secret = CancelSecret::random(&random);
         let services = Rc::new(CoreServices {
             sessions: Rc::new(Registry::new(parts.core.0, secret)),
             settings: settings::Shared::default(),
@@ -159,6 +163,7 @@ impl CoreServices {
             templates: RefCell::default(),
             plans: Plans::default(),
             keys_used: RefCell::default(),
+            remembered: RefCell::new(Remembered::new(&random)),
             draining: Cell::new(Draining::No),
             looking: Cell::new(Some(looking)),
             fence: Rc::new(Fence::default()),
@@ -231,6 +236,8 @@ impl CoreServices {
     /// are cancelled, and the epoch is acknowledged when none of them runs a statement any more
     /// (DESIGN §2 "Adoption").
     fn adopt(&self, before: &Snapshot, now: &Arc<Adopted<Snapshot>>) -> Acknowledge {
+        let principals = &now.snapshot().principals;
+        self.remembered.borrow_mut().adopt(principals);
         let mut stopping = self.end_invalid(now.snapshot());
         self.cancel_narrowed(before, now.snapshot(), &mut stopping);
         if stopping.is_empty() {

@@ -49,17 +49,17 @@ impl Credential {
     }
 
     /// The verifier to walk the exchange with.
-    pub(super) fn verifier(&self) -> &Verifier {
+    pub(in crate::auth) fn verifier(&self) -> &Verifier {
         &self.verifier
     }
 
     /// Who may log in with it; to be asked only when the proof has been worked out.
-    pub(super) fn standing(&self) -> Result<PrincipalId, Refusal> {
+    pub(in crate::auth) fn standing(&self) -> Result<PrincipalId, Refusal> {
         self.standing.map(|login| login.principal)
     }
 
     /// When it ends, Unix microseconds.
-    pub(super) fn valid_until(&self) -> Option<i64> {
+    pub(in crate::auth) fn valid_until(&self) -> Option<i64> {
         self.standing.ok().and_then(|login| login.valid_until)
     }
 
