@@ -117,6 +117,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         http: http::Service {
             metrics: Metrics::new(),
             readiness: Arc::default(),
+            origins: http::Origins::new(&config.server.http.cors_origins),
         },
     };
     let readiness = shared.http.readiness.clone();

@@ -59,6 +59,8 @@ pub struct Server {
     pub allow_plain_bearer: bool,
     /// `[server.ports]`
     pub ports: Ports,
+    /// `[server.http]`
+    pub http: Http,
 }
 
 /// How many session cores a server runs.
@@ -86,6 +88,13 @@ pub struct Ports {
     pub pgwire: u16,
     /// Health and metrics.
     pub http: u16,
+}
+
+/// `[server.http]`
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Http {
+    /// Origins whose pages may ask from a browser, as a browser writes them.
+    pub cors_origins: Vec<String>,
 }
 
 /// `[storage]`
@@ -123,6 +132,7 @@ impl Default for Server {
             prepared_statements_max: 1_024,
             allow_plain_bearer: false,
             ports: Ports::default(),
+            http: Http::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::error::ConfigError;
 use super::reader::{Section, Source};
-use super::{Auth, Config, Cores, LogFormat, MIB, Ports, Server, Storage};
+use super::{Auth, Config, Cores, Http, LogFormat, MIB, Ports, Server, Storage};
 use crate::auth::scram::{ITERATIONS_MAX, ITERATIONS_MIN};
 use bytesize::ByteSize;
 use std::fmt::Display;
@@ -87,6 +87,7 @@ fn read_server(mut section: Section<'_>, server: &mut Server) -> Result<(), Conf
         },
     )?;
     read_ports(section.section("ports")?, &mut server.ports)?;
+    read_http(section.section("http")?, &mut server.http)?;
     section.not_yet("tls")?;
     section.finish()
 }
@@ -97,6 +98,14 @@ fn read_ports(mut section: Section<'_>, ports: &mut Ports) -> Result<(), ConfigE
     })?;
     section.read("http", &mut ports.http, |value| whole(value, 0..=u16::MAX))?;
     section.not_yet("native")?;
+    section.finish()
+}
+
+fn read_http(mut section: Section<'_>, http: &mut Http) -> Result<(), ConfigError> {
+    section.read("cors_origins", &mut http.cors_origins, |value| {
+        let listed = value.as_array().ok_or_else(not_origins)?;
+        listed.iter().map(|each| origin(each.get_ref())).collect()
+    })?;
     section.finish()
 }
 
@@ -128,6 +137,38 @@ fn nonempty(value: &DeValue<'_>) -> Result<String, String> {
     match value.as_str() {
         Some(text) if !text.is_empty() => Ok(text.to_owned()),
         _ => Err("must be a text that is not empty".to_owned()),
+    }
+}
+
+fn not_origins() -> String {
+    "must be a list of origins such as \"https://app.example\" or \"http://localhost:3000\", \
+     each a scheme and a host, and a port where it is not the scheme's own"
+        .to_owned()
+}
+
+/// An origin as a browser writes it (RFC 6454 §6.2): in lower case, without its scheme's own port,
+/// and never `*`: any page could then ask with the credentials of whoever looks at it.
+fn origin(value: &DeValue<'_>) -> Result<String, String> {
+    let text = value.as_str().unwrap_or_default();
+    let (scheme, rest) = text.split_once("://").ok_or_else(not_origins)?;
+    let own_port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return Err(not_origins()),
+    };
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (rest, None),
+    };
+    let host_fits = !host.is_empty()
+        && host
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'[' | b']' | b':'));
+    let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    if host_fits && port_fits && !rest.ends_with(own_port) {
+        Ok(text.to_owned())
+    } else {
+        Err(not_origins())
     }
 }
 

@@ -34,7 +34,7 @@ fn the_annotated_file_shows_every_key() {
         .filter(|line| !line.starts_with('#') && line.contains(" = "))
         .count();
     let fields = format!("{:?}", Config::default());
-    let nested = ["server: ", "ports: ", "storage: ", "auth: "].len();
+    let nested = ["server: ", "ports: ", "http: ", "storage: ", "auth: "].len();
     assert_eq!(
         assignments,
         fields.matches(": ").count() - nested,
@@ -59,6 +59,7 @@ fn every_key_is_read() {
         prepared_statements_max = 5
         allow_plain_bearer = true
         ports = { pgwire = 1, http = 2 }
+        http = { cors_origins = ["https://app.example", "http://[::1]:3000"] }
         [storage]
         map_size = "1 GiB"
         snapshot_age_max = "5min"
@@ -82,6 +83,12 @@ fn every_key_is_read() {
             prepared_statements_max: 5,
             allow_plain_bearer: true,
             ports: Ports { pgwire: 1, http: 2 },
+            http: Http {
+                cors_origins: vec![
+                    "https://app.example".to_owned(),
+                    "http://[::1]:3000".to_owned(),
+                ],
+            },
         },
         storage: Storage {
             map_size: GIB,
@@ -291,4 +298,28 @@ fn a_bad_variable_is_named_with_what_it_must_be() {
             format!("environment variable {name} {expected}")
         );
     }
+}
+
+#[test]
+fn an_origin_is_what_a_browser_would_write() {
+    for wrong in [
+        "*",
+        "null",
+        "app.example",
+        "https://",
+        "https://*",
+        "https://app.example/",
+        "https://App.example",
+        "https://app.example:443",
+        "http://app.example:80",
+        "http://app.example:0",
+        "http://app.example:x",
+        "ftp://app.example",
+        "https://user@app.example",
+    ] {
+        let message = error(&format!("[server.http]\ncors_origins = [\"{wrong}\"]"));
+        assert!(message.contains("cors_origins"), "{wrong}: {message}");
+        assert!(message.contains("origins such as"), "{wrong}: {message}");
+    }
+    assert!(error("[server.http]\ncors_origins = \"https://app.example\"").contains("a list"));
 }

@@ -16,9 +16,13 @@ mod http;
 mod http_body;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod http_client;
+mod http_gzip;
+mod http_origins;
 mod http_parameters;
 mod http_query;
+mod http_remembered;
 mod http_stream;
+mod http_tenant;
 mod keys;
 mod large_transaction;
 mod pgbench;

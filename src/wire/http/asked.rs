@@ -6,6 +6,7 @@ use super::json::RowMode;
 use super::parameters::{self, Count};
 use super::refusal::refusal;
 use super::response::Response;
+use crate::catalog::TenantId;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::session::CoreServices;
 use crate::session::message::TEXT_BYTES_ON_CORE_MAX;
@@ -31,6 +32,8 @@ pub struct Query {
     pub parameters: Vec<Option<String>>,
     /// The database named, if any.
     pub database: Option<String>,
+    /// Another tenant than the login's own.
+    pub tenant: Option<TenantId>,
     /// How rows are written.
     pub row_mode: RowMode,
     /// What they may do.
@@ -69,6 +72,7 @@ pub struct Asked {
     method: Method,
     sql: Option<String>,
     database: Option<String>,
+    tenant: Option<TenantId>,
 }
 
 impl Asked {
@@ -99,6 +103,7 @@ impl Asked {
             method: head.method,
             sql,
             database: head.database.clone().or(database),
+            tenant: head.tenant.as_deref().map(tenant).transpose()?,
         })
     }
 
@@ -116,6 +121,7 @@ impl Asked {
                 sql: self.sql.unwrap_or_else(|| "SHOW SESSION".to_owned()),
                 parameters: Vec::new(),
                 database: self.database,
+                tenant: self.tenant,
                 row_mode: RowMode::Object,
                 access: Access::ReadOnly,
             });
@@ -125,8 +131,14 @@ impl Asked {
             false => services.parts.off_core.run(move || read(&body)).await??,
         };
         query.database = query.database.or(self.database);
+        query.tenant = self.tenant;
         Ok(query)
     }
+}
+
+fn tenant(number: &str) -> Result<TenantId, HttpError> {
+    let number = number.parse().map(TenantId);
+    number.map_err(|_| HttpError::Malformed("X-NodeDB-Tenant is not the number of a tenant"))
 }
 
 #[derive(Deserialize)]
@@ -163,6 +175,7 @@ fn read(body: &[u8]) -> Result<Query, Diagnostic> {
         parameters: parameters::values(text, read.params)?,
         sql: read.sql,
         database: read.database,
+        tenant: None,
         row_mode: read.row_mode,
         access: Access::ReadWrite,
     })

@@ -1,7 +1,7 @@
 //! The loop between one connection and the codec: keep-alive, pipelining, deadlines.
 
 use super::error::HttpError;
-use super::head::{Body, Head, Method, Parsed, parse};
+use super::head::{Body, Head, Parsed, parse};
 use super::query::{Endpoint, Exchange};
 use super::response::KeepAlive;
 use super::route::{Peer, Service, answer};
@@ -34,6 +34,7 @@ pub async fn serve(stream: Stream, service: &Service, services: &Rc<CoreServices
                         head: &head,
                         endpoint,
                         peer,
+                        origins: &service.origins,
                         services,
                     };
                     Box::pin(exchange.respond()).await
@@ -101,9 +102,5 @@ async fn respond(stream: &Stream, head: &Head, peer: Peer, service: &Service) ->
         Body::Empty => head.keep_alive,
         Body::Length(_) | Body::Chunked => KeepAlive::Close,
     };
-    let with_body = match head.method {
-        Method::Head => WithBody::No,
-        Method::Get | Method::Post | Method::Other => WithBody::Yes,
-    };
-    send(stream, &response, keep_alive, with_body).await
+    send(stream, &response, keep_alive, WithBody::to(head.method)).await
 }

@@ -4,6 +4,15 @@ use super::response::{Response, Status};
 use crate::diagnostic::SqlState;
 use thiserror::Error;
 
+/// What /health, /metrics and the like are asked with.
+pub const HEALTH_METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// What /v1/query is asked with.
+pub const QUERY_METHODS: &str = "GET, HEAD, OPTIONS, POST";
+
+/// What /v1/query/stream is asked with.
+pub const STREAM_METHODS: &str = "OPTIONS, POST";
+
 /// Why a request is not answered with what it asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum HttpError {
@@ -31,14 +40,14 @@ pub enum HttpError {
     /// No such path.
     #[error("there is nothing at this path")]
     NotFound,
-    /// The path is there, for GET and HEAD.
-    #[error("only GET and HEAD are supported here")]
+    /// The path is there, for reading.
+    #[error("only {HEALTH_METHODS} are supported here")]
     MethodNotAllowed,
     /// None of those of a query.
-    #[error("only GET, HEAD and POST are supported here")]
+    #[error("only {QUERY_METHODS} are supported here")]
     QueryMethod,
-    /// Not POST, of a stream.
-    #[error("only POST is supported here")]
+    /// None of those of a stream.
+    #[error("only {STREAM_METHODS} are supported here")]
     StreamMethod,
     /// An expectation other than 100-continue.
     #[error("only 100-continue can be expected")]
@@ -46,6 +55,9 @@ pub enum HttpError {
     /// /metrics from elsewhere.
     #[error("permission denied: metrics are open on loopback only")]
     NotLoopback,
+    /// A page of an origin that `cors_origins` does not list.
+    #[error("pages of this origin may not ask: cors_origins does not list it")]
+    Origin,
     /// Past `max_connections`.
     #[error("sorry, too many clients already")]
     TooManyConnections,
@@ -68,7 +80,7 @@ impl HttpError {
                 Status::METHOD_NOT_ALLOWED
             }
             HttpError::Expectation => Status::EXPECTATION_FAILED,
-            HttpError::NotLoopback => Status::FORBIDDEN,
+            HttpError::NotLoopback | HttpError::Origin => Status::FORBIDDEN,
             HttpError::TooManyConnections => Status::TOO_MANY_REQUESTS,
             HttpError::Internal => Status::INTERNAL_SERVER_ERROR,
         }
@@ -88,7 +100,7 @@ impl HttpError {
             | HttpError::StreamMethod
             | HttpError::Expectation => SqlState::FEATURE_NOT_SUPPORTED,
             HttpError::NotFound => SqlState::UNDEFINED_OBJECT,
-            HttpError::NotLoopback => SqlState::INSUFFICIENT_PRIVILEGE,
+            HttpError::NotLoopback | HttpError::Origin => SqlState::INSUFFICIENT_PRIVILEGE,
             HttpError::TooManyConnections => SqlState::TOO_MANY_CONNECTIONS,
             HttpError::Internal => SqlState::INTERNAL_ERROR,
         }
@@ -103,9 +115,9 @@ impl HttpError {
         );
         let response = Response::json(self.status(), body);
         match self {
-            HttpError::MethodNotAllowed => response.with_header("allow", "GET, HEAD"),
-            HttpError::QueryMethod => response.with_header("allow", "GET, HEAD, POST"),
-            HttpError::StreamMethod => response.with_header("allow", "POST"),
+            HttpError::MethodNotAllowed => response.with_header("allow", HEALTH_METHODS),
+            HttpError::QueryMethod => response.with_header("allow", QUERY_METHODS),
+            HttpError::StreamMethod => response.with_header("allow", STREAM_METHODS),
             HttpError::TooManyConnections => response.with_header("retry-after", "1"),
             _ => response,
         }
@@ -132,6 +144,7 @@ mod tests {
             (HttpError::StreamMethod, 405, "0A000"),
             (HttpError::Expectation, 417, "0A000"),
             (HttpError::NotLoopback, 403, "42501"),
+            (HttpError::Origin, 403, "42501"),
             (HttpError::TooManyConnections, 429, "53300"),
             (HttpError::Internal, 500, "XX000"),
         ] {

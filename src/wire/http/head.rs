@@ -6,6 +6,8 @@
 //! transfer coding in HTTP/1.0, a missing or second Host.
 
 use super::error::HttpError;
+use super::fields::Fields;
+use super::gzip::Coding;
 use super::response::KeepAlive;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -38,6 +40,12 @@ pub struct Head {
     pub authorization: Option<Authorization>,
     /// X-NodeDB-Database
     pub database: Option<String>,
+    /// X-NodeDB-Tenant
+    pub tenant: Option<String>,
+    /// The origin of the page that asks, where a browser does.
+    pub origin: Option<String>,
+    /// How the reply's body may be coded.
+    pub coding: Coding,
     /// Whether the client waits for 100 Continue before it sends its body.
     pub expects_continue: bool,
     /// Which HTTP/1 the client speaks.
@@ -74,6 +82,8 @@ pub enum Method {
     Head,
     /// POST
     Post,
+    /// OPTIONS
+    Options,
     /// Any other.
     Other,
 }
@@ -149,6 +159,7 @@ fn interpret(request: &httparse::Request<'_, '_>) -> Result<Head, HttpError> {
             Some("GET") => Method::Get,
             Some("HEAD") => Method::Head,
             Some("POST") => Method::Post,
+            Some("OPTIONS") => Method::Options,
             _ => Method::Other,
         },
         path: path_of(request.path.unwrap_or_default()).to_owned(),
@@ -158,6 +169,9 @@ fn interpret(request: &httparse::Request<'_, '_>) -> Result<Head, HttpError> {
             Some(value) => Some(Authorization(Zeroizing::new(text(value)?))),
         },
         database: fields.database.map(text).transpose()?,
+        tenant: fields.tenant.map(text).transpose()?,
+        origin: fields.origin.map(text).transpose()?,
+        coding: fields.coding,
         expects_continue: fields.expects_continue && version == Version::Http11,
         keep_alive: fields.keep_alive(version),
         body: fields.body(version)?,
@@ -195,98 +209,6 @@ pub enum Version {
     Http11,
 }
 
-/// The fields that decide how the connection goes on.
-#[derive(Default)]
-struct Fields<'a> {
-    hosts: usize,
-    content_length: Option<&'a [u8]>,
-    transfer_encoding: Option<&'a [u8]>,
-    authorization: Option<&'a [u8]>,
-    database: Option<&'a [u8]>,
-    expects_continue: bool,
-    close: bool,
-    keep_alive: bool,
-}
-
-impl<'a> Fields<'a> {
-    fn read(headers: &[httparse::Header<'a>]) -> Result<Fields<'a>, HttpError> {
-        let mut fields = Fields::default();
-        for header in headers {
-            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
-            if is("host") {
-                fields.hosts += 1;
-            } else if is("content-length") {
-                if fields.content_length.replace(header.value).is_some() {
-                    return Err(HttpError::Malformed("two Content-Length fields"));
-                }
-            } else if is("transfer-encoding") {
-                if fields.transfer_encoding.replace(header.value).is_some() {
-                    return Err(HttpError::Malformed("two Transfer-Encoding fields"));
-                }
-            } else if is("authorization") {
-                if fields.authorization.replace(header.value).is_some() {
-                    return Err(HttpError::Malformed("two Authorization fields"));
-                }
-            } else if is("x-nodedb-database") {
-                if fields.database.replace(header.value).is_some() {
-                    return Err(HttpError::Malformed("two X-NodeDB-Database fields"));
-                }
-            } else if is("expect") {
-                if !header.value.eq_ignore_ascii_case(b"100-continue") {
-                    return Err(HttpError::Expectation);
-                }
-                fields.expects_continue = true;
-            } else if is("connection") {
-                for option in header.value.split(|byte| *byte == b',') {
-                    let option = option.trim_ascii();
-                    fields.close |= option.eq_ignore_ascii_case(b"close");
-                    fields.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-                }
-            }
-        }
-        if fields.hosts > 1 {
-            return Err(HttpError::Malformed("two Host fields"));
-        }
-        Ok(fields)
-    }
-
-    fn keep_alive(&self, version: Version) -> KeepAlive {
-        match version {
-            _ if self.close => KeepAlive::Close,
-            Version::Http11 => KeepAlive::Yes,
-            Version::Http10 if self.keep_alive => KeepAlive::Yes,
-            Version::Http10 => KeepAlive::Close,
-        }
-    }
-
-    fn body(&self, version: Version) -> Result<Body, HttpError> {
-        match (self.content_length, self.transfer_encoding) {
-            (None, None) => Ok(Body::Empty),
-            (Some(_), Some(_)) => Err(HttpError::Malformed(
-                "both Content-Length and Transfer-Encoding",
-            )),
-            (None, Some(_)) if version == Version::Http10 => {
-                Err(HttpError::Malformed("Transfer-Encoding in HTTP/1.0"))
-            }
-            (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Body::Chunked),
-            (None, Some(_)) => Err(HttpError::TransferCoding),
-            (Some(length), None) => match decimal(length) {
-                Some(0) => Ok(Body::Empty),
-                Some(length) => Ok(Body::Length(length)),
-                None => Err(HttpError::Malformed("bad Content-Length")),
-            },
-        }
-    }
-}
-
-/// `1*DIGIT`, and nothing else that a number parser would take.
-fn decimal(digits: &[u8]) -> Option<u64> {
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,6 +241,9 @@ mod tests {
                 query: Some("verbose=1".to_owned()),
                 authorization: None,
                 database: None,
+                tenant: None,
+                origin: None,
+                coding: Coding::Identity,
                 expects_continue: false,
                 version: Version::Http11,
                 keep_alive: KeepAlive::Yes,
@@ -364,7 +289,7 @@ mod tests {
         ] {
             let text = format!("OPTIONS {target} HTTP/1.1\r\nHost: x\r\n\r\n");
             assert_eq!(head(&text).path, path);
-            assert_eq!(head(&text).method, Method::Other);
+            assert_eq!(head(&text).method, Method::Options);
         }
     }
 

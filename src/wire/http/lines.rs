@@ -13,7 +13,7 @@
 use super::head::Version;
 use super::refusal;
 use super::reply::PIECE_BYTES;
-use super::response::{Framing, KeepAlive, Response, Status};
+use super::response::{Framing, Headers, KeepAlive, Response, Status};
 use super::send;
 use crate::diagnostic::{Diagnostic, SqlState};
 use bytes::BytesMut;
@@ -30,6 +30,7 @@ pub struct Lines<'s> {
     stream: &'s Stream,
     version: Version,
     keep_alive: KeepAlive,
+    headers: Headers,
     outbox_bytes_max: usize,
     progress: Progress,
     piece: BytesMut,
@@ -50,6 +51,7 @@ impl<'s> Lines<'s> {
         stream: &'s Stream,
         version: Version,
         keep_alive: KeepAlive,
+        headers: Headers,
         outbox_bytes_max: usize,
     ) -> Lines<'s> {
         Lines {
@@ -59,6 +61,7 @@ impl<'s> Lines<'s> {
                 Version::Http10 => KeepAlive::Close,
                 Version::Http11 => keep_alive,
             },
+            headers,
             outbox_bytes_max,
             progress: Progress::Held,
             piece: BytesMut::new(),
@@ -126,7 +129,8 @@ impl<'s> Lines<'s> {
                 Version::Http10 => Framing::UntilClose,
                 Version::Http11 => Framing::Chunked,
             };
-            let head = Response::of_pieces(Status::OK, "application/x-ndjson", Vec::new());
+            let head = Response::of_pieces(Status::OK, "application/x-ndjson", Vec::new())
+                .with_headers(&self.headers);
             head.write_head(&mut outbox, framing, self.keep_alive, Utc::now());
             self.progress = Progress::Sent;
         }

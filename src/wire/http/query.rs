@@ -7,14 +7,16 @@
 
 use super::asked::{Asked, Query, Refused};
 use super::body::{self, BODY_BYTES_MAX};
+use super::cors::{self, Origins};
 use super::credential;
-use super::error::HttpError;
+use super::error::{HttpError, QUERY_METHODS, STREAM_METHODS};
+use super::gzip::{self, Coding};
 use super::head::{Head, Method};
 use super::lines::Lines;
 use super::output::Output;
 use super::refusal::refusal;
 use super::reply::Reply;
-use super::response::{KeepAlive, Response};
+use super::response::{Headers, KeepAlive, Response};
 use super::route::Peer;
 use super::run;
 use super::send::{WithBody, send};
@@ -45,6 +47,13 @@ impl Endpoint {
         }
     }
 
+    fn methods(self) -> &'static str {
+        match self {
+            Endpoint::Query => QUERY_METHODS,
+            Endpoint::Stream => STREAM_METHODS,
+        }
+    }
+
     fn demand_method(self, method: Method) -> Result<(), HttpError> {
         match (self, method) {
             (Endpoint::Query, Method::Get | Method::Head | Method::Post) => Ok(()),
@@ -65,14 +74,16 @@ pub struct Exchange<'a> {
     pub endpoint: Endpoint,
     /// Where it comes from.
     pub peer: Peer,
+    /// Which pages may ask.
+    pub origins: &'a Origins,
     /// What its core works with.
     pub services: &'a Rc<CoreServices>,
 }
 
 /// What has come of a request.
 enum Answered {
-    /// This is to be sent.
-    With(Response),
+    /// This is to be sent, and then the connection goes on, or not.
+    With(Response, KeepAlive),
     /// It has been; the connection goes on, or not.
     Streamed(KeepAlive),
 }
@@ -80,28 +91,47 @@ enum Answered {
 impl Exchange<'_> {
     /// Answers; says whether the connection goes on.
     pub async fn respond(self) -> KeepAlive {
+        let admitted = match self.origins.admit(self.head.origin.as_deref()) {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                let keep_alive = body::pass_over(self.stream, self.head);
+                return self.send(error.response(), keep_alive).await;
+            }
+        };
+        if self.head.method == Method::Options {
+            let keep_alive = body::pass_over(self.stream, self.head);
+            let response = cors::options(self.endpoint.methods(), &admitted);
+            let response = response.with_headers(&admitted);
+            return self.send(response, keep_alive).await;
+        }
+        match self.answer(&admitted).await {
+            Answered::With(response, keep_alive) => {
+                self.send(response.with_headers(&admitted), keep_alive)
+                    .await
+            }
+            Answered::Streamed(keep_alive) => keep_alive,
+        }
+    }
+
+    async fn answer(&self, admitted: &Headers) -> Answered {
         let (asked, authenticated) = match self.before_body().await {
             Ok(asked) => asked,
             Err(refused) => {
                 let keep_alive = body::pass_over(self.stream, self.head);
-                return self.send(&refused.response(), keep_alive).await;
+                return Answered::With(refused.response(), keep_alive);
             }
         };
         let limit = self.services.parts.limits.message_bytes_max;
         let body = match body::receive(self.stream, self.head, limit.min(BODY_BYTES_MAX)).await {
             Ok(Some(body)) => body,
-            Ok(None) => return KeepAlive::Close,
-            Err(error) => return self.send(&error.response(), KeepAlive::Close).await,
+            Ok(None) => return Answered::Streamed(KeepAlive::Close),
+            Err(error) => return Answered::With(error.response(), KeepAlive::Close),
         };
-        let answered = match asked.with_body(body, self.services).await {
-            Ok(query) => self.answer(authenticated, &query).await,
+        let ran = match asked.with_body(body, self.services).await {
+            Ok(query) => self.run(authenticated, &query, admitted).await,
             Err(error) => Err(error),
         };
-        match answered {
-            Ok(Answered::Streamed(keep_alive)) => keep_alive,
-            Ok(Answered::With(response)) => self.send(&response, self.head.keep_alive).await,
-            Err(error) => self.send(&refusal(&error), self.head.keep_alive).await,
-        }
+        ran.unwrap_or_else(|error| Answered::With(refusal(&error), self.head.keep_alive))
     }
 
     /// All that can be refused without the body.
@@ -118,52 +148,56 @@ impl Exchange<'_> {
     }
 
     /// Runs the statements in a session of their own.
-    async fn answer(
+    async fn run(
         &self,
         authenticated: Authenticated,
         query: &Query,
+        admitted: &Headers,
     ) -> Result<Answered, Diagnostic> {
         let wish = Wish {
-            tenant: None,
+            tenant: query.tenant,
             database: query.database.clone(),
             protocol: Protocol::Http,
             settings: vec![("application_name".to_owned(), "http".to_owned())],
             peer: self.stream.peer(),
         };
         let mut session = Session::log_in(self.services.clone(), authenticated, wish)?;
-        let mut output = self.output();
+        let mut output = self.output(admitted);
         let handle = session.handle().clone();
         let running = Box::pin(run::run(&mut session, query, &mut output));
         let outcome = attended(self.stream, &handle, self.services, running).await;
         session.abandon();
-        Ok(match (output, outcome) {
-            (Output::Reply(reply), Ok(tag)) => Answered::With(reply.finish(tag)),
-            (Output::Reply(_), Err(error)) => Answered::With(refusal(&error)),
-            (Output::Lines(lines), Ok(_)) => Answered::Streamed(lines.finish()),
-            (Output::Lines(lines), Err(error)) => match lines.fail(&error) {
-                Some(response) => Answered::With(response),
-                None => Answered::Streamed(KeepAlive::Close),
+        Ok(match output {
+            Output::Reply(reply) => Answered::With(reply.finish(outcome?), self.head.keep_alive),
+            Output::Lines(lines) => match outcome {
+                Ok(_) => Answered::Streamed(lines.finish()),
+                Err(error) => match lines.fail(&error) {
+                    Some(response) => Answered::With(response, self.head.keep_alive),
+                    None => Answered::Streamed(KeepAlive::Close),
+                },
             },
         })
     }
 
-    fn output(&self) -> Output<'_> {
+    fn output(&self, admitted: &Headers) -> Output<'_> {
         match self.endpoint {
             Endpoint::Query => Output::Reply(Reply::default()),
             Endpoint::Stream => Output::Lines(Lines::new(
                 self.stream,
                 self.head.version,
                 self.head.keep_alive,
+                admitted.clone(),
                 self.services.parts.limits.outbox_bytes_max,
             )),
         }
     }
 
-    async fn send(&self, response: &Response, keep_alive: KeepAlive) -> KeepAlive {
-        let with_body = match self.head.method {
-            Method::Head => WithBody::No,
-            Method::Get | Method::Post | Method::Other => WithBody::Yes,
+    async fn send(&self, response: Response, keep_alive: KeepAlive) -> KeepAlive {
+        let response = match self.head.coding {
+            Coding::Identity => response,
+            Coding::Gzip => gzip::encoded(response, self.services).await,
         };
-        send(self.stream, response, keep_alive, with_body).await
+        let with_body = WithBody::to(self.head.method);
+        send(self.stream, &response, keep_alive, with_body).await
     }
 }

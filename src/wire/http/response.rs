@@ -21,6 +21,7 @@ macro_rules! statuses {
 
 statuses! {
     OK = 200 "OK";
+    NO_CONTENT = 204 "No Content";
     BAD_REQUEST = 400 "Bad Request";
     UNAUTHORIZED = 401 "Unauthorized";
     FORBIDDEN = 403 "Forbidden";
@@ -63,14 +64,19 @@ pub enum Framing {
     Chunked,
     /// It ends with the connection: for HTTP/1.0, which knows no chunks.
     UntilClose,
+    /// There is none, and none is spoken of (RFC 9110 §8.6).
+    NoBody,
 }
+
+/// Header fields, by their names in lower case.
+pub type Headers = Vec<(&'static str, Cow<'static, str>)>;
 
 /// A response before it is printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     status: Status,
     content_type: &'static str,
-    headers: Vec<(&'static str, Cow<'static, str>)>,
+    headers: Headers,
     body: Vec<Bytes>,
 }
 
@@ -95,6 +101,25 @@ impl Response {
         }
     }
 
+    /// 204, which has no body and says nothing of one.
+    pub fn no_content() -> Response {
+        Response::of_pieces(Status::NO_CONTENT, "", Vec::new())
+    }
+
+    /// With another body.
+    #[must_use]
+    pub fn with_body(mut self, body: Vec<Bytes>) -> Response {
+        self.body = body;
+        self
+    }
+
+    /// With these header fields more.
+    #[must_use]
+    pub fn with_headers(mut self, headers: &Headers) -> Response {
+        self.headers.extend_from_slice(headers);
+        self
+    }
+
     /// With one header field more.
     #[must_use]
     pub fn with_header(
@@ -116,6 +141,14 @@ impl Response {
         &self.body
     }
 
+    /// How its end is told where it is sent as a whole.
+    pub fn framing(&self) -> Framing {
+        match self.status {
+            Status::NO_CONTENT => Framing::NoBody,
+            _ => Framing::Length(self.length()),
+        }
+    }
+
     /// The body's length in bytes.
     pub fn length(&self) -> usize {
         self.body.iter().map(Bytes::len).sum()
@@ -133,16 +166,19 @@ impl Response {
         let framing = match framing {
             Framing::Length(bytes) => format!("content-length: {bytes}\r\n"),
             Framing::Chunked => "transfer-encoding: chunked\r\n".to_owned(),
-            Framing::UntilClose => String::new(),
+            Framing::UntilClose | Framing::NoBody => String::new(),
+        };
+        let content_type = match self.content_type {
+            "" => String::new(),
+            content_type => format!("content-type: {content_type}\r\n"),
         };
         let head = format!(
             "HTTP/1.1 {code} {reason}\r\n\
              date: {}\r\n\
-             content-type: {}\r\n\
+             {content_type}\
              {framing}\
              cache-control: no-store\r\n",
             now.format("%a, %d %b %Y %H:%M:%S GMT"),
-            self.content_type,
         );
         out.put_slice(head.as_bytes());
         for (name, value) in &self.headers {
@@ -200,5 +236,13 @@ mod tests {
              connection: close\r\n\
              \r\n"
         );
+    }
+
+    #[test]
+    fn no_content_says_nothing_of_a_body() {
+        let response = Response::no_content();
+        let text = print(&response, response.framing(), KeepAlive::Yes);
+        assert!(text.starts_with("HTTP/1.1 204 No Content\r\n"), "{text}");
+        assert!(!text.contains("content-"), "{text}");
     }
 }

@@ -1,15 +1,19 @@
 //! What each path answers.
 
-use super::error::HttpError;
+use super::cors::{self, Origins};
+use super::error::{HEALTH_METHODS, HttpError};
 use super::head::{Body, Head, Method};
 use super::readiness::{Phase, Readiness};
-use super::response::{Response, Status};
+use super::response::{Headers, Response, Status};
 use crate::telemetry::Metrics;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// prometheus-client prints OpenMetrics 1.0, which Prometheus reads as its own text format too.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What a client can ask for, as OpenAPI 3.1; the drivers' tests hold the server to it.
+const DESCRIPTION: &str = include_str!("openapi.json");
 
 /// What the HTTP port shows. One for the whole server.
 #[derive(Clone, Debug)]
@@ -18,6 +22,8 @@ pub struct Service {
     pub metrics: Metrics,
     /// What the health endpoints say.
     pub readiness: Arc<Readiness>,
+    /// Which pages may ask.
+    pub origins: Origins,
 }
 
 /// Where a request comes from.
@@ -50,10 +56,13 @@ pub fn answer(head: &Head, peer: Peer, service: &Service) -> Result<Response, Ht
         "/health/live" => Endpoint::Live,
         "/health/ready" | "/healthz" => Endpoint::Ready,
         "/metrics" => Endpoint::Metrics,
+        "/v1/openapi.json" => Endpoint::Description,
         _ => return Err(HttpError::NotFound),
     };
-    if !matches!(head.method, Method::Get | Method::Head) {
-        return Err(HttpError::MethodNotAllowed);
+    match head.method {
+        Method::Get | Method::Head => {}
+        Method::Options => return Ok(cors::options(HEALTH_METHODS, &Headers::new())),
+        Method::Post | Method::Other => return Err(HttpError::MethodNotAllowed),
     }
     match head.body {
         Body::Empty => {}
@@ -69,6 +78,7 @@ pub fn answer(head: &Head, peer: Peer, service: &Service) -> Result<Response, Ht
                 Ok(health(Status::SERVICE_UNAVAILABLE, phase))
             }
         },
+        Endpoint::Description => Ok(Response::json(Status::OK, DESCRIPTION.to_owned())),
         Endpoint::Metrics => match peer {
             Peer::Loopback => {
                 let text = service.metrics.render().map_err(|error| {
@@ -86,6 +96,7 @@ enum Endpoint {
     Live,
     Ready,
     Metrics,
+    Description,
 }
 
 fn health(status: Status, phase: Phase) -> Response {
@@ -94,6 +105,7 @@ fn health(status: Status, phase: Phase) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use super::super::gzip::Coding;
     use super::super::head::Version;
     use super::super::response::KeepAlive;
     use super::*;
@@ -102,6 +114,7 @@ mod tests {
         Service {
             metrics: Metrics::new(),
             readiness: Arc::new(Readiness::default()),
+            origins: Origins::default(),
         }
     }
 
@@ -112,6 +125,9 @@ mod tests {
             query: None,
             authorization: None,
             database: None,
+            tenant: None,
+            origin: None,
+            coding: Coding::Identity,
             expects_continue: false,
             version: Version::Http11,
             keep_alive: KeepAlive::Yes,
@@ -166,6 +182,15 @@ mod tests {
                 "{address}"
             );
         }
+    }
+
+    #[test]
+    fn the_description_is_json_of_this_version() {
+        let (status, body) = get("/v1/openapi.json", Peer::Elsewhere, &service()).unwrap();
+        assert_eq!(status, 200);
+        let read: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(read["openapi"], "3.1.0");
+        assert_eq!(read["info"]["version"], env!("CARGO_PKG_VERSION"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! A response on its way: in slices, as fast as its client reads.
 
+use super::head::Method;
 use super::reply::PIECE_BYTES;
-use super::response::{Framing, KeepAlive, Response};
+use super::response::{KeepAlive, Response};
 use chrono::Utc;
 use shards::Stream;
 use std::io;
@@ -22,6 +23,16 @@ pub enum WithBody {
     No,
 }
 
+impl WithBody {
+    /// For the answer to a request of this method.
+    pub fn to(method: Method) -> WithBody {
+        match method {
+            Method::Head => WithBody::No,
+            Method::Get | Method::Post | Method::Options | Method::Other => WithBody::Yes,
+        }
+    }
+}
+
 /// Sends a response; says whether the connection goes on. A client that does not read is given up.
 pub async fn send(
     stream: &Stream,
@@ -29,7 +40,7 @@ pub async fn send(
     keep_alive: KeepAlive,
     with_body: WithBody,
 ) -> KeepAlive {
-    let framing = Framing::Length(response.length());
+    let framing = response.framing();
     response.write_head(&mut stream.outbox(), framing, keep_alive, Utc::now());
     if with_body == WithBody::Yes {
         for part in response.body().iter().flat_map(|it| it.chunks(PIECE_BYTES)) {

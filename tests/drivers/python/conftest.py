@@ -27,12 +27,13 @@ def free_port():
 class Server:
     def __init__(self, directory):
         self.port = free_port()
+        self.http_port = free_port()
         environment = dict(
             os.environ,
             NODEDB_HOST="127.0.0.1",
             NODEDB_DATA_DIR=str(directory / "data"),
             NODEDB_PORT_PGWIRE=str(self.port),
-            NODEDB_PORT_HTTP=str(free_port()),
+            NODEDB_PORT_HTTP=str(self.http_port),
             NODEDB_SUPERUSER_PASSWORD=PASSWORD,
         )
         self.log = open(directory / "log", "w+b")
