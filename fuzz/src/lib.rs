@@ -42,6 +42,7 @@ targets![
     type_binary,
     settings,
     http_head,
+    http_body,
     rows,
     keys,
     definition,

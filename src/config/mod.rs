@@ -86,7 +86,7 @@ pub enum LogFormat {
 pub struct Ports {
     /// PostgreSQL's protocol.
     pub pgwire: u16,
-    /// Health and metrics.
+    /// SQL over HTTP, health and metrics.
     pub http: u16,
 }
 

@@ -27,6 +27,12 @@ fn a_page_from_elsewhere_has_nothing_done_even_with_a_good_credential() {
     assert!(!asked.1.contains("access-control"), "{}", asked.1);
     let preflight = ["-X", "OPTIONS", "-H", "Access-Control-Request-Method: POST"];
     assert_eq!(from(&server, "/v1/query", "null", &preflight).0, 403);
+    // An image's address, a link: the browser names no origin, but says that it is another site's.
+    let image = ["-u", &user, "-H", "Sec-Fetch-Site: cross-site"];
+    let (status, answer) = curl(&server, "/v1/query?sql=SELECT%201", &image);
+    assert_eq!(status, 403, "{answer}");
+    let typed = ["-u", &user, "-H", "Sec-Fetch-Site: none"];
+    assert_eq!(curl(&server, "/v1/query?sql=SELECT%201", &typed).0, 200);
     let (status, answer) = curl(&server, "/v1/query", &["-u", &user, "-d", BODY]);
     assert_eq!(status, 200, "it was not made before: {answer}");
 }

@@ -5,6 +5,7 @@ pub mod config;
 pub mod copy;
 pub mod credential_sql;
 pub mod definition;
+pub mod http_body;
 pub mod http_head;
 pub mod keys;
 pub mod messages;

@@ -1,11 +1,12 @@
 //! Pages of other origins that may ask from a browser (Fetch standard, "HTTP extensions").
 //!
 //! A browser adds the credentials that its user has typed to whatever any page asks for. So a
-//! request that names an origin is answered only where `cors_origins` lists it: by default none
-//! is, and a page from elsewhere cannot even have a statement run whose answer it could not read.
-//! Programs name no origin.
+//! request for a page is answered only where `cors_origins` lists the page's origin: by default
+//! none is, and a page from elsewhere cannot even have a statement run whose answer it could not
+//! read, neither by a script nor as the address of an image. Programs name no page.
 
 use super::error::HttpError;
+use super::head::Page;
 use super::response::{Headers, Response};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,19 +25,21 @@ impl Origins {
         Origins(listed.into())
     }
 
-    /// What an answer to this origin carries; nothing where no origin is named.
+    /// What the answer for this page carries; nothing where there is none.
     ///
     /// # Errors
-    /// 403 for an origin that is not listed.
-    pub fn admit(&self, origin: Option<&str>) -> Result<Headers, HttpError> {
-        let Some(origin) = origin else {
-            return Ok(Headers::new());
+    /// 403 for a page whose origin is not listed, or not told.
+    pub fn admit(&self, page: &Page) -> Result<Headers, HttpError> {
+        let origin = match page {
+            Page::None => return Ok(Headers::new()),
+            Page::Elsewhere => return Err(HttpError::Origin),
+            Page::Of(origin) => origin,
         };
         if !self.0.iter().any(|listed| listed == origin) {
             return Err(HttpError::Origin);
         }
         Ok(vec![
-            ("access-control-allow-origin", Cow::from(origin.to_owned())),
+            ("access-control-allow-origin", Cow::from(origin.clone())),
             ("access-control-allow-credentials", "true".into()),
             ("access-control-expose-headers", "retry-after".into()),
             ("vary", "origin".into()),
@@ -66,7 +69,9 @@ mod tests {
     #[test]
     fn only_the_listed_origin_itself_is_admitted() {
         let origins = Origins::new(&["https://app.example".to_owned()]);
-        let admitted = origins.admit(Some("https://app.example")).expect("listed");
+        let of = |origin: &str| Page::Of(origin.to_owned());
+        let admitted = origins.admit(&of("https://app.example"));
+        let admitted = admitted.expect("listed");
         assert_eq!(admitted[0].1, "https://app.example");
         for other in [
             "https://app.example:8443",
@@ -77,14 +82,11 @@ mod tests {
             "*",
             "",
         ] {
-            assert_eq!(
-                origins.admit(Some(other)),
-                Err(HttpError::Origin),
-                "{other}"
-            );
+            assert_eq!(origins.admit(&of(other)), Err(HttpError::Origin), "{other}");
         }
-        assert_eq!(origins.admit(None), Ok(Vec::new()));
+        assert_eq!(origins.admit(&Page::None), Ok(Vec::new()));
+        assert_eq!(origins.admit(&Page::Elsewhere), Err(HttpError::Origin));
         let none = Origins::default();
-        assert_eq!(none.admit(Some("null")), Err(HttpError::Origin));
+        assert_eq!(none.admit(&of("null")), Err(HttpError::Origin));
     }
 }

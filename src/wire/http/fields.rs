@@ -20,6 +20,8 @@ pub struct Fields<'a> {
     pub tenant: Option<&'a [u8]>,
     /// Origin
     pub origin: Option<&'a [u8]>,
+    /// Sec-Fetch-Site
+    pub site: Option<&'a [u8]>,
     /// Accept-Encoding
     pub coding: Coding,
     /// Expect: 100-continue
@@ -79,6 +81,8 @@ impl<'a> Fields<'a> {
             (&mut self.tenant, "two X-NodeDB-Tenant fields")
         } else if is("origin") {
             (&mut self.origin, "two Origin fields")
+        } else if is("sec-fetch-site") {
+            (&mut self.site, "two Sec-Fetch-Site fields")
         } else {
             return None;
         })

@@ -42,8 +42,8 @@ pub struct Head {
     pub database: Option<String>,
     /// X-NodeDB-Tenant
     pub tenant: Option<String>,
-    /// The origin of the page that asks, where a browser does.
-    pub origin: Option<String>,
+    /// The page that asks, where a browser does.
+    pub page: Page,
     /// How the reply's body may be coded.
     pub coding: Coding,
     /// Whether the client waits for 100 Continue before it sends its body.
@@ -86,6 +86,18 @@ pub enum Method {
     Options,
     /// Any other.
     Other,
+}
+
+/// The page for which a browser asks, as the browser tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// A program asks, or somebody has typed the address.
+    None,
+    /// One of this origin (Fetch, `Origin`).
+    Of(String),
+    /// One of another origin, which is not told: an image of its, a link (Fetch Metadata,
+    /// `Sec-Fetch-Site`).
+    Elsewhere,
 }
 
 /// What follows the head (RFC 9112 §6.3).
@@ -170,12 +182,22 @@ fn interpret(request: &httparse::Request<'_, '_>) -> Result<Head, HttpError> {
         },
         database: fields.database.map(text).transpose()?,
         tenant: fields.tenant.map(text).transpose()?,
-        origin: fields.origin.map(text).transpose()?,
+        page: page(&fields)?,
         coding: fields.coding,
         expects_continue: fields.expects_continue && version == Version::Http11,
         keep_alive: fields.keep_alive(version),
         body: fields.body(version)?,
         version,
+    })
+}
+
+fn page(fields: &Fields<'_>) -> Result<Page, HttpError> {
+    if let Some(origin) = fields.origin {
+        return Ok(Page::Of(text(origin)?));
+    }
+    Ok(match fields.site {
+        Some(b"cross-site" | b"same-site") => Page::Elsewhere,
+        _ => Page::None,
     })
 }
 
@@ -242,7 +264,7 @@ mod tests {
                 authorization: None,
                 database: None,
                 tenant: None,
-                origin: None,
+                page: Page::None,
                 coding: Coding::Identity,
                 expects_continue: false,
                 version: Version::Http11,
@@ -290,6 +312,26 @@ mod tests {
             let text = format!("OPTIONS {target} HTTP/1.1\r\nHost: x\r\n\r\n");
             assert_eq!(head(&text).path, path);
             assert_eq!(head(&text).method, Method::Options);
+        }
+    }
+
+    #[test]
+    fn a_browser_tells_for_which_page_it_asks() {
+        let listed = Page::Of("https://a.example".to_owned());
+        for (fields, expected) in [
+            ("X: y", Page::None),
+            ("Sec-Fetch-Site: none", Page::None),
+            ("Sec-Fetch-Site: same-origin", Page::None),
+            ("Sec-Fetch-Site: same-site", Page::Elsewhere),
+            ("sec-fetch-site: cross-site", Page::Elsewhere),
+            ("Origin: https://a.example", listed.clone()),
+            (
+                "Sec-Fetch-Site: cross-site\r\nOrigin: https://a.example",
+                listed,
+            ),
+            ("Origin: null", Page::Of("null".to_owned())),
+        ] {
+            assert_eq!(head(&with_fields(fields)).page, expected, "{fields}");
         }
     }
 

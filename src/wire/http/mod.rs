@@ -28,13 +28,15 @@ mod route;
 mod run;
 mod send;
 
+pub use asked::{Access, Query, read_body};
 pub use connection::{REQUEST_DEADLINE, serve};
 pub use cors::Origins;
 pub use error::HttpError;
 pub use gzip::{Coding, GZIP_BYTES_MIN};
 pub use head::{
-    Authorization, Body, HEAD_BYTES_MAX, HEADERS_MAX, Head, Method, Parsed, Version, parse,
+    Authorization, Body, HEAD_BYTES_MAX, HEADERS_MAX, Head, Method, Page, Parsed, Version, parse,
 };
+pub use json::RowMode;
 pub use readiness::{Phase, Readiness};
 pub use response::{Framing, Headers, KeepAlive, Response, Status};
 pub use route::{Peer, Service, answer};

@@ -91,7 +91,7 @@ enum Answered {
 impl Exchange<'_> {
     /// Answers; says whether the connection goes on.
     pub async fn respond(self) -> KeepAlive {
-        let admitted = match self.origins.admit(self.head.origin.as_deref()) {
+        let admitted = match self.origins.admit(&self.head.page) {
             Ok(admitted) => admitted,
             Err(error) => {
                 let keep_alive = body::pass_over(self.stream, self.head);

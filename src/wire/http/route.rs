@@ -106,7 +106,7 @@ fn health(status: Status, phase: Phase) -> Response {
 #[cfg(test)]
 mod tests {
     use super::super::gzip::Coding;
-    use super::super::head::Version;
+    use super::super::head::{Page, Version};
     use super::super::response::KeepAlive;
     use super::*;
 
@@ -126,7 +126,7 @@ mod tests {
             authorization: None,
             database: None,
             tenant: None,
-            origin: None,
+            page: Page::None,
             coding: Coding::Identity,
             expects_continue: false,
             version: Version::Http11,
