@@ -317,6 +317,11 @@ impl Definitions {
             .and_then(|oid| self.relations.get(oid))
     }
 
+    /// How many relations there are.
+    pub fn count(&self) -> usize {
+        self.relations.len()
+    }
+
     /// All relations of all databases, by OID.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Relation>> {
         self.relations.values()

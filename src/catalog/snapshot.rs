@@ -42,6 +42,15 @@ impl Principals {
         self.tenants.is_empty()
     }
 
+    /// How many objects there are, of all kinds.
+    pub fn count(&self) -> usize {
+        self.tenants.len()
+            + self.principals.len()
+            + self.roles.len()
+            + self.databases.len()
+            + self.keys.len()
+    }
+
     /// The user or service account with this id.
     pub fn principal(&self, id: PrincipalId) -> Option<&Arc<Principal>> {
         self.principals.get(&id)

@@ -55,7 +55,7 @@ impl Session {
             CredentialStatement::Change(request) => self.ask(request).await,
             CredentialStatement::Table(grant) => self.run_table_grant(&grant).await,
             CredentialStatement::UseDatabase(name) => self.use_database(&name),
-            CredentialStatement::Show(show) => self.show_credentials(&show),
+            CredentialStatement::Show(show) => self.show_credentials(show).await,
         }
     }
 

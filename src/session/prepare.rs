@@ -57,7 +57,7 @@ impl Session {
                     return Err(one_statement_only());
                 };
                 self.block.check_usable()?;
-                let fields = credential_fields(credential, self)?;
+                let fields = credential_fields(credential, self).await?;
                 self.prepare_body(Body::Credential(Zeroizing::new(text.to_owned())), fields)
             }
             Message::Mixed(_) => return Err(one_statement_only()),
@@ -182,12 +182,12 @@ fn declared_types(oids: &[u32]) -> Result<Box<[Option<SqlType>]>, Diagnostic> {
 }
 
 /// The columns that a credential statement gives, for Describe.
-fn credential_fields(
+async fn credential_fields(
     statement: &CredentialStatement,
     session: &mut Session,
 ) -> Result<Option<Arc<[ResultField]>>, Diagnostic> {
     match statement {
-        CredentialStatement::Show(show) => match session.show_credentials(show)? {
+        CredentialStatement::Show(show) => match session.show_credentials(show.clone()).await? {
             Answer::Rows(cursor) => Ok(Some(cursor.fields().clone())),
             _ => Ok(None),
         },

@@ -1,6 +1,7 @@
 //! SHOW: a setting, all settings, the session, and the tables of `access::show`.
 
 use super::control::isolation_text;
+use super::services::now_microseconds;
 use super::transaction::Access;
 use super::{Answer, Session, settings};
 use crate::access;
@@ -12,7 +13,11 @@ use crate::engine::types;
 use crate::sql::credential::Show;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{Field, Schema};
+use std::pin::pin;
 use std::sync::Arc;
+
+/// Objects of the catalog that a listing may look at on the session core: some 100 µs.
+const LISTED_ON_CORE_MAX: usize = 256;
 
 /// What SHOW of one setting tells, before it runs: a column named as the setting.
 pub(super) fn show_fields(name: &str) -> Arc<[ResultField]> {
@@ -63,24 +68,36 @@ impl Session {
         rows(&settings::show_columns(), table, CommandTag::Plain("SHOW"))
     }
 
-    /// SHOW USERS and its like, and SHOW SESSION.
-    pub(super) fn show_credentials(&mut self, show: &Show) -> Result<Answer, Diagnostic> {
+    /// SHOW USERS and its like, and SHOW SESSION. A long listing is made on the query pool.
+    pub(super) async fn show_credentials(&mut self, show: Show) -> Result<Answer, Diagnostic> {
         let adopted = self.adopt()?;
         match show {
-            Show::Session => self.show_session(),
-            Show::Sessions => Err(Diagnostic::unsupported("SHOW SESSIONS")),
-            _ => {
-                let table = access::show::rows(
-                    show,
-                    adopted.snapshot(),
-                    &self.identity,
-                    super::services::now_microseconds(),
-                    &self.services.parts.key_usage,
-                )?;
-                let count = table.rows.len() as u64;
-                rows(&table.columns, table.rows, CommandTag::Select(count))
-            }
+            Show::Session => return self.show_session(),
+            Show::Sessions => return Err(Diagnostic::unsupported("SHOW SESSIONS")),
+            _ => {}
         }
+        let snapshot = adopted.snapshot().clone();
+        let is_short =
+            snapshot.principals.count() + snapshot.definitions.count() <= LISTED_ON_CORE_MAX;
+        let identity = self.identity.clone();
+        let used = self.services.parts.key_usage.clone();
+        let listing = move || -> Result<_, Diagnostic> {
+            let now = now_microseconds();
+            let table = access::show::rows(&show, &snapshot, &identity, now, &used)?;
+            let count = table.rows.len() as u64;
+            let batch = batch(&table.columns, table.rows)?;
+            Ok((fields(&table.columns), batch, count))
+        };
+        let (fields, batch, count) = match is_short {
+            true => listing()?,
+            false => {
+                let engine = self.services.parts.engine.clone();
+                let listing = engine.query().pool().run(async move { listing() });
+                self.interruptible(pin!(listing)).await??
+            }
+        };
+        let tag = CommandTag::Select(count);
+        Ok(Answer::rows(Rows::ready(fields, tag, vec![batch])))
     }
 
     /// REFERENCE §1: username, user_id, tenant_id, database, roles, auth_method, core.
@@ -161,6 +178,14 @@ fn rows(
     table: Vec<Vec<Option<String>>>,
     tag: CommandTag,
 ) -> Result<Answer, Diagnostic> {
+    let batch = batch(columns, table)?;
+    Ok(Answer::rows(Rows::ready(fields(columns), tag, vec![batch])))
+}
+
+fn batch(
+    columns: &[(&str, SqlType)],
+    table: Vec<Vec<Option<String>>>,
+) -> Result<RecordBatch, Diagnostic> {
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len());
     let mut described = Vec::with_capacity(columns.len());
     for (index, (name, sql_type)) in columns.iter().enumerate() {
@@ -171,7 +196,6 @@ fn rows(
         described.push(Field::new(*name, data_type, true));
         arrays.push(array);
     }
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(described)), arrays)
-        .map_err(|error| Diagnostic::internal(format!("SHOW: {error}")))?;
-    Ok(Answer::rows(Rows::ready(fields(columns), tag, vec![batch])))
+    RecordBatch::try_new(Arc::new(Schema::new(described)), arrays)
+        .map_err(|error| Diagnostic::internal(format!("SHOW: {error}")))
 }

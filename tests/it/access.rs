@@ -385,3 +385,21 @@ fn damage_in_the_log_refuses_to_start_and_says_where() {
         "{logged}"
     );
 }
+
+#[test]
+fn a_listing_too_long_for_a_session_core_is_complete_and_in_order() {
+    let server = TestServer::start();
+    // Each in its turn: every statement is a change of its own.
+    let roles: Vec<_> = (0..300)
+        .map(|number| format!("CREATE ROLE r{number:03};"))
+        .collect();
+    server.psql(&roles.concat());
+    let listed = server.psql("SHOW ROLES");
+    let names: Vec<_> = listed
+        .lines()
+        .filter_map(|line| line.split('|').next())
+        .filter(|name| name.starts_with('r') && name.len() == 4)
+        .collect();
+    let expected: Vec<_> = (0..300).map(|number| format!("r{number:03}")).collect();
+    assert_eq!(names, expected);
+}
