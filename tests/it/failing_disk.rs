@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const CLIENTS: u64 = 8;
 
@@ -36,6 +36,7 @@ fn preloaded(directory: &Path) -> PathBuf {
 #[derive(Default)]
 struct Told {
     transactions: AtomicU64,
+    failures: AtomicU64,
     sum: parking_lot::Mutex<i64>,
     codes: parking_lot::Mutex<BTreeSet<String>>,
 }
@@ -79,7 +80,10 @@ fn client(server: &TestServer, number: u64, told: &Told, stop: &AtomicBool) {
                 told.transactions.fetch_add(1, Ordering::Relaxed);
                 *told.sum.lock() += delta;
             }
-            Err(code) => drop(told.codes.lock().insert(code)),
+            Err(code) => {
+                told.codes.lock().insert(code);
+                told.failures.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -96,12 +100,23 @@ fn work_on_a_disk_that_fails(server: &TestServer, control: &Path, how: &str) -> 
             thread::sleep(SPELL);
             std::fs::write(control, how).expect("the control file is written");
             thread::sleep(SPELL);
+            until_more(&told.failures);
             std::fs::remove_file(control).expect("the control file is removed");
         }
         thread::sleep(SPELL);
         stop.store(true, Ordering::Relaxed);
     });
     told
+}
+
+/// Waits for one more of them: a busy machine may need longer than a spell for it.
+fn until_more(count: &AtomicU64) {
+    let before = count.load(Ordering::Relaxed);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while count.load(Ordering::Relaxed) == before {
+        assert!(Instant::now() < deadline, "nothing happens any more");
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn assert_as_told(server: &TestServer, told: &Told) {

@@ -5,6 +5,7 @@ use shards::{CoreId, Options, StartError, Stream};
 use std::io::{Read, Write};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -29,13 +30,16 @@ fn a_panic_in_a_session_ends_that_session_only() {
         other.write_all(b"still there?").expect("written");
         other.read_exact(&mut [0; 12]).expect("answered");
     }
-    let panics: u64 = server
-        .metrics
-        .collect()
-        .iter()
-        .map(|core| core.panics)
-        .sum();
-    assert_eq!(panics, 5);
+    let panics = || -> u64 {
+        let cores = server.metrics.collect();
+        cores.iter().map(|core| core.panics).sum()
+    };
+    // The connection closes a moment before the panic is counted.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while panics() < 5 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(panics(), 5);
 }
 
 #[test]
