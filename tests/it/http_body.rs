@@ -103,3 +103,36 @@ fn a_body_at_the_limit_is_taken_and_one_byte_more_is_413() {
         "{response}"
     );
 }
+
+/// The credential is proved before the body, which may take its time: once it could be changed
+/// meanwhile, and the old password still had its statement run.
+#[test]
+fn a_password_that_is_changed_while_the_body_arrives_runs_nothing() {
+    let server = TestServer::start();
+    server.psql("CREATE USER alice WITH PASSWORD 'old' ROLE admin");
+    let body = json!({"sql": "CREATE TABLE t (id int)"}).to_string();
+    let ask = |password: &str, meanwhile: &str| {
+        let mut client = Client::of(&server);
+        client.send(&format!(
+            "{QUERY}{}Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+            basic(&format!("alice:{password}")),
+            body.len(),
+        ));
+        let mut reader = client.reader();
+        assert_eq!(read_head(&mut reader), "HTTP/1.1 100 Continue\r\n\r\n");
+        server.psql(meanwhile);
+        client.send(&body);
+        status(&read_head(&mut reader)).to_owned()
+    };
+    let changed = "ALTER USER alice WITH PASSWORD 'new'";
+    assert_eq!(ask("old", changed), "HTTP/1.1 401 Unauthorized");
+    let disabled = "ALTER USER alice DISABLE";
+    assert_eq!(ask("new", disabled), "HTTP/1.1 401 Unauthorized");
+    assert_eq!(
+        server.psql("SELECT count(*) FROM pg_class WHERE relname = 't'"),
+        "0"
+    );
+    server.psql("ALTER USER alice ENABLE");
+    let other = "CREATE USER bob WITH PASSWORD 'x'";
+    assert_eq!(ask("new", other), "HTTP/1.1 200 OK", "another's change");
+}

@@ -21,6 +21,7 @@ use super::route::Peer;
 use super::run;
 use super::send::{WithBody, send};
 use crate::auth::Authenticated;
+use crate::auth::identity::Method as ProvedBy;
 use crate::diagnostic::Diagnostic;
 use crate::session::login::{self, Wish};
 use crate::session::{CoreServices, Protocol, Session};
@@ -121,17 +122,20 @@ impl Exchange<'_> {
                 return Answered::With(refused.response(), keep_alive);
             }
         };
+        let epoch = self.services.parts.catalog.current().epoch();
         let limit = self.services.parts.limits.message_bytes_max;
         let body = match body::receive(self.stream, self.head, limit.min(BODY_BYTES_MAX)).await {
             Ok(Some(body)) => body,
             Ok(None) => return Answered::Streamed(KeepAlive::Close),
             Err(error) => return Answered::With(error.response(), KeepAlive::Close),
         };
-        let ran = match asked.with_body(body, self.services).await {
-            Ok(query) => self.run(authenticated, &query, admitted).await,
-            Err(error) => Err(error),
+        let ran = async {
+            let query = asked.with_body(body, self.services).await?;
+            let authenticated = self.confirm(authenticated, epoch).await?;
+            self.run(authenticated, &query, admitted).await
         };
-        ran.unwrap_or_else(|error| Answered::With(refusal(&error), self.head.keep_alive))
+        ran.await
+            .unwrap_or_else(|error| Answered::With(refusal(&error), self.head.keep_alive))
     }
 
     /// All that can be refused without the body.
@@ -145,6 +149,21 @@ impl Exchange<'_> {
         let presented = credential::present(self.head, self.peer, self.stream, self.services);
         let authenticated = presented.await.map_err(Refused::Statement)?;
         Ok((asked, authenticated))
+    }
+
+    /// What was proved before the body, if it is still so. A body may take a minute, and a password
+    /// that has been changed meanwhile opens no session (DESIGN §2): where there is a newer catalog
+    /// it is presented anew. Logins and keys that are gone are found by the log-in itself.
+    async fn confirm(
+        &self,
+        proved: Authenticated,
+        epoch: u64,
+    ) -> Result<Authenticated, Diagnostic> {
+        let now = self.services.parts.catalog.current().epoch();
+        if now == epoch || proved.method() != ProvedBy::Password {
+            return Ok(proved);
+        }
+        credential::present(self.head, self.peer, self.stream, self.services).await
     }
 
     /// Runs the statements in a session of their own.
