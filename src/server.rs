@@ -20,7 +20,7 @@ use crate::session::{CoreServices, Limits, Parts, Signal};
 use crate::storage::{self, Storage};
 use crate::superuser;
 use crate::telemetry::Metrics;
-use crate::wire::{http, pgwire};
+use crate::wire::{http, native, pgwire};
 use shards::{CoreContext, CoreId, Listener, ListenerId, Mesh, Publisher, Runtime, Shard, Stream};
 use std::error::Error;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -29,7 +29,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 const PGWIRE: ListenerId = ListenerId(0);
-const HTTP: ListenerId = ListenerId(1);
+const NATIVE: ListenerId = ListenerId(1);
+const HTTP: ListenerId = ListenerId(2);
 
 /// Threads that derive keys.
 const DERIVATION_THREADS: usize = 2;
@@ -164,13 +165,13 @@ fn announce(runtime: &Runtime<Signal>) {
     for warning in runtime.warnings() {
         tracing::warn!("{warning}");
     }
-    let (pgwire, http) = (runtime.addresses(PGWIRE), runtime.addresses(HTTP));
-    for address in pgwire.iter().chain(http) {
+    let [pgwire, native, http] = [PGWIRE, NATIVE, HTTP].map(|port| runtime.addresses(port));
+    for address in [pgwire, native, http].into_iter().flatten() {
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "listening beyond loopback without encryption");
         }
     }
-    tracing::info!(?pgwire, ?http, "serving");
+    tracing::info!(?pgwire, ?native, ?http, "serving");
 }
 
 fn runtime_options(config: &Config) -> Result<shards::Options, Box<dyn Error>> {
@@ -188,6 +189,10 @@ fn runtime_options(config: &Config) -> Result<shards::Options, Box<dyn Error>> {
             Listener {
                 name: "pgwire",
                 addresses: addresses(config.server.ports.pgwire)?,
+            },
+            Listener {
+                name: "native",
+                addresses: addresses(config.server.ports.native)?,
             },
             Listener {
                 name: "http",
@@ -264,10 +269,16 @@ impl Shard for Core {
 
     fn accepted(self: &Rc<Self>, listener: ListenerId, stream: Stream) {
         let core = self.clone();
-        if listener == PGWIRE {
-            shards::spawn(pgwire::serve(stream, core.services.clone()));
-        } else {
-            shards::spawn(async move { http::serve(stream, &core.http, &core.services).await });
+        match listener {
+            PGWIRE => {
+                shards::spawn(pgwire::serve(stream, core.services.clone()));
+            }
+            NATIVE => {
+                shards::spawn(native::serve(stream, core.services.clone()));
+            }
+            _ => {
+                shards::spawn(async move { http::serve(stream, &core.http, &core.services).await });
+            }
         }
     }
 

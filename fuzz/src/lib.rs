@@ -43,6 +43,7 @@ targets![
     settings,
     http_head,
     http_body,
+    native,
     rows,
     keys,
     definition,

@@ -71,13 +71,11 @@ impl Environment {
         if let Some(port) = number("NODEDB_PORT_PGWIRE", &self.port_pgwire, 0..=u16::MAX)? {
             server.ports.pgwire = port;
         }
+        if let Some(port) = number("NODEDB_PORT_NATIVE", &self.port_native, 0..=u16::MAX)? {
+            server.ports.native = port;
+        }
         if let Some(port) = number("NODEDB_PORT_HTTP", &self.port_http, 0..=u16::MAX)? {
             server.ports.http = port;
-        }
-        if self.port_native.is_some() {
-            return Err(ConfigError::UnsupportedVariable {
-                name: "NODEDB_PORT_NATIVE",
-            });
         }
         if self.cores.as_deref() == Some("all") {
             server.cores = Cores::All;

@@ -59,14 +59,6 @@ pub enum ConfigError {
         /// What it must be.
         expected: String,
     },
-    /// An environment variable of a feature that this version does not have.
-    #[error(
-        "environment variable {name} is not supported yet; unset it, since it would have no effect"
-    )]
-    UnsupportedVariable {
-        /// The variable.
-        name: &'static str,
-    },
 }
 
 /// A line of a file.

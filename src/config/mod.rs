@@ -86,6 +86,8 @@ pub enum LogFormat {
 pub struct Ports {
     /// PostgreSQL's protocol.
     pub pgwire: u16,
+    /// NodeDB's own protocol.
+    pub native: u16,
     /// SQL over HTTP, health and metrics.
     pub http: u16,
 }
@@ -141,6 +143,7 @@ impl Default for Ports {
     fn default() -> Ports {
         Ports {
             pgwire: 6432,
+            native: 6433,
             http: 6480,
         }
     }

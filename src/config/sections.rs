@@ -96,8 +96,10 @@ fn read_ports(mut section: Section<'_>, ports: &mut Ports) -> Result<(), ConfigE
     section.read("pgwire", &mut ports.pgwire, |value| {
         whole(value, 0..=u16::MAX)
     })?;
+    section.read("native", &mut ports.native, |value| {
+        whole(value, 0..=u16::MAX)
+    })?;
     section.read("http", &mut ports.http, |value| whole(value, 0..=u16::MAX))?;
-    section.not_yet("native")?;
     section.finish()
 }
 

@@ -58,7 +58,7 @@ fn every_key_is_read() {
         outbox_bytes_max = "64 KiB"
         prepared_statements_max = 5
         allow_plain_bearer = true
-        ports = { pgwire = 1, http = 2 }
+        ports = { pgwire = 1, native = 3, http = 2 }
         http = { cors_origins = ["https://app.example", "http://[::1]:3000"] }
         [storage]
         map_size = "1 GiB"
@@ -82,7 +82,11 @@ fn every_key_is_read() {
             outbox_bytes_max: 64 * KIB,
             prepared_statements_max: 5,
             allow_plain_bearer: true,
-            ports: Ports { pgwire: 1, http: 2 },
+            ports: Ports {
+                pgwire: 1,
+                native: 3,
+                http: 2,
+            },
             http: Http {
                 cors_origins: vec![
                     "https://app.example".to_owned(),
@@ -129,7 +133,6 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_one() {
 fn what_this_version_does_not_have_is_refused_rather_than_ignored() {
     for (text, line, key) in [
         ("[server.tls]\ncert = \"x\"\n", 1, "server.tls"),
-        ("[server.ports]\nnative = 6433\n", 2, "server.ports.native"),
         ("[auth.throttle]\nwindow_secs = 60\n", 1, "auth.throttle"),
         ("[auth.jwks]\nproviders = []\n", 1, "auth.jwks"),
         ("[auth.cert]\nmap = []\n", 1, "auth.cert"),
@@ -143,13 +146,6 @@ fn what_this_version_does_not_have_is_refused_rather_than_ignored() {
             )
         );
     }
-    assert_eq!(
-        Config::without_file(&environment(&[("NODEDB_PORT_NATIVE", "6433")]))
-            .unwrap_err()
-            .to_string(),
-        "environment variable NODEDB_PORT_NATIVE is not supported yet; \
-         unset it, since it would have no effect"
-    );
 }
 
 #[test]
@@ -236,6 +232,7 @@ fn the_environment_overrides_the_file() {
         ("NODEDB_HOST", "::1"),
         ("NODEDB_DATA_DIR", "/data"),
         ("NODEDB_PORT_PGWIRE", "5432"),
+        ("NODEDB_PORT_NATIVE", "6543"),
         ("NODEDB_PORT_HTTP", "8080"),
         ("NODEDB_CORES", "3"),
         ("NODEDB_MAX_CONNECTIONS", "99"),
@@ -252,6 +249,7 @@ fn the_environment_overrides_the_file() {
         log_format: LogFormat::Json,
         ports: Ports {
             pgwire: 5432,
+            native: 6543,
             http: 8080,
         },
         ..Server::default()

@@ -39,7 +39,7 @@ use crate::access::{self, Rights};
 use crate::auth::identity::Identity;
 use crate::catalog::Snapshot;
 use crate::catalog::port::Caller;
-use crate::diagnostic::{Diagnostic, SqlState};
+use crate::diagnostic::{Diagnostic, Severity, SqlState};
 use crate::engine::context::{Notices, SessionEffects, StatementContext};
 use crate::engine::outcome::{CommandTag, Rows};
 use crate::engine::settings::Settings;
@@ -65,6 +65,15 @@ pub struct Session {
     named: Named,
     effects: Option<Arc<SessionEffects>>,
     notices: Vec<Diagnostic>,
+}
+
+/// client_min_messages; INFO is sent whatever it says.
+fn is_wanted(severity: Severity, least: &str) -> bool {
+    match least {
+        "error" => severity == Severity::Info,
+        "warning" => matches!(severity, Severity::Warning | Severity::Info),
+        _ => true,
+    }
 }
 
 /// What a statement gave, for the protocol to send.
@@ -123,7 +132,7 @@ impl Session {
         let settings = services
             .settings
             .settings(&beginning.settings, &server)
-            .map_err(|error| error.with_severity(crate::diagnostic::Severity::Fatal))?;
+            .map_err(|error| error.with_severity(Severity::Fatal))?;
         let entry = services
             .sessions
             .enter(identity.clone(), beginning.peer)
@@ -168,9 +177,14 @@ impl Session {
         self.block.status()
     }
 
-    /// What is to be told before the end of the statement.
+    /// What is to be told before the end of the statement, as far as client_min_messages wants it.
     pub fn take_notices(&mut self) -> Vec<Diagnostic> {
-        std::mem::take(&mut self.notices)
+        let mut notices = std::mem::take(&mut self.notices);
+        if !notices.is_empty() {
+            let least = self.settings.value("client_min_messages");
+            notices.retain(|notice| is_wanted(notice.fields().severity, least));
+        }
+        notices
     }
 
     /// Before each statement: the newest catalog is in force, and whether the session may go on

@@ -96,6 +96,17 @@ impl Session {
         Err(definitions_keep_changing())
     }
 
+    /// Runs a command of the session's own for which a protocol has a message.
+    ///
+    /// # Errors
+    /// What it fails with; the caller calls [`Session::fail`].
+    pub async fn run_own(&mut self, command: Command) -> Result<Answer, Diagnostic> {
+        if !command.ends_failed_block() {
+            self.block.check_usable()?;
+        }
+        self.run_command(command, &Arc::from("")).await
+    }
+
     pub(super) async fn run_command(
         &mut self,
         command: Command,

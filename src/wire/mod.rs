@@ -2,4 +2,5 @@
 
 mod attended;
 pub mod http;
+pub mod native;
 pub mod pgwire;

@@ -22,6 +22,7 @@ pub struct TestServer {
     directory: TempDir,
     settings: Vec<(String, String)>,
     pgwire: u16,
+    native: u16,
     http: u16,
     process: Option<Child>,
 }
@@ -70,6 +71,7 @@ impl TestServer {
                 .map(|(k, v)| (k.to_string(), v.to_string()))
                 .collect(),
             pgwire: free_port(),
+            native: free_port(),
             http: free_port(),
             process: None,
         };
@@ -124,6 +126,7 @@ impl TestServer {
             .env("NODEDB_HOST", "127.0.0.1")
             .env("NODEDB_DATA_DIR", self.data_dir())
             .env("NODEDB_PORT_PGWIRE", self.pgwire.to_string())
+            .env("NODEDB_PORT_NATIVE", self.native.to_string())
             .env("NODEDB_PORT_HTTP", self.http.to_string())
             .env("NODEDB_SUPERUSER_PASSWORD", SUPERUSER_PASSWORD)
             .envs(self.settings.iter().map(|(k, v)| (k, v)))
@@ -146,6 +149,11 @@ impl TestServer {
     /// The PostgreSQL port.
     pub fn pgwire(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.pgwire))
+    }
+
+    /// The native port.
+    pub fn native(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.native))
     }
 
     /// The HTTP port.

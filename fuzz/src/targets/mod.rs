@@ -9,6 +9,7 @@ pub mod http_body;
 pub mod http_head;
 pub mod keys;
 pub mod messages;
+pub mod native;
 pub mod rows;
 pub mod scram;
 pub mod settings;

@@ -213,6 +213,15 @@ impl<'a> Column<'a> {
         }
     }
 
+    /// The elements of an array that is not NULL, and their type; None where the value is no array.
+    pub fn elements(&self, row: usize) -> Option<(ArrayRef, SqlType)> {
+        match &self.values {
+            Values::List(values, element) => Some((values.value(row), *element)),
+            Values::Converted(array) => self.of_converted(array).elements(row),
+            _ => None,
+        }
+    }
+
     fn of_converted<'b>(&self, array: &'b ArrayRef) -> Column<'b> {
         Column::new(array, self.sql_type).expect("it was converted to the type's own Arrow type")
     }

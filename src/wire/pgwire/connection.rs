@@ -355,18 +355,7 @@ impl Connection {
 
     pub(super) fn send_notices(&mut self) {
         for notice in self.session.take_notices() {
-            if self.wants(notice.fields().severity) {
-                self.tell(&notice);
-            }
-        }
-    }
-
-    /// client_min_messages
-    fn wants(&self, severity: Severity) -> bool {
-        match self.session.settings().value("client_min_messages") {
-            "error" => severity == Severity::Info,
-            "warning" => matches!(severity, Severity::Warning | Severity::Info),
-            _ => true,
+            self.tell(&notice);
         }
     }
 

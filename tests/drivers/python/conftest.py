@@ -33,6 +33,7 @@ class Server:
             NODEDB_HOST="127.0.0.1",
             NODEDB_DATA_DIR=str(directory / "data"),
             NODEDB_PORT_PGWIRE=str(self.port),
+            NODEDB_PORT_NATIVE=str(free_port()),
             NODEDB_PORT_HTTP=str(self.http_port),
             NODEDB_SUPERUSER_PASSWORD=PASSWORD,
         )

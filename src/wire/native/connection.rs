@@ -1,0 +1,257 @@
+//! The loop of one connection: frames in, requests to the session, replies out, in order.
+//!
+//! The task of an idle connection is small: what a log-in or a request needs is boxed and gone when
+//! it is done. A reply is sent at the end of its slice, so that what a pipeline is answered with at
+//! once goes in one send, and no reply waits for the statement behind it.
+
+use super::frame::{self, Front, HEADER_BYTES};
+use super::handshake::Capabilities;
+use super::login::{self, LoggedIn, frame_bytes_max};
+use super::request::Encoding;
+use super::response::Frame;
+use super::send;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::session::registry::Handle;
+use crate::session::transaction::Status;
+use crate::session::{CoreServices, EndReason, Session};
+use crate::wire::attended::attended;
+use bytes::BytesMut;
+use shards::Stream;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+/// Requests of a pipeline after which the core's other sessions have their turn.
+const REQUESTS_A_TURN: u32 = 16;
+
+/// Serves one connection until it ends. Runs on the core that accepted it.
+pub async fn serve(stream: Stream, services: Rc<CoreServices>) {
+    let stream = Rc::new(stream);
+    let deadline = services.parts.limits.login_deadline;
+    let logged_in = {
+        let login = Box::pin(login::log_in(&stream, &services));
+        shards::timeout(deadline, login).await
+    };
+    match logged_in {
+        Ok(Some(logged_in)) => {
+            let mut connection = Box::new(Connection::new(stream.clone(), logged_in));
+            connection.run().await;
+        }
+        Ok(None) => {}
+        // Nothing is said to who does not finish logging in, as on the other port.
+        Err(shards::Elapsed) => return stream.abort(),
+    }
+    stream.close().await;
+}
+
+/// A reply to the request of this number.
+pub(super) fn begun(encoding: Encoding, seq: u64) -> Frame {
+    Frame::begin(encoding, seq)
+}
+
+/// Whether a result may come in several frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Results {
+    /// As many as it takes.
+    InParts,
+    /// In one; what does not fit is an error.
+    Whole,
+}
+
+/// A connection whose client has logged in.
+pub(super) struct Connection {
+    pub(super) stream: Rc<Stream>,
+    pub(super) session: Session,
+    pub(super) results: Results,
+    /// Of the request being answered, or the last one.
+    encoding: Encoding,
+    /// Of the request being answered; 0 between requests.
+    seq: u64,
+}
+
+impl Connection {
+    fn new(stream: Rc<Stream>, logged_in: LoggedIn) -> Connection {
+        let results = match logged_in.capabilities.has(Capabilities::STREAMING) {
+            true => Results::InParts,
+            false => Results::Whole,
+        };
+        Connection {
+            stream,
+            session: logged_in.session,
+            results,
+            encoding: Encoding::MessagePack,
+            seq: 0,
+        }
+    }
+
+    /// Until the session ends; the one place where it does.
+    async fn run(&mut self) {
+        let mut requests = 0_u32;
+        let reason = loop {
+            let payload = match self.next_payload().await {
+                Ok(payload) => payload,
+                Err(reason) => break reason,
+            };
+            if let Err(reason) = Box::pin(self.handle(payload)).await {
+                break reason;
+            }
+            self.seq = 0;
+            requests = requests.wrapping_add(1);
+            if requests.is_multiple_of(REQUESTS_A_TURN) {
+                shards::yield_now().await;
+            }
+        };
+        self.session.abandon();
+        if let Some(diagnostic) = reason.diagnostic() {
+            self.refuse(&diagnostic);
+        }
+        tracing::debug!(
+            session = self.session.handle().pid().number(),
+            reason = reason.as_str(),
+            "session ended"
+        );
+    }
+
+    /// The payload of the next whole frame; waits for it.
+    async fn next_payload(&mut self) -> Result<BytesMut, EndReason> {
+        let bytes_max = frame_bytes_max(self.session.services());
+        loop {
+            let front = frame::front(&self.stream.inbox(), bytes_max);
+            match front {
+                Ok(Front::Whole(bytes)) => {
+                    let mut frame = self.stream.inbox().split_to(bytes);
+                    return Ok(frame.split_off(HEADER_BYTES));
+                }
+                Ok(Front::Partial) => self.wait().await?,
+                Err(error) => {
+                    self.refuse(&error.into());
+                    return Err(EndReason::ProtocolViolation);
+                }
+            }
+        }
+    }
+
+    /// Waits for more bytes, for the end of the session, or for the client's time to be over.
+    async fn wait(&mut self) -> Result<(), EndReason> {
+        self.stream.flush();
+        let settings = self.session.settings();
+        let (limit, reason) = match self.session.status() {
+            Status::Idle => (settings.idle_session_timeout(), EndReason::IdleSession),
+            Status::InBlock | Status::Failed => (
+                settings.idle_in_transaction_timeout(),
+                EndReason::IdleInTransaction,
+            ),
+        };
+        let wait = bytes_or_end(&self.stream, self.session.handle());
+        match limit {
+            None => wait.await,
+            Some(limit) => shards::timeout(limit, wait).await.unwrap_or(Err(reason)),
+        }
+    }
+
+    /// Takes one request, watching for a client that goes away meanwhile.
+    async fn handle(&mut self, payload: BytesMut) -> Result<(), EndReason> {
+        let handle = self.session.handle().clone();
+        let services = self.session.services().clone();
+        let stream = self.stream.clone();
+        let work = pin!(self.take(payload));
+        attended(&stream, &handle, &services, work).await
+    }
+
+    async fn take(&mut self, payload: BytesMut) -> Result<(), EndReason> {
+        self.encoding = Encoding::of(&payload);
+        let services = self.session.services().clone();
+        let decoding = login::decode(&services, payload);
+        let request = match self.session.interruptible(pin!(decoding)).await {
+            Ok(Ok(request)) => request,
+            Ok(Err(refused)) => {
+                self.seq = refused.seq;
+                return self.fail(refused.error.into());
+            }
+            Err(error) => return self.fail(error),
+        };
+        self.seq = request.seq;
+        let done = self.carry_out(request.operation, request.fields).await;
+        if let Err(error) = done {
+            self.fail(error)?;
+        }
+        // Sent with what follows of the pipeline in this slice, and not held up by what takes longer.
+        self.stream.flush();
+        // A pipeline whose client does not read fills no memory with its answers.
+        let outbox_bytes_max = self.session.services().parts.limits.outbox_bytes_max;
+        if self.stream.unsent() > outbox_bytes_max
+            && self.stream.drained(outbox_bytes_max / 2).await.is_err()
+        {
+            return Err(EndReason::ClientGone);
+        }
+        Ok(())
+    }
+
+    /// The reply to the request being answered.
+    pub(super) fn begun(&self) -> Frame {
+        begun(self.encoding, self.seq)
+    }
+
+    /// A request has failed: the transaction knows, and the client is told.
+    ///
+    /// # Errors
+    /// The session ends with it.
+    fn fail(&mut self, error: Diagnostic) -> Result<(), EndReason> {
+        self.session.fail();
+        let is_fatal = error.fields().severity == Severity::Fatal;
+        if let Some(reason) = self.session.handle().ending()
+            && is_fatal
+        {
+            // Told by the session's end, in its own words.
+            return Err(reason);
+        }
+        self.refuse(&error);
+        match is_fatal {
+            true => Err(EndReason::ProtocolViolation),
+            false => Ok(()),
+        }
+    }
+
+    fn refuse(&mut self, error: &Diagnostic) {
+        let notices = self.session.take_notices();
+        let reply = send::failed(self.begun(), error, notices);
+        send::whole(&self.stream, reply);
+    }
+}
+
+/// Waits until the inbox has grown, or the session is to end.
+async fn bytes_or_end(stream: &Stream, handle: &Handle) -> Result<(), EndReason> {
+    let mut fill = pin!(stream.fill());
+    poll_fn(|context| {
+        if let Some(reason) = handle.ending() {
+            return Poll::Ready(Err(reason));
+        }
+        handle.listen(context.waker());
+        match fill.as_mut().poll(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(bytes)) if bytes > 0 => Poll::Ready(Ok(())),
+            Poll::Ready(_) => Poll::Ready(Err(EndReason::ClientGone)),
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_request<'a, F>(_: impl Fn(&'a mut Connection, BytesMut) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    fn of_connection<F>(_: impl Fn(Stream, Rc<CoreServices>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_a_request_needs_is_small_and_what_an_idle_connection_keeps_is_smaller() {
+        assert!(of_request(Connection::handle) <= 6 * 1024);
+        assert!(of_connection(serve) + size_of::<Connection>() <= 1024);
+    }
+}
