@@ -22,6 +22,7 @@ def arguments():
     parser.add_argument("--clients", help="numbers of connections for select-only")
     parser.add_argument("--binary", default="target/release/nodedb")
     parser.add_argument("--login-driver", default="target/release/login-driver")
+    parser.add_argument("--select-driver", default="target/release/select-driver")
     parser.add_argument("--idle-connections", type=int, default=5000)
     parser.add_argument("--directory", help="where the servers keep their data (default: the system's)")
     options = parser.parse_args()
@@ -31,6 +32,7 @@ def arguments():
     options.clients = [int(n) for n in (options.clients or default_clients).split(",")]
     options.binary = str(pathlib.Path(options.binary).resolve())
     options.login_driver = str(pathlib.Path(options.login_driver).resolve())
+    options.select_driver = str(pathlib.Path(options.select_driver).resolve())
     return options
 
 

@@ -1,17 +1,20 @@
 """One pgbench run against one server: transactions a second, latency, and the server's CPU time."""
 
+import os
+import pathlib
 import re
+import statistics
 import subprocess
+import tempfile
 
+from driven import Driven, Failed
 from servers import PG_BIN
 
 
 # What pgbench itself needs to log one connection in, with room to spare.
 CONNECT_SECONDS = 0.006
-
-
-class Failed(Exception):
-    """pgbench ended with an error; its last words."""
+# Of the transactions of a run with percentiles, so many are logged: each costs a line of a file.
+SAMPLED_SHARE = 0.02
 
 
 def command(server, *arguments):
@@ -33,16 +36,14 @@ def run(server, clients, seconds, *arguments):
     threads = min(2, clients)
     # -T counts from the start, and pgbench derives a key for each connection before it begins.
     seconds += clients * CONNECT_SECONDS
-    before = server.cpu_seconds()
-    done = subprocess.run(command(server, "-n", "-c", str(clients), "-j", str(threads), "-T", str(round(seconds)), *arguments),
-                          env=server.environment(), capture_output=True, text=True)
-    cpu = server.cpu_seconds() - before
-    transactions = re.search(r"number of transactions actually processed: (\d+)", done.stdout)
-    tps = re.search(r"^tps = ([\d.]+)", done.stdout, re.M)
-    latency = re.search(r"latency average = ([\d.]+) ms", done.stdout)
-    failed = re.search(r"number of failed transactions: (\d+)", done.stdout)
-    if done.returncode != 0 or not (transactions and tps):
-        raise Failed((done.stderr.strip() or done.stdout.strip())[-400:])
+    driven = Driven(server, command(server, "-n", "-c", str(clients), "-j", str(threads), "-T", str(round(seconds)), *arguments),
+                    server.environment())
+    transactions = re.search(r"number of transactions actually processed: (\d+)", driven.stdout)
+    tps = re.search(r"^tps = ([\d.]+)", driven.stdout, re.M)
+    latency = re.search(r"latency average = ([\d.]+) ms", driven.stdout)
+    failed = re.search(r"number of failed transactions: (\d+)", driven.stdout)
+    if driven.returncode != 0 or not (transactions and tps):
+        raise driven.failed()
     count = int(transactions.group(1))
     return {
         "clients": clients,
@@ -50,5 +51,18 @@ def run(server, clients, seconds, *arguments):
         "latency_ms": float(latency.group(1)) if latency else None,
         "transactions": count,
         "failed": int(failed.group(1)) if failed else 0,
-        "server_cpu_us": cpu / max(count, 1) * 1e6,
+        **driven.per_request(count),
     }
+
+
+def run_with_percentiles(server, clients, seconds, *arguments):
+    """As `run`, with the median and the 99th percentile of the latencies of some of the transactions."""
+    with tempfile.TemporaryDirectory(prefix="perf-pgbench-") as where:
+        prefix = os.path.join(where, "log")
+        result = run(server, clients, seconds, *arguments, "--log", f"--log-prefix={prefix}", f"--sampling-rate={SAMPLED_SHARE}")
+        # client, transaction, microseconds it took, script, when
+        took = [int(line.split()[2]) for path in pathlib.Path(where).iterdir() for line in path.read_text().splitlines()]
+    if len(took) > 1:
+        percentiles = statistics.quantiles(took, n=100)
+        result |= {"latency_p50_us": percentiles[49], "latency_p99_us": percentiles[98]}
+    return result

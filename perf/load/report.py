@@ -1,7 +1,6 @@
 """The page of a run: medians, ratios against PostgreSQL, what each figure had to reach, pictures."""
 
 import pathlib
-import statistics
 import tomllib
 
 import matplotlib
@@ -9,26 +8,10 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)
 
+import protocols  # noqa: E402
+from medians import median, number, ratio, subjects_of  # noqa: E402
+
 COLOURS = {"NodeDB": "#1b6ca8", "PostgreSQL": "#8a8a8a", "PgBouncer": "#d1913c"}
-
-
-def median(rows, subject, server, field):
-    """The median over the turns; None where no turn has the figure."""
-    values = [row[field] for row in rows
-              if row["subject"] == subject and row["server"] == server and row.get(field) is not None]
-    return statistics.median(values) if values else None
-
-
-def subjects_of(rows):
-    return list(dict.fromkeys(row["subject"] for row in rows))
-
-
-def number(value, digits=0):
-    return "–" if value is None else f"{value:,.{digits}f}"
-
-
-def ratio(a, b):
-    return None if a is None or b in (None, 0) else a / b
 
 
 def throughput_table(rows):
@@ -36,13 +19,13 @@ def throughput_table(rows):
              "|---|--:|--:|--:|--:|--:|--:|--:|"]
     for subject in subjects_of(rows):
         tps = {server: median(rows, subject, server, "tps") for server in COLOURS}
-        if not any(tps.values()):
+        if not any(tps.values()) or protocols.has(subject):
             continue
         cpu = {server: median(rows, subject, server, "server_cpu_us") for server in COLOURS}
         lines.append(f"| {subject} | {number(tps['NodeDB'])} | {number(tps['PostgreSQL'])} | {number(tps['PgBouncer'])} "
                      f"| {number(ratio(tps['NodeDB'], tps['PostgreSQL']), 2)} | {number(cpu['NodeDB'], 1)} "
                      f"| {number(cpu['PostgreSQL'], 1)} | {number(cpu['PgBouncer'], 1)} |")
-    return lines
+    return lines if len(lines) > 2 else []
 
 
 def seconds_table(rows):
@@ -58,7 +41,7 @@ def seconds_table(rows):
 
 
 def goals(rows):
-    """What the first release had to reach, computed from the same rows; a key names its cause if it is not reached."""
+    """What the releases had to reach, computed from the same rows; a key names its cause if it is not reached."""
     def tps(subject, server="NodeDB"):
         return median(rows, subject, server, "tps")
 
@@ -86,14 +69,18 @@ def goals(rows):
         ("idle_memory", "PSS of an idle connection, bytes", idle, "≤ 4,096", lambda v: v <= 4096),
         ("init_10", "pgbench -i -s 10: time against PostgreSQL", init_10, "≤ 1.5", lambda v: v <= 1.5),
         ("init_100_memory", "pgbench -i -s 100: private memory, MiB", memory and memory / 2**20, "≤ 512", lambda v: v <= 512),
+        *protocols.goals(rows),
     ]
 
 
 def goals_table(rows):
     lines = ["| figure | measured | to reach | |", "|---|--:|--:|---|"]
-    for _, name, value, wanted, reached in goals(rows):
-        verdict = "not measured in this run" if value is None else ("reached" if reached(value) else "**not reached**")
-        lines.append(f"| {name} | {number(value, 2)} | {wanted} | {verdict} |")
+    measured = [goal for goal in goals(rows) if goal[2] is not None]
+    for _, name, value, wanted, reached in measured:
+        lines.append(f"| {name} | {number(value, 2)} | {wanted} | {'reached' if reached(value) else '**not reached**'} |")
+    missing = len(goals(rows)) - len(measured)
+    if missing:
+        lines += ["", f"{missing} other figures belong to subjects that this run left out."]
     return lines
 
 
@@ -141,7 +128,10 @@ def write(results, name, facts, rows):
     missed = causes(rows)
     if missed:
         lines += ["## What is not reached, and why", "", *missed, ""]
-    lines += ["## Throughput and server CPU a transaction", "", *throughput_table(rows), ""]
+    throughput = throughput_table(rows)
+    if throughput:
+        lines += ["## Throughput and server CPU a transaction", "", *throughput, ""]
+    lines += protocols.section(rows)
     loading = seconds_table(rows)
     if loading:
         lines += ["## Loading", "", *loading, ""]

@@ -9,8 +9,9 @@ import subprocess
 import tempfile
 import time
 
+from driven import TICK
+
 PG_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
-TICK = os.sysconf("SC_CLK_TCK")
 PASSWORD = "secret"
 
 
@@ -110,15 +111,24 @@ class NodeDB(Server):
     user = "bench"
     database = "nodedb"
 
+    def __init__(self, where):
+        super().__init__(where)
+        self.http_port = free_port()
+        self.native_port = free_port()
+
     def start(self, binary):
         environment = dict(os.environ, NODEDB_SUPERUSER_PASSWORD=PASSWORD, NODEDB_DATA_DIR=str(self.directory / "data"),
-                           NODEDB_PORT_PGWIRE=str(self.port), NODEDB_PORT_HTTP=str(free_port()),
-                           NODEDB_HOST="127.0.0.1")
+                           NODEDB_PORT_PGWIRE=str(self.port), NODEDB_PORT_HTTP=str(self.http_port),
+                           NODEDB_PORT_NATIVE=str(self.native_port), NODEDB_HOST="127.0.0.1")
         log = open(self.directory / "log", "wb")
         self.process = subprocess.Popen([binary], env=environment, stdout=log, stderr=log, cwd=self.directory)
         wait_for_port(self.port, self.process)
         self.psql(f"CREATE USER bench WITH PASSWORD '{PASSWORD}' ROLE admin", user="nodedb")
         return self
+
+    def api_key(self):
+        """A new API key of the user's own."""
+        return self.psql(f"CREATE API KEY 'load' FOR {self.user} WITH DATABASES ({self.database})", user="nodedb").strip()
 
 
 class PostgreSQL(Server):

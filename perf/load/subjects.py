@@ -5,11 +5,11 @@ import os
 import pathlib
 import socket
 import statistics
-import subprocess
 import sys
 import time
 
 import pgbench
+from driven import Driven, Failed
 from servers import NodeDB, PgBouncer, PostgreSQL
 
 
@@ -34,7 +34,7 @@ class Bench:
             for server in servers:
                 try:
                     result = drive(server)
-                except pgbench.Failed as why:
+                except Failed as why:
                     result = {"error": str(why)}
                 row = {"subject": subject, "server": server.name, "turn": turn, **result}
                 self.rows.append(row)
@@ -140,17 +140,13 @@ def login(bench):
 
 
 def drive_logins(bench, server, connections):
-    before = server.cpu_seconds()
-    done = subprocess.run([bench.options.login_driver, "--address", f"127.0.0.1:{server.port}", "--user", server.user,
-                           "--database", server.database, "--connections", str(connections),
-                           "--seconds", str(bench.options.seconds)],
-                          env=server.environment(), capture_output=True, text=True)
-    if done.returncode != 0:
-        raise pgbench.Failed(done.stderr.strip()[-400:])
-    report = json.loads(done.stdout)
-    count = report["logins"]
-    return {"tps": report["logins_per_second"], "transactions": count,
-            "server_cpu_us": (server.cpu_seconds() - before) / max(count, 1) * 1e6}
+    driven = Driven(server, [bench.options.login_driver, "--address", f"127.0.0.1:{server.port}", "--user", server.user,
+                             "--database", server.database, "--connections", connections,
+                             "--seconds", bench.options.seconds], server.environment())
+    if driven.returncode != 0:
+        raise driven.failed()
+    report = json.loads(driven.stdout)
+    return {"tps": report["logins_per_second"], "transactions": report["logins"], **driven.per_request(report["logins"])}
 
 
 def idle(bench):
@@ -173,4 +169,49 @@ def idle(bench):
         nodedb.stop()
 
 
-SUBJECTS = {"select": select, "tpcb": tpcb, "login": login, "idle": idle, "init": init}
+# Of the subjects that compare protocols: as many as a pool of an application keeps.
+CONNECTIONS = 64
+SCALE = 10
+ACCOUNTS = SCALE * 100_000
+
+
+def http(bench):
+    """One select by key a request: over PostgreSQL's protocol, over HTTP by API key, and the same through FastAPI."""
+    import http_load
+    from keyed_server import KeyedService
+    seconds = bench.options.seconds
+    nodedb, postgres = bench.start(NodeDB), bench.start(PostgreSQL)
+    try:
+        for server in (nodedb, postgres):
+            pgbench.initialise(server, SCALE)
+        service = bench.start(KeyedService, postgres)
+        try:
+            keys = {server: server.api_key() for server in (nodedb, service)}
+            for mode, form in (("simple", "literal"), ("prepared", "params")):
+                bench.turns(f"pgwire {mode} {CONNECTIONS}", [nodedb], lambda server: pgbench.run_with_percentiles(
+                    server, CONNECTIONS, seconds, "-S", "-M", mode))
+                bench.turns(f"http {form} {CONNECTIONS}", [nodedb, service], lambda server: http_load.run(
+                    server, keys[server], form, CONNECTIONS, seconds, ACCOUNTS))
+        finally:
+            service.stop()
+    finally:
+        nodedb.stop()
+        postgres.stop()
+
+
+def native(bench):
+    """The same over the native protocol and over PostgreSQL's, both driven by one driver."""
+    import select_load
+    nodedb = bench.start(NodeDB)
+    try:
+        pgbench.initialise(nodedb, SCALE)
+        key = nodedb.api_key()
+        for protocol in ("pgwire-prepared", "native-params", "native-literal"):
+            subject = f"{protocol.replace('-', ' ')} by the driver {CONNECTIONS}"
+            bench.turns(subject, [nodedb], lambda server: select_load.run(
+                server, bench.options.select_driver, protocol, key, CONNECTIONS, bench.options.seconds, ACCOUNTS))
+    finally:
+        nodedb.stop()
+
+
+SUBJECTS = {"select": select, "tpcb": tpcb, "login": login, "idle": idle, "init": init, "http": http, "native": native}

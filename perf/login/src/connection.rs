@@ -66,7 +66,22 @@ impl Target {
 }
 
 /// Logs in, and ends the session as soon as it is ready.
+///
+/// # Errors
+/// [`LoginError`]
 pub fn log_in(target: &Target) -> Result<(), LoginError> {
+    session(target)?.send_message(b'X', &[])
+}
+
+/// Logs in; the connection is ready for a query, and nothing more is on its way.
+///
+/// # Errors
+/// [`LoginError`]
+pub fn open(target: &Target) -> Result<TcpStream, LoginError> {
+    Ok(session(target)?.stream)
+}
+
+fn session(target: &Target) -> Result<Connection, LoginError> {
     let mut connection = Connection::open(target.address)?;
     connection.send(&target.startup)?;
     connection.expect_authentication(AUTHENTICATION_SASL)?;
@@ -85,7 +100,7 @@ pub fn log_in(target: &Target) -> Result<(), LoginError> {
     proof.check(text(&server_final)?)?;
     connection.expect_authentication(AUTHENTICATION_OK)?;
     while connection.receive()?.0 != b'Z' {}
-    connection.send_message(b'X', &[])
+    Ok(connection)
 }
 
 struct Connection {

@@ -5,13 +5,10 @@
 //! checks the server's signature each time, and ends each session with Terminate. It works
 //! against any server of PostgreSQL's protocol; the password is PGPASSWORD.
 
-mod connection;
-mod scram;
-
 use clap::Parser;
-use connection::{LoginError, Target, log_in};
 use hdrhistogram::Histogram;
-use scram::Keys;
+use login_driver::connection::{LoginError, Target, log_in};
+use login_driver::scram::Keys;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::thread;
