@@ -14,14 +14,11 @@ use std::sync::Arc;
 /// Transactions looked at for one waiter, so that a very long queue does not hold the table.
 const SEARCH_TRANSACTIONS_MAX: usize = 10_000;
 
-/// Ends this wait with 40P01 if it is part of a cycle; whether it was.
-pub(super) fn break_cycle(table: &LockTable, waiter: &Arc<Waiter>) -> bool {
-    let Some(cycle) = find_cycle(table, waiter) else {
-        return false;
-    };
+/// What this wait ends with, 40P01, if it is part of a cycle.
+pub(super) fn find(table: &LockTable, waiter: &Arc<Waiter>) -> Option<StorageError> {
+    let cycle = find_cycle(table, waiter)?;
     let detail = describe(&cycle).into();
-    table.give_up(waiter, StorageError::Deadlock { detail });
-    true
+    Some(StorageError::Deadlock { detail })
 }
 
 /// The waits of a cycle through this one, in order.

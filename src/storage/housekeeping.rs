@@ -84,8 +84,10 @@ impl Housekeeping {
         let searches = waiter.searches.load(Ordering::Relaxed);
         if waited >= self.deadlock_timeout.saturating_mul(searches + 1) {
             waiter.searches.store(searches + 1, Ordering::Relaxed);
-            if deadlock::break_cycle(&self.locks, waiter) {
+            if let Some(deadlock) = deadlock::find(&self.locks, waiter) {
+                // Counted first: whoever is woken may look at once.
                 self.counts.deadlocks.fetch_add(1, Ordering::Relaxed);
+                self.locks.give_up(waiter, deadlock);
                 return;
             }
         }

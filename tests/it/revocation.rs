@@ -122,7 +122,7 @@ fn two_hundred_sessions_of_every_kind_end_with_their_owner_and_nobody_comes_in_a
         let refused = client.auth("alice", "secret", None);
         assert_eq!(refused["error"]["code"], "28P01", "{refused}");
         let refused = runtime.block_on(pgwire(&server));
-        let refused = refused.err().expect("she is gone");
+        let refused = refused.expect_err("she is gone");
         assert_eq!(refused.code(), Some(&SqlState::INVALID_PASSWORD));
     }
     // Whoever was in has been told why it is out.
