@@ -9,6 +9,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Logins whose rights a core remembers; past it all are forgotten, which costs working them out
+/// once more. Of a million keys in use a core does not remember each.
+const LOGINS_MAX: usize = 4_096;
+
 /// The rights of one epoch.
 #[derive(Default)]
 pub struct Cache {
@@ -29,10 +33,15 @@ impl CoreServices {
             inner.epoch = adopted.epoch();
             inner.rights.clear();
         }
-        inner
-            .rights
-            .entry((identity.principal, identity.key, identity.database))
-            .or_insert_with(|| Arc::new(access::rights(adopted.snapshot(), identity)))
-            .clone()
+        let login = (identity.principal, identity.key, identity.database);
+        if let Some(known) = inner.rights.get(&login) {
+            return known.clone();
+        }
+        if inner.rights.len() >= LOGINS_MAX {
+            inner.rights.clear();
+        }
+        let rights = Arc::new(access::rights(adopted.snapshot(), identity));
+        inner.rights.insert(login, rights.clone());
+        rights
     }
 }

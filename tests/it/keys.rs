@@ -305,6 +305,7 @@ fn keys_are_kept_over_a_restart_and_their_secrets_nowhere() {
     for key in keys.iter().chain([&rotated]) {
         assert_eq!(sql(&server, key, "SELECT 1").0, 200);
     }
+    let listed = server.psql("SHOW API KEYS");
     assert_eq!(server.terminate(), Some(0));
     let mut secrets: Vec<&str> = keys.iter().map(|key| secret_of(key)).collect();
     secrets.extend([secret_of(&rotated), "an unmistakable password"]);
@@ -313,6 +314,7 @@ fn keys_are_kept_over_a_restart_and_their_secrets_nowhere() {
     let mut files = 0;
     for secret in &secrets {
         assert!(!log.contains(secret), "a secret in the log");
+        assert!(!listed.contains(secret), "a secret in the listing");
         files = grep(&server.data_dir(), secret.as_bytes());
     }
     assert!(files >= 3, "the catalog and the rows were looked at");
