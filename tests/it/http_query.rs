@@ -118,11 +118,11 @@ fn whoever_has_not_proved_who_they_are_is_told_one_thing() {
         curl(&server, "/v1/query", &["-H", header, "-d", body]).0,
         401
     );
-    // What is no API key is a token of an identity provider.
+    // What is no API key is a token of an identity provider, and none is known.
     let token = "Authorization: Bearer eyJhbGciOiJub25lIn0.e30.";
     assert_eq!(
         curl(&server, "/v1/query", &["-H", token, "-d", body]).0,
-        501
+        401
     );
     let two = ["-H", header, "-H", header, "-d", body];
     assert_eq!(curl(&server, "/v1/query", &two).0, 400);

@@ -7,7 +7,7 @@ use crate::auth::secret::Password;
 use crate::auth::{Authenticated, api_key};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::session::CoreServices;
-use crate::session::login::{self, bad_password};
+use crate::session::login::{self, bad_credential, bad_password};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use shards::Stream;
@@ -19,8 +19,8 @@ use zeroize::Zeroizing;
 /// nobody has as for a wrong password.
 ///
 /// # Errors
-/// 28000 without a credential and for a bad key, 28P01 for a bad password, 42501 for either from
-/// beyond loopback, 0A000 for a bearer token that is no key, 53300 when too many passwords wait to be checked.
+/// 28000 without a credential and for a bad bearer token, 28P01 for a bad password, 42501 for either from
+/// beyond loopback, 53300 when too many passwords wait to be checked.
 pub async fn present(
     head: &Head,
     peer: Peer,
@@ -42,9 +42,9 @@ pub async fn present(
         if value.starts_with(api_key::PREFIX) {
             return login::api_key(services, value.trim_end_matches(' '), stream.peer());
         }
-        return Err(Diagnostic::unsupported(
-            "bearer tokens of identity providers",
-        ));
+        // A token of an identity provider: there is none that could have given it.
+        tracing::info!(peer = %stream.peer(), "login refused: a token of no known provider");
+        return Err(bad_credential());
     }
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(bad_password());
