@@ -40,9 +40,9 @@ impl Session {
     /// Begins a session for somebody who has proved who they are.
     ///
     /// # Errors
-    /// FATAL: 28000 for a credential that is no longer good, 3D000 or 42501 for the database, 42501 or
-    /// 42704 for the tenant, a setting that does
-    /// not exist or takes no such value, 53300 when this core has no room.
+    /// FATAL: 28000 for a credential that is no longer good, 3D000 or 42501 for the database, 42501
+    /// or 42704 for the tenant, a setting that does not exist or takes no such value, 53300 when
+    /// this core has no room.
     pub fn log_in(
         services: Rc<CoreServices>,
         authenticated: Authenticated,
