@@ -262,15 +262,23 @@ fn a_plan_of_an_older_definition_does_nothing() {
     let mut server = Server::new();
     server.run(&["CREATE TABLE t (a int)"]).unwrap();
     wait(async {
-        let mut definer = server.begin();
-        server.run_in(&mut definer, "TRUNCATE t").await.unwrap();
-        // Planned before the TRUNCATE commits, executed after.
-        let mut late = server.begin();
-        let executed = server.run_in(&mut late, "INSERT INTO t VALUES (1)");
-        // The relation is let go with the transaction, after its definitions are published.
-        let commit = async move { definer.commit().await.unwrap() };
-        let (told, _) = futures::join!(executed, commit);
-        assert_eq!(told.unwrap(), "to be planned again");
+        for _ in 0..1_000 {
+            let mut definer = server.begin();
+            server.run_in(&mut definer, "TRUNCATE t").await.unwrap();
+            // Planned before the TRUNCATE commits, executed after.
+            let mut late = server.begin();
+            let executed = server.run_in(&mut late, "INSERT INTO t VALUES (1)");
+            // The relation is let go with the transaction, after its definitions are published.
+            let commit = async move { definer.commit().await.unwrap() };
+            let (told, _) = futures::join!(executed, commit);
+            let told = told.unwrap();
+            if told == "to be planned again" {
+                return;
+            }
+            // Planned on another thread, which came too late this time: a plan of the new one.
+            assert_eq!(told, "INSERT 0 1");
+        }
+        panic!("no statement was planned before the TRUNCATE committed");
     });
 }
 
