@@ -2,5 +2,6 @@
 
 mod attended;
 pub mod http;
+mod input;
 pub mod native;
 pub mod pgwire;

@@ -11,16 +11,13 @@ use super::request::Encoding;
 use super::response::Frame;
 use super::send;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::session::registry::Handle;
-use crate::session::transaction::Status;
 use crate::session::{CoreServices, EndReason, Session};
 use crate::wire::attended::attended;
+use crate::wire::input::more_input;
 use bytes::BytesMut;
 use shards::Stream;
-use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 
 /// Requests of a pipeline after which the core's other sessions have their turn.
 const REQUESTS_A_TURN: u32 = 16;
@@ -123,30 +120,12 @@ impl Connection {
                     let mut frame = self.stream.inbox().split_to(bytes);
                     return Ok(frame.split_off(HEADER_BYTES));
                 }
-                Ok(Front::Partial) => self.wait().await?,
+                Ok(Front::Partial) => more_input(&self.stream, &self.session).await?,
                 Err(error) => {
                     self.refuse(&error.into());
                     return Err(EndReason::ProtocolViolation);
                 }
             }
-        }
-    }
-
-    /// Waits for more bytes, for the end of the session, or for the client's time to be over.
-    async fn wait(&mut self) -> Result<(), EndReason> {
-        self.stream.flush();
-        let settings = self.session.settings();
-        let (limit, reason) = match self.session.status() {
-            Status::Idle => (settings.idle_session_timeout(), EndReason::IdleSession),
-            Status::InBlock | Status::Failed => (
-                settings.idle_in_transaction_timeout(),
-                EndReason::IdleInTransaction,
-            ),
-        };
-        let wait = bytes_or_end(&self.stream, self.session.handle());
-        match limit {
-            None => wait.await,
-            Some(limit) => shards::timeout(limit, wait).await.unwrap_or(Err(reason)),
         }
     }
 
@@ -218,23 +197,6 @@ impl Connection {
         let reply = send::failed(self.begun(), error, notices);
         send::whole(&self.stream, reply);
     }
-}
-
-/// Waits until the inbox has grown, or the session is to end.
-async fn bytes_or_end(stream: &Stream, handle: &Handle) -> Result<(), EndReason> {
-    let mut fill = pin!(stream.fill());
-    poll_fn(|context| {
-        if let Some(reason) = handle.ending() {
-            return Poll::Ready(Err(reason));
-        }
-        handle.listen(context.waker());
-        match fill.as_mut().poll(context) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(bytes)) if bytes > 0 => Poll::Ready(Ok(())),
-            Poll::Ready(_) => Poll::Ready(Err(EndReason::ClientGone)),
-        }
-    })
-    .await
 }
 
 #[cfg(test)]

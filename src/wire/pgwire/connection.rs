@@ -15,18 +15,16 @@ use crate::auth::scram::{ScramError, ServerNonce};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
 use crate::engine::settings::Settings;
 use crate::session::login::{self, Wish};
-use crate::session::registry::Handle;
 use crate::session::transaction::Status;
 use crate::session::{CoreServices, EndReason, Protocol, Session, settings};
 use crate::wire::attended::attended;
+use crate::wire::input::more_input;
 use bytes::BytesMut;
 use ring::rand::SystemRandom;
 use shards::{Admission, Stream};
-use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 
 /// Serves one connection until it ends.
 pub async fn serve(stream: Stream, services: Rc<CoreServices>) {
@@ -233,30 +231,12 @@ impl Connection {
                 Ok(Front::Whole(frame)) => {
                     return Ok(self.stream.inbox().split_to(frame.bytes));
                 }
-                Ok(Front::Partial { .. }) => self.wait().await?,
+                Ok(Front::Partial { .. }) => more_input(&self.stream, &self.session).await?,
                 Err(error) => {
                     self.tell(&error.into());
                     return Err(EndReason::ProtocolViolation);
                 }
             }
-        }
-    }
-
-    /// Waits for more bytes, for the end of the session, or for the client's time to be over.
-    async fn wait(&mut self) -> Result<(), EndReason> {
-        self.stream.flush();
-        let settings = self.session.settings();
-        let (limit, reason) = match self.session.status() {
-            Status::Idle => (settings.idle_session_timeout(), EndReason::IdleSession),
-            Status::InBlock | Status::Failed => (
-                settings.idle_in_transaction_timeout(),
-                EndReason::IdleInTransaction,
-            ),
-        };
-        let wait = bytes_or_end(&self.stream, self.session.handle());
-        match limit {
-            None => wait.await,
-            Some(limit) => shards::timeout(limit, wait).await.unwrap_or(Err(reason)),
         }
     }
 
@@ -371,23 +351,6 @@ impl Connection {
         }
         reply::ready_for_query(&mut outbox, self.session.status());
     }
-}
-
-/// Waits until the inbox has grown, or the session is to end.
-pub(super) async fn bytes_or_end(stream: &Stream, handle: &Handle) -> Result<(), EndReason> {
-    let mut fill = pin!(stream.fill());
-    poll_fn(|context| {
-        if let Some(reason) = handle.ending() {
-            return Poll::Ready(Err(reason));
-        }
-        handle.listen(context.waker());
-        match fill.as_mut().poll(context) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(bytes)) if bytes > 0 => Poll::Ready(Ok(())),
-            Poll::Ready(_) => Poll::Ready(Err(EndReason::ClientGone)),
-        }
-    })
-    .await
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! one line a message, as PostgreSQL sends it.
 
 use super::body::Body;
-use super::connection::{Connection, bytes_or_end};
+use super::connection::Connection;
 use super::frame::{self, Front};
 use super::{reply, seldom};
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -12,6 +12,7 @@ use crate::engine::outcome::CommandTag;
 use crate::session::copy::{CopyIn, CopyOut};
 use crate::session::format::Format;
 use crate::session::run::interruptible;
+use crate::wire::input::bytes_or_end;
 use bytes::BytesMut;
 use std::pin::pin;
 
