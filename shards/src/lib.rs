@@ -1,6 +1,6 @@
 //! The per-core runtime (DESIGN §4): one executor pinned to each core, the core's own socket
-//! ring beside it, listeners on every core, a mesh of typed messages between them, snapshot
-//! replicas with an adoption fence, timers, and a graceful drain.
+//! ring beside it, listeners on every core, TLS on their connections, a mesh of typed messages
+//! between the cores, snapshot replicas with an adoption fence, timers, and a graceful drain.
 //!
 //! It knows no SQL and no credentials: the program above implements [`Shard`] and is handed
 //! accepted connections and messages. The types of the executor and of the ring never leave
@@ -23,6 +23,7 @@ pub mod sim;
 mod stream;
 mod task;
 mod timer;
+mod tls;
 mod waker;
 
 pub use core_id::{CoreId, core};
@@ -35,3 +36,4 @@ pub use runtime::{CoreContext, MetricsHandle, Runtime, Shard};
 pub use stream::{Admission, CLOSE_FLUSH_MAX, Stream};
 pub use task::{spawn, yield_now};
 pub use timer::{Elapsed, Timeout, sleep, timeout};
+pub use tls::{TlsError, TlsSession};

@@ -1,6 +1,6 @@
 //! One connection, as its session sees it.
 
-use crate::net::{Connection, Life, Net, Receiving, Sending};
+use crate::net::{Connection, Life, Net, Sending};
 use bytes::BytesMut;
 use std::cell::{Cell, RefMut};
 use std::future::poll_fn;
@@ -22,12 +22,12 @@ pub enum Admission {
     OverLimit,
 }
 
-/// One plain connection. Lives on its core. One task may wait in each of [`fill`](Self::fill),
+/// One connection, plain until [`accept_tls`](Self::accept_tls). Lives on its core. One task may wait in each of [`fill`](Self::fill),
 /// [`drained`](Self::drained) and [`peer_gone`](Self::peer_gone); it may be the same one. Dropping it without [`Stream::close`] aborts the
 /// connection; what was flushed before may then not arrive.
 pub struct Stream {
-    net: Rc<Net>,
-    connection: Rc<Connection>,
+    pub(crate) net: Rc<Net>,
+    pub(crate) connection: Rc<Connection>,
 }
 
 impl Stream {
@@ -77,7 +77,8 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// The connection was reset or aborted.
+    /// The connection was reset or aborted. Of a TLS connection: it was cut before its peer had said
+    /// that it ends, or the peer broke the protocol.
     pub async fn fill(&self) -> io::Result<usize> {
         poll_fn(|context| self.poll_fill(context)).await
     }
@@ -90,6 +91,10 @@ impl Stream {
             register(&connection.reader, context);
             return Poll::Pending;
         }
+        if let Err(error) = self.open_received() {
+            tracing::debug!(%error, peer = %self.peer(), "a TLS connection has failed");
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+        }
         let unseen = connection.unseen.take();
         if unseen > 0 {
             return Poll::Ready(Ok(unseen));
@@ -97,17 +102,57 @@ impl Stream {
         if let Some(error) = connection.failure.get() {
             return Poll::Ready(Err(io::Error::from_raw_os_error(error)));
         }
-        if connection.receiving.get() == Receiving::Ended {
-            return Poll::Ready(Ok(0));
+        if connection.peer_has_ended() {
+            return Poll::Ready(self.ended_in_order());
+        }
+        self.wait_for_bytes(context);
+        Poll::Pending
+    }
+
+    /// The peer has ended its side. In TLS it says so first: whoever only cuts the connection may
+    /// not be the peer.
+    fn ended_in_order(&self) -> io::Result<usize> {
+        match &*self.connection.tls.borrow() {
+            Some(tls) if !tls.peer_has_closed() => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(0),
+        }
+    }
+
+    /// The task is woken when something has arrived; meanwhile the connection holds no buffers.
+    pub(crate) fn wait_for_bytes(&self, context: &Context<'_>) {
+        // The handshake's answers, and tickets that no reply has taken along.
+        if self.connection.tls.borrow().is_some() {
+            self.net.queue_send(&self.connection);
         }
         self.give_back_buffers();
-        register(&connection.reader, context);
-        self.net.resume(connection);
-        Poll::Pending
+        register(&self.connection.reader, context);
+        self.net.resume(&self.connection);
+    }
+
+    /// Deciphers what has been received, of a TLS connection.
+    pub(crate) fn open_received(&self) -> Result<(), rustls::Error> {
+        let connection = &self.connection;
+        let mut tls = connection.tls.borrow_mut();
+        let Some(tls) = tls.as_mut().filter(|tls| !tls.received.is_empty()) else {
+            return Ok(());
+        };
+        let mut inbox = connection.inbox.borrow_mut();
+        if inbox.capacity() == 0 {
+            *inbox = self.net.pool.take();
+        }
+        let bytes = tls.open(&mut inbox)?;
+        connection.unseen.set(connection.unseen.get() + bytes);
+        Ok(())
     }
 
     /// An idle connection holds no buffers.
     fn give_back_buffers(&self) {
+        if let Some(tls) = &mut *self.connection.tls.borrow_mut() {
+            if tls.received.capacity() > 0 {
+                self.net.pool.give_back(&mut tls.received);
+            }
+            tls.release_buffers();
+        }
         for buffer in [&self.connection.inbox, &self.connection.outbox] {
             let mut buffer = buffer.borrow_mut();
             if buffer.is_empty() && buffer.capacity() > 0 {
@@ -174,7 +219,7 @@ impl Stream {
     /// Whether the peer has ended its side (what it sent before may still be in the inbox).
     /// Learned as it happens, without reading.
     pub fn peer_closed(&self) -> bool {
-        self.connection.receiving.get() == Receiving::Ended || self.is_closed()
+        self.connection.peer_has_ended() || self.is_closed()
     }
 
     /// Whether nothing can be sent any more.
@@ -182,11 +227,14 @@ impl Stream {
         self.connection.failure.get().is_some() || self.connection.life.get() != Life::Open
     }
 
-    /// Sends what is in the outbox, then closes. A peer that does not read gets
+    /// Sends what is in the outbox, and in TLS that it is all, then closes. A peer that does not read gets
     /// [`CLOSE_FLUSH_MAX`], then the connection is aborted.
     pub async fn close(&self) {
         if self.is_closed() {
             return;
+        }
+        if let Some(tls) = &mut *self.connection.tls.borrow_mut() {
+            tls.ask_end();
         }
         self.flush();
         if self.connection.sending.get() != Sending::Idle

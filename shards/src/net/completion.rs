@@ -3,7 +3,7 @@
 use super::connection::{Connection, Life, Receiving, Sending};
 use super::{Arrival, Net};
 use crate::balance::Seat;
-use bytes::Buf;
+use bytes::{Buf, BytesMut};
 use io_uring::cqueue;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::rc::Rc;
@@ -157,16 +157,19 @@ impl Net {
         self.release_if_free(connection);
     }
 
-    /// Appends what has arrived to the inbox, and wakes the session.
+    /// Keeps what has arrived for the session, and wakes it.
     fn deliver(&self, connection: &Rc<Connection>, buffer: u16, bytes: usize) {
-        let mut inbox = connection.inbox.borrow_mut();
-        if inbox.capacity() == 0 {
-            *inbox = self.pool.take();
-        }
-        inbox.extend_from_slice(self.ring.borrow().buffers.received(buffer, bytes));
-        let full = inbox.len() >= self.inbox_bytes_max;
-        drop(inbox);
-        connection.unseen.set(connection.unseen.get() + bytes);
+        let ring = self.ring.borrow();
+        let arrived = ring.buffers.received(buffer, bytes);
+        let full = match &mut *connection.tls.borrow_mut() {
+            // Deciphered in the session's own slice: here it would hold up everybody.
+            Some(tls) => self.keep(arrived, &mut tls.received),
+            None => {
+                connection.unseen.set(connection.unseen.get() + bytes);
+                self.keep(arrived, &mut connection.inbox.borrow_mut())
+            }
+        };
+        drop(ring);
         self.shared.counters.received_bytes.add(bytes as u64);
         if full && connection.receiving.get() == Receiving::Armed {
             self.pause_receive(connection);
@@ -174,6 +177,15 @@ impl Net {
         if let Some(reader) = connection.reader.take() {
             reader.wake();
         }
+    }
+
+    /// Appends; whether the buffer is full now.
+    fn keep(&self, arrived: &[u8], buffer: &mut BytesMut) -> bool {
+        if buffer.capacity() == 0 {
+            *buffer = self.pool.take();
+        }
+        buffer.extend_from_slice(arrived);
+        buffer.len() >= self.inbox_bytes_max
     }
 
     /// The multishot receive is over although the peer has not ended: because the inbox was
@@ -225,7 +237,7 @@ impl Net {
         self.pool.give_back(&mut flight);
         drop(flight);
         if connection.sending.replace(Sending::Idle) == Sending::InFlightThenMore {
-            self.flush(connection);
+            self.queue_send(connection);
         }
         if let Some(writer) = connection.writer.take() {
             writer.wake();

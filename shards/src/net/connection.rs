@@ -11,6 +11,7 @@
 //! The descriptor is closed, and the slot given to another, only in `Released`: a completion
 //! that names the slot can then no longer arrive.
 
+use super::tls::Tls;
 use crate::balance::Seat;
 use crate::{Admission, ListenerId};
 use bytes::BytesMut;
@@ -80,13 +81,17 @@ pub(crate) struct Connection {
     /// Why nothing can be sent or received any more.
     pub(crate) failure: Cell<Option<i32>>,
 
+    /// From the first byte of its handshake on. Boxed: plain connections are many.
+    pub(crate) tls: RefCell<Option<Box<Tls>>>,
+    /// What the session reads: of a TLS connection what has been deciphered.
     pub(crate) inbox: RefCell<BytesMut>,
     /// Bytes put into the inbox since the session last waited for some.
     pub(crate) unseen: Cell<usize>,
     /// The reader waits, not for bytes, but for the peer to read its answers.
     pub(crate) held_back: Cell<bool>,
+    /// What the session has written: of a TLS connection in plain.
     pub(crate) outbox: RefCell<BytesMut>,
-    /// What is being sent. Not touched while it is in flight.
+    /// What is being sent, as it is sent. Not touched while it is in flight.
     pub(crate) flight: RefCell<BytesMut>,
 
     pub(crate) reader: Cell<Option<Waker>>,
@@ -95,9 +100,31 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Bytes that are still to be sent.
+    /// Bytes that are still to be sent. Records of TLS's own count as one.
     pub(crate) fn unsent(&self) -> usize {
-        self.outbox.borrow().len() + self.flight.borrow().len()
+        let own = (self.tls.borrow().as_ref()).is_some_and(|tls| tls.has_own_records());
+        self.outbox.borrow().len() + self.flight.borrow().len() + usize::from(own)
+    }
+
+    /// Bytes that have been received and are still to be read.
+    pub(crate) fn unconsumed(&self) -> usize {
+        let tls = self.tls.borrow();
+        let sealed = tls.as_ref().map_or(0, |tls| tls.received.len());
+        sealed + self.inbox.borrow().len()
+    }
+
+    /// Whether a send would have anything to send.
+    pub(crate) fn has_to_send(&self) -> bool {
+        match &*self.tls.borrow() {
+            Some(tls) => tls.has_to_send(),
+            None => !self.outbox.borrow().is_empty(),
+        }
+    }
+
+    /// Whether the peer has said that it sends no more, or has gone.
+    pub(crate) fn peer_has_ended(&self) -> bool {
+        self.receiving.get() == Receiving::Ended
+            || (self.tls.borrow().as_ref()).is_some_and(|tls| tls.peer_has_closed())
     }
 
     /// Whether the ring may still complete something for it.

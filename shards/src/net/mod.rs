@@ -10,11 +10,13 @@ mod linger;
 mod listener;
 mod pool;
 mod ring;
+mod tls;
 
 pub(crate) use completion::Kind;
 pub(crate) use connection::{Connection, Life, Receiving, Sending};
 pub(crate) use listener::{ListeningSocket, bind};
 pub(crate) use pool::Pool;
+pub(crate) use tls::Tls;
 
 use crate::balance::Seat;
 use crate::core::{CoreShared, Cores};
@@ -37,6 +39,9 @@ pub(crate) const EXCESS_CONNECTIONS_MAX: usize = 64;
 
 /// Completions handled in one pass: bounds how long sessions wait for their turn.
 const COMPLETIONS_A_PASS_MAX: usize = 512;
+
+/// Bytes enciphered in one pass: bounds how long sessions wait for their turn.
+const SEALED_BYTES_A_PASS_MAX: usize = 256 * 1024;
 
 /// Bytes of one send; what is longer goes in several.
 const SEND_BYTES_MAX: usize = 1 << 30;
@@ -111,7 +116,15 @@ impl Net {
             connection.outbox.borrow_mut().clear();
             return;
         }
-        if connection.outbox.borrow().is_empty() {
+        if let Some(tls) = &mut *connection.tls.borrow_mut() {
+            tls.flush(connection.outbox.borrow().len());
+        }
+        self.queue_send(connection);
+    }
+
+    /// Sends what has been flushed at the end of the slice, or after what is in flight.
+    pub(crate) fn queue_send(&self, connection: &Rc<Connection>) {
+        if !connection.has_to_send() {
             return;
         }
         match connection.sending.get() {
@@ -129,7 +142,7 @@ impl Net {
     /// holds: the rest of a message that is longer than `inbox_bytes_max`.
     pub(crate) fn resume(&self, connection: &Rc<Connection>) {
         if connection.receiving.get() == Receiving::Paused
-            && (connection.inbox.borrow().len() < self.inbox_bytes_max
+            && (connection.unconsumed() < self.inbox_bytes_max
                 || connection.awaits_bytes()
                 || connection.life.get() == Life::Lingering)
         {
@@ -154,6 +167,7 @@ impl Net {
         // when the connection has failed, and then the ring says so too.
         let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
         self.pool.give_back(&mut connection.inbox.borrow_mut());
+        connection.tls.take();
         self.resume(connection);
         if !self.linger.add(connection) {
             self.doom(connection);
@@ -212,16 +226,21 @@ impl Net {
 
     /// Sends what is queued and lets the kernel work.
     pub(crate) fn submit(&self) {
-        let queued = std::mem::take(&mut *self.queued.borrow_mut());
+        let mut queued = std::mem::take(&mut *self.queued.borrow_mut());
+        let (mut begun, mut sealed) = (0, 0);
         for connection in &queued {
-            self.begin_send(connection);
+            // The rest have their turn in the next pass.
+            if sealed >= SEALED_BYTES_A_PASS_MAX {
+                break;
+            }
+            sealed += self.begin_send(connection);
+            begun += 1;
         }
-        let mut empty = queued;
-        empty.clear();
+        queued.drain(..begun);
         // The list's memory is used again.
         let mut list = self.queued.borrow_mut();
         debug_assert!(list.is_empty(), "sending queues nothing");
-        *list = empty;
+        *list = queued;
         drop(list);
         let mut ring = self.ring.borrow_mut();
         if ring.has_work() {
@@ -282,6 +301,7 @@ impl Net {
             receiving: Cell::new(Receiving::Paused),
             sending: Cell::new(Sending::Idle),
             failure: Cell::new(None),
+            tls: RefCell::new(None),
             inbox: RefCell::new(BytesMut::new()),
             unseen: Cell::new(0),
             held_back: Cell::new(false),
@@ -368,20 +388,45 @@ impl Net {
         }
     }
 
-    /// Moves the outbox into flight and sends it.
-    fn begin_send(&self, connection: &Connection) {
+    /// Moves the outbox into flight, enciphered where it must be, and sends it. Returns how many
+    /// bytes have been enciphered.
+    fn begin_send(&self, connection: &Connection) -> usize {
         if connection.failure.get().is_some() || connection.life.get() == Life::Released {
             connection.sending.set(Sending::Idle);
             connection.outbox.borrow_mut().clear();
-            return;
+            return 0;
         }
         debug_assert_eq!(connection.sending.get(), Sending::Queued);
         debug_assert!(connection.flight.borrow().is_empty());
-        std::mem::swap(
-            &mut *connection.outbox.borrow_mut(),
-            &mut *connection.flight.borrow_mut(),
-        );
+        let mut outbox = connection.outbox.borrow_mut();
+        let mut flight = connection.flight.borrow_mut();
+        let mut more_follows = false;
+        let mut sealed = 0;
+        match &mut *connection.tls.borrow_mut() {
+            None => std::mem::swap(&mut *outbox, &mut *flight),
+            Some(tls) => {
+                if flight.capacity() == 0 {
+                    *flight = self.pool.take();
+                }
+                tls.seal(&mut outbox, &mut flight);
+                if outbox.is_empty() {
+                    self.pool.give_back(&mut outbox);
+                }
+                more_follows = tls.has_to_send();
+                sealed = flight.len();
+            }
+        }
+        let nothing_to_send = flight.is_empty();
+        drop((outbox, flight));
+        if nothing_to_send {
+            connection.sending.set(Sending::Idle);
+            return 0;
+        }
         self.push_send(connection);
+        if more_follows {
+            connection.sending.set(Sending::InFlightThenMore);
+        }
+        sealed
     }
 
     /// Sends what is in flight from its beginning.
@@ -413,6 +458,7 @@ impl Net {
         connection.sending.set(Sending::Idle);
         connection.flight.take();
         connection.outbox.take();
+        connection.tls.take();
         drop(connection.socket.take());
         let slot = connection.slot.get() as usize;
         self.connections.borrow_mut().remove(slot);

@@ -9,3 +9,4 @@ mod replica;
 mod robustness;
 mod server;
 mod tasks;
+mod tls;
