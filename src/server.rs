@@ -3,19 +3,21 @@
 use crate::auth::derivation::Derivation;
 use crate::auth::rate::Rates;
 use crate::auth::scram::mock::Mock;
+use crate::auth::tls::{InForce, Terms, TlsSet};
 use crate::catalog::definition::Relation;
 use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::store::Embedded;
 use crate::catalog::store::usage::UsageFile;
 use crate::catalog::{Snapshot, port};
 use crate::config::{Config, Cores, Environment};
+use crate::control::tls_files::{TlsFault, TlsFiles};
 use crate::control::{self, Control, FirstStart, RowKeeper};
 use crate::data_dir::DataDir;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Engine};
 use crate::exposition;
 use crate::session::off_core::OffCore;
-use crate::session::services::{PlainBearer, now_microseconds};
+use crate::session::services::{Encryption, PlainBearer, PlainConnections, now_microseconds};
 use crate::session::{CoreServices, Limits, Parts, Signal};
 use crate::storage::{self, Storage};
 use crate::superuser;
@@ -41,6 +43,8 @@ const DERIVATION_THREADS: usize = 2;
 ///
 /// Whatever keeps the server from starting.
 pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Error>> {
+    // Before anything is made: what is wrong with the files is to be mended first.
+    let encryption = encryption(config)?;
     let data_dir = DataDir::open(&config.server.data_dir)?;
     let (mut store, recovered) = Embedded::open(&data_dir.catalog())?;
     let (mut epoch, mut principals) = (recovered.epoch, recovered.principals);
@@ -104,6 +108,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         )),
         scram_iterations: config.auth.scram_iterations,
         key_rates: Rates::default(),
+        encryption,
         plain_bearer: match config.server.allow_plain_bearer {
             true => PlainBearer::Allowed,
             false => PlainBearer::Refused,
@@ -131,7 +136,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         shared.publisher.clone(),
     );
     readiness.enter(http::Phase::Serving);
-    announce(&runtime);
+    announce(&runtime, &shared.encryption);
     wait_for_signal()?;
     readiness.enter(http::Phase::Draining);
     runtime.drain(config.server.drain_deadline);
@@ -161,17 +166,50 @@ fn storage_options(config: &Config, path: PathBuf, cores: usize) -> storage::Opt
 }
 
 /// Which ports it serves, and what an operator should know about them.
-fn announce(runtime: &Runtime<Signal>) {
+fn announce(runtime: &Runtime<Signal>, encryption: &Encryption) {
     for warning in runtime.warnings() {
         tracing::warn!("{warning}");
     }
     let [pgwire, native, http] = [PGWIRE, NATIVE, HTTP].map(|port| runtime.addresses(port));
     for address in [pgwire, native, http].into_iter().flatten() {
-        if !address.ip().is_loopback() {
+        if encryption.tls.is_none() && !address.ip().is_loopback() {
             tracing::warn!(%address, "listening beyond loopback without encryption");
         }
     }
-    tracing::info!(?pgwire, ?native, ?http, "serving");
+    let tls = match (&encryption.tls, encryption.plain) {
+        (None, _) => "off",
+        (Some(_), PlainConnections::Taken) => "offered",
+        (Some(_), PlainConnections::Refused) => "required",
+    };
+    tracing::info!(?pgwire, ?native, ?http, tls, "serving");
+}
+
+/// `[server.tls]`
+///
+/// # Errors
+/// A file that cannot be read, or is of no use.
+fn encryption(config: &Config) -> Result<Encryption, TlsFault> {
+    let Some(tls) = &config.server.tls else {
+        return Ok(Encryption {
+            tls: None,
+            plain: PlainConnections::Taken,
+        });
+    };
+    let files = TlsFiles {
+        certificate: tls.cert.clone(),
+        key: tls.key.clone(),
+    };
+    let terms = Terms {
+        version_min: tls.version_min,
+    };
+    let set = TlsSet::new(&files.read()?, terms)?;
+    Ok(Encryption {
+        tls: Some(InForce::new(set)),
+        plain: match tls.require_tls {
+            true => PlainConnections::Refused,
+            false => PlainConnections::Taken,
+        },
+    })
 }
 
 fn runtime_options(config: &Config) -> Result<shards::Options, Box<dyn Error>> {
@@ -224,6 +262,7 @@ struct Shared {
     scram_iterations: u32,
     key_rates: Rates,
     plain_bearer: PlainBearer,
+    encryption: Encryption,
     limits: Limits,
     http: http::Service,
 }
@@ -249,6 +288,7 @@ impl Shared {
             scram_iterations: self.scram_iterations,
             key_rates: self.key_rates.clone(),
             plain_bearer: self.plain_bearer,
+            encryption: self.encryption.clone(),
             limits: self.limits,
             send: Box::new(send),
         });

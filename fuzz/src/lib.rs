@@ -41,6 +41,8 @@ targets![
     type_text,
     type_binary,
     settings,
+    first_bytes,
+    x509,
     http_head,
     http_body,
     native,

@@ -5,11 +5,14 @@
 
 pub mod api_key;
 pub mod authenticated;
+pub mod der;
 pub mod derivation;
 pub mod identity;
 pub mod rate;
 pub mod remembered;
 pub mod scram;
 pub mod secret;
+pub mod tls;
+pub mod x509;
 
 pub use authenticated::Authenticated;

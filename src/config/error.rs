@@ -41,6 +41,14 @@ pub enum ConfigError {
         /// With its section.
         key: String,
     },
+    /// A key that its section needs.
+    #[error("{}: `{key}` is missing", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// With its section.
+        key: String,
+    },
     /// A value of the wrong type or out of range.
     #[error("{at}: `{key}` {expected}")]
     BadValue {

@@ -13,6 +13,7 @@ mod sections;
 pub use environment::Environment;
 pub use error::ConfigError;
 
+use crate::auth::tls::VersionMin;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -61,6 +62,21 @@ pub struct Server {
     pub ports: Ports,
     /// `[server.http]`
     pub http: Http,
+    /// `[server.tls]`, where it is there.
+    pub tls: Option<Tls>,
+}
+
+/// `[server.tls]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The server's certificate, and those that lead from it to its authority; PEM.
+    pub cert: PathBuf,
+    /// The private key of it; PEM.
+    pub key: PathBuf,
+    /// The oldest version that is spoken.
+    pub version_min: VersionMin,
+    /// Whether connections without it are refused.
+    pub require_tls: bool,
 }
 
 /// How many session cores a server runs.
@@ -135,6 +151,7 @@ impl Default for Server {
             allow_plain_bearer: false,
             ports: Ports::default(),
             http: Http::default(),
+            tls: None,
         }
     }
 }

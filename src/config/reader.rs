@@ -65,6 +65,25 @@ impl<'a> Section<'a> {
         Ok(())
     }
 
+    /// Whether the file has this table.
+    pub(super) fn is_there(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// Reads a key that a table must have.
+    pub(super) fn demand<T>(
+        &mut self,
+        key: &'static str,
+        convert: impl Fn(&DeValue<'_>) -> Result<T, String>,
+    ) -> Result<T, ConfigError> {
+        let mut place = None;
+        self.read(key, &mut place, |value| convert(value).map(Some))?;
+        place.ok_or_else(|| ConfigError::Missing {
+            path: self.source.path.to_owned(),
+            key: self.qualified(key),
+        })
+    }
+
     /// Opens a table below this one.
     pub(super) fn section(&mut self, key: &'static str) -> Result<Section<'a>, ConfigError> {
         let value = self.take(key);

@@ -2,8 +2,9 @@
 
 use super::error::ConfigError;
 use super::reader::{Section, Source};
-use super::{Auth, Config, Cores, Http, LogFormat, MIB, Ports, Server, Storage};
+use super::{Auth, Config, Cores, Http, LogFormat, MIB, Ports, Server, Storage, Tls};
 use crate::auth::scram::{ITERATIONS_MAX, ITERATIONS_MIN};
+use crate::auth::tls::VersionMin;
 use bytesize::ByteSize;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -78,18 +79,39 @@ fn read_server(mut section: Section<'_>, server: &mut Server) -> Result<(), Conf
         &mut server.prepared_statements_max,
         |value| whole(value, SESSION_OBJECTS),
     )?;
-    section.read(
-        "allow_plain_bearer",
-        &mut server.allow_plain_bearer,
-        |value| {
-            let flag = value.as_bool();
-            flag.ok_or_else(|| "must be true or false".to_owned())
-        },
-    )?;
+    section.read("allow_plain_bearer", &mut server.allow_plain_bearer, flag)?;
     read_ports(section.section("ports")?, &mut server.ports)?;
     read_http(section.section("http")?, &mut server.http)?;
-    section.not_yet("tls")?;
+    server.tls = read_tls(section.section("tls")?)?;
     section.finish()
+}
+
+/// Without the section there is no TLS; with it there must be both files.
+fn read_tls(mut section: Section<'_>) -> Result<Option<Tls>, ConfigError> {
+    if !section.is_there() {
+        return Ok(None);
+    }
+    let path = |value: &DeValue<'_>| nonempty(value).map(PathBuf::from);
+    let mut tls = Tls {
+        cert: section.demand("cert", path)?,
+        key: section.demand("key", path)?,
+        version_min: VersionMin::default(),
+        require_tls: false,
+    };
+    section.read("min_version", &mut tls.version_min, |value| {
+        match value.as_str() {
+            Some("1.2") => Ok(VersionMin::Tls12),
+            Some("1.3") => Ok(VersionMin::Tls13),
+            _ => Err("must be \"1.2\" or \"1.3\"".to_owned()),
+        }
+    })?;
+    section.read("require_tls", &mut tls.require_tls, flag)?;
+    section.not_yet("client_ca")?;
+    section.not_yet("crl")?;
+    section.not_yet("require_client_cert")?;
+    section.not_yet("crl_strict")?;
+    section.finish()?;
+    Ok(Some(tls))
 }
 
 fn read_ports(mut section: Section<'_>, ports: &mut Ports) -> Result<(), ConfigError> {
@@ -133,6 +155,11 @@ fn read_auth(mut section: Section<'_>, auth: &mut Auth) -> Result<(), ConfigErro
     section.not_yet("jwks")?;
     section.not_yet("cert")?;
     section.finish()
+}
+
+fn flag(value: &DeValue<'_>) -> Result<bool, String> {
+    let flag = value.as_bool();
+    flag.ok_or_else(|| "must be true or false".to_owned())
 }
 
 fn nonempty(value: &DeValue<'_>) -> Result<String, String> {

@@ -34,12 +34,34 @@ fn the_annotated_file_shows_every_key() {
         .filter(|line| !line.starts_with('#') && line.contains(" = "))
         .count();
     let fields = format!("{:?}", Config::default());
-    let nested = ["server: ", "ports: ", "http: ", "storage: ", "auth: "].len();
+    // The section of TLS is shown as a comment: it has no defaults to be read from.
+    let nested = [
+        "server: ",
+        "ports: ",
+        "http: ",
+        "tls: ",
+        "storage: ",
+        "auth: ",
+    ]
+    .len();
     assert_eq!(
         assignments,
         fields.matches(": ").count() - nested,
         "{fields}"
     );
+}
+
+#[test]
+fn the_annotated_section_of_tls_is_good_once_it_is_no_comment() {
+    let annotated = include_str!("../../nodedb.toml");
+    let shown = annotated
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .filter(|line| !line.is_empty() && !line.starts_with(' '));
+    let shown: Vec<_> = shown.collect();
+    let tls = parse(&shown.join("\n")).unwrap().server.tls;
+    let fields = format!("{:?}", tls.expect("it is there"));
+    assert_eq!(shown.len() - 1, fields.matches(": ").count(), "{fields}");
 }
 
 #[test]
@@ -60,6 +82,7 @@ fn every_key_is_read() {
         allow_plain_bearer = true
         ports = { pgwire = 1, native = 3, http = 2 }
         http = { cors_origins = ["https://app.example", "http://[::1]:3000"] }
+        tls = { cert = "a.crt", key = "a.key", min_version = "1.3", require_tls = true }
         [storage]
         map_size = "1 GiB"
         snapshot_age_max = "5min"
@@ -93,6 +116,12 @@ fn every_key_is_read() {
                     "http://[::1]:3000".to_owned(),
                 ],
             },
+            tls: Some(Tls {
+                cert: PathBuf::from("a.crt"),
+                key: PathBuf::from("a.key"),
+                version_min: VersionMin::Tls13,
+                require_tls: true,
+            }),
         },
         storage: Storage {
             map_size: GIB,
@@ -132,7 +161,11 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_one() {
 #[test]
 fn what_this_version_does_not_have_is_refused_rather_than_ignored() {
     for (text, line, key) in [
-        ("[server.tls]\ncert = \"x\"\n", 1, "server.tls"),
+        (
+            "[server.tls]\ncert = \"x\"\nkey = \"y\"\nclient_ca = \"z\"\n",
+            4,
+            "server.tls.client_ca",
+        ),
         ("[auth.throttle]\nwindow_secs = 60\n", 1, "auth.throttle"),
         ("[auth.jwks]\nproviders = []\n", 1, "auth.jwks"),
         ("[auth.cert]\nmap = []\n", 1, "auth.cert"),
@@ -146,6 +179,35 @@ fn what_this_version_does_not_have_is_refused_rather_than_ignored() {
             )
         );
     }
+}
+
+#[test]
+fn tls_needs_its_files_and_takes_versions_by_name() {
+    let files = "[server.tls]\ncert = \"a.crt\"\nkey = \"a.key\"\n";
+    let tls = |rest: &str| parse(&format!("{files}{rest}")).map(|config| config.server.tls);
+    let least = Tls {
+        cert: PathBuf::from("a.crt"),
+        key: PathBuf::from("a.key"),
+        version_min: VersionMin::Tls12,
+        require_tls: false,
+    };
+    assert_eq!(tls("").unwrap(), Some(least.clone()));
+    assert_eq!(
+        tls("min_version = \"1.3\"\nrequire_tls = true\n").unwrap(),
+        Some(Tls {
+            version_min: VersionMin::Tls13,
+            require_tls: true,
+            ..least
+        })
+    );
+    assert_eq!(
+        error("[server.tls]\ncert = \"a.crt\"\n"),
+        "nodedb.toml: `server.tls.key` is missing"
+    );
+    assert_eq!(
+        error(&format!("{files}min_version = 1.2\n")),
+        "nodedb.toml, line 4: `server.tls.min_version` must be \"1.2\" or \"1.3\""
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod resolve;
 pub mod rows;
 #[cfg(test)]
 mod tests;
+pub mod tls_files;
 mod usage;
 
 pub use first_start::{FirstStart, first_start, reset_superuser};

@@ -15,11 +15,48 @@ use crate::auth::{Authenticated, api_key};
 use crate::catalog::principal::Principal;
 use crate::catalog::{KeyId, TenantId};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
+use shards::Stream;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Where a credential comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// What has carried it.
+    pub carrier: Carrier,
+}
+
+/// What has carried a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// A TLS connection.
+    Tls,
+    /// A plain one.
+    Plain,
+}
+
+impl Origin {
+    /// That of what has come by this connection.
+    pub fn of(stream: &Stream) -> Origin {
+        Origin {
+            peer: stream.peer(),
+            carrier: match stream.tls() {
+                Some(_) => Carrier::Tls,
+                None => Carrier::Plain,
+            },
+        }
+    }
+
+    /// Whether nobody on the way has read what came from there: TLS, or this machine.
+    pub fn keeps_secrets(&self) -> bool {
+        self.carrier == Carrier::Tls || self.peer.ip().to_canonical().is_loopback()
+    }
+}
 
 /// What a client wants of its session.
 #[derive(Clone, Debug)]
@@ -134,17 +171,24 @@ impl Witness {
 ///
 /// Waits without blocking the core: the password is hashed elsewhere, as long for a name that
 /// nobody has as for a wrong password. One that was right a moment ago is remembered
-/// ([`Remembered`](crate::auth::remembered::Remembered)). `peer` is for the log.
+/// ([`Remembered`](crate::auth::remembered::Remembered)).
 ///
 /// # Errors
-/// 28P01 in one text whatever was wrong, 53300 when too many passwords wait to be checked, 57P01
+/// 42501 for one that somebody on its way could read; 28P01 in one text whatever was wrong, 53300 when too many passwords wait to be checked, 57P01
 /// when the server stops.
 pub async fn password(
     services: &CoreServices,
     name: &str,
     password: Password,
-    peer: SocketAddr,
+    origin: Origin,
 ) -> Result<Authenticated, Diagnostic> {
+    if !origin.keeps_secrets() {
+        return Err(Diagnostic::error(
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            "passwords are taken over TLS or loopback only: this connection is not encrypted",
+        ));
+    }
+    let peer = origin.peer;
     let (credential, witness) = look_up(services, name);
     let remembered = &services.remembered;
     let trace = remembered.borrow().trace(name, &password, &credential);
@@ -173,7 +217,7 @@ pub async fn password(
 
 /// Checks an API key that a client has presented (HTTP, the native protocol), and notes its use.
 ///
-/// Costs under a microsecond; never blocks. `peer` is where it came from.
+/// Costs under a microsecond; never blocks.
 ///
 /// # Errors
 /// 28000 in one text whatever was wrong; 53300 past the key's rate; 42501 for one that came in the clear from beyond loopback,
@@ -181,13 +225,13 @@ pub async fn password(
 pub fn api_key(
     services: &CoreServices,
     token: &str,
-    peer: SocketAddr,
+    origin: Origin,
 ) -> Result<Authenticated, Diagnostic> {
-    let is_local = peer.ip().to_canonical().is_loopback();
-    if !is_local && services.parts.plain_bearer == PlainBearer::Refused {
+    let peer = origin.peer;
+    if !origin.keeps_secrets() && services.parts.plain_bearer == PlainBearer::Refused {
         return Err(Diagnostic::error(
             SqlState::INSUFFICIENT_PRIVILEGE,
-            "API keys are taken over loopback only: this connection is not encrypted",
+            "API keys are taken over TLS or loopback only: this connection is not encrypted",
         )
         .with_hint("allow_plain_bearer = true in [server] takes them all the same."));
     }

@@ -14,6 +14,7 @@ use crate::auth::derivation::Derivation;
 use crate::auth::rate::Rates;
 use crate::auth::remembered::Remembered;
 use crate::auth::scram::mock::Mock;
+use crate::auth::tls::InForce;
 use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::{KeyId, Snapshot, port};
 use crate::engine::context::CancelReason;
@@ -68,6 +69,24 @@ pub enum PlainBearer {
     Allowed,
 }
 
+/// Whether connections that nothing encrypts are taken at all (REFERENCE §6 `require_tls`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlainConnections {
+    /// They are.
+    Taken,
+    /// Each protocol says that TLS is required.
+    Refused,
+}
+
+/// What a core does about encryption.
+#[derive(Clone)]
+pub struct Encryption {
+    /// What TLS connections begin with; None where none is configured.
+    pub tls: Option<InForce>,
+    /// What becomes of the others.
+    pub plain: PlainConnections,
+}
+
 /// Word for the sessions of another core.
 #[derive(Clone, Debug)]
 pub enum Signal {
@@ -106,6 +125,8 @@ pub struct Parts {
     pub key_rates: Rates,
     /// Whether API keys are taken in the clear.
     pub plain_bearer: PlainBearer,
+    /// TLS, and what becomes of connections without it.
+    pub encryption: Encryption,
     /// What sessions may take.
     pub limits: Limits,
     /// Sends word to a core; its `message` hands it to [`CoreServices::signal`] there.

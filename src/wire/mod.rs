@@ -1,6 +1,7 @@
 //! The protocols: each a codec without I/O and a connection loop.
 
 mod attended;
+pub mod encryption;
 pub mod http;
 mod input;
 pub mod native;

@@ -2,6 +2,8 @@
 
 mod access;
 mod architecture;
+#[allow(dead_code, reason = "each helper is used by some capability")]
+mod authority;
 mod crash;
 mod credentials;
 mod crowd;
@@ -38,5 +40,7 @@ mod scram;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod server;
 mod start;
+mod tls;
+mod tls_protocols;
 mod tokio_driver;
 mod wire;

@@ -57,6 +57,12 @@ impl TestServer {
         TestServer::start_in(directory, &[])
     }
 
+    /// A fresh server with a configuration file, in a directory that has been prepared.
+    pub fn start_in_directory(directory: TempDir, file: &str) -> TestServer {
+        std::fs::write(directory.path().join("nodedb.toml"), file).expect("it can be written");
+        TestServer::start_in(directory, &[])
+    }
+
     /// A fresh server with more environment variables, such as `NODEDB_CORES`.
     pub fn start_with(settings: &[(&str, &str)]) -> TestServer {
         let directory = TempDir::new().expect("a temporary directory");

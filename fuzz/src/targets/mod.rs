@@ -5,6 +5,7 @@ pub mod config;
 pub mod copy;
 pub mod credential_sql;
 pub mod definition;
+pub mod first_bytes;
 pub mod http_body;
 pub mod http_head;
 pub mod keys;
@@ -20,6 +21,7 @@ pub mod type_binary;
 pub mod type_text;
 mod types;
 pub mod verifier;
+pub mod x509;
 
 /// Texts as inputs.
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {

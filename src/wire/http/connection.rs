@@ -6,7 +6,9 @@ use super::query::{Endpoint, Exchange};
 use super::response::KeepAlive;
 use super::route::{Peer, Service, answer};
 use super::send::{IDLE_DEADLINE, OUTBOX_BYTES_MAX, WithBody, send};
+use crate::auth::tls::TlsSet;
 use crate::session::CoreServices;
+use crate::wire::encryption::{self, Opened};
 use bytes::Buf;
 use shards::{Admission, Stream};
 use std::io;
@@ -16,13 +18,22 @@ use std::time::Duration;
 /// How long a request may take to arrive once its first byte has.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long one connection too many may take to say how it is to be refused.
+const EXCESS_DEADLINE: Duration = Duration::from_secs(1);
+
 /// Serves one connection until it ends. Runs on the core that accepted it.
 pub async fn serve(stream: Stream, service: &Service, services: &Rc<CoreServices>) {
-    if stream.admission() == Admission::OverLimit {
-        let error = HttpError::TooManyConnections;
+    let refused = match Box::pin(open(&stream, services)).await {
+        Opened::Closed => return stream.close().await,
+        Opened::PlainRefused => Some(HttpError::TlsRequired),
+        Opened::Ready => match stream.admission() {
+            Admission::OverLimit => Some(HttpError::TooManyConnections),
+            Admission::Admitted => None,
+        },
+    };
+    if let Some(error) = refused {
         send(&stream, &error.response(), KeepAlive::Close, WithBody::Yes).await;
-        stream.close().await;
-        return;
+        return stream.close().await;
     }
     let peer = Peer::of(stream.peer().ip());
     loop {
@@ -33,7 +44,6 @@ pub async fn serve(stream: Stream, service: &Service, services: &Rc<CoreServices
                         stream: &stream,
                         head: &head,
                         endpoint,
-                        peer,
                         origins: &service.origins,
                         services,
                     };
@@ -59,6 +69,21 @@ pub async fn serve(stream: Stream, service: &Service, services: &Rc<CoreServices
             stream.abort();
             return;
         }
+    }
+}
+
+/// Waits for what the connection begins with, a TLS handshake perhaps. Where there is no TLS,
+/// whoever is one too many is told so at once.
+async fn open(stream: &Stream, services: &CoreServices) -> Opened {
+    let patience = match (stream.admission(), &services.parts.encryption.tls) {
+        (Admission::OverLimit, None) => return Opened::Ready,
+        (Admission::OverLimit, Some(_)) => EXCESS_DEADLINE,
+        (Admission::Admitted, _) => IDLE_DEADLINE,
+    };
+    let first = encryption::first_byte(stream);
+    match shards::timeout(patience, first).await {
+        Ok(Some(first)) => encryption::open(stream, services, first, TlsSet::http).await,
+        Ok(None) | Err(shards::Elapsed) => Opened::Closed,
     }
 }
 

@@ -2,12 +2,11 @@
 //! name and a password, checked off the core.
 
 use super::head::Head;
-use super::route::Peer;
 use crate::auth::secret::Password;
 use crate::auth::{Authenticated, api_key};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::session::CoreServices;
-use crate::session::login::{self, bad_credential, bad_password};
+use crate::session::login::{self, Origin, bad_credential, bad_password};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use shards::Stream;
@@ -19,11 +18,10 @@ use zeroize::Zeroizing;
 /// nobody has as for a wrong password.
 ///
 /// # Errors
-/// 28000 without a credential and for a bad bearer token, 28P01 for a bad password, 42501 for either from
-/// beyond loopback, 53300 when too many passwords wait to be checked.
+/// 28000 without a credential and for a bad bearer token, 28P01 for a bad password, 42501 for either in
+/// plain from beyond loopback, 53300 when too many passwords wait to be checked.
 pub async fn present(
     head: &Head,
-    peer: Peer,
     stream: &Stream,
     services: &CoreServices,
 ) -> Result<Authenticated, Diagnostic> {
@@ -40,7 +38,7 @@ pub async fn present(
     };
     if scheme.eq_ignore_ascii_case("bearer") {
         if value.starts_with(api_key::PREFIX) {
-            return login::api_key(services, value.trim_end_matches(' '), stream.peer());
+            return login::api_key(services, value.trim_end_matches(' '), Origin::of(stream));
         }
         // A token of an identity provider: there is none that could have given it.
         tracing::info!(peer = %stream.peer(), "login refused: a token of no known provider");
@@ -49,16 +47,10 @@ pub async fn present(
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(bad_password());
     }
-    if peer == Peer::Elsewhere {
-        return Err(Diagnostic::error(
-            SqlState::INSUFFICIENT_PRIVILEGE,
-            "passwords are taken over loopback only",
-        ));
-    }
     let Some((name, password)) = basic(value) else {
         return Err(bad_password());
     };
-    login::password(services, &name, password, stream.peer()).await
+    login::password(services, &name, password, Origin::of(stream)).await
 }
 
 /// `base64(name:password)` (RFC 7617 §2).

@@ -61,6 +61,9 @@ pub enum HttpError {
     /// Past `max_connections`.
     #[error("sorry, too many clients already")]
     TooManyConnections,
+    /// Plain HTTP where `require_tls` is set.
+    #[error("this server requires TLS: use https")]
+    TlsRequired,
     /// A mistake of ours.
     #[error("internal error")]
     Internal,
@@ -80,7 +83,9 @@ impl HttpError {
                 Status::METHOD_NOT_ALLOWED
             }
             HttpError::Expectation => Status::EXPECTATION_FAILED,
-            HttpError::NotLoopback | HttpError::Origin => Status::FORBIDDEN,
+            HttpError::NotLoopback | HttpError::Origin | HttpError::TlsRequired => {
+                Status::FORBIDDEN
+            }
             HttpError::TooManyConnections => Status::TOO_MANY_REQUESTS,
             HttpError::Internal => Status::INTERNAL_SERVER_ERROR,
         }
@@ -100,7 +105,9 @@ impl HttpError {
             | HttpError::StreamMethod
             | HttpError::Expectation => SqlState::FEATURE_NOT_SUPPORTED,
             HttpError::NotFound => SqlState::UNDEFINED_OBJECT,
-            HttpError::NotLoopback | HttpError::Origin => SqlState::INSUFFICIENT_PRIVILEGE,
+            HttpError::NotLoopback | HttpError::Origin | HttpError::TlsRequired => {
+                SqlState::INSUFFICIENT_PRIVILEGE
+            }
             HttpError::TooManyConnections => SqlState::TOO_MANY_CONNECTIONS,
             HttpError::Internal => SqlState::INTERNAL_ERROR,
         }
@@ -145,6 +152,7 @@ mod tests {
             (HttpError::Expectation, 417, "0A000"),
             (HttpError::NotLoopback, 403, "42501"),
             (HttpError::Origin, 403, "42501"),
+            (HttpError::TlsRequired, 403, "42501"),
             (HttpError::TooManyConnections, 429, "53300"),
             (HttpError::Internal, 500, "XX000"),
         ] {

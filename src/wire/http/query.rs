@@ -17,7 +17,6 @@ use super::output::Output;
 use super::refusal::refusal;
 use super::reply::Reply;
 use super::response::{Headers, KeepAlive, Response};
-use super::route::Peer;
 use super::run;
 use super::send::{WithBody, send};
 use crate::auth::Authenticated;
@@ -73,8 +72,6 @@ pub struct Exchange<'a> {
     pub head: &'a Head,
     /// What it is for.
     pub endpoint: Endpoint,
-    /// Where it comes from.
-    pub peer: Peer,
     /// Which pages may ask.
     pub origins: &'a Origins,
     /// What its core works with.
@@ -146,7 +143,7 @@ impl Exchange<'_> {
             .map_err(refused)?;
         let asked = Asked::of(self.head).map_err(refused)?;
         login::admit(self.services).map_err(Refused::Statement)?;
-        let presented = credential::present(self.head, self.peer, self.stream, self.services);
+        let presented = credential::present(self.head, self.stream, self.services);
         let authenticated = presented.await.map_err(Refused::Statement)?;
         Ok((asked, authenticated))
     }
@@ -163,7 +160,7 @@ impl Exchange<'_> {
         if now == epoch || proved.method() != ProvedBy::Password {
             return Ok(proved);
         }
-        credential::present(self.head, self.peer, self.stream, self.services).await
+        credential::present(self.head, self.stream, self.services).await
     }
 
     /// Runs the statements in a session of their own.

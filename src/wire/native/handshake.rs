@@ -69,6 +69,9 @@ pub enum Refusal {
     /// A range of versions that holds none.
     #[error("malformed hello: its oldest version is above its newest")]
     Malformed,
+    /// Plain where `require_tls` is set.
+    #[error("this server requires TLS")]
+    TlsRequired,
     /// It did not come in time.
     #[error("the hello took too long to arrive")]
     TooLate,
@@ -80,7 +83,7 @@ impl Refusal {
         match self {
             Refusal::Magic => 0,
             Refusal::Version => 1,
-            Refusal::Malformed | Refusal::TooLate => 2,
+            Refusal::Malformed | Refusal::TlsRequired | Refusal::TooLate => 2,
         }
     }
 

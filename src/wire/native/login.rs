@@ -15,10 +15,12 @@ use super::request::{self, Encoding, Refused, Request};
 use super::response::{Frame, Outcome, Status};
 use super::send;
 use crate::auth::Authenticated;
+use crate::auth::tls::TlsSet;
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::session::login::{self, Wish};
+use crate::session::login::{self, Origin, Wish};
 use crate::session::message::TEXT_BYTES_ON_CORE_MAX;
 use crate::session::{CoreServices, Protocol, Session};
+use crate::wire::encryption::{self, Opened};
 use bytes::BytesMut;
 use shards::{Admission, Stream};
 use std::rc::Rc;
@@ -96,9 +98,12 @@ pub(super) async fn log_in(stream: &Stream, services: &Rc<CoreServices>) -> Opti
 
 /// The handshake.
 async fn greet(stream: &Stream, services: &CoreServices) -> Option<Capabilities> {
-    let agreed = match shards::timeout(HELLO_DEADLINE, await_hello(stream)).await {
-        Ok(agreed) => agreed.transpose()?,
-        Err(shards::Elapsed) => Err(Refusal::TooLate),
+    let agreed = match open(stream, services).await? {
+        Ok(()) => match shards::timeout(HELLO_DEADLINE, await_hello(stream)).await {
+            Ok(agreed) => agreed.transpose()?,
+            Err(shards::Elapsed) => Err(Refusal::TooLate),
+        },
+        Err(refusal) => Err(refusal),
     };
     match agreed {
         Ok(capabilities) => {
@@ -113,6 +118,19 @@ async fn greet(stream: &Stream, services: &CoreServices) -> Option<Capabilities>
             refusal.write(&mut stream.outbox());
             None
         }
+    }
+}
+
+/// Waits for what the connection begins with, a TLS handshake perhaps. None: the client went away.
+async fn open(stream: &Stream, services: &CoreServices) -> Option<Result<(), Refusal>> {
+    let first = encryption::first_byte(stream);
+    let Ok(first) = shards::timeout(HELLO_DEADLINE, first).await else {
+        return Some(Err(Refusal::TooLate));
+    };
+    match encryption::open(stream, services, first?, TlsSet::native).await {
+        Opened::Ready => Some(Ok(())),
+        Opened::PlainRefused => Some(Err(Refusal::TlsRequired)),
+        Opened::Closed => None,
     }
 }
 
@@ -181,7 +199,7 @@ pub(super) async fn decode(
 ///
 /// # Errors
 /// 28P01 for a bad password, 28000 without a credential or with another that is bad; 42501 for
-/// either from beyond loopback; 0A000 for what cannot be verified yet; 53300; 57P03; whatever the
+/// either in plain from beyond loopback; 0A000 for what cannot be verified yet; 53300; 57P03; whatever the
 /// database is refused with.
 async fn authenticate(
     stream: &Stream,
@@ -215,15 +233,9 @@ async fn verify(
     match presented {
         Presented::Trust => Err(login::bad_credential()),
         Presented::Password { user, password } => {
-            if !stream.peer().ip().to_canonical().is_loopback() {
-                return Err(Diagnostic::error(
-                    SqlState::INSUFFICIENT_PRIVILEGE,
-                    "passwords are taken over loopback only",
-                ));
-            }
-            login::password(services, &user, password, stream.peer()).await
+            login::password(services, &user, password, Origin::of(stream)).await
         }
-        Presented::ApiKey(token) => login::api_key(services, token.expose(), stream.peer()),
+        Presented::ApiKey(token) => login::api_key(services, token.expose(), Origin::of(stream)),
         Presented::OidcBearer(_) => Err(Diagnostic::unsupported(
             "authentication by an identity provider's token",
         )),

@@ -1,7 +1,8 @@
 //! The log-in as states; each is consumed by the message it waits for.
 //!
 //! ```text
-//!   AwaitStartup ──SSLRequest, GSSENCRequest: N──▶ AwaitStartup
+//!   AwaitStartup ──SSLRequest: S, and a TLS handshake──▶ AwaitStartup
+//!        │  ├──SSLRequest without TLS, GSSENCRequest: N──▶ AwaitStartup
 //!        │  └──CancelRequest──▶ (closed)
 //!        ▼ StartupMessage: AuthenticationSASL
 //!   AwaitSaslInitial
@@ -41,9 +42,25 @@ pub struct Request {
     pub minor: u16,
 }
 
+/// How a connection stands as to encryption.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encryption {
+    /// There is none to be had.
+    #[default]
+    Unavailable,
+    /// The client may ask for it.
+    Offered,
+    /// The client must: nothing but a CancelRequest is taken in plain. libpq before version 17 sends
+    /// those in plain whatever its connection is, and the key in it is a secret of its own.
+    Required,
+    /// The connection is a TLS one.
+    InForce,
+}
+
 /// Waits for a first packet.
 #[derive(Debug, Default)]
 pub struct AwaitStartup {
+    encryption: Encryption,
     encryption_requests: u8,
 }
 
@@ -52,6 +69,8 @@ pub struct AwaitStartup {
 pub enum AfterStartup {
     /// An encryption request was answered; another packet follows.
     Again(AwaitStartup),
+    /// SSLRequest was granted; another packet follows inside.
+    Tls(AwaitStartup),
     /// Nothing is answered; the connection closes.
     Cancel {
         /// As presented.
@@ -64,6 +83,26 @@ pub enum AfterStartup {
 }
 
 impl AwaitStartup {
+    /// On a plain connection.
+    pub fn new(encryption: Encryption) -> AwaitStartup {
+        AwaitStartup {
+            encryption,
+            encryption_requests: 0,
+        }
+    }
+
+    /// Inside TLS.
+    pub fn encrypted() -> AwaitStartup {
+        AwaitStartup::new(Encryption::InForce)
+    }
+
+    /// Whether a TLS handshake may come instead of a packet: as the very first thing, as PostgreSQL
+    /// 17 has it.
+    pub fn takes_direct_tls(&self) -> bool {
+        self.encryption_requests == 0
+            && matches!(self.encryption, Encryption::Offered | Encryption::Required)
+    }
+
     /// Takes a first packet.
     ///
     /// # Errors
@@ -74,6 +113,15 @@ impl AwaitStartup {
         outbox: &mut BytesMut,
     ) -> Result<AfterStartup, Diagnostic> {
         match packet {
+            StartupPacket::SslRequest | StartupPacket::GssencRequest
+                if self.encryption == Encryption::InForce =>
+            {
+                Err(StartupError::EncryptionRequests.into())
+            }
+            StartupPacket::SslRequest if self.encryption != Encryption::Unavailable => {
+                outbox.extend_from_slice(b"S");
+                Ok(AfterStartup::Tls(AwaitStartup::encrypted()))
+            }
             StartupPacket::SslRequest | StartupPacket::GssencRequest => {
                 let encryption_requests = self.encryption_requests + 1;
                 if encryption_requests > ENCRYPTION_REQUESTS_MAX {
@@ -82,12 +130,18 @@ impl AwaitStartup {
                 outbox.extend_from_slice(b"N");
                 Ok(AfterStartup::Again(AwaitStartup {
                     encryption_requests,
+                    ..self
                 }))
             }
             StartupPacket::Cancel { backend_pid, key } => Ok(AfterStartup::Cancel {
                 backend_pid,
                 key: key.into(),
             }),
+            StartupPacket::Startup(_) if self.encryption == Encryption::Required => {
+                let code = SqlState::INVALID_AUTHORIZATION_SPECIFICATION;
+                let error = Diagnostic::fatal(code, "this server requires TLS");
+                Err(error.with_hint("Connect with sslmode=require, or with sslmode=verify-full."))
+            }
             StartupPacket::Startup(startup) => {
                 if startup.needs_negotiation() {
                     seldom::negotiate_protocol_version(
@@ -310,6 +364,47 @@ mod tests {
             .receive(packet(&ssl), &mut outbox)
             .expect_err("a third one");
         assert_eq!(error.sqlstate(), SqlState::PROTOCOL_VIOLATION);
+    }
+
+    #[test]
+    fn tls_is_granted_once_and_nothing_encrypts_twice() {
+        let ssl = [0, 0, 0, 8, 4, 210, 22, 47];
+        let gss = [0, 0, 0, 8, 4, 210, 22, 48];
+        let mut outbox = BytesMut::new();
+        let plain = AwaitStartup::new(Encryption::Offered);
+        assert!(plain.takes_direct_tls());
+        let Ok(AfterStartup::Again(plain)) = plain.receive(packet(&gss), &mut outbox) else {
+            panic!("GSSENCRequest is declined");
+        };
+        assert!(!plain.takes_direct_tls(), "not in the middle");
+        let granted = plain.receive(packet(&ssl), &mut outbox);
+        assert!(matches!(granted, Ok(AfterStartup::Tls(_))));
+        assert_eq!(&outbox[..], b"NS");
+        for request in [&ssl, &gss] {
+            let inside = AwaitStartup::encrypted();
+            assert!(!inside.takes_direct_tls());
+            let error = inside.receive(packet(request), &mut outbox);
+            let error = error.expect_err("it is encrypted already");
+            assert_eq!(error.sqlstate(), SqlState::PROTOCOL_VIOLATION);
+        }
+    }
+
+    #[test]
+    fn where_tls_is_required_a_plain_client_may_only_cancel() {
+        let mut outbox = BytesMut::new();
+        let required = || AwaitStartup::new(Encryption::Required);
+        let startup = startup_bytes(&[("user", "alice")]);
+        let error = required().receive(packet(&startup), &mut outbox);
+        let error = error.expect_err("in plain");
+        assert_eq!(
+            error.sqlstate(),
+            SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+        );
+        assert_eq!(error.fields().message, "this server requires TLS");
+        let cancel = [0, 0, 0, 16, 4, 210, 22, 46, 0, 0, 0, 7, 1, 2, 3, 4];
+        let cancelled = required().receive(packet(&cancel), &mut outbox);
+        assert!(matches!(cancelled, Ok(AfterStartup::Cancel { .. })));
+        assert!(outbox.is_empty());
     }
 
     #[test]

@@ -5,19 +5,22 @@
 //! answered in one send.
 
 use super::authentication::{
-    self, AfterStartup, AwaitSaslInitial, AwaitStartup, Request, Verified,
+    self, AfterStartup, AwaitSaslInitial, AwaitStartup, Encryption, Request, Verified,
 };
 use super::frame::{self, Front, LOGIN_MESSAGE_BYTES_MAX};
 use super::message::{self, Message, MessageError};
-use super::{error, reply, seldom, startup};
+use super::startup::{self, StartupError};
+use super::{error, reply, seldom};
 use crate::auth::Authenticated;
 use crate::auth::scram::{ScramError, ServerNonce};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
 use crate::engine::settings::Settings;
 use crate::session::login::{self, Wish};
+use crate::session::services::PlainConnections;
 use crate::session::transaction::Status;
 use crate::session::{CoreServices, EndReason, Protocol, Session, settings};
 use crate::wire::attended::attended;
+use crate::wire::encryption::{self, Beginning, Opened, first_byte};
 use crate::wire::input::more_input;
 use bytes::BytesMut;
 use ring::rand::SystemRandom;
@@ -84,8 +87,20 @@ async fn await_startup(
     stream: &Stream,
     services: &CoreServices,
 ) -> Result<Option<AwaitSaslInitial>, Diagnostic> {
-    let mut state = AwaitStartup::default();
+    let mut state = AwaitStartup::new(encryption_of(services));
     loop {
+        if state.takes_direct_tls() {
+            let Some(first) = first_byte(stream).await else {
+                return Ok(None);
+            };
+            if Beginning::of(first) == Beginning::Tls {
+                if accept_tls(stream, services).await == Opened::Closed {
+                    return Ok(None);
+                }
+                demand_application_protocol(stream)?;
+                state = AwaitStartup::encrypted();
+            }
+        }
         while startup::parse(&stream.inbox())?.is_none() {
             if !more(stream).await {
                 return Ok(None);
@@ -102,11 +117,49 @@ async fn await_startup(
         match after {
             AfterStartup::Sasl(next) => return Ok(Some(next)),
             AfterStartup::Again(next) => state = next,
+            AfterStartup::Tls(next) => {
+                if !stream.inbox().is_empty() {
+                    stream.outbox().clear();
+                    return Err(StartupError::PlainBehindSslRequest.into());
+                }
+                if stream.drained(0).await.is_err()
+                    || accept_tls(stream, services).await == Opened::Closed
+                {
+                    return Ok(None);
+                }
+                state = next;
+            }
             AfterStartup::Cancel { backend_pid, key } => {
                 services.cancel(backend_pid, &key);
                 return Ok(None);
             }
         }
+    }
+}
+
+fn encryption_of(services: &CoreServices) -> Encryption {
+    let encryption = &services.parts.encryption;
+    match (&encryption.tls, encryption.plain) {
+        (None, _) => Encryption::Unavailable,
+        (Some(_), PlainConnections::Taken) => Encryption::Offered,
+        (Some(_), PlainConnections::Refused) => Encryption::Required,
+    }
+}
+
+/// The handshake, with the newest certificate.
+async fn accept_tls(stream: &Stream, services: &CoreServices) -> Opened {
+    let tls = services.parts.encryption.tls.as_ref();
+    let tls = tls.expect("TLS is begun only where it is offered");
+    encryption::accept(stream, services, tls.current().pgwire()).await
+}
+
+/// Whoever begins with TLS says for which protocol: what a browser was led to send to this port is
+/// not taken for a client's (RFC 7301; the handshake itself refuses any other name).
+fn demand_application_protocol(stream: &Stream) -> Result<(), Diagnostic> {
+    let tls = stream.tls();
+    match tls.is_some_and(|tls| tls.application_protocol().is_some()) {
+        true => Ok(()),
+        false => Err(StartupError::NoApplicationProtocol.into()),
     }
 }
 

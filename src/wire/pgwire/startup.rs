@@ -67,8 +67,14 @@ pub enum StartupError {
     #[error("invalid length of query cancel packet")]
     CancelKey,
     /// A TLS client hello where a start-up packet belongs.
-    #[error("TLS is not configured on this server")]
+    #[error("a TLS handshake is not expected here")]
     DirectTls,
+    /// A TLS client hello without ALPN: it could be meant for another protocol (PostgreSQL 17).
+    #[error("direct TLS needs the application protocol \"postgresql\" (ALPN)")]
+    NoApplicationProtocol,
+    /// Bytes behind SSLRequest that are not protected by what it asks for (CVE-2021-23222).
+    #[error("received unencrypted data after SSL request")]
+    PlainBehindSslRequest,
     /// More encryption requests than PostgreSQL's two.
     #[error("too many encryption requests")]
     EncryptionRequests,
@@ -84,6 +90,8 @@ impl StartupError {
             | StartupError::Layout
             | StartupError::CancelKey
             | StartupError::DirectTls
+            | StartupError::NoApplicationProtocol
+            | StartupError::PlainBehindSslRequest
             | StartupError::EncryptionRequests => SqlState::PROTOCOL_VIOLATION,
         }
     }

@@ -1,0 +1,76 @@
+//! The files of `[server.tls]`: read at the start.
+
+use crate::auth::tls::{Kind, Material, Unusable};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// The longest file that is read: a chain is a few KiB, a revocation list of a large authority some
+/// MiB.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// Where the files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// `cert`
+    pub certificate: PathBuf,
+    /// `key`
+    pub key: PathBuf,
+}
+
+/// Why the files give no usable set.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsFault {
+    /// One cannot be read.
+    #[error("[server.tls] `{}`: cannot read {}: {source}", kind.as_str(), path.display())]
+    Unreadable {
+        /// Which.
+        kind: Kind,
+        /// Where it should be.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// They can be, and are of no use.
+    #[error("[server.tls] {0}")]
+    Unusable(#[from] Unusable),
+}
+
+impl TlsFiles {
+    /// Reads all of them. Blocks: never on a session core.
+    ///
+    /// # Errors
+    /// [`TlsFault::Unreadable`]
+    pub fn read(&self) -> Result<Material, TlsFault> {
+        let key = read(Kind::Key, &self.key)?;
+        self.warn_of_an_open_key();
+        Ok(Material {
+            certificate: read(Kind::Certificate, &self.certificate)?,
+            key: Zeroizing::new(key),
+        })
+    }
+
+    fn warn_of_an_open_key(&self) {
+        let mode = fs::metadata(&self.key).map(|file| file.permissions().mode());
+        if mode.is_ok_and(|mode| mode & 0o007 != 0) {
+            let path = self.key.display();
+            tracing::warn!(%path, "everybody on this machine may read the private key: chmod 600");
+        }
+    }
+}
+
+fn read(kind: Kind, path: &Path) -> Result<Vec<u8>, TlsFault> {
+    let read = || -> io::Result<Vec<u8>> {
+        match fs::metadata(path)?.len() {
+            0..=FILE_BYTES_MAX => fs::read(path),
+            _ => Err(io::Error::other("it is longer than 64 MiB")),
+        }
+    };
+    read().map_err(|source| TlsFault::Unreadable {
+        kind,
+        path: path.to_owned(),
+        source,
+    })
+}

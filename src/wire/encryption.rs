@@ -1,0 +1,106 @@
+//! From the first byte of a connection to the TLS session inside it, whatever the protocol (REFERENCE §9).
+
+use crate::auth::tls::TlsSet;
+use crate::session::CoreServices;
+use crate::session::services::PlainConnections;
+use rustls::server::ServerConfig;
+use shards::Stream;
+use std::sync::Arc;
+
+/// What a connection begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// A handshake record of TLS (RFC 8446 §5.1).
+    Tls,
+    /// Anything else.
+    Plain,
+}
+
+impl Beginning {
+    /// By the first byte. None of the protocols served here begins with a TLS record's: a start-up
+    /// packet's length is below 64 KiB, a Hello begins with `N`, a request line with a letter.
+    pub fn of(first: u8) -> Beginning {
+        match first {
+            0x16 => Beginning::Tls,
+            _ => Beginning::Plain,
+        }
+    }
+}
+
+/// A fatal alert, `handshake_failure`, for whoever speaks TLS where there is none.
+const NO_TLS_HERE: [u8; 7] = [0x15, 3, 1, 0, 2, 2, 40];
+
+/// How a connection goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// As it may: in TLS, or in plain where that is taken.
+    Ready,
+    /// It is plain, and that is not taken: to be said in the protocol's own way.
+    PlainRefused,
+    /// The peer has gone, or the handshake has failed: nothing is to be said but what waits to be
+    /// sent.
+    Closed,
+}
+
+/// The first byte, without consuming it; None when the peer has gone. The caller bounds the time.
+pub async fn first_byte(stream: &Stream) -> Option<u8> {
+    if stream.inbox().is_empty() && !matches!(stream.fill().await, Ok(1..)) {
+        return None;
+    }
+    stream.inbox().first().copied()
+}
+
+/// Plays the handshake if the connection begins with one; says whether it may go on if not.
+pub async fn open(
+    stream: &Stream,
+    services: &CoreServices,
+    first: u8,
+    config: fn(&TlsSet) -> Arc<ServerConfig>,
+) -> Opened {
+    let encryption = &services.parts.encryption;
+    match (Beginning::of(first), &encryption.tls) {
+        (Beginning::Tls, Some(tls)) => accept(stream, services, config(&tls.current())).await,
+        (Beginning::Tls, None) => {
+            tracing::info!(peer = %stream.peer(), "a TLS handshake is refused: no TLS is configured");
+            stream.outbox().extend_from_slice(&NO_TLS_HERE);
+            Opened::Closed
+        }
+        (Beginning::Plain, _) => match encryption.plain {
+            PlainConnections::Taken => Opened::Ready,
+            PlainConnections::Refused => {
+                tracing::info!(peer = %stream.peer(), "a plain connection is refused: require_tls");
+                Opened::PlainRefused
+            }
+        },
+    }
+}
+
+/// Plays the handshake, within the time of a log-in.
+pub async fn accept(stream: &Stream, services: &CoreServices, config: Arc<ServerConfig>) -> Opened {
+    let deadline = services.parts.limits.login_deadline;
+    // Boxed, for it is over long before the connection is.
+    let handshake = Box::pin(stream.accept_tls(config));
+    match shards::timeout(deadline, handshake).await {
+        Ok(Ok(())) => {
+            if let Some(tls) = stream.tls() {
+                tracing::debug!(
+                    peer = %stream.peer(),
+                    version = tls.version(),
+                    cipher = tls.cipher_suite(),
+                    resumed = tls.is_resumed(),
+                    "a TLS session has begun"
+                );
+            }
+            Opened::Ready
+        }
+        Ok(Err(error)) => {
+            tracing::info!(peer = %stream.peer(), %error, "a TLS handshake has failed");
+            Opened::Closed
+        }
+        Err(shards::Elapsed) => {
+            tracing::info!(peer = %stream.peer(), "a TLS handshake took too long");
+            stream.abort();
+            Opened::Closed
+        }
+    }
+}
