@@ -3,6 +3,7 @@
 //! Beside `server`, since it looks into rooms that do not know each other. Everything here is
 //! read when somebody asks, from counters that the rooms keep anyway.
 
+use crate::auth::tls::{InForce, Status};
 use crate::catalog::Snapshot;
 use crate::storage::{Storage, StorageMetrics};
 use crate::telemetry::Metrics;
@@ -173,6 +174,35 @@ const CATALOG: &[Figure<CatalogMetrics>] = &[
     ),
 ];
 
+/// TLS, as it is in force.
+struct TlsMetrics {
+    certificate_not_after: i64,
+    status: Status,
+}
+
+const TLS: &[Figure<TlsMetrics>] = &[
+    gauge(
+        "tls_certificate_not_after_seconds",
+        "When the server's certificate ends, Unix time",
+        |tls| u64::try_from(tls.certificate_not_after).unwrap_or(0),
+    ),
+    counter(
+        "tls_reloads",
+        "Times that changed files were taken into force",
+        |tls| tls.status.reloads,
+    ),
+    counter(
+        "tls_reload_failures",
+        "Times that changed files could not be",
+        |tls| tls.status.failures,
+    ),
+    gauge(
+        "tls_files_refused",
+        "1 while the newest files are not in force",
+        |tls| u64::from(tls.status.failure.is_some()),
+    ),
+];
+
 const fn counter<T>(name: &'static str, help: &'static str, value: fn(&T) -> u64) -> Figure<T> {
     Figure {
         kind: Kind::Counter,
@@ -197,7 +227,16 @@ pub fn register(
     cores: MetricsHandle,
     storage: Storage,
     publisher: Arc<Publisher<Snapshot>>,
+    tls: Option<InForce>,
 ) {
+    if let Some(tls) = tls {
+        metrics.figures(TLS, move || {
+            whole_server(TlsMetrics {
+                certificate_not_after: tls.current().certificate().not_after,
+                status: tls.status(),
+            })
+        });
+    }
     metrics.figures(CORES, move || {
         let readings = cores.collect().into_iter().map(|values| Reading {
             core: Some(values.core.0),
@@ -228,6 +267,7 @@ mod tests {
         let names: Vec<&str> = (CORES.iter().map(|figure| figure.name))
             .chain(STORAGE.iter().map(|figure| figure.name))
             .chain(CATALOG.iter().map(|figure| figure.name))
+            .chain(TLS.iter().map(|figure| figure.name))
             .collect();
         for name in &names {
             let plain =

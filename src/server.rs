@@ -9,8 +9,9 @@ use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::store::Embedded;
 use crate::catalog::store::usage::UsageFile;
 use crate::catalog::{Snapshot, port};
-use crate::config::{Config, Cores, Environment};
+use crate::config::{self, Config, Cores, Environment};
 use crate::control::tls_files::{TlsFault, TlsFiles};
+use crate::control::tls_watch::{Nudge, TlsWatch};
 use crate::control::{self, Control, FirstStart, RowKeeper};
 use crate::data_dir::DataDir;
 use crate::diagnostic::Diagnostic;
@@ -44,6 +45,8 @@ const DERIVATION_THREADS: usize = 2;
 /// Whatever keeps the server from starting.
 pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Error>> {
     // Before anything is made: what is wrong with the files is to be mended first.
+    let tls_files = config.server.tls.as_ref().map(tls_files);
+    let tls_stamps = tls_files.as_ref().map(TlsFiles::stamps);
     let encryption = encryption(config)?;
     let data_dir = DataDir::open(&config.server.data_dir)?;
     let (mut store, recovered) = Embedded::open(&data_dir.catalog())?;
@@ -134,10 +137,24 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         runtime.metrics(),
         shared.storage.clone(),
         shared.publisher.clone(),
+        shared.encryption.tls.clone(),
     );
+    let watch = match (&shared.encryption.tls, tls_files, tls_stamps) {
+        (Some(in_force), Some(files), Some(stamps)) => {
+            let watch = TlsWatch {
+                files,
+                stamps,
+                terms: in_force.current().terms(),
+                in_force: in_force.clone(),
+                changed: Box::new(|| {}),
+            };
+            Some(watch.spawn()?)
+        }
+        _ => None,
+    };
     readiness.enter(http::Phase::Serving);
     announce(&runtime, &shared.encryption);
-    wait_for_signal()?;
+    wait_for_end(watch.as_ref())?;
     readiness.enter(http::Phase::Draining);
     runtime.drain(config.server.drain_deadline);
     runtime.join();
@@ -184,6 +201,13 @@ fn announce(runtime: &Runtime<Signal>, encryption: &Encryption) {
     tracing::info!(?pgwire, ?native, ?http, tls, "serving");
 }
 
+fn tls_files(tls: &config::Tls) -> TlsFiles {
+    TlsFiles {
+        certificate: tls.cert.clone(),
+        key: tls.key.clone(),
+    }
+}
+
 /// `[server.tls]`
 ///
 /// # Errors
@@ -195,16 +219,13 @@ fn encryption(config: &Config) -> Result<Encryption, TlsFault> {
             plain: PlainConnections::Taken,
         });
     };
-    let files = TlsFiles {
-        certificate: tls.cert.clone(),
-        key: tls.key.clone(),
-    };
+    let files = tls_files(tls);
     let terms = Terms {
         version_min: tls.version_min,
     };
-    let set = TlsSet::new(&files.read()?, terms)?;
+    let set = TlsSet::new(&files.read()?, terms, None)?;
     Ok(Encryption {
-        tls: Some(InForce::new(set)),
+        tls: Some(InForce::new(set, now_microseconds())),
         plain: match tls.require_tls {
             true => PlainConnections::Refused,
             false => PlainConnections::Taken,
@@ -242,10 +263,17 @@ fn runtime_options(config: &Config) -> Result<shards::Options, Box<dyn Error>> {
     })
 }
 
-fn wait_for_signal() -> std::io::Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
-    signals.forever().next();
+/// Until SIGTERM or ctrl-c; SIGHUP has the files of TLS read again.
+fn wait_for_end(watch: Option<&Nudge>) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    for signal in signals.forever() {
+        match (signal, watch) {
+            (SIGHUP, Some(watch)) => watch.look_now(),
+            (SIGHUP, None) => tracing::info!("SIGHUP: there are no files of TLS to read again"),
+            _ => break,
+        }
+    }
     Ok(())
 }
 

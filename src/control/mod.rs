@@ -17,6 +17,7 @@ pub mod rows;
 #[cfg(test)]
 mod tests;
 pub mod tls_files;
+pub mod tls_watch;
 mod usage;
 
 pub use first_start::{FirstStart, first_start, reset_superuser};

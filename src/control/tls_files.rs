@@ -1,9 +1,9 @@
-//! The files of `[server.tls]`: read at the start.
+//! The files of `[server.tls]`: read at the start, and when `tls_watch` sees that they have changed.
 
 use crate::auth::tls::{Kind, Material, Unusable};
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -38,7 +38,31 @@ pub enum TlsFault {
     Unusable(#[from] Unusable),
 }
 
+/// What tells one state of the files from another without reading them: of each its device, inode,
+/// size and time, or that it is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamps(Vec<Option<[i128; 4]>>);
+
 impl TlsFiles {
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        [&*self.certificate, &*self.key].into_iter()
+    }
+
+    /// Looks at all of them; links are followed. Blocks for a moment.
+    pub fn stamps(&self) -> Stamps {
+        let stamp = |path| {
+            let file = fs::metadata(path).ok()?;
+            let time = i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec());
+            Some([
+                i128::from(file.dev()),
+                i128::from(file.ino()),
+                i128::from(file.size()),
+                time,
+            ])
+        };
+        Stamps(self.paths().map(stamp).collect())
+    }
+
     /// Reads all of them. Blocks: never on a session core.
     ///
     /// # Errors

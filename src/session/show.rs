@@ -5,6 +5,7 @@ use super::services::now_microseconds;
 use super::transaction::Access;
 use super::{Answer, Session, settings};
 use crate::access;
+use crate::catalog::Snapshot;
 use crate::catalog::principal::Parent;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
@@ -73,6 +74,7 @@ impl Session {
         let adopted = self.adopt()?;
         match show {
             Show::Session => return self.show_session(),
+            Show::Tls => return self.show_tls(adopted.snapshot()),
             Show::Sessions => return Err(Diagnostic::unsupported("SHOW SESSIONS")),
             _ => {}
         }
@@ -98,6 +100,13 @@ impl Session {
         };
         let tag = CommandTag::Select(count);
         Ok(Answer::rows(Rows::ready(fields, tag, vec![batch])))
+    }
+
+    fn show_tls(&self, snapshot: &Snapshot) -> Result<Answer, Diagnostic> {
+        let in_force = self.services.parts.encryption.tls.as_ref();
+        let table = access::show::tls(snapshot, &self.identity, in_force)?;
+        let tag = CommandTag::Select(table.rows.len() as u64);
+        rows(&table.columns, table.rows, tag)
     }
 
     /// REFERENCE §1: username, user_id, tenant_id, database, roles, auth_method, core.

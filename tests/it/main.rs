@@ -42,5 +42,6 @@ mod server;
 mod start;
 mod tls;
 mod tls_protocols;
+mod tls_reload;
 mod tokio_driver;
 mod wire;

@@ -11,7 +11,10 @@ mod permissions;
 mod roles;
 mod service_accounts;
 mod tenants;
+mod tls;
 mod users;
+
+pub use tls::tls;
 
 use super::rights::{Rights, denied, rights};
 use crate::auth::identity::{Identity, KeyUsed};
@@ -36,8 +39,8 @@ pub struct Table {
 /// when each API key was last presented.
 ///
 /// # Errors
-/// 42501 for who may not see it; 42704 for FOR somebody who does not exist. SHOW SESSION and
-/// SHOW SESSIONS are not the catalog's: XX000.
+/// 42501 for who may not see it; 42704 for FOR somebody who does not exist. SHOW SESSION,
+/// SHOW SESSIONS and SHOW TLS are not the catalog's: XX000.
 pub fn rows(
     show: &Show,
     snapshot: &Snapshot,
@@ -61,7 +64,7 @@ pub fn rows(
         Show::Tenants => tenants::rows(&viewer),
         Show::Grants { of } => grants::rows(&viewer, of.as_deref()),
         Show::Permissions => Ok(permissions::rows(&viewer)),
-        Show::Session | Show::Sessions => Err(Diagnostic::internal(
+        Show::Session | Show::Sessions | Show::Tls => Err(Diagnostic::internal(
             "SHOW SESSION is answered by the session",
         )),
     }

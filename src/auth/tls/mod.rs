@@ -8,6 +8,6 @@ mod in_force;
 mod material;
 mod set;
 
-pub use in_force::InForce;
+pub use in_force::{Failure, InForce, Status};
 pub use material::{Kind, Material, Unusable};
-pub use set::{Terms, TlsSet, VersionMin};
+pub use set::{ServerCertificate, Terms, TlsSet, VersionMin};

@@ -5,7 +5,7 @@ use crate::auth::x509::Certificate;
 use ring::digest;
 use rustls::crypto::ring as provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, ServerConfig};
+use rustls::server::{NoServerSessionStorage, ProducesTickets, ServerConfig};
 use rustls::{Error, InconsistentKeys, SupportedProtocolVersion};
 use std::sync::Arc;
 
@@ -29,6 +29,14 @@ impl VersionMin {
             VersionMin::Tls13 => NEWEST,
         }
     }
+
+    /// As the configuration says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            VersionMin::Tls12 => "1.2",
+            VersionMin::Tls13 => "1.3",
+        }
+    }
 }
 
 /// What the configuration says beside the files.
@@ -38,28 +46,64 @@ pub struct Terms {
     pub version_min: VersionMin,
 }
 
+/// The server's own certificate, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerCertificate {
+    /// Whose it is.
+    pub subject: String,
+    /// Its serial number, in hexadecimal.
+    pub serial: String,
+    /// Good until, Unix seconds.
+    pub not_after: i64,
+}
+
 /// What a handshake needs, on each port.
 pub struct TlsSet {
     pgwire: Arc<ServerConfig>,
     http: Arc<ServerConfig>,
     native: Arc<ServerConfig>,
+    terms: Terms,
+    certificate: ServerCertificate,
     server_end_point: Option<Box<[u8]>>,
+    tickets: Arc<dyn ProducesTickets>,
 }
 
 impl TlsSet {
-    /// Made of the files. Costs under a millisecond; reads nothing else.
+    /// Made of the files. Costs under a millisecond; reads nothing else. The sessions of `before` go
+    /// on: what has changed since is the server's certificate only.
     ///
     /// # Errors
     /// [`Unusable`]
-    pub fn new(material: &Material, terms: Terms) -> Result<TlsSet, Unusable> {
+    pub fn new(
+        material: &Material,
+        terms: Terms,
+        before: Option<&TlsSet>,
+    ) -> Result<TlsSet, Unusable> {
         let chain = material.chain()?;
-        let server_end_point = server_end_point(&chain[0])?;
-        let base = base(chain, material.private_key()?, terms)?;
+        let own = Certificate::parse(&chain[0]).map_err(|_| Unusable::Malformed)?;
+        let certificate = ServerCertificate {
+            subject: own.subject_text(),
+            serial: own.serial_text(),
+            not_after: own.not_after,
+        };
+        let hash = own.signature_hash();
+        let server_end_point = hash.map(|hash| digest::digest(hash, &chain[0]).as_ref().into());
+        let tickets = match before {
+            Some(before) => before.tickets.clone(),
+            // One for all cores and ports: whoever accepts can resume. Its keys change every six
+            // hours.
+            None => provider::Ticketer::new().map_err(|_| Unusable::NoRandomness)?,
+        };
+        let mut base = base(chain, material.private_key()?, terms)?;
+        base.ticketer = tickets.clone();
         Ok(TlsSet {
             pgwire: speaking(&base, &[PGWIRE]),
             http: speaking(&base, &[HTTP]),
             native: speaking(&base, &[]),
+            terms,
+            certificate,
             server_end_point,
+            tickets,
         })
     }
 
@@ -76,6 +120,16 @@ impl TlsSet {
     /// For the native port.
     pub fn native(&self) -> Arc<ServerConfig> {
         self.native.clone()
+    }
+
+    /// What the configuration said.
+    pub fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// The server's own certificate.
+    pub fn certificate(&self) -> &ServerCertificate {
+        &self.certificate
     }
 
     /// The channel binding `tls-server-end-point` (RFC 5929 §4.1): the hash of the server's
@@ -100,8 +154,6 @@ fn base(
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(rejected)?;
-    // One for all cores and ports: whoever accepts can resume. Its keys change every six hours.
-    config.ticketer = provider::Ticketer::new().map_err(|_| Unusable::NoRandomness)?;
     // Sessions live in their tickets only: a store would be shared between the cores.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     // Each costs a send's worth of bytes, and most clients never come back with any.
@@ -122,12 +174,6 @@ fn speaking(base: &ServerConfig, protocols: &[&[u8]]) -> Arc<ServerConfig> {
     let mut config = base.clone();
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Arc::new(config)
-}
-
-fn server_end_point(certificate: &CertificateDer<'_>) -> Result<Option<Box<[u8]>>, Unusable> {
-    let parsed = Certificate::parse(certificate).map_err(|_| Unusable::Malformed)?;
-    let algorithm = parsed.signature_hash();
-    Ok(algorithm.map(|algorithm| digest::digest(algorithm, certificate).as_ref().into()))
 }
 
 #[cfg(test)]
@@ -152,7 +198,7 @@ mod tests {
     }
 
     fn unusable(certificate: &str, key: &str) -> Unusable {
-        let made = TlsSet::new(&material(certificate, key), Terms::default());
+        let made = TlsSet::new(&material(certificate, key), Terms::default(), None);
         made.err().expect("not usable")
     }
 
@@ -194,7 +240,7 @@ mod tests {
             (&rcgen::PKCS_ED25519, None),
         ] {
             let (certificate, key) = made(algorithm);
-            let set = TlsSet::new(&material(&certificate, &key), Terms::default());
+            let set = TlsSet::new(&material(&certificate, &key), Terms::default(), None);
             let set = set.expect("usable");
             assert_eq!(set.server_end_point().map(<[u8]>::len), bytes);
         }

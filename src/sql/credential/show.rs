@@ -6,7 +6,7 @@ use crate::diagnostic::Diagnostic;
 
 /// After SHOW; None for a setting.
 pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnostic>> {
-    const WORDS: [(&[&str], Show); 7] = [
+    const WORDS: [(&[&str], Show); 8] = [
         (&["users"], Show::Users),
         (&["roles"], Show::Roles),
         (&["databases"], Show::Databases),
@@ -14,12 +14,12 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diag
         (&["service", "accounts"], Show::ServiceAccounts),
         (&["permissions"], Show::Permissions),
         (&["sessions"], Show::Sessions),
+        (&["tls"], Show::Tls),
     ];
-    const LATER: [&[&str]; 5] = [
+    const LATER: [&[&str]; 4] = [
         &["oidc", "providers"],
         &["rls", "policies"],
         &["audit", "log"],
-        &["tls"],
         &["revocations"],
     ];
     for words in LATER {

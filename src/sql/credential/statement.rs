@@ -121,6 +121,8 @@ pub enum Show {
     Session,
     /// SHOW SESSIONS: answered by the session rooms of all cores.
     Sessions,
+    /// TLS
+    Tls,
 }
 
 impl CreateUser {

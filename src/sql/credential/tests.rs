@@ -384,7 +384,7 @@ fn what_is_not_there_yet_is_0a000_and_names_the_feature() {
         ("VERIFY AUDIT CHAIN", "VERIFY AUDIT CHAIN"),
         ("EXPLAIN AUTHENTICATION", "EXPLAIN AUTHENTICATION"),
         ("EXPLAIN ACCESS TO t", "EXPLAIN ACCESS"),
-        ("SHOW TLS", "SHOW TLS"),
+        ("SHOW REVOCATIONS", "SHOW REVOCATIONS"),
         ("CREATE ROLE x LOGIN PASSWORD 'y'", "CREATE ROLE with LOGIN"),
         (
             "CREATE USER x SUPERUSER PASSWORD 'y'",
