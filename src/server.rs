@@ -24,6 +24,7 @@ use crate::storage::{self, Storage};
 use crate::superuser;
 use crate::telemetry::Metrics;
 use crate::wire::{http, native, pgwire};
+use rustls::pki_types::UnixTime;
 use shards::{CoreContext, CoreId, Listener, ListenerId, Mesh, Publisher, Runtime, Shard, Stream};
 use std::error::Error;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -146,7 +147,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
                 stamps,
                 terms: in_force.current().terms(),
                 in_force: in_force.clone(),
-                changed: Box::new(|| {}),
+                changed: tell_cores(runtime.mesh()),
             };
             Some(watch.spawn()?)
         }
@@ -161,6 +162,18 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     drop(shared);
     let _ = control.join();
     Ok(())
+}
+
+/// Word to every core that client certificates may be judged by something else now.
+fn tell_cores(mesh: Mesh<Signal>) -> Box<dyn Fn() + Send> {
+    Box::new(move || {
+        for core in mesh.broadcast(&Signal::TrustChanged) {
+            tracing::warn!(
+                core = core.0,
+                "a core could not be told of the new TLS files"
+            );
+        }
+    })
 }
 
 /// `[storage]`, and a reader slot for every session and for sixteen scans of each pool thread.
@@ -205,6 +218,8 @@ fn tls_files(tls: &config::Tls) -> TlsFiles {
     TlsFiles {
         certificate: tls.cert.clone(),
         key: tls.key.clone(),
+        client_ca: tls.client_ca.clone(),
+        revocation_lists: tls.crl.clone(),
     }
 }
 
@@ -222,8 +237,10 @@ fn encryption(config: &Config) -> Result<Encryption, TlsFault> {
     let files = tls_files(tls);
     let terms = Terms {
         version_min: tls.version_min,
+        demand: tls.demand,
+        strictness: tls.strictness,
     };
-    let set = TlsSet::new(&files.read()?, terms, None)?;
+    let set = TlsSet::new(&files.read()?, terms, None, UnixTime::now())?;
     Ok(Encryption {
         tls: Some(InForce::new(set, now_microseconds())),
         plain: match tls.require_tls {

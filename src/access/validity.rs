@@ -18,6 +18,8 @@ pub enum EndReason {
     KeyDropped,
     /// ALTER API KEY … ROTATE: it came in by a secret that is no longer one of the key's.
     SecretReplaced,
+    /// The client certificate that its connection came in by is on a revocation list.
+    CertificateRevoked,
     /// DROP DATABASE.
     DatabaseDropped,
     /// CONNECT was revoked, or the role that gave the reach.
@@ -26,12 +28,13 @@ pub enum EndReason {
 
 impl EndReason {
     /// All reasons.
-    pub const ALL: [EndReason; 7] = [
+    pub const ALL: [EndReason; 8] = [
         EndReason::Dropped,
         EndReason::Disabled,
         EndReason::Expired,
         EndReason::KeyDropped,
         EndReason::SecretReplaced,
+        EndReason::CertificateRevoked,
         EndReason::DatabaseDropped,
         EndReason::DatabaseOutOfReach,
     ];
@@ -44,6 +47,7 @@ impl EndReason {
             | EndReason::Expired
             | EndReason::KeyDropped
             | EndReason::SecretReplaced
+            | EndReason::CertificateRevoked
             | EndReason::DatabaseDropped
             | EndReason::DatabaseOutOfReach => SqlState::ADMIN_SHUTDOWN,
         }
@@ -57,6 +61,7 @@ impl EndReason {
             EndReason::Expired => "its credential has expired",
             EndReason::KeyDropped => "its API key was dropped",
             EndReason::SecretReplaced => "its API key was rotated",
+            EndReason::CertificateRevoked => "its client certificate was revoked",
             EndReason::DatabaseDropped => "its database was dropped",
             EndReason::DatabaseOutOfReach => "its user may no longer connect to this database",
         };

@@ -88,6 +88,16 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The next value with its tag and length, which must have this tag.
+    ///
+    /// # Errors
+    /// [`Malformed`]
+    pub fn whole(&mut self, expected: u8) -> Result<&'a [u8], Malformed> {
+        let before = self.0;
+        self.expect(expected)?;
+        Ok(&before[..before.len() - self.0.len()])
+    }
+
     /// What is inside the next value, which must have this tag.
     ///
     /// # Errors
@@ -127,6 +137,8 @@ mod tests {
     #[test]
     fn values_are_read_one_after_the_other_and_from_inside() {
         let mut reader = Reader::new(&[0x30, 5, 2, 1, 7, 5, 0, 4, 1, 9]);
+        let mut again = reader;
+        assert_eq!(again.whole(tag::SEQUENCE).map(<[u8]>::len), Ok(7));
         let mut inside = reader.inside(tag::SEQUENCE).expect("a sequence");
         assert_eq!(inside.optional(tag::BOOLEAN), Ok(None));
         assert_eq!(inside.expect(tag::INTEGER), Ok(&[7][..]));

@@ -5,11 +5,13 @@
 
 pub mod api_key;
 pub mod authenticated;
+pub mod certificate;
 pub mod der;
 pub mod derivation;
 pub mod identity;
 pub mod rate;
 pub mod remembered;
+pub mod revocation_list;
 pub mod scram;
 pub mod secret;
 pub mod tls;

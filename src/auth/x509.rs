@@ -94,7 +94,7 @@ const ECDSA_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3];
 const ECDSA_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4];
 
 /// UTCTime for the years 1950 to 2049, GeneralizedTime for others; both in UTC, with seconds.
-fn time(reader: &mut Reader<'_>) -> Result<i64, Malformed> {
+pub(super) fn time(reader: &mut Reader<'_>) -> Result<i64, Malformed> {
     let (kind, digits) = reader.any()?;
     let digits = std::str::from_utf8(digits).map_err(|_| Malformed)?;
     let full = match (kind, digits.len()) {
@@ -119,7 +119,7 @@ const ATTRIBUTES: [(&[u8], &str); 6] = [
     (&[0x55, 4, 8], "ST"),
 ];
 
-fn name_text(name: &[u8]) -> Result<String, Malformed> {
+pub(super) fn name_text(name: &[u8]) -> Result<String, Malformed> {
     let mut parts = Vec::new();
     let mut name = Reader::new(name);
     while !name.is_at_end() {

@@ -49,6 +49,16 @@ pub enum ConfigError {
         /// With its section.
         key: String,
     },
+    /// A key that means nothing without another.
+    #[error("{}: `{key}` needs `{needed}` beside it", path.display())]
+    Needs {
+        /// The file.
+        path: PathBuf,
+        /// With its section.
+        key: String,
+        /// With its section.
+        needed: String,
+    },
     /// A value of the wrong type or out of range.
     #[error("{at}: `{key}` {expected}")]
     BadValue {

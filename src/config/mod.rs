@@ -13,7 +13,8 @@ mod sections;
 pub use environment::Environment;
 pub use error::ConfigError;
 
-use crate::auth::tls::VersionMin;
+use crate::auth::certificate::Strictness;
+use crate::auth::tls::{Demand, VersionMin};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,6 +74,14 @@ pub struct Tls {
     pub cert: PathBuf,
     /// The private key of it; PEM.
     pub key: PathBuf,
+    /// The authorities of client certificates; None: no client is asked for one. PEM.
+    pub client_ca: Option<PathBuf>,
+    /// What they have revoked: PEM, or one list in DER.
+    pub crl: Option<PathBuf>,
+    /// Whether a client has to have a certificate.
+    pub demand: Demand,
+    /// How much the lists have to say.
+    pub strictness: Strictness,
     /// The oldest version that is spoken.
     pub version_min: VersionMin,
     /// Whether connections without it are refused.

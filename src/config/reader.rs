@@ -84,6 +84,19 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// An error when there is the one key and not the other.
+    pub(super) fn needs(&self, key: &'static str, needed: &'static str) -> Result<(), ConfigError> {
+        let has = |key| self.table.is_some_and(|table| table.contains_key(key));
+        match has(key) && !has(needed) {
+            false => Ok(()),
+            true => Err(ConfigError::Needs {
+                path: self.source.path.to_owned(),
+                key: self.qualified(key),
+                needed: self.qualified(needed),
+            }),
+        }
+    }
+
     /// Opens a table below this one.
     pub(super) fn section(&mut self, key: &'static str) -> Result<Section<'a>, ConfigError> {
         let value = self.take(key);

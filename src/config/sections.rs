@@ -3,8 +3,9 @@
 use super::error::ConfigError;
 use super::reader::{Section, Source};
 use super::{Auth, Config, Cores, Http, LogFormat, MIB, Ports, Server, Storage, Tls};
+use crate::auth::certificate::Strictness;
 use crate::auth::scram::{ITERATIONS_MAX, ITERATIONS_MIN};
-use crate::auth::tls::VersionMin;
+use crate::auth::tls::{Demand, VersionMin};
 use bytesize::ByteSize;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -95,9 +96,32 @@ fn read_tls(mut section: Section<'_>) -> Result<Option<Tls>, ConfigError> {
     let mut tls = Tls {
         cert: section.demand("cert", path)?,
         key: section.demand("key", path)?,
+        client_ca: None,
+        crl: None,
+        demand: Demand::Requested,
+        strictness: Strictness::Lenient,
         version_min: VersionMin::default(),
         require_tls: false,
     };
+    section.read("client_ca", &mut tls.client_ca, |value| {
+        path(value).map(Some)
+    })?;
+    section.read("crl", &mut tls.crl, |value| path(value).map(Some))?;
+    section.read("require_client_cert", &mut tls.demand, |value| {
+        flag(value).map(|required| match required {
+            true => Demand::Required,
+            false => Demand::Requested,
+        })
+    })?;
+    section.read("crl_strict", &mut tls.strictness, |value| {
+        flag(value).map(|strict| match strict {
+            true => Strictness::Strict,
+            false => Strictness::Lenient,
+        })
+    })?;
+    section.needs("crl", "client_ca")?;
+    section.needs("require_client_cert", "client_ca")?;
+    section.needs("crl_strict", "crl")?;
     section.read("min_version", &mut tls.version_min, |value| {
         match value.as_str() {
             Some("1.2") => Ok(VersionMin::Tls12),
@@ -106,10 +130,6 @@ fn read_tls(mut section: Section<'_>) -> Result<Option<Tls>, ConfigError> {
         }
     })?;
     section.read("require_tls", &mut tls.require_tls, flag)?;
-    section.not_yet("client_ca")?;
-    section.not_yet("crl")?;
-    section.not_yet("require_client_cert")?;
-    section.not_yet("crl_strict")?;
     section.finish()?;
     Ok(Some(tls))
 }

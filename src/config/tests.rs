@@ -82,7 +82,15 @@ fn every_key_is_read() {
         allow_plain_bearer = true
         ports = { pgwire = 1, native = 3, http = 2 }
         http = { cors_origins = ["https://app.example", "http://[::1]:3000"] }
-        tls = { cert = "a.crt", key = "a.key", min_version = "1.3", require_tls = true }
+        [server.tls]
+        cert = "a.crt"
+        key = "a.key"
+        client_ca = "ca.crt"
+        crl = "ca.crl"
+        require_client_cert = true
+        crl_strict = true
+        min_version = "1.3"
+        require_tls = true
         [storage]
         map_size = "1 GiB"
         snapshot_age_max = "5min"
@@ -119,6 +127,10 @@ fn every_key_is_read() {
             tls: Some(Tls {
                 cert: PathBuf::from("a.crt"),
                 key: PathBuf::from("a.key"),
+                client_ca: Some(PathBuf::from("ca.crt")),
+                crl: Some(PathBuf::from("ca.crl")),
+                demand: Demand::Required,
+                strictness: Strictness::Strict,
                 version_min: VersionMin::Tls13,
                 require_tls: true,
             }),
@@ -161,11 +173,6 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_one() {
 #[test]
 fn what_this_version_does_not_have_is_refused_rather_than_ignored() {
     for (text, line, key) in [
-        (
-            "[server.tls]\ncert = \"x\"\nkey = \"y\"\nclient_ca = \"z\"\n",
-            4,
-            "server.tls.client_ca",
-        ),
         ("[auth.throttle]\nwindow_secs = 60\n", 1, "auth.throttle"),
         ("[auth.jwks]\nproviders = []\n", 1, "auth.jwks"),
         ("[auth.cert]\nmap = []\n", 1, "auth.cert"),
@@ -188,6 +195,10 @@ fn tls_needs_its_files_and_takes_versions_by_name() {
     let least = Tls {
         cert: PathBuf::from("a.crt"),
         key: PathBuf::from("a.key"),
+        client_ca: None,
+        crl: None,
+        demand: Demand::Requested,
+        strictness: Strictness::Lenient,
         version_min: VersionMin::Tls12,
         require_tls: false,
     };
@@ -200,6 +211,23 @@ fn tls_needs_its_files_and_takes_versions_by_name() {
             ..least
         })
     );
+    for (key, needed) in [
+        (
+            "crl = \"x\"",
+            "`server.tls.crl` needs `server.tls.client_ca`",
+        ),
+        (
+            "require_client_cert = true",
+            "`server.tls.require_client_cert` needs `server.tls.client_ca`",
+        ),
+        (
+            "client_ca = \"x\"\ncrl_strict = true",
+            "`server.tls.crl_strict` needs `server.tls.crl`",
+        ),
+    ] {
+        let message = error(&format!("{files}{key}\n"));
+        assert_eq!(message, format!("nodedb.toml: {needed} beside it"));
+    }
     assert_eq!(
         error("[server.tls]\ncert = \"a.crt\"\n"),
         "nodedb.toml: `server.tls.key` is missing"

@@ -18,6 +18,10 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// `key`
     pub key: PathBuf,
+    /// `client_ca`
+    pub client_ca: Option<PathBuf>,
+    /// `crl`
+    pub revocation_lists: Option<PathBuf>,
 }
 
 /// Why the files give no usable set.
@@ -45,7 +49,9 @@ pub struct Stamps(Vec<Option<[i128; 4]>>);
 
 impl TlsFiles {
     fn paths(&self) -> impl Iterator<Item = &Path> {
-        [&*self.certificate, &*self.key].into_iter()
+        let always = [&self.certificate, &self.key].into_iter();
+        let paths = always.chain(&self.client_ca).chain(&self.revocation_lists);
+        paths.map(PathBuf::as_path)
     }
 
     /// Looks at all of them; links are followed. Blocks for a moment.
@@ -73,6 +79,8 @@ impl TlsFiles {
         Ok(Material {
             certificate: read(Kind::Certificate, &self.certificate)?,
             key: Zeroizing::new(key),
+            client_ca: read_if_any(Kind::ClientCa, self.client_ca.as_deref())?,
+            revocation_lists: read_if_any(Kind::RevocationList, self.revocation_lists.as_deref())?,
         })
     }
 
@@ -83,6 +91,10 @@ impl TlsFiles {
             tracing::warn!(%path, "everybody on this machine may read the private key: chmod 600");
         }
     }
+}
+
+fn read_if_any(kind: Kind, path: Option<&Path>) -> Result<Option<Vec<u8>>, TlsFault> {
+    path.map(|path| read(kind, path)).transpose()
 }
 
 fn read(kind: Kind, path: &Path) -> Result<Vec<u8>, TlsFault> {

@@ -7,6 +7,7 @@
 use super::tls_files::{Stamps, TlsFault, TlsFiles};
 use crate::auth::tls::{InForce, Terms, TlsSet};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use rustls::pki_types::UnixTime;
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -102,7 +103,12 @@ impl TlsWatch {
     fn newest(&self) -> Result<TlsSet, TlsFault> {
         let material = self.files.read()?;
         let before = self.in_force.current();
-        Ok(TlsSet::new(&material, self.terms, Some(&before))?)
+        Ok(TlsSet::new(
+            &material,
+            self.terms,
+            Some(&before),
+            UnixTime::now(),
+        )?)
     }
 }
 

@@ -8,6 +8,7 @@
 use super::services::{CoreServices, Draining, PlainBearer, now_microseconds};
 use super::{Beginning, Protocol, Session};
 use crate::access;
+use crate::auth::certificate::Presented;
 use crate::auth::rate::TooOften;
 use crate::auth::scram::{Credential, Refusal};
 use crate::auth::secret::Password;
@@ -71,6 +72,14 @@ pub struct Wish {
     pub settings: Vec<(String, String)>,
     /// Where it is.
     pub peer: SocketAddr,
+    /// The client certificate that its connection has presented.
+    pub certificate: Option<Presented>,
+}
+
+/// The client certificate that a connection has presented, if any.
+pub fn presented(stream: &Stream) -> Option<Presented> {
+    let tls = stream.tls()?;
+    Presented::of(tls.peer_certificates())
 }
 
 impl Session {
@@ -103,7 +112,17 @@ impl Session {
         // been disabled or revoked meanwhile has proved nothing.
         access::still_valid(snapshot, &identity, now_microseconds())
             .map_err(|_| bad_credential().with_severity(Severity::Fatal))?;
+        // A connection outlives its certificate: over HTTP requests go on coming.
+        let revoked = wish
+            .certificate
+            .as_ref()
+            .is_some_and(|it| services.revokes(it));
+        if revoked {
+            tracing::info!(peer = %wish.peer, "login refused: its client certificate is revoked");
+            return Err(bad_credential().with_severity(Severity::Fatal));
+        }
         let beginning = Beginning {
+            certificate: wish.certificate,
             identity,
             protocol: wish.protocol,
             settings: wish.settings,

@@ -36,6 +36,7 @@ pub use end::EndReason;
 pub use services::{CoreServices, Limits, Parts, Signal};
 
 use crate::access::{self, Rights};
+use crate::auth::certificate::Presented;
 use crate::auth::identity::Identity;
 use crate::catalog::Snapshot;
 use crate::catalog::port::Caller;
@@ -111,6 +112,7 @@ struct Beginning {
     protocol: Protocol,
     settings: Vec<(String, String)>,
     peer: std::net::SocketAddr,
+    certificate: Option<Presented>,
 }
 
 impl Session {
@@ -135,7 +137,7 @@ impl Session {
             .map_err(|error| error.with_severity(Severity::Fatal))?;
         let entry = services
             .sessions
-            .enter(identity.clone(), beginning.peer)
+            .enter(identity.clone(), beginning.peer, beginning.certificate)
             .ok_or_else(|| {
                 Diagnostic::fatal(
                     SqlState::TOO_MANY_CONNECTIONS,

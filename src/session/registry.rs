@@ -5,6 +5,7 @@
 
 use super::cancel_key::{BackendPid, CancelSecret, SESSIONS_MAX};
 use super::end::EndReason;
+use crate::auth::certificate::Presented;
 use crate::auth::identity::Identity;
 use crate::engine::context::{CancelFlag, CancelReason};
 use slab::Slab;
@@ -28,6 +29,7 @@ pub struct Handle {
     pid: BackendPid,
     serial: u64,
     peer: SocketAddr,
+    certificate: Option<Presented>,
     identity: RefCell<Arc<Identity>>,
     activity: Cell<Activity>,
     ending: Cell<Option<EndReason>>,
@@ -61,6 +63,11 @@ impl Handle {
     /// Where its client is.
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// The client certificate that its connection has presented.
+    pub fn certificate(&self) -> Option<&Presented> {
+        self.certificate.as_ref()
     }
 
     /// Who it is.
@@ -208,7 +215,12 @@ impl Registry {
     }
 
     /// Takes a new session in; None when the core has all the sessions it can number.
-    pub fn enter(self: &Rc<Self>, identity: Arc<Identity>, peer: SocketAddr) -> Option<Entry> {
+    pub fn enter(
+        self: &Rc<Self>,
+        identity: Arc<Identity>,
+        peer: SocketAddr,
+        certificate: Option<Presented>,
+    ) -> Option<Entry> {
         let mut sessions = self.sessions.borrow_mut();
         if sessions.len() >= SESSIONS_MAX - 1 {
             return None;
@@ -224,6 +236,7 @@ impl Registry {
             pid,
             serial,
             peer,
+            certificate,
             identity: RefCell::new(identity),
             activity: Cell::new(Activity::Idle),
             ending: Cell::new(None),
@@ -316,7 +329,7 @@ mod tests {
         };
         let peer = "127.0.0.1:1".parse().expect("an address");
         registry
-            .enter(Arc::new(identity), peer)
+            .enter(Arc::new(identity), peer, None)
             .expect("there is room")
     }
 

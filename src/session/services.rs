@@ -10,6 +10,7 @@ use super::plans::Plans;
 use super::registry::{Handle, Registry};
 use super::{rights, settings};
 use crate::access;
+use crate::auth::certificate::Presented;
 use crate::auth::derivation::Derivation;
 use crate::auth::rate::Rates;
 use crate::auth::remembered::Remembered;
@@ -31,6 +32,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How often credentials that end by the clock are looked at.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Sessions whose certificates are looked up in the revocation lists in one slice: some 200 µs.
+const REVOCATIONS_A_SLICE_MAX: usize = 128;
 
 /// What the sessions of a core may take (REFERENCE §6).
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +101,8 @@ pub enum Signal {
         /// The key presented.
         key: Box<[u8]>,
     },
+    /// Client certificates may be judged by something else now: those that are revoked end.
+    TrustChanged,
 }
 
 /// What `server` gives a core's sessions.
@@ -213,8 +219,12 @@ impl CoreServices {
     }
 
     /// Word from another core, or from this one.
-    pub fn signal(&self, signal: Signal) {
+    pub fn signal(self: &Rc<Self>, signal: Signal) {
         match signal {
+            Signal::TrustChanged => {
+                let services = self.clone();
+                shards::spawn(async move { services.end_revoked().await });
+            }
             Signal::Cancel { place, key } => self.sessions.cancel(place, &key),
         }
     }
@@ -313,6 +323,38 @@ impl CoreServices {
             }
         });
         stopping
+    }
+
+    /// Whether the certificate is on a revocation list now.
+    pub fn revokes(&self, presented: &Presented) -> bool {
+        let tls = self.parts.encryption.tls.as_ref();
+        tls.is_some_and(|tls| {
+            let set = tls.current();
+            set.trust()
+                .is_some_and(|trust| trust.revokes(presented.chain()))
+        })
+    }
+
+    /// Ends the sessions whose client certificate is on a revocation list now.
+    async fn end_revoked(&self) {
+        let mut holders = Vec::new();
+        self.sessions.for_each(|session| {
+            if session.certificate().is_some() {
+                holders.push(session.clone());
+            }
+        });
+        for some in holders.chunks(REVOCATIONS_A_SLICE_MAX) {
+            for session in some {
+                if session
+                    .certificate()
+                    .is_some_and(|certificate| self.revokes(certificate))
+                {
+                    let reason = access::EndReason::CertificateRevoked;
+                    session.end(EndReason::Access(reason));
+                }
+            }
+            shards::yield_now().await;
+        }
     }
 
     /// A session that an adoption waits for has stopped its statement.

@@ -1,8 +1,10 @@
 //! From the first byte of a connection to the TLS session inside it, whatever the protocol (REFERENCE §9).
 
-use crate::auth::tls::TlsSet;
+use crate::auth::certificate;
+use crate::auth::tls::{TlsSet, log_refusal};
 use crate::session::CoreServices;
 use crate::session::services::PlainConnections;
+use rustls::pki_types::UnixTime;
 use rustls::server::ServerConfig;
 use shards::Stream;
 use std::sync::Arc;
@@ -31,10 +33,12 @@ impl Beginning {
 const NO_TLS_HERE: [u8; 7] = [0x15, 3, 1, 0, 2, 2, 40];
 
 /// How a connection goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// As it may: in TLS, or in plain where that is taken.
-    Ready,
+    /// In plain, which is taken.
+    Plain,
+    /// In TLS, which began with this: what a channel binding names stays with the connection,
+    /// whatever is in force later.
+    Tls(Arc<TlsSet>),
     /// It is plain, and that is not taken: to be said in the protocol's own way.
     PlainRefused,
     /// The peer has gone, or the handshake has failed: nothing is to be said but what waits to be
@@ -59,14 +63,14 @@ pub async fn open(
 ) -> Opened {
     let encryption = &services.parts.encryption;
     match (Beginning::of(first), &encryption.tls) {
-        (Beginning::Tls, Some(tls)) => accept(stream, services, config(&tls.current())).await,
+        (Beginning::Tls, Some(tls)) => accept(stream, services, tls.current(), config).await,
         (Beginning::Tls, None) => {
             tracing::info!(peer = %stream.peer(), "a TLS handshake is refused: no TLS is configured");
             stream.outbox().extend_from_slice(&NO_TLS_HERE);
             Opened::Closed
         }
         (Beginning::Plain, _) => match encryption.plain {
-            PlainConnections::Taken => Opened::Ready,
+            PlainConnections::Taken => Opened::Plain,
             PlainConnections::Refused => {
                 tracing::info!(peer = %stream.peer(), "a plain connection is refused: require_tls");
                 Opened::PlainRefused
@@ -76,10 +80,15 @@ pub async fn open(
 }
 
 /// Plays the handshake, within the time of a log-in.
-pub async fn accept(stream: &Stream, services: &CoreServices, config: Arc<ServerConfig>) -> Opened {
+pub async fn accept(
+    stream: &Stream,
+    services: &CoreServices,
+    set: Arc<TlsSet>,
+    config: fn(&TlsSet) -> Arc<ServerConfig>,
+) -> Opened {
     let deadline = services.parts.limits.login_deadline;
     // Boxed, for it is over long before the connection is.
-    let handshake = Box::pin(stream.accept_tls(config));
+    let handshake = Box::pin(stream.accept_tls(config(&set)));
     match shards::timeout(deadline, handshake).await {
         Ok(Ok(())) => {
             if let Some(tls) = stream.tls() {
@@ -91,7 +100,7 @@ pub async fn accept(stream: &Stream, services: &CoreServices, config: Arc<Server
                     "a TLS session has begun"
                 );
             }
-            Opened::Ready
+            judge_again(stream, set)
         }
         Ok(Err(error)) => {
             tracing::info!(peer = %stream.peer(), %error, "a TLS handshake has failed");
@@ -100,6 +109,27 @@ pub async fn accept(stream: &Stream, services: &CoreServices, config: Arc<Server
         Err(shards::Elapsed) => {
             tracing::info!(peer = %stream.peer(), "a TLS handshake took too long");
             stream.abort();
+            Opened::Closed
+        }
+    }
+}
+
+/// rustls takes a resumed session's certificates out of its ticket and judges them no more. Their time
+/// may be over since; what has been revoked since is refused by the ticket's keys, which change.
+fn judge_again(stream: &Stream, set: Arc<TlsSet>) -> Opened {
+    let resumed = stream.tls().filter(|tls| tls.is_resumed());
+    let judged = match (resumed, set.trust()) {
+        (Some(tls), Some(trust)) if !tls.peer_certificates().is_empty() => {
+            let chain = tls.peer_certificates();
+            let verified = certificate::verify(chain, trust, UnixTime::now());
+            verified.map_err(|refusal| log_refusal(&chain[0], &refusal))
+        }
+        _ => return Opened::Tls(set),
+    };
+    match judged {
+        Ok(_) => Opened::Tls(set),
+        Err(()) => {
+            tracing::info!(peer = %stream.peer(), "a resumed TLS session is refused");
             Opened::Closed
         }
     }

@@ -1,8 +1,9 @@
 //! A certificate authority of a test's own, and the files of a server that it vouches for.
 
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationList,
+    CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -50,6 +51,25 @@ impl Authority {
             certificate: certificate.expect("a certificate"),
             key,
         }
+    }
+
+    /// Its list, naming these serial numbers, good until the year given.
+    pub fn list(&self, revoked: &[u64], until: i32) -> CertificateRevocationList {
+        let revoked = revoked.iter().map(|serial| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let parameters = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(until, 1, 1),
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        parameters.signed_by(&self.issuer).expect("a list")
     }
 
     /// A certificate for this machine's loopback names.

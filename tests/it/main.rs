@@ -4,6 +4,7 @@ mod access;
 mod architecture;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod authority;
+mod certificates;
 mod crash;
 mod credentials;
 mod crowd;
@@ -41,6 +42,7 @@ mod scram;
 mod server;
 mod start;
 mod tls;
+mod tls_client_certificates;
 mod tls_protocols;
 mod tls_reload;
 mod tokio_driver;

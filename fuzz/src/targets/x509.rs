@@ -1,5 +1,6 @@
 //! What is shown and compared of a certificate: any bytes are one, or are malformed.
 
+use nodedb::auth::revocation_list::RevocationList;
 use nodedb::auth::x509::Certificate;
 
 /// A certificate's outline, and cuts of it.
@@ -26,6 +27,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
 
 /// Its parts lie in it, and what is printed of it holds no control character.
 pub fn run(data: &[u8]) {
+    if let Ok(list) = RevocationList::parse(data) {
+        assert!(!list.issuer_text().contains(char::is_control));
+    }
     let Ok(certificate) = Certificate::parse(data) else {
         return;
     };

@@ -1,9 +1,9 @@
 //! SHOW TLS: what is in force, and why newer files are not. One row; none without TLS.
 
-use super::{INTEGER, TEXT, TIMESTAMPTZ, Table, boolean, text, timestamp};
+use super::{INTEGER, TEXT, TIMESTAMPTZ, Table, text, timestamp};
 use crate::access::rights::{denied, rights};
 use crate::auth::identity::Identity;
-use crate::auth::tls::InForce;
+use crate::auth::tls::{Demand, InForce};
 use crate::catalog::Snapshot;
 use crate::catalog::role::Ladder;
 use crate::diagnostic::Diagnostic;
@@ -26,6 +26,8 @@ pub fn tls(
         ("serial", TEXT),
         ("not_after", TIMESTAMPTZ),
         ("min_version", TEXT),
+        ("client_certificates", TEXT),
+        ("revocation_lists", INTEGER),
         ("taken_at", TIMESTAMPTZ),
         ("reloads", INTEGER),
         ("failed_reloads", INTEGER),
@@ -41,6 +43,12 @@ pub fn tls(
             text(&certificate.serial),
             timestamp(certificate.not_after.saturating_mul(1_000_000)),
             text(set.terms().version_min.as_str()),
+            text(match (set.trust(), set.terms().demand) {
+                (None, _) => "not requested",
+                (Some(_), Demand::Requested) => "requested",
+                (Some(_), Demand::Required) => "required",
+            }),
+            text(set.trust().map_or(0, |trust| trust.counts().1)),
             timestamp(status.taken_at),
             text(status.reloads),
             text(status.failures),

@@ -1,7 +1,8 @@
 //! The text of the files, and what can be wrong with it.
 
+use crate::auth::certificate::TrustError;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -12,6 +13,10 @@ pub enum Kind {
     Certificate,
     /// `key`: the private key of it.
     Key,
+    /// `client_ca`: the authorities of client certificates.
+    ClientCa,
+    /// `crl`: what they have revoked.
+    RevocationList,
 }
 
 impl Kind {
@@ -20,6 +25,8 @@ impl Kind {
         match self {
             Kind::Certificate => "cert",
             Kind::Key => "key",
+            Kind::ClientCa => "client_ca",
+            Kind::RevocationList => "crl",
         }
     }
 }
@@ -30,6 +37,10 @@ pub struct Material {
     pub certificate: Vec<u8>,
     /// PEM: PKCS #8, PKCS #1 or SEC 1.
     pub key: Zeroizing<Vec<u8>>,
+    /// PEM: the authorities of client certificates. None: no client is asked for one.
+    pub client_ca: Option<Vec<u8>>,
+    /// PEM, any number of lists, or one in DER.
+    pub revocation_lists: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for Material {
@@ -63,6 +74,15 @@ pub enum Unusable {
     /// The certificate cannot be read.
     #[error("the certificate in `cert` cannot be read")]
     Malformed,
+    /// An authority or a list that cannot be.
+    #[error("`client_ca` and `crl` cannot be used: {0}")]
+    Trust(#[from] TrustError),
+    /// A list of one of the authorities, signed by somebody else.
+    #[error("`crl`: the list of {0} is not signed by it")]
+    ForgedList(String),
+    /// A list that is out of date, where `crl_strict` asks for newer ones.
+    #[error("`crl`: the list of {0} is out of date, and crl_strict is set")]
+    OldList(String),
     /// The system gives no randomness for the keys of tickets.
     #[error("the system gives no random bytes")]
     NoRandomness,
@@ -75,6 +95,39 @@ impl Material {
     /// [`Unusable::NotPem`].
     pub(super) fn chain(&self) -> Result<Vec<CertificateDer<'static>>, Unusable> {
         certificates(Kind::Certificate, &self.certificate)
+    }
+
+    /// The authorities of client certificates.
+    ///
+    /// # Errors
+    /// [`Unusable::NotPem`].
+    pub(super) fn authorities(&self) -> Result<Option<Vec<CertificateDer<'static>>>, Unusable> {
+        let authorities = self.client_ca.as_ref();
+        authorities
+            .map(|pem| certificates(Kind::ClientCa, pem))
+            .transpose()
+    }
+
+    /// The revocation lists.
+    ///
+    /// # Errors
+    /// [`Unusable::NotPem`].
+    pub(super) fn lists(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, Unusable> {
+        let Some(bytes) = &self.revocation_lists else {
+            return Ok(Vec::new());
+        };
+        // A SEQUENCE: DER, which no PEM begins with.
+        if bytes.first() == Some(&0x30) {
+            return Ok(vec![bytes.clone().into()]);
+        }
+        let found: Result<Vec<_>, _> =
+            CertificateRevocationListDer::pem_slice_iter(bytes).collect();
+        let what = "revocation list";
+        match found {
+            Ok(lists) if !lists.is_empty() => Ok(lists),
+            Ok(_) => Err(not_pem(Kind::RevocationList, what, &PemError::NoItemsFound)),
+            Err(error) => Err(not_pem(Kind::RevocationList, what, &error)),
+        }
     }
 
     /// The private key.

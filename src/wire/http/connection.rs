@@ -26,7 +26,7 @@ pub async fn serve(stream: Stream, service: &Service, services: &Rc<CoreServices
     let refused = match Box::pin(open(&stream, services)).await {
         Opened::Closed => return stream.close().await,
         Opened::PlainRefused => Some(HttpError::TlsRequired),
-        Opened::Ready => match stream.admission() {
+        Opened::Plain | Opened::Tls(_) => match stream.admission() {
             Admission::OverLimit => Some(HttpError::TooManyConnections),
             Admission::Admitted => None,
         },
@@ -76,7 +76,7 @@ pub async fn serve(stream: Stream, service: &Service, services: &Rc<CoreServices
 /// whoever is one too many is told so at once.
 async fn open(stream: &Stream, services: &CoreServices) -> Opened {
     let patience = match (stream.admission(), &services.parts.encryption.tls) {
-        (Admission::OverLimit, None) => return Opened::Ready,
+        (Admission::OverLimit, None) => return Opened::Plain,
         (Admission::OverLimit, Some(_)) => EXCESS_DEADLINE,
         (Admission::Admitted, _) => IDLE_DEADLINE,
     };

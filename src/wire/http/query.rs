@@ -176,6 +176,7 @@ impl Exchange<'_> {
             protocol: Protocol::Http,
             settings: vec![("application_name".to_owned(), "http".to_owned())],
             peer: self.stream.peer(),
+            certificate: login::presented(self.stream),
         };
         let mut session = Session::log_in(self.services.clone(), authenticated, wish)?;
         let mut output = self.output(admitted);

@@ -128,7 +128,7 @@ async fn open(stream: &Stream, services: &CoreServices) -> Option<Result<(), Ref
         return Some(Err(Refusal::TooLate));
     };
     match encryption::open(stream, services, first?, TlsSet::native).await {
-        Opened::Ready => Some(Ok(())),
+        Opened::Plain | Opened::Tls(_) => Some(Ok(())),
         Opened::PlainRefused => Some(Err(Refusal::TlsRequired)),
         Opened::Closed => None,
     }
@@ -221,6 +221,7 @@ async fn authenticate(
         protocol: Protocol::Native,
         settings: vec![("application_name".to_owned(), "native".to_owned())],
         peer: stream.peer(),
+        certificate: login::presented(stream),
     };
     Session::log_in(services.clone(), authenticated, wish)
 }

@@ -13,6 +13,7 @@ use super::startup::{self, StartupError};
 use super::{error, reply, seldom};
 use crate::auth::Authenticated;
 use crate::auth::scram::{ScramError, ServerNonce};
+use crate::auth::tls::TlsSet;
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
 use crate::engine::settings::Settings;
 use crate::session::login::{self, Wish};
@@ -94,7 +95,7 @@ async fn await_startup(
                 return Ok(None);
             };
             if Beginning::of(first) == Beginning::Tls {
-                if accept_tls(stream, services).await == Opened::Closed {
+                if !accept_tls(stream, services).await {
                     return Ok(None);
                 }
                 demand_application_protocol(stream)?;
@@ -122,9 +123,7 @@ async fn await_startup(
                     stream.outbox().clear();
                     return Err(StartupError::PlainBehindSslRequest.into());
                 }
-                if stream.drained(0).await.is_err()
-                    || accept_tls(stream, services).await == Opened::Closed
-                {
+                if stream.drained(0).await.is_err() || !accept_tls(stream, services).await {
                     return Ok(None);
                 }
                 state = next;
@@ -146,11 +145,12 @@ fn encryption_of(services: &CoreServices) -> Encryption {
     }
 }
 
-/// The handshake, with the newest certificate.
-async fn accept_tls(stream: &Stream, services: &CoreServices) -> Opened {
+/// The handshake, with the newest certificate; false when the connection is to be closed.
+async fn accept_tls(stream: &Stream, services: &CoreServices) -> bool {
     let tls = services.parts.encryption.tls.as_ref();
     let tls = tls.expect("TLS is begun only where it is offered");
-    encryption::accept(stream, services, tls.current().pgwire()).await
+    let opened = encryption::accept(stream, services, tls.current(), TlsSet::pgwire).await;
+    matches!(opened, Opened::Tls(_))
 }
 
 /// Whoever begins with TLS says for which protocol: what a browser was led to send to this port is
@@ -228,6 +228,7 @@ impl Connection {
             protocol: Protocol::Pgwire,
             settings: request.settings,
             peer: stream.peer(),
+            certificate: login::presented(&stream),
         };
         let session = Session::log_in(services, authenticated, wish)?;
         let connection = Connection {
