@@ -19,4 +19,5 @@ pub mod sql;
 pub mod storage;
 pub mod superuser;
 pub mod telemetry;
+pub mod tls_init;
 pub mod wire;

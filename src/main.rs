@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use nodedb::config::{Config, ConfigError, Environment};
-use nodedb::{server, superuser, telemetry};
+use nodedb::{server, superuser, telemetry, tls_init};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -50,6 +50,26 @@ enum Command {
     /// in <data_dir>/superuser_password. A superuser that was disabled is enabled again.
     #[command(verbatim_doc_comment)]
     ResetSuperuserPassword,
+    /// Certificates for TLS
+    #[command(subcommand)]
+    Tls(Tls),
+}
+
+#[derive(Debug, Subcommand)]
+enum Tls {
+    /// Make an authority, a server's certificate and a client's, to try TLS with
+    ///
+    /// For development: localhost, 127.0.0.1 and ::1. Nothing is overwritten. What is printed says what
+    /// to put into nodedb.toml, and how psql and curl use the files.
+    #[command(verbatim_doc_comment)]
+    Init {
+        /// Where the files go
+        #[arg(long, value_name = "DIR", default_value = "nodedb-tls")]
+        dir: PathBuf,
+        /// The login name in the client's certificate
+        #[arg(long, value_name = "NAME", default_value = "nodedb")]
+        user: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -61,6 +81,7 @@ fn main() -> ExitCode {
         Some(Command::ResetSuperuserPassword) => {
             reset_superuser_password(arguments.config.as_deref(), &environment)
         }
+        Some(Command::Tls(Tls::Init { dir, user })) => tls_init(&dir, &user),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -95,6 +116,11 @@ fn reset_superuser_password(
         "{} has a new password: {source}",
         config.auth.superuser_name
     );
+    Ok(())
+}
+
+fn tls_init(directory: &Path, user: &str) -> Result<(), Box<dyn Error>> {
+    print!("{}", tls_init::init(directory, user)?);
     Ok(())
 }
 

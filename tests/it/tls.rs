@@ -272,3 +272,56 @@ fn files_that_cannot_be_used_stop_the_start_and_are_named() {
         "{missing}"
     );
 }
+
+#[test]
+fn tls_init_makes_what_it_says_and_overwrites_nothing() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let nodedb = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_nodedb"))
+            .args(arguments)
+            .current_dir(directory.path())
+            .output()
+            .expect("the built program runs")
+    };
+    let made = nodedb(&["tls", "init", "--user", "alice"]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let said = text(&made.stdout);
+    let section: String = said
+        .lines()
+        .skip_while(|line| !line.contains("[server.tls]"))
+        .take_while(|line| !line.is_empty())
+        .map(|line| format!("{}\n", line.trim()))
+        .collect();
+    for key in ["server.key", "ca.key", "alice.key"] {
+        use std::os::unix::fs::PermissionsExt;
+        let file = std::fs::metadata(directory.path().join("nodedb-tls").join(key));
+        let mode = file.expect("it was made").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{key}");
+    }
+    let again = nodedb(&["tls", "init", "--user", "bob"]);
+    assert!(!again.status.success());
+    let complaint = text(&again.stderr);
+    assert!(
+        complaint.contains("nodedb-tls/ca.crt is there already"),
+        "{complaint}"
+    );
+    assert!(!directory.path().join("nodedb-tls/bob.crt").exists());
+    for name in ["", "../alice", "ca", "server", ".hidden"] {
+        let refused = nodedb(&["tls", "init", "--dir", "other", "--user", name]);
+        assert!(
+            text(&refused.stderr).contains("cannot be a user here"),
+            "{name}"
+        );
+    }
+
+    let server = TestServer::start_in_directory(directory, &section);
+    let address = "host=localhost hostaddr=127.0.0.1 dbname=nodedb sslmode=verify-full \
+                   sslrootcert=nodedb-tls/ca.crt sslcert=nodedb-tls/alice.crt sslkey=nodedb-tls/alice.key";
+    let done = server
+        .client("psql", "nodedb", SUPERUSER_PASSWORD)
+        .args(["-X", "-A", "-t", "-q", address, "-c", "SELECT 1"])
+        .output()
+        .expect("psql is installed");
+    assert_eq!(text(&done.stdout), "1", "{}", text(&done.stderr));
+    assert!(server.psql("SHOW TLS").contains("|requested|"));
+}
