@@ -178,7 +178,12 @@ mod tests {
             world
         }
 
+        /// In the place of whoever had the name: it is never two logins'.
         fn put(&mut self, principal: Principal) {
+            if let Some(before) = self.principals.principal_named(&principal.name) {
+                let id = before.id;
+                self.principals.apply(&Change::DropPrincipal(id));
+            }
             self.principals
                 .apply(&Change::PutPrincipal(Arc::new(principal)));
         }

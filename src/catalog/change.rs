@@ -116,13 +116,13 @@ impl Principals {
     fn put_principal(&mut self, principal: &Arc<Principal>) {
         self.marks.saw_principal(principal.id);
         self.drop_principal(principal.id);
-        self.by_name.insert(principal.name.clone(), principal.id);
+        self.principal_names.insert(&*principal.name, principal.id);
         self.principals.insert(principal.id, principal.clone());
     }
 
     fn drop_principal(&mut self, id: PrincipalId) {
         if let Some(old) = self.principals.remove(&id) {
-            self.by_name.remove(&old.name);
+            self.principal_names.remove(&*old.name, id);
         }
     }
 
@@ -156,15 +156,14 @@ impl Principals {
 
     fn put_key(&mut self, key: &Arc<ApiKey>) {
         self.drop_key(key.id);
-        self.key_names
-            .insert((key.tenant, key.name.clone()), key.id);
+        self.key_names.insert((key.tenant, &*key.name), key.id);
         self.keys_of.insert((key.owner, key.id));
         self.keys.insert(key.id, key.clone());
     }
 
     fn drop_key(&mut self, id: KeyId) {
         if let Some(old) = self.keys.remove(&id) {
-            self.key_names.remove(&(old.tenant, old.name.clone()));
+            self.key_names.remove((old.tenant, &*old.name), id);
             self.keys_of.remove(&(old.owner, id));
         }
     }

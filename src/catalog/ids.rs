@@ -1,5 +1,6 @@
 //! The identifiers of the catalog: newtypes, so that they do not mix (STYLE habit 6).
 
+use super::index::Least;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,14 @@ impl KeyId {
     pub fn shard(self, shards: usize) -> usize {
         (self.0 % shards as u64) as usize
     }
+}
+
+impl Least for KeyId {
+    const LEAST: KeyId = KeyId(0);
+}
+
+impl Least for PrincipalId {
+    const LEAST: PrincipalId = PrincipalId(0);
 }
 
 impl fmt::Display for KeyId {

@@ -6,6 +6,7 @@
 pub mod change;
 pub mod definition;
 pub mod ids;
+pub mod index;
 pub mod key;
 pub mod key_usage;
 pub mod port;

@@ -3,6 +3,7 @@
 use super::change::Marks;
 use super::definition::Definitions;
 use super::ids::{DatabaseId, Epoch, KeyId, PrincipalId, TenantId};
+use super::index::{ByKeyId, Least, NameIndex};
 use super::key::ApiKey;
 use super::principal::{Database, Principal, PrincipalKind, Role, Tenant};
 use imbl::{OrdMap, OrdSet};
@@ -25,13 +26,13 @@ pub struct Principals {
     pub(super) tenants: OrdMap<TenantId, Arc<Tenant>>,
     pub(super) tenant_names: OrdMap<Arc<str>, TenantId>,
     pub(super) principals: OrdMap<PrincipalId, Arc<Principal>>,
-    pub(super) by_name: OrdMap<Arc<str>, PrincipalId>,
+    pub(super) principal_names: NameIndex<PrincipalId>,
     pub(super) roles: OrdMap<(TenantId, Arc<str>), Arc<Role>>,
     pub(super) role_ids: OrdMap<PrincipalId, (TenantId, Arc<str>)>,
     pub(super) databases: OrdMap<DatabaseId, Arc<Database>>,
     pub(super) database_names: OrdMap<(TenantId, Arc<str>), DatabaseId>,
-    pub(super) keys: OrdMap<KeyId, Arc<ApiKey>>,
-    pub(super) key_names: OrdMap<(TenantId, Arc<str>), KeyId>,
+    pub(super) keys: ByKeyId<Arc<ApiKey>>,
+    pub(super) key_names: NameIndex<KeyId>,
     pub(super) keys_of: OrdSet<(PrincipalId, KeyId)>,
     pub(super) marks: Marks,
 }
@@ -58,9 +59,10 @@ impl Principals {
 
     /// The user or service account of this name; names are unique in the whole server.
     pub fn principal_named(&self, name: &str) -> Option<&Arc<Principal>> {
-        self.by_name
-            .get(name)
-            .and_then(|id| self.principals.get(id))
+        self.principal_names
+            .candidates(name)
+            .filter_map(|id| self.principals.get(&id))
+            .find(|principal| &*principal.name == name)
     }
 
     /// Who owns what this principal makes in this database: a user does, but what a service
@@ -142,20 +144,21 @@ impl Principals {
 
     /// The API key of this name in the tenant.
     pub fn key_named(&self, tenant: TenantId, name: &str) -> Option<&Arc<ApiKey>> {
-        let id = self.key_names.get(&(tenant, Arc::from(name)))?;
-        self.keys.get(id)
+        self.key_names
+            .candidates((tenant, name))
+            .filter_map(|id| self.keys.get(&id))
+            .find(|key| key.tenant == tenant && &*key.name == name)
     }
 
     /// The API keys that belong to a user or service account.
     pub fn keys_of(&self, owner: PrincipalId) -> impl Iterator<Item = &Arc<ApiKey>> {
-        let first = (owner, KeyId::new([0; 8]));
-        let last = (owner, KeyId::new([u8::MAX; 8]));
         self.keys_of
-            .range(first..=last)
+            .range((owner, KeyId::LEAST)..)
+            .take_while(move |(found, _)| *found == owner)
             .filter_map(|(_, id)| self.keys.get(id))
     }
 
-    /// All API keys, by id.
+    /// All API keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = &Arc<ApiKey>> {
         self.keys.values()
     }

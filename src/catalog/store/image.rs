@@ -10,16 +10,19 @@
 //! 36  n  payload: bincode 2 (standard configuration)
 //! ```
 //!
-//! Format 1 ends where the API keys of format 2 begin.
+//! The payload is the marks and then a list of each kind of object. Format 1 ends where the API keys
+//! of format 2 begin.
 
-use super::super::change::{Change, Marks};
+use super::super::change::Marks;
 use super::super::ids::Epoch;
 use super::super::key::ApiKey;
 use super::super::principal::{Database, Principal, Role, Tenant};
 use super::super::snapshot::Principals;
+use super::loading::{self, Part, Parts};
 use super::record::{u32_at, u64_at};
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// The first bytes of a snapshot file.
@@ -44,32 +47,28 @@ pub enum Image {
     Damaged(u64, &'static str),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Payload {
-    first: PayloadOfFormat1,
-    keys: Vec<Arc<ApiKey>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct PayloadOfFormat1 {
     marks: Marks,
     tenants: Vec<Arc<Tenant>>,
     principals: Vec<Arc<Principal>>,
     roles: Vec<Arc<Role>>,
     databases: Vec<Arc<Database>>,
+    keys: Vec<Arc<ApiKey>>,
 }
 
 /// The whole file. None when the payload exceeds [`IMAGE_PAYLOAD_BYTES_MAX`].
 pub fn encode_image(epoch: Epoch, principals: &Principals) -> Option<Vec<u8>> {
+    // The same state always makes the same file.
+    let mut keys: Vec<_> = principals.keys().cloned().collect();
+    keys.sort_unstable_by_key(|it| it.id);
     let payload = Payload {
-        first: PayloadOfFormat1 {
-            marks: principals.marks(),
-            tenants: principals.tenants().cloned().collect(),
-            principals: principals.all().cloned().collect(),
-            roles: principals.roles().cloned().collect(),
-            databases: principals.databases().cloned().collect(),
-        },
-        keys: principals.keys().cloned().collect(),
+        marks: principals.marks(),
+        tenants: principals.tenants().cloned().collect(),
+        principals: principals.all().cloned().collect(),
+        roles: principals.roles().cloned().collect(),
+        databases: principals.databases().cloned().collect(),
+        keys,
     };
     let mut bytes = vec![0; IMAGE_HEADER_BYTES];
     bincode::serde::encode_into_std_write(payload, &mut bytes, CONFIG)
@@ -112,43 +111,44 @@ pub fn decode_image(bytes: &[u8]) -> Image {
     if u32_at(bytes, 28) != crc32fast::hash(payload) {
         return Image::Damaged(start, "the payload's checksum does not match");
     }
-    let decoded = match format {
-        1 => decode_whole(payload).map(|first| Payload {
-            first,
-            keys: Vec::new(),
-        }),
-        2 => decode_whole::<Payload>(payload),
+    let loaded = match format {
+        1 | 2 => loading::load(|parts| read(payload, format, parts)),
         _ => return Image::Damaged(0, "there is no such format"),
     };
-    match decoded {
-        Some(decoded) => {
-            let principals = Box::new(decoded.into_principals());
-            Image::State(Epoch(u64_at(bytes, 12)), principals)
-        }
+    match loaded {
+        Some(principals) => Image::State(Epoch(u64_at(bytes, 12)), Box::new(principals)),
         None => Image::Damaged(start, "the payload cannot be decoded"),
     }
 }
 
-/// What the bytes say, all of them.
-fn decode_whole<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Option<T> {
-    let (decoded, used) = bincode::serde::decode_from_slice(payload, CONFIG).ok()?;
-    (used == payload.len()).then_some(decoded)
+/// Reads the payload to its end; None if it is not one.
+fn read(payload: &[u8], format: u32, parts: &Parts) -> Option<()> {
+    let mut rest = Rest(payload);
+    parts.put(Part::Marks(rest.take()?));
+    parts.put_all(rest.list()?, Part::Tenants)?;
+    parts.put_all(rest.list()?, Part::Principals)?;
+    parts.put_all(rest.list()?, Part::Roles)?;
+    parts.put_all(rest.list()?, Part::Databases)?;
+    if format > 1 {
+        parts.put_all(rest.list()?, Part::Keys)?;
+    }
+    rest.0.is_empty().then_some(())
 }
 
-impl Payload {
-    fn into_principals(self) -> Principals {
-        let mut principals = Principals::default();
-        let first = self.first;
-        let changes = (first.tenants.into_iter().map(Change::PutTenant))
-            .chain(first.principals.into_iter().map(Change::PutPrincipal))
-            .chain(first.roles.into_iter().map(Change::PutRole))
-            .chain(first.databases.into_iter().map(Change::PutDatabase))
-            .chain(self.keys.into_iter().map(Change::PutKey));
-        for change in changes {
-            principals.apply(&change);
-        }
-        // The marks remember ids whose holders are gone.
-        principals.raise_marks(first.marks);
-        principals
+/// What has not yet been read.
+struct Rest<'a>(&'a [u8]);
+
+impl Rest<'_> {
+    fn take<T: DeserializeOwned>(&mut self) -> Option<T> {
+        let (value, used) = bincode::serde::decode_from_slice(self.0, CONFIG).ok()?;
+        self.0 = &self.0[used..];
+        Some(value)
+    }
+
+    /// A list, as bincode writes one: how many, then each of them. An object that cannot be read is
+    /// None.
+    fn list<T: DeserializeOwned>(&mut self) -> Option<impl Iterator<Item = Option<T>>> {
+        let length: u64 = self.take()?;
+        Some((0..length).map(|_| self.take()))
     }
 }

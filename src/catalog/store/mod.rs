@@ -8,6 +8,7 @@ pub mod directory;
 pub mod embedded;
 #[doc(hidden)]
 pub mod image;
+mod loading;
 #[cfg(test)]
 pub(crate) mod memory;
 #[doc(hidden)]

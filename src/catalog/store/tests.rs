@@ -77,7 +77,8 @@ fn content(principals: &Principals) -> String {
         principals.roles().collect(),
         principals.databases().collect(),
     );
-    let keys: Vec<_> = principals.keys().collect();
+    let mut keys: Vec<_> = principals.keys().collect();
+    keys.sort_by_key(|it| it.id);
     let marks = principals.marks();
     format!("{tenants:?} {all:?} {roles:?} {databases:?} {keys:?} {marks:?}")
 }
