@@ -18,4 +18,4 @@ pub use login::{database_in_reach, login};
 pub use narrowing::narrows;
 pub use permit::Permit;
 pub use rights::{Rights, rights};
-pub use validity::{EndReason, ends_at, still_valid};
+pub use validity::{EndReason, still_valid};

@@ -84,19 +84,21 @@ pub fn still_valid(snapshot: &Snapshot, identity: &Identity, now: i64) -> Result
     if !principal.enabled {
         return Err(EndReason::Disabled);
     }
-    let key = match identity.key {
-        None => None,
+    let (key, key_ends_at) = match identity.key {
+        None => (None, None),
         Some(used) => {
             let key = snapshot
                 .principals
                 .key(used.id)
                 .ok_or(EndReason::KeyDropped)?;
-            key.ends_at(used.generation)
+            let ends_at = key
+                .ends_at(used.generation)
                 .map_err(|_| EndReason::SecretReplaced)?;
-            Some(&**key)
+            (Some(&**key), ends_at)
         }
     };
-    if ends_at(snapshot, identity).is_some_and(|end| end <= now) {
+    let ends = [identity.ends_at, principal.valid_until, key_ends_at];
+    if ends.into_iter().flatten().any(|end| end <= now) {
         return Err(EndReason::Expired);
     }
     let database = snapshot
@@ -107,19 +109,4 @@ pub fn still_valid(snapshot: &Snapshot, identity: &Identity, now: i64) -> Result
         return Err(EndReason::DatabaseOutOfReach);
     }
     Ok(())
-}
-
-/// When the session ends by the clock, in Unix microseconds: the credential's own end, the API
-/// key's or the user's VALID UNTIL, whichever is first. For the session's timer; it moves with the
-/// epoch.
-pub fn ends_at(snapshot: &Snapshot, identity: &Identity) -> Option<i64> {
-    let principals = &snapshot.principals;
-    let user = principals
-        .principal(identity.principal)
-        .and_then(|principal| principal.valid_until);
-    let key = identity.key.and_then(|used| {
-        let key = principals.key(used.id)?;
-        key.ends_at(used.generation).ok().flatten()
-    });
-    [identity.ends_at, user, key].into_iter().flatten().min()
 }

@@ -59,19 +59,44 @@ impl CommandTag {
             CommandTag::Plain(tag) => CommandTag::Plain(tag),
         }
     }
+
+    /// Its words, without the count.
+    pub fn command(self) -> &'static str {
+        match self {
+            CommandTag::Select(_) => "SELECT",
+            CommandTag::Insert(_) => "INSERT",
+            CommandTag::Update(_) => "UPDATE",
+            CommandTag::Delete(_) => "DELETE",
+            CommandTag::Copy(_) => "COPY",
+            CommandTag::Fetch(_) => "FETCH",
+            CommandTag::Move(_) => "MOVE",
+            CommandTag::Plain(tag) => tag,
+        }
+    }
+
+    /// How many rows it concerned, where it counts them.
+    pub fn count(self) -> Option<u64> {
+        match self {
+            CommandTag::Select(rows)
+            | CommandTag::Insert(rows)
+            | CommandTag::Update(rows)
+            | CommandTag::Delete(rows)
+            | CommandTag::Copy(rows)
+            | CommandTag::Fetch(rows)
+            | CommandTag::Move(rows) => Some(rows),
+            CommandTag::Plain(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for CommandTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CommandTag::Select(rows) => write!(f, "SELECT {rows}"),
-            CommandTag::Insert(rows) => write!(f, "INSERT 0 {rows}"),
-            CommandTag::Update(rows) => write!(f, "UPDATE {rows}"),
-            CommandTag::Delete(rows) => write!(f, "DELETE {rows}"),
-            CommandTag::Copy(rows) => write!(f, "COPY {rows}"),
-            CommandTag::Fetch(rows) => write!(f, "FETCH {rows}"),
-            CommandTag::Move(rows) => write!(f, "MOVE {rows}"),
-            CommandTag::Plain(tag) => f.write_str(tag),
+        f.write_str(self.command())?;
+        match (self, self.count()) {
+            // The 0 was an OID once.
+            (CommandTag::Insert(_), Some(rows)) => write!(f, " 0 {rows}"),
+            (_, Some(rows)) => write!(f, " {rows}"),
+            (_, None) => Ok(()),
         }
     }
 }

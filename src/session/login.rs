@@ -123,7 +123,7 @@ impl Session {
         }
         let beginning = Beginning {
             certificate: wish.certificate,
-            identity,
+            identity: Arc::new(identity),
             protocol: wish.protocol,
             settings: wish.settings,
             peer: wish.peer,

@@ -49,6 +49,7 @@ use registry::{Entry, Handle};
 use services::now_microseconds;
 use settings::SessionSettings;
 use shards::Adopted;
+use smallvec::SmallVec;
 use std::rc::Rc;
 use std::sync::Arc;
 use transaction::{Access, Block, Status};
@@ -106,13 +107,48 @@ pub enum Protocol {
     Native,
 }
 
+impl Protocol {
+    /// The application_name of its sessions, where clients have no way to say one.
+    fn application_name(self) -> Option<&'static str> {
+        match self {
+            Protocol::Pgwire => None,
+            Protocol::Http => Some("http"),
+            Protocol::Native => Some("native"),
+        }
+    }
+}
+
 /// What a new session begins with.
 struct Beginning {
-    identity: Identity,
+    identity: Arc<Identity>,
     protocol: Protocol,
     settings: Vec<(String, String)>,
     peer: std::net::SocketAddr,
     certificate: Option<Presented>,
+}
+
+impl Beginning {
+    /// The settings in force at first: what the client says, and what only the server knows.
+    fn settings(
+        &self,
+        services: &CoreServices,
+        rights: &Rights,
+    ) -> Result<SessionSettings, Diagnostic> {
+        let superuser = if rights.is_superuser() { "on" } else { "off" };
+        let tenant = rights.tenant().to_string();
+        let known = [
+            ("is_superuser", superuser),
+            ("session_authorization", &*self.identity.name),
+            ("tenant", tenant.as_str()),
+        ];
+        let name = self.protocol.application_name();
+        let name = name.map(|name| ("application_name", name));
+        let server: SmallVec<[_; 4]> = known.into_iter().chain(name).collect();
+        services
+            .settings
+            .settings(&self.settings, &server)
+            .map_err(|error| error.with_severity(Severity::Fatal))
+    }
 }
 
 impl Session {
@@ -121,23 +157,16 @@ impl Session {
     /// # Errors
     /// FATAL: a setting that does not exist or takes no such value, no room on this core.
     fn begin(services: Rc<CoreServices>, beginning: Beginning) -> Result<Session, Diagnostic> {
-        let identity = Arc::new(beginning.identity);
         let adopted = services.parts.catalog.current();
-        let rights = services.rights(&adopted, &identity);
-        let superuser = if rights.is_superuser() { "on" } else { "off" };
-        let tenant = rights.tenant().to_string();
-        let server = [
-            ("is_superuser", superuser),
-            ("session_authorization", &*identity.name),
-            ("tenant", tenant.as_str()),
-        ];
-        let settings = services
-            .settings
-            .settings(&beginning.settings, &server)
-            .map_err(|error| error.with_severity(Severity::Fatal))?;
+        let rights = services.rights(&adopted, &beginning.identity);
+        let settings = beginning.settings(&services, &rights)?;
         let entry = services
             .sessions
-            .enter(identity.clone(), beginning.peer, beginning.certificate)
+            .enter(
+                beginning.identity.clone(),
+                beginning.peer,
+                beginning.certificate,
+            )
             .ok_or_else(|| {
                 Diagnostic::fatal(
                     SqlState::TOO_MANY_CONNECTIONS,
@@ -148,10 +177,10 @@ impl Session {
             services,
             entry,
             protocol: beginning.protocol,
-            identity,
+            identity: beginning.identity,
             rights,
             epoch: adopted.epoch(),
-            settings: SessionSettings::new(settings),
+            settings,
             block: Block::None,
             named: Named::default(),
             effects: None,

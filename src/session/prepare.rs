@@ -37,6 +37,17 @@ impl Session {
             self.named.add_statement(name, shared);
             return Ok(());
         }
+        // Large, and seldom needed.
+        Box::pin(self.prepare_anew(name, text, declared)).await
+    }
+
+    async fn prepare_anew(
+        &mut self,
+        name: &str,
+        text: &str,
+        declared: &[u32],
+    ) -> Result<(), Diagnostic> {
+        let statements_max = self.services.parts.limits.prepared_statements_max;
         let message = self.parse_message(text).await?;
         let oids = declared;
         let declared = declared_types(oids)?;

@@ -412,8 +412,7 @@ mod tests {
     fn reset_comes_back_to_what_the_client_said_at_startup() {
         let shared = Shared::default();
         let client = [("statement_timeout".to_owned(), "5s".to_owned())];
-        let initial = shared.settings(&client, &[]).expect("valid");
-        let mut settings = SessionSettings::new(initial);
+        let mut settings = shared.settings(&client, &[]).expect("valid");
         settings
             .set("statement_timeout", Some("1s"), Scope::Session)
             .expect("valid");

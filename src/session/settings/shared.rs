@@ -2,7 +2,7 @@
 //!
 //! Two thousand sessions of one program then hold one pointer each, in place of a map.
 
-use super::{Scope, SessionSettings, defaults};
+use super::{Scope, SessionSettings};
 use crate::diagnostic::Diagnostic;
 use crate::engine::settings::Settings;
 use std::cell::RefCell;
@@ -17,8 +17,16 @@ pub struct Shared {
 /// What a client and the server said, and the settings that come of it.
 #[derive(Debug)]
 struct Startup {
-    said: Box<[(String, String)]>,
-    settings: Arc<Settings>,
+    client: Box<[(String, String)]>,
+    server: Box<[(&'static str, String)]>,
+    settings: SessionSettings,
+}
+
+impl Startup {
+    fn is(&self, client: &[(String, String)], server: &[(&'static str, &str)]) -> bool {
+        let known = self.server.iter().map(|(name, value)| (*name, &**value));
+        *self.client == *client && known.eq(server.iter().copied())
+    }
 }
 
 /// How many different start-ups are remembered; their settings are shared while they are.
@@ -41,47 +49,42 @@ impl Shared {
         &self,
         client: &[(String, String)],
         server: &[(&'static str, &str)],
-    ) -> Result<Arc<Settings>, Diagnostic> {
-        let owned =
-            |(name, value): &(&'static str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let said: Box<[_]> = client
-            .iter()
-            .cloned()
-            .chain(server.iter().map(owned))
-            .collect();
-        if let Some(known) = self.recent.borrow().iter().find(|known| known.said == said) {
+    ) -> Result<SessionSettings, Diagnostic> {
+        let mut recent = self.recent.borrow_mut();
+        if let Some(known) = recent.iter().find(|known| known.is(client, server)) {
             return Ok(known.settings.clone());
         }
-        let mut settings = SessionSettings::new(self.defaults());
+        let mut settings = SessionSettings::new(defaults(&mut recent));
         for (name, value) in client {
             settings.set(name, Some(value), Scope::Session)?;
         }
         for (name, value) in server {
             settings.put(name, Some(value), Scope::Session);
         }
-        let mut recent = self.recent.borrow_mut();
         if recent.len() == SHARED_STARTUPS_MAX {
             recent.remove(1);
         }
-        let settings = settings.current;
+        let settings = SessionSettings::new(settings.current);
+        let owned = |(name, value): &(&'static str, &str)| (*name, (*value).to_owned());
         recent.push(Startup {
-            said,
+            client: client.into(),
+            server: server.iter().map(owned).collect(),
             settings: settings.clone(),
         });
         Ok(settings)
     }
+}
 
-    /// What a session has that says nothing; the first of the list, and never dropped from it.
-    fn defaults(&self) -> Arc<Settings> {
-        let mut recent = self.recent.borrow_mut();
-        if recent.is_empty() {
-            recent.push(Startup {
-                said: Box::default(),
-                settings: Arc::new(defaults()),
-            });
-        }
-        recent[0].settings.clone()
+/// What a session has that says nothing; the first of the list, and never dropped from it.
+fn defaults(recent: &mut Vec<Startup>) -> Arc<Settings> {
+    if recent.is_empty() {
+        recent.push(Startup {
+            client: Box::default(),
+            server: Box::default(),
+            settings: SessionSettings::new(Arc::new(super::defaults())),
+        });
     }
+    recent[0].settings.current.clone()
 }
 
 #[cfg(test)]
@@ -98,10 +101,10 @@ mod tests {
         let two = shared
             .settings(&client, &[("is_superuser", "off")])
             .expect("valid");
-        assert!(Arc::ptr_eq(&one, &two));
+        assert!(Arc::ptr_eq(one.current(), two.current()));
         let other = shared
             .settings(&client, &[("is_superuser", "on")])
             .expect("valid");
-        assert!(!Arc::ptr_eq(&one, &other));
+        assert!(!Arc::ptr_eq(one.current(), other.current()));
     }
 }

@@ -50,7 +50,8 @@ pub async fn present(
     let Some((name, password)) = basic(value) else {
         return Err(bad_password());
     };
-    login::password(services, &name, password, Origin::of(stream)).await
+    let origin = Origin::of(stream);
+    Box::pin(login::password(services, &name, password, origin)).await
 }
 
 /// `base64(name:password)` (RFC 7617 §2).

@@ -10,6 +10,7 @@ use super::fields::Fields;
 use super::gzip::Coding;
 use super::response::KeepAlive;
 use std::fmt;
+use std::mem::MaybeUninit;
 use zeroize::Zeroizing;
 
 /// The longest head, in bytes (request line and fields; 413 past it).
@@ -118,9 +119,9 @@ pub enum Body {
 /// [`HttpError`]; the connection cannot go on after one.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, HttpError> {
     let limited = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut request = httparse::Request::new(&mut headers);
-    match request.parse(limited) {
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(limited, &mut headers) {
         Ok(httparse::Status::Complete(length)) => {
             refuse_bare_line_feeds(&limited[..length])?;
             Ok(Parsed::Complete(interpret(&request)?, length))
@@ -147,14 +148,11 @@ fn refused(error: httparse::Error) -> HttpError {
 }
 
 fn refuse_bare_line_feeds(head: &[u8]) -> Result<(), HttpError> {
-    let mut before = 0;
-    for byte in head {
-        if *byte == b'\n' && before != b'\r' {
-            return Err(HttpError::Malformed("bad line end"));
-        }
-        before = *byte;
+    let is_bare = |at: usize| at == 0 || head[at - 1] != b'\r';
+    match memchr::memchr_iter(b'\n', head).any(is_bare) {
+        true => Err(HttpError::Malformed("bad line end")),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 fn interpret(request: &httparse::Request<'_, '_>) -> Result<Head, HttpError> {

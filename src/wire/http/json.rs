@@ -29,34 +29,52 @@ pub enum RowMode {
 
 /// A text as a JSON string.
 pub fn string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    serde_json::to_string(text).expect("a text is JSON")
 }
 
-/// `[{"name","type","oid"}]`
-pub fn columns(fields: &[ResultField]) -> String {
-    let columns = fields.iter().map(|field| {
-        format!(
-            "{{\"name\":{},\"type\":{},\"oid\":{}}}",
-            string(&field.name),
-            string(&types::format_type(field.sql_type)),
-            types::oid(field.sql_type),
-        )
-    });
-    format!("[{}]", columns.collect::<Vec<_>>().join(","))
+/// What the description of a column takes, mostly.
+const COLUMN_BYTES: usize = 80;
+
+/// Appends `[{"name","type","oid"}]`.
+pub fn columns(fields: &[ResultField], out: &mut BytesMut) {
+    out.reserve(COLUMN_BYTES * fields.len());
+    out.put_u8(b'[');
+    for (index, field) in fields.iter().enumerate() {
+        if index > 0 {
+            out.put_u8(b',');
+        }
+        out.put_slice(b"{\"name\":");
+        quote(&field.name, out);
+        out.put_slice(b",\"type\":");
+        quote(&types::format_type(field.sql_type), out);
+        out.put_slice(b",\"oid\":");
+        number(u64::from(types::oid(field.sql_type).0), out);
+        out.put_u8(b'}');
+    }
+    out.put_u8(b']');
+}
+
+/// Appends a number.
+pub fn number(number: u64, out: &mut BytesMut) {
+    out.put_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// What stands before each value of a row, printed once a result.
-pub struct RowShape(Vec<String>, RowMode);
+pub struct RowShape(Vec<BytesMut>, RowMode);
 
 impl RowShape {
     /// Of a result with these columns.
     pub fn new(fields: &[ResultField], mode: RowMode) -> RowShape {
         let before = fields.iter().enumerate().map(|(index, field)| {
-            let comma = if index > 0 { "," } else { "" };
-            match mode {
-                RowMode::Object => format!("{comma}{}:", string(&field.name)),
-                RowMode::Array => comma.to_owned(),
+            let mut before = BytesMut::with_capacity(field.name.len() + ",\"\":".len());
+            if index > 0 {
+                before.put_u8(b',');
             }
+            if mode == RowMode::Object {
+                quote(&field.name, &mut before);
+                before.put_u8(b':');
+            }
+            before
         });
         RowShape(before.collect(), mode)
     }
@@ -105,7 +123,7 @@ impl<'a> BatchRows<'a> {
         };
         out.put_u8(open);
         for (values, before) in self.columns.iter().zip(before) {
-            out.extend_from_slice(before.as_bytes());
+            out.extend_from_slice(before);
             values.write(row, self.settings, &mut self.scratch, out)?;
         }
         out.put_u8(close);
@@ -203,7 +221,7 @@ fn value(sql_type: SqlType, text: &str, out: &mut BytesMut) {
 }
 
 /// Appends a text as a JSON string.
-fn quote(text: &str, out: &mut BytesMut) {
+pub fn quote(text: &str, out: &mut BytesMut) {
     serde_json::to_writer(out.writer(), text).expect("memory takes what is written");
 }
 

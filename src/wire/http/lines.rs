@@ -17,9 +17,8 @@ use super::response::{Framing, Headers, KeepAlive, Response, Status};
 use super::send;
 use crate::diagnostic::{Diagnostic, SqlState};
 use bytes::BytesMut;
-use chrono::Utc;
 use shards::Stream;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How long a client may take to read half of what waits for it. Whoever works on each row is slow;
 /// whoever reads nothing for so long keeps what the rows still read from being freed.
@@ -131,7 +130,7 @@ impl<'s> Lines<'s> {
             };
             let head = Response::of_pieces(Status::OK, "application/x-ndjson", Vec::new())
                 .with_headers(&self.headers);
-            head.write_head(&mut outbox, framing, self.keep_alive, Utc::now());
+            head.write_head(&mut outbox, framing, self.keep_alive, SystemTime::now());
             self.progress = Progress::Sent;
         }
         // An empty chunk would be the last one.

@@ -174,7 +174,7 @@ impl Exchange<'_> {
             tenant: query.tenant,
             database: query.database.clone(),
             protocol: Protocol::Http,
-            settings: vec![("application_name".to_owned(), "http".to_owned())],
+            settings: Vec::new(),
             peer: self.stream.peer(),
             certificate: login::presented(self.stream),
         };
@@ -212,7 +212,7 @@ impl Exchange<'_> {
     async fn send(&self, response: Response, keep_alive: KeepAlive) -> KeepAlive {
         let response = match self.head.coding {
             Coding::Identity => response,
-            Coding::Gzip => gzip::encoded(response, self.services).await,
+            Coding::Gzip => Box::pin(gzip::encoded(response, self.services)).await,
         };
         let with_body = WithBody::to(self.head.method);
         send(self.stream, &response, keep_alive, with_body).await

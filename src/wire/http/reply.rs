@@ -5,7 +5,7 @@ use super::json;
 use super::response::{Response, Status};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::outcome::{CommandTag, ResultField};
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// The longest reply; what is longer is for a stream of rows.
 pub const REPLY_BYTES_MAX: usize = 64 << 20;
@@ -13,10 +13,16 @@ pub const REPLY_BYTES_MAX: usize = 64 << 20;
 /// Rows written before the core's other sessions have their turn, and what is sent at once.
 pub const PIECE_BYTES: usize = 32 * 1024;
 
+/// What stands before the rows, without the columns: mostly less.
+const BEFORE_ROWS_BYTES: usize = 96;
+
+/// What the rows may take before there is memory for more: many replies are short.
+const FIRST_PIECE_BYTES: usize = 512;
+
 /// The rows of one statement.
 #[derive(Default)]
 pub struct Reply {
-    columns: String,
+    columns: BytesMut,
     pieces: Vec<Bytes>,
     bytes: usize,
     piece: BytesMut,
@@ -26,7 +32,8 @@ pub struct Reply {
 impl Reply {
     /// Rows of these columns follow.
     pub fn begin(&mut self, fields: &[ResultField]) {
-        self.columns = json::columns(fields);
+        json::columns(fields, &mut self.columns);
+        self.piece.reserve(FIRST_PIECE_BYTES);
     }
 
     /// Where the next row is to be written.
@@ -62,39 +69,25 @@ impl Reply {
 
     /// The whole; the tag's count is `row_count`. None: there was no statement.
     pub fn finish(mut self, tag: Option<CommandTag>) -> Response {
-        let (command, count) = match tag {
-            None => ("EMPTY".to_owned(), None),
-            Some(tag) => command_and_count(tag),
-        };
-        let columns = match self.columns.as_str() {
-            "" => "[]",
-            columns => columns,
-        };
-        let before = format!(
-            "{{\"status\":\"ok\",\"command\":{},\"row_count\":{},\"columns\":{columns},\"rows\":[",
-            json::string(&command),
-            count.unwrap_or(self.row_count),
-        );
-        self.piece.extend_from_slice(b"]}\n");
+        let command = tag.map_or("EMPTY", CommandTag::command);
+        let count = tag.and_then(CommandTag::count);
+        if self.columns.is_empty() {
+            self.columns.put_slice(b"[]");
+        }
+        let mut before = BytesMut::with_capacity(BEFORE_ROWS_BYTES + self.columns.len());
+        before.put_slice(b"{\"status\":\"ok\",\"command\":");
+        json::quote(command, &mut before);
+        before.put_slice(b",\"row_count\":");
+        json::number(count.unwrap_or(self.row_count), &mut before);
+        before.put_slice(b",\"columns\":");
+        before.put_slice(&self.columns);
+        before.put_slice(b",\"rows\":[");
+        self.piece.put_slice(b"]}\n");
         let rows = self.pieces.into_iter();
-        let pieces = std::iter::once(Bytes::from(before)).chain(rows);
+        let pieces = std::iter::once(before.freeze()).chain(rows);
         let pieces = pieces.chain(std::iter::once(self.piece.freeze()));
         Response::of_pieces(Status::OK, "application/json", pieces.collect())
     }
-}
-
-/// `INSERT 0 3` is INSERT and 3; `CREATE TABLE` has no count.
-fn command_and_count(tag: CommandTag) -> (String, Option<u64>) {
-    let tag = tag.to_string();
-    let mut words: Vec<&str> = tag.split(' ').collect();
-    let count = match words.last() {
-        Some(last) if words.len() > 1 => last.parse().ok(),
-        _ => None,
-    };
-    if count.is_some() {
-        words.retain(|word| word.parse::<u64>().is_err());
-    }
-    (words.join(" "), count)
 }
 
 #[cfg(test)]

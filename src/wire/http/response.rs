@@ -1,10 +1,13 @@
 //! Printing a response (RFC 9110, RFC 9112).
 
+use super::json::number;
 use bytes::{BufMut, Bytes, BytesMut};
-use chrono::{DateTime, Utc};
+use httpdate::HttpDate;
 use std::borrow::Cow;
+use std::fmt::Write;
+use std::time::SystemTime;
 
-/// A status line's code and words.
+/// A status: its code and its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status(u16, &'static str);
 
@@ -13,7 +16,7 @@ macro_rules! statuses {
         impl Status {
             $(
                 #[doc = concat!(stringify!($code), " ", $reason)]
-                pub const $name: Status = Status($code, $reason);
+                pub const $name: Status = Status($code, concat!("HTTP/1.1 ", $code, " ", $reason, "\r\n"));
             )*
         }
     };
@@ -160,45 +163,50 @@ impl Response {
         out: &mut BytesMut,
         framing: Framing,
         keep_alive: KeepAlive,
-        now: DateTime<Utc>,
+        now: SystemTime,
     ) {
-        let Status(code, reason) = self.status;
-        let framing = match framing {
-            Framing::Length(bytes) => format!("content-length: {bytes}\r\n"),
-            Framing::Chunked => "transfer-encoding: chunked\r\n".to_owned(),
-            Framing::UntilClose | Framing::NoBody => String::new(),
-        };
-        let content_type = match self.content_type {
-            "" => String::new(),
-            content_type => format!("content-type: {content_type}\r\n"),
-        };
-        let head = format!(
-            "HTTP/1.1 {code} {reason}\r\n\
-             date: {}\r\n\
-             {content_type}\
-             {framing}\
-             cache-control: no-store\r\n",
-            now.format("%a, %d %b %Y %H:%M:%S GMT"),
-        );
-        out.put_slice(head.as_bytes());
+        let Status(_, line) = self.status;
+        out.put_slice(line.as_bytes());
+        write!(out, "date: {}\r\n", HttpDate::from(now)).expect("memory takes what is written");
+        if !self.content_type.is_empty() {
+            field(out, "content-type", self.content_type);
+        }
+        match framing {
+            Framing::Length(bytes) => {
+                out.put_slice(b"content-length: ");
+                number(bytes as u64, out);
+                out.put_slice(b"\r\n");
+            }
+            Framing::Chunked => field(out, "transfer-encoding", "chunked"),
+            Framing::UntilClose | Framing::NoBody => {}
+        }
+        field(out, "cache-control", "no-store");
         for (name, value) in &self.headers {
-            out.put_slice(format!("{name}: {value}\r\n").as_bytes());
+            field(out, name, value);
         }
         if keep_alive == KeepAlive::Close {
-            out.put_slice(b"connection: close\r\n");
+            field(out, "connection", "close");
         }
         out.put_slice(b"\r\n");
     }
 }
 
+fn field(out: &mut BytesMut, name: &str, value: &str) {
+    out.put_slice(name.as_bytes());
+    out.put_slice(b": ");
+    out.put_slice(value.as_bytes());
+    out.put_slice(b"\r\n");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn print(response: &Response, framing: Framing, keep_alive: KeepAlive) -> String {
         let mut out = BytesMut::new();
         // RFC 9110 §5.6.7's example of an IMF-fixdate.
-        let now = DateTime::from_timestamp(784_111_777, 0).unwrap();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         response.write_head(&mut out, framing, keep_alive, now);
         String::from_utf8(out.to_vec()).unwrap()
     }

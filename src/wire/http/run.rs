@@ -51,7 +51,7 @@ async fn run_query(
 ) -> Result<Option<CommandTag>, Diagnostic> {
     session.adopt()?;
     if query.access == Access::ReadOnly {
-        return run_read_only(session, query, output).await;
+        return Box::pin(run_read_only(session, query, output)).await;
     }
     let tag = if query.parameters.is_empty() {
         match run_point(session, query, output).await? {

@@ -3,10 +3,9 @@
 use super::head::Method;
 use super::reply::PIECE_BYTES;
 use super::response::{KeepAlive, Response};
-use chrono::Utc;
 use shards::Stream;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Reply bytes that may wait for a client before more is written, or its next request looked at.
 pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
@@ -41,7 +40,7 @@ pub async fn send(
     with_body: WithBody,
 ) -> KeepAlive {
     let framing = response.framing();
-    response.write_head(&mut stream.outbox(), framing, keep_alive, Utc::now());
+    response.write_head(&mut stream.outbox(), framing, keep_alive, SystemTime::now());
     if with_body == WithBody::Yes {
         for part in response.body().iter().flat_map(|it| it.chunks(PIECE_BYTES)) {
             if room(stream, OUTBOX_BYTES_MAX, IDLE_DEADLINE).await.is_err() {

@@ -219,7 +219,7 @@ async fn authenticate(
         tenant: None,
         database: request.fields.database,
         protocol: Protocol::Native,
-        settings: vec![("application_name".to_owned(), "native".to_owned())],
+        settings: Vec::new(),
         peer: stream.peer(),
         certificate: login::presented(stream),
     };

@@ -214,16 +214,9 @@ impl Connection {
         let mut warnings = Warnings::default();
         let notices = self.session.take_notices();
         notices.iter().for_each(|notice| warnings.notice(notice));
-        let (command, rows_affected) = match done.tag {
-            None => (None, None),
-            Some(tag) => {
-                let (command, rows) = told(tag);
-                (Some(command), rows)
-            }
-        };
         let outcome = Outcome {
-            command,
-            rows_affected,
+            command: done.tag.map(CommandTag::command),
+            rows_affected: done.tag.and_then(rows_written),
             warnings: warnings.texts,
             ..Outcome::default()
         };
@@ -232,17 +225,11 @@ impl Connection {
     }
 }
 
-/// A command's name, and what it wrote if it writes.
-fn told(tag: CommandTag) -> (&'static str, Option<u64>) {
+/// How many rows a command has written, if it writes.
+fn rows_written(tag: CommandTag) -> Option<u64> {
     match tag {
-        CommandTag::Select(_) => ("SELECT", None),
-        CommandTag::Fetch(_) => ("FETCH", None),
-        CommandTag::Move(_) => ("MOVE", None),
-        CommandTag::Insert(rows) => ("INSERT", Some(rows)),
-        CommandTag::Update(rows) => ("UPDATE", Some(rows)),
-        CommandTag::Delete(rows) => ("DELETE", Some(rows)),
-        CommandTag::Copy(rows) => ("COPY", Some(rows)),
-        CommandTag::Plain(tag) => (tag, None),
+        CommandTag::Select(_) | CommandTag::Fetch(_) | CommandTag::Move(_) => None,
+        tag => tag.count(),
     }
 }
 
