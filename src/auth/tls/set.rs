@@ -74,15 +74,16 @@ pub struct TlsSet {
     certificate: ServerCertificate,
     server_end_point: Option<Box<[u8]>>,
     trust: Option<Arc<Trust>>,
-    /// Of what client certificates are judged by.
-    trust_hash: digest::Digest,
+    /// Of what the sessions of these tickets rest on.
+    grounds: digest::Digest,
     tickets: Arc<dyn ProducesTickets>,
 }
 
 impl TlsSet {
     /// Made of the files. Costs a few milliseconds; reads nothing else. The sessions of `before` can
-    /// be resumed unless client certificates are judged by something else since: a session's are not
-    /// looked at by the handshake that resumes it.
+    /// be resumed unless something else is presented, or client certificates are judged by something
+    /// else, since: the handshake that resumes a session looks at no certificate, and what its client
+    /// binds a log-in to is the one that it was once shown.
     ///
     /// # Errors
     /// [`Unusable`]
@@ -102,11 +103,9 @@ impl TlsSet {
         let hash = own.signature_hash();
         let server_end_point = hash.map(|hash| digest::digest(hash, &chain[0]).as_ref().into());
         let trust = trust(material, terms.strictness, now)?.map(Arc::new);
-        let trust_hash = trust_hash(material);
+        let grounds = grounds(material);
         let tickets = match before {
-            Some(before) if before.trust_hash.as_ref() == trust_hash.as_ref() => {
-                before.tickets.clone()
-            }
+            Some(before) if before.grounds.as_ref() == grounds.as_ref() => before.tickets.clone(),
             // One for all cores and ports: whoever accepts can resume. Its keys change every six
             // hours.
             _ => provider::Ticketer::new().map_err(|_| Unusable::NoRandomness)?,
@@ -121,7 +120,7 @@ impl TlsSet {
             certificate,
             server_end_point,
             trust,
-            trust_hash,
+            grounds,
             tickets,
         })
     }
@@ -236,10 +235,12 @@ fn trust(
     Ok(Some(trust))
 }
 
-fn trust_hash(material: &Material) -> digest::Digest {
+/// A hash of what is presented and of what client certificates are judged by.
+fn grounds(material: &Material) -> digest::Digest {
     let mut hash = digest::Context::new(&digest::SHA256);
-    for file in [&material.client_ca, &material.revocation_lists] {
-        let bytes = file.as_deref().unwrap_or_default();
+    let files = [&material.client_ca, &material.revocation_lists];
+    let files = files.map(|file| file.as_deref().unwrap_or_default());
+    for bytes in std::iter::once(&material.certificate[..]).chain(files) {
         hash.update(&bytes.len().to_le_bytes());
         hash.update(bytes);
     }
