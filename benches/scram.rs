@@ -6,7 +6,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use nodedb::auth::scram::mock::Mock;
-use nodedb::auth::scram::{AwaitClientFirst, Credential, Refusal, ServerNonce, verifier};
+use nodedb::auth::scram::{
+    AwaitClientFirst, Credential, Mechanism, Refusal, ServerNonce, verifier,
+};
 use nodedb::auth::secret::{MockKey, Password};
 use nodedb::catalog::PrincipalId;
 use nodedb::catalog::snapshot::Principals;
@@ -25,7 +27,7 @@ fn verifier() -> Verifier {
 }
 
 fn begin(credential: Credential) -> (nodedb::auth::scram::AwaitClientFinal, Vec<u8>) {
-    AwaitClientFirst::new(credential)
+    AwaitClientFirst::new(credential, Mechanism::Plain)
         .receive(CLIENT_FIRST, ServerNonce::from_bytes(NONCE))
         .expect("a good message")
 }

@@ -126,8 +126,18 @@ impl TlsSession<'_> {
         self.0.peer_certificates().unwrap_or_default()
     }
 
-    /// Bytes that both ends, and nobody else, derive from the session (RFC 5705; for `tls-exporter`
-    /// RFC 9266). None for a length of 0, or before the handshake is over.
+    /// The channel binding `tls-exporter` (RFC 9266 §2). None before TLS 1.3: there two sessions may
+    /// be made to agree on the same keys, unless both ends use an extension against it (§3).
+    pub fn exporter_binding(&self) -> Option<[u8; 32]> {
+        match self.0.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => {
+                self.export_keying_material(b"EXPORTER-Channel-Binding", Some(b""))
+            }
+            _ => None,
+        }
+    }
+
+    /// Bytes that both ends, and nobody else, derive from the session (RFC 5705). None for a length of 0, or before the handshake is over.
     pub fn export_keying_material<const BYTES: usize>(
         &self,
         label: &[u8],

@@ -95,6 +95,8 @@ secret_bytes! {
     KeySecret;
     /// The server's own key for answering names that cannot log in by password.
     MockKey;
+    /// What both ends of one TLS session derive from its keys, to bind a proof to it (RFC 9266).
+    TlsExporter;
 }
 
 #[cfg(test)]
@@ -112,6 +114,10 @@ mod tests {
         assert_eq!(format!("{:?}", ClientKey::new([7; 32])), "ClientKey(***)");
         assert_eq!(format!("{:?}", StoredKey::new([7; 32])), "StoredKey(***)");
         assert_eq!(format!("{:?}", MockKey::new([7; 32])), "MockKey(***)");
+        assert_eq!(
+            format!("{:?}", TlsExporter::new([7; 32])),
+            "TlsExporter(***)"
+        );
         assert_eq!(
             format!("{:#?}", Some(password)),
             "Some(\n    Password(***),\n)"

@@ -5,6 +5,7 @@ mod architecture;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod authority;
 mod certificates;
+mod channel_binding;
 mod crash;
 mod credentials;
 mod crowd;
@@ -38,6 +39,7 @@ mod positions;
 mod revocation;
 mod row_locks;
 mod scram;
+mod scram_client;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod server;
 mod start;

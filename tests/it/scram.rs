@@ -7,17 +7,24 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 /// One message of the server's: its type and body.
-type Message = (u8, Vec<u8>);
+pub type Message = (u8, Vec<u8>);
 
 /// A connection that begins a login by hand.
-struct Stranger(TcpStream);
+pub struct Stranger<S>(S);
 
-impl Stranger {
-    fn connect(server: &TestServer, user: &str) -> Stranger {
+impl Stranger<TcpStream> {
+    fn connect(server: &TestServer, user: &str) -> Stranger<TcpStream> {
         let stream = TcpStream::connect(server.pgwire()).expect("the port listens");
         stream
             .set_read_timeout(Some(Duration::from_secs(60)))
             .expect("a timeout can be set");
+        Stranger::over(stream, user)
+    }
+}
+
+impl<S: Read + Write> Stranger<S> {
+    /// Sends the start-up packet.
+    pub fn over(stream: S, user: &str) -> Stranger<S> {
         let mut stranger = Stranger(stream);
         let mut body = 196_608i32.to_be_bytes().to_vec();
         body.extend_from_slice(format!("user\0{user}\0\0").as_bytes());
@@ -30,24 +37,35 @@ impl Stranger {
         self.0.write_all(bytes).expect("it is sent");
     }
 
-    fn send(&mut self, body: &[u8]) {
+    pub fn send(&mut self, body: &[u8]) {
         let length = i32::try_from(body.len() + 4).expect("it is short");
         self.write(&[b"p", length.to_be_bytes().as_slice(), body].concat());
     }
 
-    fn send_initial(&mut self, mechanism: &str, message: &[u8]) {
+    pub fn send_initial(&mut self, mechanism: &str, message: &[u8]) {
         let length = i32::try_from(message.len()).expect("it is short");
         let length = length.to_be_bytes();
         self.send(&[mechanism.as_bytes(), b"\0", &length, message].concat());
     }
 
-    fn receive(&mut self) -> Option<Message> {
+    pub fn receive(&mut self) -> Option<Message> {
         let mut head = [0; 5];
         self.0.read_exact(&mut head).ok()?;
         let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
         let mut body = vec![0; length - 4];
         self.0.read_exact(&mut body).expect("a whole message");
         Some((head[0], body))
+    }
+
+    /// All that comes until the server closes or is ready.
+    pub fn receive_rest(&mut self, messages: &mut Vec<Message>) {
+        while let Some(message) = self.receive() {
+            let ready = message.0 == b'Z';
+            messages.push(message);
+            if ready {
+                break;
+            }
+        }
     }
 }
 
@@ -61,18 +79,12 @@ fn transcript(server: &TestServer, user: &str, password: &str) -> Vec<Message> {
     scram.update(&challenge.1[4..]).expect("a challenge");
     stranger.send(scram.message());
     messages.push(challenge);
-    while let Some(message) = stranger.receive() {
-        let ready = message.0 == b'Z';
-        messages.push(message);
-        if ready {
-            break;
-        }
-    }
+    stranger.receive_rest(&mut messages);
     messages
 }
 
 /// What does not differ between two exchanges: types, lengths, and the final error's text.
-fn shape(messages: &[Message], user: &str) -> Vec<(char, usize, String)> {
+pub fn shape(messages: &[Message], user: &str) -> Vec<(char, usize, String)> {
     messages
         .iter()
         .map(|(tag, body)| {

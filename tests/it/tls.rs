@@ -6,7 +6,8 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
-const SECTION: &str = "[server.tls]\ncert = \"server.crt\"\nkey = \"server.key\"\n";
+/// Names the files that [`Authority::write_server_files`] writes.
+pub const SECTION: &str = "[server.tls]\ncert = \"server.crt\"\nkey = \"server.key\"\n";
 
 /// A server with a certificate of an authority of its own, whose certificate is `ca.crt`.
 pub fn start(more: &str) -> TestServer {
@@ -99,6 +100,70 @@ fn psql_encrypts_and_verifies_the_servers_name() {
     );
     let wrong = text(&wrong.stderr);
     assert!(wrong.contains("certificate verify failed"), "{wrong}");
+}
+
+#[test]
+fn psql_binds_its_password_to_the_connection() {
+    let server = start("");
+    for parameters in [
+        "sslmode=require channel_binding=require",
+        "sslmode=require channel_binding=prefer",
+        "sslmode=require channel_binding=disable",
+        "sslmode=verify-full sslrootcert=ca.crt channel_binding=require",
+        "sslmode=require channel_binding=require ssl_max_protocol_version=TLSv1.2",
+        "sslmode=disable channel_binding=prefer",
+    ] {
+        let done = psql(&server, parameters, "SELECT 1");
+        let complaint = text(&done.stderr);
+        assert_eq!(text(&done.stdout), "1", "{parameters}: {complaint}");
+    }
+    let refused = psql(
+        &server,
+        "sslmode=disable channel_binding=require",
+        "SELECT 1",
+    );
+    let refused = text(&refused.stderr);
+    let expected = "channel binding required, but SSL not in use";
+    assert!(refused.contains(expected), "{refused}");
+
+    let wrong = server
+        .client("psql", "nodedb", "not the password")
+        .args([
+            "-X",
+            "host=127.0.0.1 dbname=nodedb sslmode=require channel_binding=require",
+        ])
+        .output()
+        .expect("psql is installed");
+    let wrong = text(&wrong.stderr);
+    let expected = "password authentication failed for user \"nodedb\"";
+    assert!(wrong.contains(expected), "{wrong}");
+}
+
+/// libpq can hash no certificate that Ed25519 has signed, and takes -PLUS wherever it is offered.
+#[test]
+fn a_certificate_whose_signature_names_no_hash_is_not_bound_to() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+    let names = vec!["127.0.0.1".to_owned()];
+    let parameters = rcgen::CertificateParams::new(names).expect("a name");
+    let certificate = parameters.self_signed(&key).expect("a certificate");
+    crate::authority::Issued { certificate, key }.write(directory.path(), "server");
+    let server = TestServer::start_in_directory(directory, SECTION);
+    let done = psql(
+        &server,
+        "sslmode=require channel_binding=prefer",
+        "SELECT 1",
+    );
+    assert_eq!(text(&done.stdout), "1", "{}", text(&done.stderr));
+    let refused = psql(
+        &server,
+        "sslmode=require channel_binding=require",
+        "SELECT 1",
+    );
+    let refused = text(&refused.stderr);
+    let expected = "channel binding is required, but server did not offer an authentication method \
+                    that supports channel binding";
+    assert!(refused.contains(expected), "{refused}");
 }
 
 #[test]

@@ -89,12 +89,13 @@ fn told_echo(_shard: Rc<TestShard>, stream: Stream) -> Task {
                 .export_keying_material(b"EXPORTER-test", None)
                 .expect("the handshake is over");
             format!(
-                "{} {} {} {} {:?};",
+                "{} {} {} {} {:?} {:?};",
                 tls.version(),
                 tls.cipher_suite(),
                 if tls.is_resumed() { "resumed" } else { "full" },
                 tls.peer_certificates().len(),
-                exported
+                exported,
+                tls.exporter_binding()
             )
         };
         stream.outbox().extend_from_slice(terms.as_bytes());
@@ -137,7 +138,13 @@ fn both_versions_carry_messages_and_tell_their_terms() {
             .conn
             .export_keying_material([0_u8; 4], b"EXPORTER-test", None)
             .expect("the handshake is over");
-        assert!(told.ends_with(&format!("full 0 {exported:?}")), "{told}");
+        let label = b"EXPORTER-Channel-Binding";
+        let binding = client.conn.export_keying_material([0_u8; 32], label, None);
+        let binding = binding.ok().filter(|_| expected.starts_with("TLSv1.3"));
+        assert!(
+            told.ends_with(&format!("full 0 {exported:?} {binding:?}")),
+            "{told}"
+        );
         for message in [&b"hello"[..], &[7; 40_000]] {
             client.write_all(message).expect("written");
             let mut answer = vec![0; message.len()];

@@ -9,9 +9,21 @@ pub enum ScramError {
     /// The bytes are not a SCRAM message; the text says where.
     #[error("malformed SCRAM message: {0}")]
     Malformed(&'static str),
-    /// The client asks for channel binding, which was not offered.
-    #[error("the client uses channel binding, which was not offered")]
-    ChannelBindingNotOffered,
+    /// `p=` with the mechanism that does not bind.
+    #[error("the client binds to the channel by a mechanism that does not")]
+    ChannelBindingNotChosen,
+    /// -PLUS without `p=`.
+    #[error("the client has chosen channel binding and does not bind")]
+    ChannelBindingMissing,
+    /// `y` where -PLUS was offered: somebody between may have taken it off the list.
+    #[error("the client could bind to the channel and was not told that the server can")]
+    ChannelBindingDowngrade,
+    /// `p=` with a type that this connection does not have.
+    #[error("the client binds to the channel by a type that is not supported")]
+    UnsupportedChannelBinding,
+    /// The client is bound to another connection: somebody stands between.
+    #[error("the client is bound to another channel")]
+    ChannelBindingFailed,
     /// The client's second message contradicts the channel-binding flag of its first.
     #[error("the channel-binding attribute does not match the first message")]
     ChannelBindingMismatch,
@@ -57,9 +69,14 @@ impl ScramError {
     pub fn sqlstate(&self) -> SqlState {
         match self {
             ScramError::Malformed(_)
-            | ScramError::ChannelBindingNotOffered
+            | ScramError::ChannelBindingNotChosen
+            | ScramError::ChannelBindingMissing
+            | ScramError::UnsupportedChannelBinding
             | ScramError::ChannelBindingMismatch
             | ScramError::NonceMismatch => SqlState::PROTOCOL_VIOLATION,
+            ScramError::ChannelBindingDowngrade | ScramError::ChannelBindingFailed => {
+                SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+            }
             ScramError::AuthorizationIdentity | ScramError::MandatoryExtension => {
                 SqlState::FEATURE_NOT_SUPPORTED
             }
@@ -74,10 +91,24 @@ impl ScramError {
         let fatal = |message: &str| Diagnostic::new(Severity::Fatal, self.sqlstate(), message);
         match self {
             ScramError::Malformed(detail) => fatal("malformed SCRAM message").with_detail(*detail),
-            ScramError::ChannelBindingNotOffered => fatal(
-                "client selected SCRAM-SHA-256 without channel binding, but the SCRAM message \
-                 includes channel binding data",
+            ScramError::ChannelBindingNotChosen => fatal("malformed SCRAM message").with_detail(
+                "The client selected SCRAM-SHA-256 without channel binding, but the SCRAM message \
+                 includes channel binding data.",
             ),
+            ScramError::ChannelBindingMissing => fatal("malformed SCRAM message").with_detail(
+                "The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does not include \
+                 channel binding data.",
+            ),
+            ScramError::ChannelBindingDowngrade => fatal("SCRAM channel binding negotiation error")
+                .with_detail(
+                    "The client supports SCRAM channel binding but thinks the server does not.  \
+                     However, this server does support channel binding.",
+                ),
+            ScramError::UnsupportedChannelBinding => fatal(
+                "unsupported SCRAM channel-binding type",
+            )
+            .with_detail("The types are tls-server-end-point and, with TLS 1.3, tls-exporter."),
+            ScramError::ChannelBindingFailed => fatal("SCRAM channel binding check failed"),
             ScramError::ChannelBindingMismatch => {
                 fatal("unexpected SCRAM channel-binding attribute in client-final-message")
             }
@@ -122,10 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn protocol_errors_are_08p01_and_missing_features_0a000() {
+    fn protocol_errors_are_08p01_missing_features_0a000_and_strangers_between_28000() {
         for (error, code) in [
             (ScramError::Malformed("x"), "08P01"),
-            (ScramError::ChannelBindingNotOffered, "08P01"),
+            (ScramError::ChannelBindingNotChosen, "08P01"),
+            (ScramError::ChannelBindingMissing, "08P01"),
+            (ScramError::UnsupportedChannelBinding, "08P01"),
+            (ScramError::ChannelBindingDowngrade, "28000"),
+            (ScramError::ChannelBindingFailed, "28000"),
             (ScramError::ChannelBindingMismatch, "08P01"),
             (ScramError::NonceMismatch, "08P01"),
             (ScramError::AuthorizationIdentity, "0A000"),

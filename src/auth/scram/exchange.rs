@@ -3,9 +3,11 @@
 //! A mock credential walks the same path and does the same arithmetic, and is refused at the very
 //! end, where a wrong password is (invariant 6).
 
+use super::channel_binding::Repeated;
 use super::credential::Credential;
 use super::error::{Refusal, ScramError};
-use super::messages::{ChannelBinding, ClientFinal, ClientFirst, server_final, server_first};
+use super::mechanism::Mechanism;
+use super::messages::{ClientFinal, ClientFirst, server_final, server_first};
 use crate::auth::Authenticated;
 use crate::auth::identity::Method;
 use crate::auth::secret::{ClientKey, StoredKey};
@@ -54,13 +56,14 @@ impl fmt::Debug for ServerNonce {
 #[derive(Debug)]
 pub struct AwaitClientFirst {
     credential: Credential,
+    mechanism: Mechanism,
 }
 
 /// Waits for client-final-message.
 #[derive(Debug)]
 pub struct AwaitClientFinal {
     credential: Credential,
-    channel_binding: ChannelBinding,
+    repeated: Repeated,
     /// `client-first-bare,server-first,`: AuthMessage so far.
     transcript: Vec<u8>,
     /// Client's and server's half.
@@ -77,9 +80,12 @@ pub struct Verified {
 }
 
 impl AwaitClientFirst {
-    /// An exchange about to begin for this credential.
-    pub fn new(credential: Credential) -> AwaitClientFirst {
-        AwaitClientFirst { credential }
+    /// An exchange about to begin for this credential, by this mechanism.
+    pub fn new(credential: Credential, mechanism: Mechanism) -> AwaitClientFirst {
+        AwaitClientFirst {
+            credential,
+            mechanism,
+        }
     }
 
     /// Takes client-first-message; gives what AuthenticationSASLContinue carries.
@@ -102,11 +108,12 @@ impl AwaitClientFirst {
         server_nonce: &[u8],
     ) -> Result<(AwaitClientFinal, Vec<u8>), ScramError> {
         let client = ClientFirst::parse(message)?;
+        let repeated = self.mechanism.repeated(&client)?;
         let nonce = [client.nonce, server_nonce].concat();
         let verifier = self.credential.verifier();
         let reply = server_first(&nonce, &verifier.salt, verifier.iterations);
         let next = AwaitClientFinal {
-            channel_binding: client.channel_binding,
+            repeated,
             transcript: [client.bare, b",", &reply, b","].concat(),
             nonce,
             credential: self.credential,
@@ -124,9 +131,7 @@ impl AwaitClientFinal {
     /// protocol errors otherwise.
     pub fn receive(mut self, message: &[u8]) -> Result<Verified, ScramError> {
         let client = ClientFinal::parse(message)?;
-        if client.channel_binding != self.channel_binding.final_attribute() {
-            return Err(ScramError::ChannelBindingMismatch);
-        }
+        self.repeated.check(client.channel_binding)?;
         if client.nonce != self.nonce {
             return Err(ScramError::NonceMismatch);
         }
@@ -172,10 +177,11 @@ fn sign(key: &[u8; 32], message: &[u8]) -> hmac::Tag {
 
 #[cfg(test)]
 mod tests {
+    use super::super::channel_binding::ChannelBinding;
     use super::super::mock::Mock;
     use super::super::verifier;
     use super::*;
-    use crate::auth::secret::{MockKey, Password};
+    use crate::auth::secret::{MockKey, Password, TlsExporter};
     use crate::catalog::PrincipalId;
     use crate::catalog::verifier::Verifier;
 
@@ -194,12 +200,47 @@ mod tests {
         verifier::derive(&Password::new("pencil".to_owned()), &salt, iterations)
     }
 
-    fn known() -> AwaitClientFirst {
-        AwaitClientFirst::new(Credential::known(PrincipalId(7), pencil(), None))
+    fn known(mechanism: Mechanism) -> AwaitClientFirst {
+        let credential = Credential::known(PrincipalId(7), pencil(), None);
+        AwaitClientFirst::new(credential, mechanism)
+    }
+
+    fn unknown(mechanism: Mechanism) -> AwaitClientFirst {
+        let mock = Mock::new(MockKey::new([9; 32]), 4096);
+        let credential = Credential::mock(&mock, "nobody", Refusal::UnknownUser);
+        AwaitClientFirst::new(credential, mechanism)
+    }
+
+    fn plus() -> Mechanism {
+        let exporter = Some(TlsExporter::new([2; 32]));
+        let binding = ChannelBinding::new(&[1; 32], exporter);
+        Mechanism::chosen("SCRAM-SHA-256-PLUS", Some(binding)).expect("it was offered")
+    }
+
+    /// client-final-message of whoever knows the password and is bound to what this says.
+    fn bound_final(server_first: &[u8], header: &str, data: &[u8]) -> String {
+        let server_first = std::str::from_utf8(server_first).unwrap();
+        let (nonce, _) = server_first.split_once(',').unwrap();
+        let repeated = BASE64_STANDARD.encode([header.as_bytes(), data].concat());
+        let unsigned = format!("c={repeated},{nonce}");
+        let bare = "n=user,r=rOprNGfwEbeRWgbNEkqO";
+        let transcript = format!("{bare},{server_first},{unsigned}");
+        let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let iterations = std::num::NonZeroU32::new(4096).unwrap();
+        let mut salted = [0; 32];
+        let algorithm = ring::pbkdf2::PBKDF2_HMAC_SHA256;
+        ring::pbkdf2::derive(algorithm, iterations, &salt, b"pencil", &mut salted);
+        let client_key = sign(&salted, b"Client Key");
+        let signature = sign(&pencil().stored_key, transcript.as_bytes());
+        let pairs = client_key.as_ref().iter().zip(signature.as_ref());
+        let proof: Vec<u8> = pairs.map(|(key, mask)| key ^ mask).collect();
+        format!("{unsigned},p={}", BASE64_STANDARD.encode(proof))
     }
 
     fn begin(message: &[u8]) -> (AwaitClientFinal, Vec<u8>) {
-        known().receive_with(message, SERVER_NONCE).unwrap()
+        known(Mechanism::Plain)
+            .receive_with(message, SERVER_NONCE)
+            .unwrap()
     }
 
     #[test]
@@ -254,11 +295,56 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_bound_to_the_connection_is_taken_and_no_other() {
+        let (end_point, exporter) = ("p=tls-server-end-point,,", "p=tls-exporter,,");
+        let failed = Err(ScramError::ChannelBindingFailed);
+        for (first, repeated, data, verdict) in [
+            (end_point, end_point, &[1; 32][..], Ok(())),
+            (exporter, exporter, &[2; 32], Ok(())),
+            // Another certificate, or another session: somebody stands between.
+            (end_point, end_point, &[3; 32], failed),
+            (exporter, exporter, &[3; 32], failed),
+            (end_point, end_point, &[1; 31], failed),
+            (end_point, end_point, &[], failed),
+            // Another header than the one that came first.
+            (end_point, exporter, &[1; 32], failed),
+            (end_point, exporter, &[2; 32], failed),
+            (end_point, "n,,", &[], failed),
+            (exporter, "y,,", &[2; 32], failed),
+        ] {
+            let message = format!("{first}n=user,r=rOprNGfwEbeRWgbNEkqO");
+            let state = known(plus()).receive_with(message.as_bytes(), SERVER_NONCE);
+            let (state, reply) = state.unwrap();
+            assert_eq!(reply, SERVER_FIRST);
+            let message = bound_final(&reply, repeated, data);
+            let found = state.receive(message.as_bytes()).map(|_| ());
+            assert_eq!(found, verdict, "{first} {repeated} {data:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_does_not_bind_may_not_add_data_to_what_it_repeats() {
+        let (state, reply) = begin(CLIENT_FIRST);
+        let message = bound_final(&reply, "n,,", &[1; 32]);
+        assert_eq!(
+            state.receive(message.as_bytes()).unwrap_err(),
+            ScramError::ChannelBindingMismatch
+        );
+    }
+
+    /// RFC 7677's conversation, by the plain mechanism though -PLUS was offered.
+    #[test]
+    fn a_client_that_cannot_bind_logs_in_over_tls() {
+        let state = known(Mechanism::PlainInsteadOfPlus).receive_with(CLIENT_FIRST, SERVER_NONCE);
+        let verified = state.unwrap().0.receive(CLIENT_FINAL).unwrap();
+        assert_eq!(verified.server_final, SERVER_FINAL);
+    }
+
+    #[test]
     fn an_unknown_user_gets_the_same_messages_as_a_wrong_password() {
-        let mock = Mock::new(MockKey::new([9; 32]), 4096);
-        let unknown =
-            AwaitClientFirst::new(Credential::mock(&mock, "nobody", Refusal::UnknownUser));
-        let (unknown, unknown_reply) = unknown.receive_with(CLIENT_FIRST, SERVER_NONCE).unwrap();
+        let (unknown, unknown_reply) = unknown(Mechanism::Plain)
+            .receive_with(CLIENT_FIRST, SERVER_NONCE)
+            .unwrap();
         let (wrong, wrong_reply) = begin(CLIENT_FIRST);
         assert_eq!(unknown_reply.len(), wrong_reply.len());
 
@@ -269,6 +355,36 @@ mod tests {
         let wrong = wrong.receive(tampered.as_bytes()).unwrap_err();
         assert_eq!(unknown, ScramError::Refused(Refusal::UnknownUser));
         assert_eq!(unknown.diagnostic("nobody"), wrong.diagnostic("nobody"));
+    }
+
+    /// Whether the data fits is told alike, and before whether the proof does.
+    #[test]
+    fn an_unknown_user_gets_the_same_messages_with_channel_binding() {
+        let message = b"p=tls-exporter,,n=user,r=rOprNGfwEbeRWgbNEkqO";
+        for (data, expected) in [
+            (
+                &[2; 32],
+                ScramError::Refused(Refusal::WrongPassword).diagnostic("nobody"),
+            ),
+            (
+                &[3; 32],
+                ScramError::ChannelBindingFailed.diagnostic("nobody"),
+            ),
+        ] {
+            let mut replies = Vec::new();
+            for state in [known(plus()), unknown(plus())] {
+                let (state, reply) = state.receive_with(message, SERVER_NONCE).unwrap();
+                // Signed over another nonce: it fits nobody.
+                let other = [b"r=another,".as_slice(), &reply].concat();
+                let mut wrong = bound_final(&other, "p=tls-exporter,,", data);
+                let nonce = std::str::from_utf8(&reply).unwrap().split(',').next();
+                wrong = wrong.replace("r=another", nonce.unwrap());
+                let error = state.receive(wrong.as_bytes()).unwrap_err();
+                assert_eq!(error.diagnostic("nobody"), expected, "{error:?}");
+                replies.push(reply.len());
+            }
+            assert_eq!(replies[0], replies[1]);
+        }
     }
 
     #[test]

@@ -9,29 +9,23 @@ use super::error::ScramError;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-/// The GS2 channel-binding flag of a client that does not bind (RFC 5801 §4).
+/// The GS2 channel-binding flag (RFC 5801 §4; RFC 5802 §7, `gs2-cbind-flag`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ChannelBinding {
-    /// `n`: the client cannot.
+pub(super) enum BindingFlag<'a> {
+    /// `n`: the client cannot bind, or does not want to.
     Unsupported,
     /// `y`: the client can, and believes that the server cannot.
     NotOffered,
-}
-
-impl ChannelBinding {
-    /// The base64 of the GS2 header, which the client's second message repeats in `c=`.
-    pub(super) fn final_attribute(self) -> &'static [u8] {
-        match self {
-            ChannelBinding::Unsupported => b"biws",
-            ChannelBinding::NotOffered => b"eSws",
-        }
-    }
+    /// `p=`: the client does, by the type of this name.
+    Bound(&'a [u8]),
 }
 
 /// client-first-message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ClientFirst<'a> {
-    pub(super) channel_binding: ChannelBinding,
+    pub(super) flag: BindingFlag<'a>,
+    /// The GS2 header, which the client's second message repeats in `c=`.
+    pub(super) header: &'a [u8],
     /// client-first-message-bare: part of what is signed, byte by byte.
     pub(super) bare: &'a [u8],
     pub(super) nonce: &'a [u8],
@@ -50,10 +44,10 @@ pub(super) struct ClientFinal<'a> {
 impl<'a> ClientFirst<'a> {
     pub(super) fn parse(message: &'a [u8]) -> Result<ClientFirst<'a>, ScramError> {
         check_length(message)?;
-        let (channel_binding, rest) = match message {
-            [b'n', rest @ ..] => (ChannelBinding::Unsupported, rest),
-            [b'y', rest @ ..] => (ChannelBinding::NotOffered, rest),
-            [b'p', ..] => return Err(ScramError::ChannelBindingNotOffered),
+        let (flag, rest) = match message {
+            [b'n', rest @ ..] => (BindingFlag::Unsupported, rest),
+            [b'y', rest @ ..] => (BindingFlag::NotOffered, rest),
+            [b'p', rest @ ..] => binding_type(rest)?,
             _ => return Err(ScramError::Malformed("Unexpected channel-binding flag.")),
         };
         let rest = after_comma(rest)?;
@@ -76,7 +70,8 @@ impl<'a> ClientFirst<'a> {
             attributes.next()?;
         }
         Ok(ClientFirst {
-            channel_binding,
+            flag,
+            header: &message[..message.len() - bare.len()],
             bare,
             nonce,
         })
@@ -143,6 +138,22 @@ fn check_length(message: &[u8]) -> Result<(), ScramError> {
         ));
     }
     Ok(())
+}
+
+/// `=` and what ends before the next comma: RFC 5802 §7,
+/// `cb-name = 1*(ALPHA / DIGIT / "." / "-")`.
+fn binding_type(rest: &[u8]) -> Result<(BindingFlag<'_>, &[u8]), ScramError> {
+    let malformed = ScramError::Malformed("Malformed channel-binding type.");
+    let [b'=', rest @ ..] = rest else {
+        return Err(malformed);
+    };
+    let comma = rest.iter().position(|byte| *byte == b',');
+    let (name, rest) = rest.split_at(comma.unwrap_or(rest.len()));
+    let is_of_names = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    match !name.is_empty() && name.iter().all(is_of_names) {
+        true => Ok((BindingFlag::Bound(name), rest)),
+        false => Err(malformed),
+    }
 }
 
 fn after_comma(rest: &[u8]) -> Result<&[u8], ScramError> {
@@ -230,16 +241,22 @@ mod tests {
     #[test]
     fn client_first_gives_its_bare_part_and_nonce() {
         let parsed = first("n,,n=user,r=rOprNGfwEbeRWgbNEkqO").unwrap();
-        assert_eq!(parsed.channel_binding, ChannelBinding::Unsupported);
+        assert_eq!(parsed.flag, BindingFlag::Unsupported);
+        assert_eq!(parsed.header, b"n,,");
         assert_eq!(parsed.bare, b"n=user,r=rOprNGfwEbeRWgbNEkqO");
         assert_eq!(parsed.nonce, b"rOprNGfwEbeRWgbNEkqO");
         let parsed = first("y,,n=,r=abc,x=extension").unwrap();
-        assert_eq!(parsed.channel_binding, ChannelBinding::NotOffered);
+        assert_eq!(parsed.flag, BindingFlag::NotOffered);
         assert_eq!(parsed.nonce, b"abc");
+        let parsed = first("p=tls-exporter,,n=,r=abc").unwrap();
+        assert_eq!(parsed.flag, BindingFlag::Bound(b"tls-exporter"));
+        assert_eq!(parsed.header, b"p=tls-exporter,,");
+        assert_eq!(parsed.bare, b"n=,r=abc");
     }
 
     #[test]
     fn client_first_of_another_shape_is_an_error_that_says_where() {
+        let binding = ScramError::Malformed("Malformed channel-binding type.");
         for (message, error) in [
             ("", ScramError::Malformed("The message is empty.")),
             (
@@ -250,9 +267,17 @@ mod tests {
                 "x,,n=,r=a",
                 ScramError::Malformed("Unexpected channel-binding flag."),
             ),
+            ("p,,n=,r=a", binding),
+            ("p=,,n=,r=a", binding),
+            ("p=tls unique,,n=,r=a", binding),
+            ("p=tls-unique\u{e9},,n=,r=a", binding),
             (
-                "p=tls-server-end-point,,n=,r=a",
-                ScramError::ChannelBindingNotOffered,
+                "p=tls-unique",
+                ScramError::Malformed("Comma expected, but found another character."),
+            ),
+            (
+                "p=tls-exporter,a=admin,n=,r=a",
+                ScramError::AuthorizationIdentity,
             ),
             ("n,a=admin,n=,r=a", ScramError::AuthorizationIdentity),
             ("n,,m=must,n=,r=a", ScramError::MandatoryExtension),

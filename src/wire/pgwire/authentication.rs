@@ -1,7 +1,7 @@
 //! The log-in as states; each is consumed by the message it waits for.
 //!
 //! ```text
-//!   AwaitStartup ──SSLRequest: S, and a TLS handshake──▶ AwaitStartup
+//!   AwaitStartup ──SSLRequest: S, and a TLS handshake──▶ AwaitStartup::encrypted
 //!        │  ├──SSLRequest without TLS, GSSENCRequest: N──▶ AwaitStartup
 //!        │  └──CancelRequest──▶ (closed)
 //!        ▼ StartupMessage: AuthenticationSASL
@@ -19,7 +19,10 @@ use super::body::Body;
 use super::seldom;
 use super::startup::{self, Startup, StartupError, StartupPacket};
 use crate::auth::Authenticated;
-use crate::auth::scram::{AwaitClientFinal, AwaitClientFirst, Credential, ScramError, ServerNonce};
+use crate::auth::scram::{
+    self, AwaitClientFinal, AwaitClientFirst, ChannelBinding, Credential, Mechanism, ScramError,
+    ServerNonce,
+};
 use crate::catalog::TenantId;
 use crate::diagnostic::{Diagnostic, SqlState};
 use bytes::BytesMut;
@@ -43,7 +46,7 @@ pub struct Request {
 }
 
 /// How a connection stands as to encryption.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub enum Encryption {
     /// There is none to be had.
     #[default]
@@ -53,8 +56,8 @@ pub enum Encryption {
     /// The client must: nothing but a CancelRequest is taken in plain. libpq before version 17 sends
     /// those in plain whatever its connection is, and the key in it is a secret of its own.
     Required,
-    /// The connection is a TLS one.
-    InForce,
+    /// The connection is a TLS one, to which a log-in can be bound where it can be told by this.
+    InForce(Option<ChannelBinding>),
 }
 
 /// Waits for a first packet.
@@ -69,8 +72,8 @@ pub struct AwaitStartup {
 pub enum AfterStartup {
     /// An encryption request was answered; another packet follows.
     Again(AwaitStartup),
-    /// SSLRequest was granted; another packet follows inside.
-    Tls(AwaitStartup),
+    /// SSLRequest was granted: after the handshake go on with [`AwaitStartup::encrypted`].
+    Tls,
     /// Nothing is answered; the connection closes.
     Cancel {
         /// As presented.
@@ -91,9 +94,9 @@ impl AwaitStartup {
         }
     }
 
-    /// Inside TLS.
-    pub fn encrypted() -> AwaitStartup {
-        AwaitStartup::new(Encryption::InForce)
+    /// Inside TLS; None where the connection has nothing to bind a log-in to.
+    pub fn encrypted(binding: Option<ChannelBinding>) -> AwaitStartup {
+        AwaitStartup::new(Encryption::InForce(binding))
     }
 
     /// Whether a TLS handshake may come instead of a packet: as the very first thing, as PostgreSQL
@@ -114,13 +117,13 @@ impl AwaitStartup {
     ) -> Result<AfterStartup, Diagnostic> {
         match packet {
             StartupPacket::SslRequest | StartupPacket::GssencRequest
-                if self.encryption == Encryption::InForce =>
+                if matches!(self.encryption, Encryption::InForce(_)) =>
             {
                 Err(StartupError::EncryptionRequests.into())
             }
-            StartupPacket::SslRequest if self.encryption != Encryption::Unavailable => {
+            StartupPacket::SslRequest if !matches!(self.encryption, Encryption::Unavailable) => {
                 outbox.extend_from_slice(b"S");
-                Ok(AfterStartup::Tls(AwaitStartup::encrypted()))
+                Ok(AfterStartup::Tls)
             }
             StartupPacket::SslRequest | StartupPacket::GssencRequest => {
                 let encryption_requests = self.encryption_requests + 1;
@@ -137,7 +140,7 @@ impl AwaitStartup {
                 backend_pid,
                 key: key.into(),
             }),
-            StartupPacket::Startup(_) if self.encryption == Encryption::Required => {
+            StartupPacket::Startup(_) if matches!(self.encryption, Encryption::Required) => {
                 let code = SqlState::INVALID_AUTHORIZATION_SPECIFICATION;
                 let error = Diagnostic::fatal(code, "this server requires TLS");
                 Err(error.with_hint("Connect with sslmode=require, or with sslmode=verify-full."))
@@ -151,8 +154,12 @@ impl AwaitStartup {
                     );
                 }
                 let request = Request::new(&startup)?;
-                seldom::authentication_sasl(outbox);
-                Ok(AfterStartup::Sasl(AwaitSaslInitial { request }))
+                let binding = match self.encryption {
+                    Encryption::InForce(binding) => binding,
+                    Encryption::Unavailable | Encryption::Offered | Encryption::Required => None,
+                };
+                seldom::authentication_sasl(outbox, scram::offered(binding.as_ref()));
+                Ok(AfterStartup::Sasl(AwaitSaslInitial { request, binding }))
             }
         }
     }
@@ -216,6 +223,7 @@ impl Request {
 #[derive(Debug)]
 pub struct AwaitSaslInitial {
     request: Request,
+    binding: Option<ChannelBinding>,
 }
 
 impl AwaitSaslInitial {
@@ -227,7 +235,7 @@ impl AwaitSaslInitial {
     /// Takes SASLInitialResponse (the body of a message of type `p`).
     ///
     /// # Errors
-    /// Another mechanism, or a malformed message.
+    /// A mechanism that was not offered, a message that does not fit it, or a malformed one.
     pub fn receive(
         self,
         body: &[u8],
@@ -235,8 +243,14 @@ impl AwaitSaslInitial {
         nonce: ServerNonce,
         outbox: &mut BytesMut,
     ) -> Result<AwaitSaslFinal, Diagnostic> {
-        let client_first = initial_response(body)?;
-        let (exchange, server_first) = AwaitClientFirst::new(credential)
+        let (name, client_first) = initial_response(body)?;
+        let mechanism = Mechanism::chosen(name, self.binding).ok_or_else(|| {
+            Diagnostic::fatal(
+                SqlState::PROTOCOL_VIOLATION,
+                "client selected an invalid SASL authentication mechanism",
+            )
+        })?;
+        let (exchange, server_first) = AwaitClientFirst::new(credential, mechanism)
             .receive(client_first, nonce)
             .map_err(|error| error.diagnostic(&self.request.user))?;
         seldom::authentication_sasl_continue(outbox, &server_first);
@@ -247,22 +261,17 @@ impl AwaitSaslInitial {
     }
 }
 
-fn initial_response(body: &[u8]) -> Result<&[u8], Diagnostic> {
+/// The mechanism's name, and its first message.
+fn initial_response(body: &[u8]) -> Result<(&str, &[u8]), Diagnostic> {
     let mut body = Body::new(body);
     let mechanism = body.text().map_err(fatal)?;
-    if mechanism != seldom::SCRAM_SHA_256 {
-        return Err(Diagnostic::fatal(
-            SqlState::PROTOCOL_VIOLATION,
-            "client selected an invalid SASL authentication mechanism",
-        ));
-    }
     let length = body.int32().map_err(fatal)?;
     // -1 is a response without data, which SCRAM's client never sends.
     let length = usize::try_from(length)
         .map_err(|_| Diagnostic::fatal(SqlState::PROTOCOL_VIOLATION, "malformed SCRAM message"))?;
     let data = body.bytes(length).map_err(fatal)?;
     body.end().map_err(fatal)?;
-    Ok(data)
+    Ok((mechanism, data))
 }
 
 fn fatal(error: super::body::BodyError) -> Diagnostic {
@@ -316,6 +325,8 @@ pub fn unexpected(tag: u8) -> Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::scram::{Refusal, mock::Mock};
+    use crate::auth::secret::MockKey;
 
     fn packet(bytes: &[u8]) -> StartupPacket<'_> {
         startup::parse(bytes)
@@ -378,10 +389,10 @@ mod tests {
         };
         assert!(!plain.takes_direct_tls(), "not in the middle");
         let granted = plain.receive(packet(&ssl), &mut outbox);
-        assert!(matches!(granted, Ok(AfterStartup::Tls(_))));
+        assert!(matches!(granted, Ok(AfterStartup::Tls)));
         assert_eq!(&outbox[..], b"NS");
         for request in [&ssl, &gss] {
-            let inside = AwaitStartup::encrypted();
+            let inside = AwaitStartup::encrypted(None);
             assert!(!inside.takes_direct_tls());
             let error = inside.receive(packet(request), &mut outbox);
             let error = error.expect_err("it is encrypted already");
@@ -440,11 +451,59 @@ mod tests {
     }
 
     #[test]
-    fn a_sasl_response_of_another_mechanism_or_length_is_refused() {
-        assert!(initial_response(b"SCRAM-SHA-256\0\0\0\0\x03n,,").is_ok());
+    fn plus_is_offered_where_there_is_something_to_bind_to() {
+        let bytes = startup_bytes(&[("user", "alice")]);
+        for (binding, offered) in [
+            (None, "SCRAM-SHA-256\0"),
+            (
+                Some(ChannelBinding::new(&[1; 32], None)),
+                "SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0",
+            ),
+        ] {
+            let mut outbox = BytesMut::new();
+            let inside = AwaitStartup::encrypted(binding);
+            let after = inside.receive(packet(&bytes), &mut outbox);
+            assert!(matches!(after, Ok(AfterStartup::Sasl(_))));
+            assert_eq!(&outbox[9..outbox.len() - 1], offered.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_mechanism_that_was_not_offered_is_refused() {
+        let mock = Mock::new(MockKey::new([9; 32]), 4096);
+        let bytes = startup_bytes(&[("user", "alice")]);
+        let choose = |mechanism: &str, binding| {
+            let mut outbox = BytesMut::new();
+            let after = AwaitStartup::encrypted(binding).receive(packet(&bytes), &mut outbox);
+            let Ok(AfterStartup::Sasl(state)) = after else {
+                panic!("mechanisms are offered");
+            };
+            let credential = Credential::mock(&mock, "alice", Refusal::UnknownUser);
+            let message = "p=tls-server-end-point,,n=,r=nonce";
+            let length = (message.len() as u32).to_be_bytes();
+            let body = [mechanism.as_bytes(), b"\0", &length, message.as_bytes()].concat();
+            let nonce = ServerNonce::from_bytes([7; 18]);
+            let next = state.receive(&body, credential, nonce, &mut outbox);
+            next.map(|_| ()).map_err(|error| error.message().to_owned())
+        };
+        let binding = || Some(ChannelBinding::new(&[1; 32], None));
+        let invalid = "client selected an invalid SASL authentication mechanism";
+        assert_eq!(choose("SCRAM-SHA-256-PLUS", binding()), Ok(()));
+        for (mechanism, binding) in [
+            ("SCRAM-SHA-256-PLUS", None),
+            ("SCRAM-SHA-1", None),
+            ("SCRAM-SHA-1-PLUS", binding()),
+        ] {
+            assert_eq!(choose(mechanism, binding), Err(invalid.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_sasl_response_of_another_shape_is_refused() {
+        let whole = initial_response(b"SCRAM-SHA-256\0\0\0\0\x03n,,");
+        assert_eq!(whole.ok(), Some(("SCRAM-SHA-256", &b"n,,"[..])));
         for wrong in [
-            &b"SCRAM-SHA-1\0\0\0\0\x03n,,"[..],
-            b"SCRAM-SHA-256\0\0\0\0\x04n,,",
+            &b"SCRAM-SHA-256\0\0\0\0\x04n,,"[..],
             b"SCRAM-SHA-256\0\0\0\0\x02n,,",
             b"SCRAM-SHA-256\0\xff\xff\xff\xff",
             b"SCRAM-SHA-256\0",

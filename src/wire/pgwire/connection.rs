@@ -64,7 +64,11 @@ async fn log_in(
         return Ok(None);
     };
     let nonce = ServerNonce::random(&SystemRandom::new());
-    let state = state.receive(&body, credential, nonce, &mut stream.outbox())?;
+    let received = state.receive(&body, credential, nonce, &mut stream.outbox());
+    let state = received.inspect_err(|error| {
+        let reason = error.message();
+        tracing::info!(user, peer = %stream.peer(), reason, "login refused");
+    })?;
     let Some(body) = sasl_message(&stream).await? else {
         return Ok(None);
     };
@@ -95,11 +99,11 @@ async fn await_startup(
                 return Ok(None);
             };
             if Beginning::of(first) == Beginning::Tls {
-                if !accept_tls(stream, services).await {
+                let Some(inside) = accept_tls(stream, services).await else {
                     return Ok(None);
-                }
+                };
                 demand_application_protocol(stream)?;
-                state = AwaitStartup::encrypted();
+                state = inside;
             }
         }
         while startup::parse(&stream.inbox())?.is_none() {
@@ -118,15 +122,18 @@ async fn await_startup(
         match after {
             AfterStartup::Sasl(next) => return Ok(Some(next)),
             AfterStartup::Again(next) => state = next,
-            AfterStartup::Tls(next) => {
+            AfterStartup::Tls => {
                 if !stream.inbox().is_empty() {
                     stream.outbox().clear();
                     return Err(StartupError::PlainBehindSslRequest.into());
                 }
-                if stream.drained(0).await.is_err() || !accept_tls(stream, services).await {
+                if stream.drained(0).await.is_err() {
                     return Ok(None);
                 }
-                state = next;
+                let Some(inside) = accept_tls(stream, services).await else {
+                    return Ok(None);
+                };
+                state = inside;
             }
             AfterStartup::Cancel { backend_pid, key } => {
                 services.cancel(backend_pid, &key);
@@ -145,12 +152,18 @@ fn encryption_of(services: &CoreServices) -> Encryption {
     }
 }
 
-/// The handshake, with the newest certificate; false when the connection is to be closed.
-async fn accept_tls(stream: &Stream, services: &CoreServices) -> bool {
+/// The handshake, with the newest certificate; None when the connection is to be closed.
+async fn accept_tls(stream: &Stream, services: &CoreServices) -> Option<AwaitStartup> {
     let tls = services.parts.encryption.tls.as_ref();
     let tls = tls.expect("TLS is begun only where it is offered");
     let opened = encryption::accept(stream, services, tls.current(), TlsSet::pgwire).await;
-    matches!(opened, Opened::Tls(_))
+    match opened {
+        Opened::Tls(set) => {
+            let binding = encryption::channel_binding(stream, &set);
+            Some(AwaitStartup::encrypted(binding))
+        }
+        Opened::Plain | Opened::PlainRefused | Opened::Closed => None,
+    }
 }
 
 /// Whoever begins with TLS says for which protocol: what a browser was led to send to this port is

@@ -10,21 +10,16 @@ use pgwire::messages::startup::{
 use super::extended::format_code;
 use crate::session::format::Format;
 
-/// The one SASL mechanism offered over plain connections.
-pub const SCRAM_SHA_256: &str = "SCRAM-SHA-256";
-
 fn put(outbox: &mut BytesMut, message: &impl Message) {
     message
         .encode(outbox)
         .expect("the message is far below its type's limit");
 }
 
-/// AuthenticationSASL: the mechanisms offered.
-pub fn authentication_sasl(outbox: &mut BytesMut) {
-    put(
-        outbox,
-        &Authentication::SASL(vec![SCRAM_SHA_256.to_owned()]),
-    );
+/// AuthenticationSASL: the mechanisms offered, the best first.
+pub fn authentication_sasl(outbox: &mut BytesMut, mechanisms: &[&str]) {
+    let mechanisms = mechanisms.iter().map(|name| (*name).to_owned()).collect();
+    put(outbox, &Authentication::SASL(mechanisms));
 }
 
 /// AuthenticationSASLContinue
@@ -100,8 +95,9 @@ mod tests {
     #[test]
     fn login_replies_are_laid_out_as_the_protocol_says() {
         let mut outbox = BytesMut::new();
-        authentication_sasl(&mut outbox);
-        assert_eq!(&outbox[..], b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0");
+        authentication_sasl(&mut outbox, &["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]);
+        let expected = b"R\0\0\0\x2a\0\0\0\x0aSCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0";
+        assert_eq!(&outbox[..], expected);
         outbox.clear();
         authentication_ok(&mut outbox);
         assert_eq!(&outbox[..], b"R\0\0\0\x08\0\0\0\0");
