@@ -228,10 +228,12 @@ fn tls_files(tls: &config::Tls) -> TlsFiles {
 /// # Errors
 /// A file that cannot be read, or is of no use.
 fn encryption(config: &Config) -> Result<Encryption, TlsFault> {
+    let certificate_map = Arc::new(config.auth.certificate_map.clone());
     let Some(tls) = &config.server.tls else {
         return Ok(Encryption {
             tls: None,
             plain: PlainConnections::Taken,
+            certificate_map,
         });
     };
     let files = tls_files(tls);
@@ -247,6 +249,7 @@ fn encryption(config: &Config) -> Result<Encryption, TlsFault> {
             true => PlainConnections::Refused,
             false => PlainConnections::Taken,
         },
+        certificate_map,
     })
 }
 

@@ -7,7 +7,6 @@
 //! certificates come out of a ticket. For whom a certificate logs in is not its question.
 
 use super::x509::Certificate;
-use ring::digest;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
 use webpki::{
     CertRevocationList, EndEntityCert, Error, ExpirationPolicy, KeyUsage, OwnedCertRevocationList,
@@ -32,28 +31,6 @@ pub struct Trust {
     anchors: Vec<TrustAnchor<'static>>,
     lists: Vec<CertRevocationList<'static>>,
     strictness: Strictness,
-}
-
-/// What a connection has presented, its own certificate first; the handshake has verified it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Presented(Box<[CertificateDer<'static>]>);
-
-impl Presented {
-    /// None for a connection that has presented nothing.
-    pub fn of(chain: &[CertificateDer<'static>]) -> Option<Presented> {
-        (!chain.is_empty()).then(|| Presented(chain.into()))
-    }
-
-    /// All of it.
-    pub fn chain(&self) -> &[CertificateDer<'static>] {
-        &self.0
-    }
-
-    /// The SHA-256 of its own certificate, by which it is told from others.
-    pub fn fingerprint(&self) -> [u8; 32] {
-        let hash = digest::digest(&digest::SHA256, &self.0[0]);
-        hash.as_ref().try_into().expect("SHA-256 has 32 bytes")
-    }
 }
 
 /// A chain that leads to an authority that is trusted.

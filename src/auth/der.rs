@@ -20,6 +20,12 @@ pub mod tag {
     pub const OCTET_STRING: u8 = 0x04;
     /// OBJECT IDENTIFIER
     pub const OBJECT_IDENTIFIER: u8 = 0x06;
+    /// UTF8String
+    pub const UTF8_STRING: u8 = 0x0c;
+    /// PrintableString
+    pub const PRINTABLE_STRING: u8 = 0x13;
+    /// IA5String
+    pub const IA5_STRING: u8 = 0x16;
     /// UTCTime
     pub const UTC_TIME: u8 = 0x17;
     /// GeneralizedTime
@@ -32,6 +38,11 @@ pub mod tag {
     /// A context-specific tag of a constructed value, below 31.
     pub const fn context(number: u8) -> u8 {
         0xa0 | number
+    }
+
+    /// A context-specific tag of a value that is not made of others, below 31.
+    pub const fn context_primitive(number: u8) -> u8 {
+        0x80 | number
     }
 }
 

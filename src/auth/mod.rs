@@ -6,9 +6,12 @@
 pub mod api_key;
 pub mod authenticated;
 pub mod certificate;
+pub mod certificate_map;
 pub mod der;
 pub mod derivation;
 pub mod identity;
+pub mod order;
+pub mod presented;
 pub mod rate;
 pub mod remembered;
 pub mod revocation_list;

@@ -19,6 +19,29 @@ pub struct Certificate<'a> {
     /// Good until, Unix seconds.
     pub not_after: i64,
     signature_algorithm: &'a [u8],
+    behind_subject: Reader<'a>,
+}
+
+/// A name in a certificate, and what kind of name it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// Where it stands.
+    pub kind: NameKind,
+    /// As it stands there.
+    pub text: String,
+}
+
+/// Where a name stands: the subject's common name, or a subject alternative name (RFC 5280 §4.2.1.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameKind {
+    /// commonName
+    Common,
+    /// dNSName
+    Dns,
+    /// rfc822Name
+    Email,
+    /// uniformResourceIdentifier
+    Uri,
 }
 
 impl<'a> Certificate<'a> {
@@ -53,7 +76,61 @@ impl<'a> Certificate<'a> {
             not_before,
             not_after,
             signature_algorithm,
+            behind_subject: body,
         })
+    }
+
+    /// The names of whoever it is for, those of the subject first. Costs about a microsecond.
+    ///
+    /// # Errors
+    /// [`Malformed`], also for a name that is empty or holds a control character: another reader of
+    /// the same bytes may see another name (`alice\0.example.org`).
+    pub fn names(&self) -> Result<Vec<Name>, Malformed> {
+        let mut names = Vec::new();
+        for_each_attribute(self.subject, |kind, tag, value| {
+            if kind == COMMON_NAME {
+                names.push(name(NameKind::Common, tag, value)?);
+            }
+            Ok(())
+        })?;
+        let Some(alternatives) = self.extension(SUBJECT_ALT_NAME)? else {
+            return Ok(names);
+        };
+        let mut outermost = Reader::new(alternatives);
+        let mut alternatives = outermost.inside(tag::SEQUENCE)?;
+        while !alternatives.is_at_end() {
+            let (found, value) = alternatives.any()?;
+            let known = ALTERNATIVES.iter().find(|(known, _)| *known == found);
+            if let Some((_, kind)) = known {
+                names.push(name(*kind, tag::IA5_STRING, value)?);
+            }
+        }
+        Ok(names)
+    }
+
+    /// What stands in the extension of this number.
+    fn extension(&self, wanted: &[u8]) -> Result<Option<&'a [u8]>, Malformed> {
+        let mut body = self.behind_subject;
+        // The public key, and numbers that tell two holders of one name apart.
+        body.expect(tag::SEQUENCE)?;
+        body.optional(tag::context_primitive(1))?;
+        body.optional(tag::context_primitive(2))?;
+        let Some(extensions) = body.optional(tag::context(3))? else {
+            return Ok(None);
+        };
+        let mut extensions = Reader::new(extensions).inside(tag::SEQUENCE)?;
+        let mut contents = None;
+        while !extensions.is_at_end() {
+            let mut extension = extensions.inside(tag::SEQUENCE)?;
+            let number = extension.expect(tag::OBJECT_IDENTIFIER)?;
+            extension.optional(tag::BOOLEAN)?;
+            let value = extension.expect(tag::OCTET_STRING)?;
+            // RFC 5280 §4.2: each at most once.
+            if number == wanted && contents.replace(value).is_some() {
+                return Err(Malformed);
+            }
+        }
+        Ok(contents)
     }
 
     /// The hash that `tls-server-end-point` takes (RFC 5929 §4.1): that of the signature, SHA-256
@@ -109,9 +186,35 @@ pub(super) fn time(reader: &mut Reader<'_>) -> Result<i64, Malformed> {
         .map_err(|_| Malformed)
 }
 
+const COMMON_NAME: &[u8] = &[0x55, 4, 3];
+const SUBJECT_ALT_NAME: &[u8] = &[0x55, 29, 17];
+
+/// The tags of the alternative names that are looked at.
+const ALTERNATIVES: [(u8, NameKind); 3] = [
+    (tag::context_primitive(1), NameKind::Email),
+    (tag::context_primitive(2), NameKind::Dns),
+    (tag::context_primitive(6), NameKind::Uri),
+];
+
+/// The text of a name: Unicode in a UTF8String, ASCII in the older kinds.
+fn name(kind: NameKind, tag: u8, value: &[u8]) -> Result<Name, Malformed> {
+    let is_ascii = matches!(tag, tag::PRINTABLE_STRING | tag::IA5_STRING) && value.is_ascii();
+    if !is_ascii && tag != tag::UTF8_STRING {
+        return Err(Malformed);
+    }
+    let text = std::str::from_utf8(value).map_err(|_| Malformed)?;
+    if text.is_empty() || text.contains(char::is_control) {
+        return Err(Malformed);
+    }
+    Ok(Name {
+        kind,
+        text: text.to_owned(),
+    })
+}
+
 /// What names are shown with; others by no name.
 const ATTRIBUTES: [(&[u8], &str); 6] = [
-    (&[0x55, 4, 3], "CN"),
+    (COMMON_NAME, "CN"),
     (&[0x55, 4, 10], "O"),
     (&[0x55, 4, 11], "OU"),
     (&[0x55, 4, 6], "C"),
@@ -121,21 +224,33 @@ const ATTRIBUTES: [(&[u8], &str); 6] = [
 
 pub(super) fn name_text(name: &[u8]) -> Result<String, Malformed> {
     let mut parts = Vec::new();
+    for_each_attribute(name, |kind, _, value| {
+        let known = ATTRIBUTES.iter().find(|(known, _)| *known == kind);
+        // Control characters in a name are somebody's trick on whoever reads the log.
+        let value = String::from_utf8_lossy(value).escape_debug().to_string();
+        parts.push(format!("{}={value}", known.map_or("?", |(_, name)| name)));
+        Ok(())
+    })?;
+    parts.reverse();
+    Ok(parts.join(", "))
+}
+
+/// Each attribute of a name: its kind, the tag of its value, the value.
+fn for_each_attribute<'a>(
+    name: &'a [u8],
+    mut each: impl FnMut(&'a [u8], u8, &'a [u8]) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
     let mut name = Reader::new(name);
     while !name.is_at_end() {
         let mut set = name.inside(tag::SET)?;
         while !set.is_at_end() {
             let mut attribute = set.inside(tag::SEQUENCE)?;
             let kind = attribute.expect(tag::OBJECT_IDENTIFIER)?;
-            let (_, value) = attribute.any()?;
-            let known = ATTRIBUTES.iter().find(|(known, _)| *known == kind);
-            // Control characters in a name are somebody's trick on whoever reads the log.
-            let value = String::from_utf8_lossy(value).escape_debug().to_string();
-            parts.push(format!("{}={value}", known.map_or("?", |(_, name)| name)));
+            let (tag, value) = attribute.any()?;
+            each(kind, tag, value)?;
         }
     }
-    parts.reverse();
-    Ok(parts.join(", "))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -174,6 +289,59 @@ mod tests {
             certificate.subject_text(),
             "CN=alice\\0bob\\n\\u{1b}[2J, O=Example"
         );
+    }
+
+    fn names(edit: impl FnOnce(&mut rcgen::CertificateParams)) -> Result<Vec<Name>, Malformed> {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        edit(&mut parameters);
+        let made = parameters.self_signed(&key).expect("a certificate");
+        Certificate::parse(made.der()).expect("well formed").names()
+    }
+
+    #[test]
+    fn common_and_alternative_names_are_told_apart() {
+        let found = names(|it| {
+            let name = &mut it.distinguished_name;
+            name.push(rcgen::DnType::OrganizationName, "Example");
+            name.push(rcgen::DnType::CommonName, "Zoë");
+            let text = |text: &str| text.try_into().expect("ASCII");
+            it.subject_alt_names = vec![
+                rcgen::SanType::DnsName(text("db.example.org")),
+                rcgen::SanType::IpAddress("127.0.0.1".parse().expect("an address")),
+                rcgen::SanType::URI(text("spiffe://example.org/batch")),
+                rcgen::SanType::Rfc822Name(text("zoe@example.org")),
+            ];
+        });
+        let found = found.expect("well formed");
+        let found: Vec<_> = found.iter().map(|it| (it.kind, it.text.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                (NameKind::Common, "Zoë"),
+                (NameKind::Dns, "db.example.org"),
+                (NameKind::Uri, "spiffe://example.org/batch"),
+                (NameKind::Email, "zoe@example.org"),
+            ]
+        );
+        assert_eq!(names(|_| {}), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_name_with_a_trick_in_it_is_no_name() {
+        for trick in ["alice\0.example.org", "alice\n", ""] {
+            let common = names(|it| {
+                let name = &mut it.distinguished_name;
+                name.push(rcgen::DnType::CommonName, trick);
+            });
+            assert_eq!(common, Err(Malformed), "{trick:?}");
+            let alternative = names(|it| {
+                let text = trick.try_into().expect("ASCII");
+                it.subject_alt_names = vec![rcgen::SanType::DnsName(text)];
+            });
+            assert_eq!(alternative, Err(Malformed), "{trick:?}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub use environment::Environment;
 pub use error::ConfigError;
 
 use crate::auth::certificate::Strictness;
+use crate::auth::certificate_map::CertificateMap;
 use crate::auth::tls::{Demand, VersionMin};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -142,6 +143,8 @@ pub struct Auth {
     pub superuser_name: String,
     /// PBKDF2 rounds of verifiers made from now on.
     pub scram_iterations: u32,
+    /// For whom client certificates log in, besides their common names.
+    pub certificate_map: CertificateMap,
 }
 
 impl Default for Server {
@@ -190,6 +193,7 @@ impl Default for Auth {
         Auth {
             superuser_name: "nodedb".to_owned(),
             scram_iterations: 4_096,
+            certificate_map: CertificateMap::default(),
         }
     }
 }

@@ -4,8 +4,10 @@ use super::error::ConfigError;
 use super::reader::{Section, Source};
 use super::{Auth, Config, Cores, Http, LogFormat, MIB, Ports, Server, Storage, Tls};
 use crate::auth::certificate::Strictness;
+use crate::auth::certificate_map::{CertificateMap, Rule};
 use crate::auth::scram::{ITERATIONS_MAX, ITERATIONS_MIN};
 use crate::auth::tls::{Demand, VersionMin};
+use crate::auth::x509::NameKind;
 use bytesize::ByteSize;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -173,9 +175,44 @@ fn read_auth(mut section: Section<'_>, auth: &mut Auth) -> Result<(), ConfigErro
     })?;
     section.not_yet("throttle")?;
     section.not_yet("jwks")?;
-    section.not_yet("cert")?;
+    let mut certificates = section.section("cert")?;
+    certificates.read("map", &mut auth.certificate_map, certificate_map)?;
+    certificates.finish()?;
     section.finish()
 }
+
+/// Each rule has the kind of name as a key, with an expression, and the login.
+fn certificate_map(value: &DeValue<'_>) -> Result<CertificateMap, String> {
+    let wanted = || {
+        "must be a list of rules such as { uri = 'spiffe://example\\.org/(\\w+)', login = \"$1\" }, each with one \
+         of cn, dns, email and uri"
+            .to_owned()
+    };
+    let rules = value.as_array().ok_or_else(wanted)?;
+    let rules = (1..).zip(rules.iter()).map(|(number, rule)| {
+        let table = rule.get_ref().as_table().ok_or_else(wanted)?;
+        let text = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str());
+        let mut kinds = NAME_KINDS
+            .into_iter()
+            .filter_map(|(key, kind)| Some((kind, text(key)?)));
+        let (Some((kind, expression)), None, Some(login), 2) =
+            (kinds.next(), kinds.next(), text("login"), table.len())
+        else {
+            return Err(wanted());
+        };
+        Rule::new(kind, expression, login)
+            .map_err(|fault| format!("holds a rule that cannot be, number {number}: {fault}"))
+    });
+    rules.collect::<Result<_, _>>().map(CertificateMap::new)
+}
+
+/// What the kinds of names in a certificate are called.
+const NAME_KINDS: [(&str, NameKind); 4] = [
+    ("cn", NameKind::Common),
+    ("dns", NameKind::Dns),
+    ("email", NameKind::Email),
+    ("uri", NameKind::Uri),
+];
 
 fn flag(value: &DeValue<'_>) -> Result<bool, String> {
     let flag = value.as_bool();

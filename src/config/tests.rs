@@ -1,6 +1,8 @@
 //! What a configuration file and the environment may say, and what is answered to the rest.
 
 use super::*;
+use crate::auth::certificate_map::{CertificateMap, Rule};
+use crate::auth::x509::NameKind;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, Path::new("nodedb.toml"), &Environment::default())
@@ -31,7 +33,7 @@ fn the_annotated_file_shows_every_key() {
     let annotated = include_str!("../../nodedb.toml");
     let assignments = annotated
         .lines()
-        .filter(|line| !line.starts_with('#') && line.contains(" = "))
+        .filter(|line| !line.trim_start().starts_with('#') && line.contains(" = "))
         .count();
     let fields = format!("{:?}", Config::default());
     // The section of TLS is shown as a comment: it has no defaults to be read from.
@@ -42,6 +44,7 @@ fn the_annotated_file_shows_every_key() {
         "tls: ",
         "storage: ",
         "auth: ",
+        "rules: ",
     ]
     .len();
     assert_eq!(
@@ -49,6 +52,15 @@ fn the_annotated_file_shows_every_key() {
         fields.matches(": ").count() - nested,
         "{fields}"
     );
+}
+
+#[test]
+fn the_annotated_rules_for_certificates_are_good_once_they_are_no_comments() {
+    let annotated = include_str!("../../nodedb.toml");
+    let shown = annotated.replace("    #{", "    {");
+    assert_eq!(annotated.matches("    #{").count(), 3);
+    let rules = parse(&shown).expect("it reads").auth.certificate_map;
+    assert_ne!(rules, CertificateMap::default());
 }
 
 #[test]
@@ -98,6 +110,8 @@ fn every_key_is_read() {
         [auth]
         superuser_name = "root"
         scram_iterations = 100_000
+        [auth.cert]
+        map = [{ uri = 'spiffe://example\.org/(\w+)', login = "$1" }, { login = "batch", cn = "Batch .*" }]
         "#,
     );
     let expected = Config {
@@ -143,6 +157,10 @@ fn every_key_is_read() {
         auth: Auth {
             superuser_name: "root".to_owned(),
             scram_iterations: 100_000,
+            certificate_map: CertificateMap::new(vec![
+                Rule::new(NameKind::Uri, r"spiffe://example\.org/(\w+)", "$1").expect("a rule"),
+                Rule::new(NameKind::Common, "Batch .*", "batch").expect("a rule"),
+            ]),
         },
     };
     assert_eq!(config.unwrap(), expected);
@@ -171,11 +189,34 @@ fn an_unknown_key_is_named_with_its_line_and_the_nearest_one() {
 }
 
 #[test]
+fn a_rule_for_certificates_has_one_kind_of_name_and_a_login() {
+    for rules in [
+        "'x'",
+        "['x']",
+        "[{ cn = 'a' }]",
+        "[{ login = 'a' }]",
+        "[{ cn = 'a', dns = 'b', login = 'c' }]",
+        "[{ cn = 'a', login = 'c', more = 'd' }]",
+        "[{ cn = 1, login = 'c' }]",
+    ] {
+        let message = error(&format!("[auth.cert]\nmap = {rules}\n"));
+        let expected = "nodedb.toml, line 2: `auth.cert.map` must be a list of rules such as {";
+        assert!(message.starts_with(expected), "{rules}: {message}");
+    }
+    let message =
+        error("[auth.cert]\nmap = [{ cn = 'a', login = 'b' }, { cn = 'a', login = '$1' }]\n");
+    assert_eq!(
+        message,
+        "nodedb.toml, line 2: `auth.cert.map` holds a rule that cannot be, number 2: `login` refers to $1, \
+         and the expression has no such group"
+    );
+}
+
+#[test]
 fn what_this_version_does_not_have_is_refused_rather_than_ignored() {
     for (text, line, key) in [
         ("[auth.throttle]\nwindow_secs = 60\n", 1, "auth.throttle"),
         ("[auth.jwks]\nproviders = []\n", 1, "auth.jwks"),
-        ("[auth.cert]\nmap = []\n", 1, "auth.cert"),
         ("[audit]\nlevel = \"full\"\n", 1, "audit"),
     ] {
         assert_eq!(

@@ -8,11 +8,11 @@
 use super::services::{CoreServices, Draining, PlainBearer, now_microseconds};
 use super::{Beginning, Protocol, Session};
 use crate::access;
-use crate::auth::certificate::Presented;
+use crate::auth::presented::Presented;
 use crate::auth::rate::TooOften;
 use crate::auth::scram::{Credential, Refusal};
 use crate::auth::secret::Password;
-use crate::auth::{Authenticated, api_key};
+use crate::auth::{Authenticated, api_key, order};
 use crate::catalog::principal::Principal;
 use crate::catalog::{KeyId, TenantId};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
@@ -73,13 +73,57 @@ pub struct Wish {
     /// Where it is.
     pub peer: SocketAddr,
     /// The client certificate that its connection has presented.
-    pub certificate: Option<Presented>,
+    pub certificate: Option<Rc<Presented>>,
 }
 
-/// The client certificate that a connection has presented, if any.
-pub fn presented(stream: &Stream) -> Option<Presented> {
+/// The client certificate that a connection has presented, if any. Asked once a connection: it costs
+/// some microseconds.
+pub fn presented(stream: &Stream, services: &CoreServices) -> Option<Rc<Presented>> {
     let tls = stream.tls()?;
-    Presented::of(tls.peer_certificates())
+    let map = &services.parts.encryption.certificate_map;
+    Presented::of(tls.peer_certificates(), map).map(Rc::new)
+}
+
+/// Whom a connection's client certificate proves its client to be; None if nobody: the next
+/// credential decides.
+///
+/// # Errors
+/// 28000 in one text for a certificate that is no good.
+pub fn certificate(
+    services: &CoreServices,
+    presented: Option<&Presented>,
+    peer: SocketAddr,
+) -> Result<Option<Authenticated>, Diagnostic> {
+    let Some(presented) = presented else {
+        return Ok(None);
+    };
+    let adopted = services.parts.catalog.current();
+    let proved = presented.prove(&adopted.snapshot().principals, now_microseconds());
+    proved.map_err(|refusal| {
+        tracing::info!(%peer, %refusal, "login refused");
+        bad_credential()
+    })
+}
+
+/// Which of the credentials that a client has presented says who it is; all have been verified.
+/// Two of different logins are noted in the log.
+pub fn decide(
+    certificate: Option<Authenticated>,
+    other: Option<Authenticated>,
+    peer: SocketAddr,
+) -> Option<Authenticated> {
+    let decision = order::decide(certificate.into_iter().chain(other))?;
+    if let Some(contradicting) = decision.contradicted_by {
+        tracing::warn!(
+            %peer,
+            by = decision.identity.method().as_str(),
+            login = %decision.identity.principal(),
+            also_by = contradicting.method().as_str(),
+            also_login = %contradicting.principal(),
+            "two credentials of different logins were presented; the first in order counts"
+        );
+    }
+    Some(decision.identity)
 }
 
 impl Session {

@@ -36,8 +36,8 @@ pub use end::EndReason;
 pub use services::{CoreServices, Limits, Parts, Signal};
 
 use crate::access::{self, Rights};
-use crate::auth::certificate::Presented;
 use crate::auth::identity::Identity;
+use crate::auth::presented::Presented;
 use crate::catalog::Snapshot;
 use crate::catalog::port::Caller;
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
@@ -124,7 +124,7 @@ struct Beginning {
     protocol: Protocol,
     settings: Vec<(String, String)>,
     peer: std::net::SocketAddr,
-    certificate: Option<Presented>,
+    certificate: Option<Rc<Presented>>,
 }
 
 impl Beginning {

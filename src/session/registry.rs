@@ -5,8 +5,8 @@
 
 use super::cancel_key::{BackendPid, CancelSecret, SESSIONS_MAX};
 use super::end::EndReason;
-use crate::auth::certificate::Presented;
 use crate::auth::identity::Identity;
+use crate::auth::presented::Presented;
 use crate::engine::context::{CancelFlag, CancelReason};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
@@ -29,7 +29,7 @@ pub struct Handle {
     pid: BackendPid,
     serial: u64,
     peer: SocketAddr,
-    certificate: Option<Presented>,
+    certificate: Option<Rc<Presented>>,
     identity: RefCell<Arc<Identity>>,
     activity: Cell<Activity>,
     ending: Cell<Option<EndReason>>,
@@ -67,7 +67,7 @@ impl Handle {
 
     /// The client certificate that its connection has presented.
     pub fn certificate(&self) -> Option<&Presented> {
-        self.certificate.as_ref()
+        self.certificate.as_deref()
     }
 
     /// Who it is.
@@ -219,7 +219,7 @@ impl Registry {
         self: &Rc<Self>,
         identity: Arc<Identity>,
         peer: SocketAddr,
-        certificate: Option<Presented>,
+        certificate: Option<Rc<Presented>>,
     ) -> Option<Entry> {
         let mut sessions = self.sessions.borrow_mut();
         if sessions.len() >= SESSIONS_MAX - 1 {

@@ -10,8 +10,9 @@ use super::plans::Plans;
 use super::registry::{Handle, Registry};
 use super::{rights, settings};
 use crate::access;
-use crate::auth::certificate::Presented;
+use crate::auth::certificate_map::CertificateMap;
 use crate::auth::derivation::Derivation;
+use crate::auth::presented::Presented;
 use crate::auth::rate::Rates;
 use crate::auth::remembered::Remembered;
 use crate::auth::scram::mock::Mock;
@@ -89,6 +90,8 @@ pub struct Encryption {
     pub tls: Option<InForce>,
     /// What becomes of the others.
     pub plain: PlainConnections,
+    /// For whom client certificates log in.
+    pub certificate_map: Arc<CertificateMap>,
 }
 
 /// Word for the sessions of another core.

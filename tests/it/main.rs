@@ -7,6 +7,7 @@ mod authority;
 mod certificates;
 mod channel_binding;
 mod crash;
+mod credential_order;
 mod credentials;
 mod crowd;
 mod cursors;

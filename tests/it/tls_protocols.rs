@@ -2,8 +2,8 @@
 
 use crate::server::TestServer;
 use crate::tls::start;
-use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
-fn connect(address: SocketAddr) -> TcpStream {
+pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("the port listens");
     let patience = Some(Duration::from_secs(60));
     stream.set_read_timeout(patience).expect("a timeout");
@@ -28,16 +28,34 @@ fn read_to_end(mut stream: impl Read) -> Vec<u8> {
 
 /// A client inside TLS.
 fn inside(server: &TestServer, socket: TcpStream) -> StreamOwned<ClientConnection, TcpStream> {
+    inside_with(server, socket, None)
+}
+
+/// A client inside TLS, with the certificate of these files if any.
+pub fn inside_with(
+    server: &TestServer,
+    socket: TcpStream,
+    certificate: Option<&str>,
+) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     let path = server.directory().join("ca.crt");
-    let authority = rustls::pki_types::CertificateDer::from_pem_file(path);
+    let authority = CertificateDer::from_pem_file(path);
     roots.add(authority.expect("PEM")).expect("a certificate");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let file = |name: &str, extension| server.directory().join(format!("{name}.{extension}"));
+    let config = match certificate {
+        None => config.with_no_client_auth(),
+        Some(name) => {
+            let certificate = CertificateDer::from_pem_file(file(name, "crt")).expect("PEM");
+            let key = PrivateKeyDer::from_pem_file(file(name, "key")).expect("PEM");
+            let config = config.with_client_auth_cert(vec![certificate], key);
+            config.expect("a certificate and its key")
+        }
+    };
     let name = ServerName::try_from("127.0.0.1").expect("an address");
     let connection = ClientConnection::new(Arc::new(config), name).expect("a client");
     StreamOwned::new(connection, socket)

@@ -53,8 +53,8 @@ pub fn run(data: &[u8]) {
         assert_eq!(pid.number(), backend_pid);
     }
     let mut outbox = BytesMut::new();
-    if let Ok(AfterStartup::Sasl(state)) = AwaitStartup::default().receive(packet, &mut outbox) {
-        let request = state.request();
+    if let Ok(AfterStartup::Asked(asked)) = AwaitStartup::default().receive(packet, &mut outbox) {
+        let request = asked.request;
         assert!(!request.user.is_empty());
         let settings: usize = request
             .settings

@@ -41,4 +41,10 @@ pub fn run(data: &[u8]) {
     let texts = [certificate.subject_text(), certificate.serial_text()];
     assert!(texts.iter().all(|text| !text.contains(char::is_control)));
     let _ = certificate.signature_hash();
+    let names = certificate.names().unwrap_or_default();
+    assert!(
+        names
+            .iter()
+            .all(|name| !name.text.contains(char::is_control))
+    );
 }

@@ -7,7 +7,7 @@ use super::response::KeepAlive;
 use super::route::{Peer, Service, answer};
 use super::send::{IDLE_DEADLINE, OUTBOX_BYTES_MAX, WithBody, send};
 use crate::auth::tls::TlsSet;
-use crate::session::CoreServices;
+use crate::session::{CoreServices, login};
 use crate::wire::encryption::{self, Opened};
 use bytes::Buf;
 use shards::{Admission, Stream};
@@ -36,6 +36,7 @@ pub async fn serve(stream: Stream, service: &Service, services: &Rc<CoreServices
         return stream.close().await;
     }
     let peer = Peer::of(stream.peer().ip());
+    let certificate = login::presented(&stream, services);
     loop {
         let next = match receive(&stream).await {
             Ok(Some(head)) => match Endpoint::of(&head.path) {
@@ -44,6 +45,7 @@ pub async fn serve(stream: Stream, service: &Service, services: &Rc<CoreServices
                         stream: &stream,
                         head: &head,
                         endpoint,
+                        certificate: certificate.as_ref(),
                         origins: &service.origins,
                         services,
                     };

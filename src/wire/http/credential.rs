@@ -1,7 +1,8 @@
-//! What an Authorization field proves (REFERENCE §3 "Order", §4): an API key as a bearer token, or a
-//! name and a password, checked off the core.
+//! What a client certificate and an Authorization field prove (REFERENCE §3 "Order", §4); the field holds
+//! an API key as a bearer token, or a name and a password, checked off the core.
 
 use super::head::Head;
+use crate::auth::presented::Presented;
 use crate::auth::secret::Password;
 use crate::auth::{Authenticated, api_key};
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -12,29 +13,49 @@ use base64::prelude::BASE64_STANDARD;
 use shards::Stream;
 use zeroize::Zeroizing;
 
-/// Who sends the request.
+/// Whoever sends a request, as its connection knows them.
+#[derive(Clone, Copy)]
+pub struct Presenter<'a> {
+    /// The connection.
+    pub stream: &'a Stream,
+    /// The client certificate that it came with.
+    pub certificate: Option<&'a Presented>,
+    /// What its core works with.
+    pub services: &'a CoreServices,
+}
+
+/// Who sends the request: every credential is verified, and the first in order says it.
 ///
 /// Waits without blocking the core: the password is hashed elsewhere, as long for a name that
 /// nobody has as for a wrong password.
 ///
 /// # Errors
-/// 28000 without a credential and for a bad bearer token, 28P01 for a bad password, 42501 for either in
+/// 28000 without a credential, for a bad client certificate and for a bad bearer token, 28P01 for a bad password, 42501 for either in
 /// plain from beyond loopback, 53300 when too many passwords wait to be checked.
-pub async fn present(
-    head: &Head,
-    stream: &Stream,
-    services: &CoreServices,
-) -> Result<Authenticated, Diagnostic> {
-    let Some(authorization) = &head.authorization else {
+pub async fn present(head: &Head, from: Presenter<'_>) -> Result<Authenticated, Diagnostic> {
+    let peer = from.stream.peer();
+    let certificate = login::certificate(from.services, from.certificate, peer)?;
+    let field = match &head.authorization {
+        None => None,
+        Some(authorization) => Some(verify(authorization.expose(), from).await?),
+    };
+    login::decide(certificate, field, peer).ok_or_else(|| {
         let code = SqlState::INVALID_AUTHORIZATION_SPECIFICATION;
         let error = Diagnostic::error(code, "a credential is needed");
-        return Err(error.with_hint(
+        error.with_hint(
             "Send an Authorization field: Bearer with an API key, or Basic with name and password.",
-        ));
-    };
-    let (scheme, value) = match authorization.expose().split_once(' ') {
+        )
+    })
+}
+
+/// What an Authorization field proves.
+async fn verify(authorization: &str, from: Presenter<'_>) -> Result<Authenticated, Diagnostic> {
+    let Presenter {
+        stream, services, ..
+    } = from;
+    let (scheme, value) = match authorization.split_once(' ') {
         Some((scheme, value)) => (scheme, value.trim_start_matches(' ')),
-        None => (authorization.expose(), ""),
+        None => (authorization, ""),
     };
     if scheme.eq_ignore_ascii_case("bearer") {
         if value.starts_with(api_key::PREFIX) {

@@ -8,7 +8,7 @@
 use super::asked::{Asked, Query, Refused};
 use super::body::{self, BODY_BYTES_MAX};
 use super::cors::{self, Origins};
-use super::credential;
+use super::credential::{self, Presenter};
 use super::error::{HttpError, QUERY_METHODS, STREAM_METHODS};
 use super::gzip::{self, Coding};
 use super::head::{Head, Method};
@@ -21,6 +21,7 @@ use super::run;
 use super::send::{WithBody, send};
 use crate::auth::Authenticated;
 use crate::auth::identity::Method as ProvedBy;
+use crate::auth::presented::Presented;
 use crate::diagnostic::Diagnostic;
 use crate::session::login::{self, Wish};
 use crate::session::{CoreServices, Protocol, Session};
@@ -72,6 +73,8 @@ pub struct Exchange<'a> {
     pub head: &'a Head,
     /// What it is for.
     pub endpoint: Endpoint,
+    /// The client certificate of its connection, if any.
+    pub certificate: Option<&'a Rc<Presented>>,
     /// Which pages may ask.
     pub origins: &'a Origins,
     /// What its core works with.
@@ -143,7 +146,7 @@ impl Exchange<'_> {
             .map_err(refused)?;
         let asked = Asked::of(self.head).map_err(refused)?;
         login::admit(self.services).map_err(Refused::Statement)?;
-        let presented = credential::present(self.head, self.stream, self.services);
+        let presented = credential::present(self.head, self.presenter());
         let authenticated = presented.await.map_err(Refused::Statement)?;
         Ok((asked, authenticated))
     }
@@ -157,10 +160,20 @@ impl Exchange<'_> {
         epoch: u64,
     ) -> Result<Authenticated, Diagnostic> {
         let now = self.services.parts.catalog.current().epoch();
-        if now == epoch || proved.method() != ProvedBy::Password {
-            return Ok(proved);
+        match proved.method() {
+            // A password may stand behind a certificate.
+            ProvedBy::Password | ProvedBy::Certificate if now != epoch => {}
+            _ => return Ok(proved),
         }
-        credential::present(self.head, self.stream, self.services).await
+        credential::present(self.head, self.presenter()).await
+    }
+
+    fn presenter(&self) -> Presenter<'_> {
+        Presenter {
+            stream: self.stream,
+            certificate: self.certificate.map(|it| &**it),
+            services: self.services,
+        }
     }
 
     /// Runs the statements in a session of their own.
@@ -176,7 +189,7 @@ impl Exchange<'_> {
             protocol: Protocol::Http,
             settings: Vec::new(),
             peer: self.stream.peer(),
-            certificate: login::presented(self.stream),
+            certificate: self.certificate.cloned(),
         };
         let mut session = Session::log_in(self.services.clone(), authenticated, wish)?;
         let mut output = self.output(admitted);

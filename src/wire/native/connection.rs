@@ -7,7 +7,7 @@
 use super::frame::{self, Front, HEADER_BYTES};
 use super::handshake::Capabilities;
 use super::login::{self, LoggedIn, frame_bytes_max};
-use super::request::Encoding;
+use super::request::{Encoding, Request};
 use super::response::Frame;
 use super::send;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -16,6 +16,7 @@ use crate::wire::attended::attended;
 use crate::wire::input::more_input;
 use bytes::BytesMut;
 use shards::Stream;
+use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -31,9 +32,10 @@ pub async fn serve(stream: Stream, services: Rc<CoreServices>) {
         shards::timeout(deadline, login).await
     };
     match logged_in {
-        Ok(Some(logged_in)) => {
+        Ok(Some(mut logged_in)) => {
+            let first = logged_in.first.take();
             let mut connection = Box::new(Connection::new(stream.clone(), logged_in));
-            connection.run().await;
+            connection.run(first).await;
         }
         Ok(None) => {}
         // Nothing is said to who does not finish logging in, as on the other port.
@@ -54,6 +56,14 @@ pub(super) enum Results {
     InParts,
     /// In one; what does not fit is an error.
     Whole,
+}
+
+/// What a client has sent.
+enum Received {
+    /// A frame's payload.
+    Payload(BytesMut),
+    /// What has been read of one already.
+    Decoded(Request),
 }
 
 /// A connection whose client has logged in.
@@ -83,21 +93,10 @@ impl Connection {
     }
 
     /// Until the session ends; the one place where it does.
-    async fn run(&mut self) {
-        let mut requests = 0_u32;
-        let reason = loop {
-            let payload = match self.next_payload().await {
-                Ok(payload) => payload,
-                Err(reason) => break reason,
-            };
-            if let Err(reason) = Box::pin(self.handle(payload)).await {
-                break reason;
-            }
-            self.seq = 0;
-            requests = requests.wrapping_add(1);
-            if requests.is_multiple_of(REQUESTS_A_TURN) {
-                shards::yield_now().await;
-            }
+    async fn run(&mut self, first: Option<Box<(Encoding, Request)>>) {
+        let reason = match self.run_requests(first).await {
+            Err(reason) => reason,
+            Ok(never) => match never {},
         };
         self.session.abandon();
         if let Some(diagnostic) = reason.diagnostic() {
@@ -108,6 +107,27 @@ impl Connection {
             reason = reason.as_str(),
             "session ended"
         );
+    }
+
+    async fn run_requests(
+        &mut self,
+        first: Option<Box<(Encoding, Request)>>,
+    ) -> Result<Infallible, EndReason> {
+        if let Some(first) = first {
+            let (encoding, request) = *first;
+            self.encoding = encoding;
+            Box::pin(self.attend(Received::Decoded(request))).await?;
+        }
+        let mut requests = 0_u32;
+        loop {
+            let payload = self.next_payload().await?;
+            Box::pin(self.attend(Received::Payload(payload))).await?;
+            self.seq = 0;
+            requests = requests.wrapping_add(1);
+            if requests.is_multiple_of(REQUESTS_A_TURN) {
+                shards::yield_now().await;
+            }
+        }
     }
 
     /// The payload of the next whole frame; waits for it.
@@ -130,11 +150,16 @@ impl Connection {
     }
 
     /// Takes one request, watching for a client that goes away meanwhile.
-    async fn handle(&mut self, payload: BytesMut) -> Result<(), EndReason> {
+    async fn attend(&mut self, received: Received) -> Result<(), EndReason> {
         let handle = self.session.handle().clone();
         let services = self.session.services().clone();
         let stream = self.stream.clone();
-        let work = pin!(self.take(payload));
+        let work = pin!(async {
+            match received {
+                Received::Payload(payload) => self.take(payload).await,
+                Received::Decoded(request) => self.answer(request).await,
+            }
+        });
         attended(&stream, &handle, &services, work).await
     }
 
@@ -150,6 +175,10 @@ impl Connection {
             }
             Err(error) => return self.fail(error),
         };
+        self.answer(request).await
+    }
+
+    async fn answer(&mut self, request: Request) -> Result<(), EndReason> {
         self.seq = request.seq;
         let done = self.carry_out(request.operation, request.fields).await;
         if let Err(error) = done {
@@ -203,7 +232,7 @@ impl Connection {
 mod tests {
     use super::*;
 
-    fn of_request<'a, F>(_: impl Fn(&'a mut Connection, BytesMut) -> F) -> usize {
+    fn of_request<'a, F>(_: impl Fn(&'a mut Connection, Received) -> F) -> usize {
         size_of::<F>()
     }
 
@@ -213,7 +242,7 @@ mod tests {
 
     #[test]
     fn what_a_request_needs_is_small_and_what_an_idle_connection_keeps_is_smaller() {
-        assert!(of_request(Connection::handle) <= 6 * 1024);
+        assert!(of_request(Connection::attend) <= 6 * 1024);
         assert!(of_connection(serve) + size_of::<Connection>() <= 1024);
     }
 }

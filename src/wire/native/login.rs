@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! accepted ──Hello/Ack──▶ Ping, Status (answered), others (28000) ──Auth──▶ session
+//!                └──a client certificate of a login, and any other request──▶ session
 //! ```
 //!
 //! A refused handshake, a frame that is none and a failed Auth end the connection.
@@ -15,6 +16,7 @@ use super::request::{self, Encoding, Refused, Request};
 use super::response::{Frame, Outcome, Status};
 use super::send;
 use crate::auth::Authenticated;
+use crate::auth::presented::Presented as Certificate;
 use crate::auth::tls::TlsSet;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::session::login::{self, Origin, Wish};
@@ -38,6 +40,8 @@ pub(super) struct LoggedIn {
     pub(super) session: Session,
     /// What both sides can do.
     pub(super) capabilities: Capabilities,
+    /// What it has asked for already: whoever comes with a certificate needs no Auth.
+    pub(super) first: Option<Box<(Encoding, Request)>>,
 }
 
 /// The longest frame of a session: the protocol's bound, or the server's where that is lower.
@@ -48,6 +52,7 @@ pub(super) fn frame_bytes_max(services: &CoreServices) -> usize {
 /// Logs a client in. None: it went away, or has been told why not.
 pub(super) async fn log_in(stream: &Stream, services: &Rc<CoreServices>) -> Option<LoggedIn> {
     let capabilities = greet(stream, services).await?;
+    let certificate = login::presented(stream, services);
     loop {
         let payload = next_payload(stream).await?;
         let encoding = Encoding::of(&payload);
@@ -67,14 +72,29 @@ pub(super) async fn log_in(stream: &Stream, services: &Rc<CoreServices>) -> Opti
             Operation::Ping => send::whole(stream, reply.finish(Status::Ok, &Outcome::default())),
             Operation::Status => send::status(stream, services, reply),
             Operation::Auth => {
-                return match authenticate(stream, services, request).await {
+                let wanted = (request.fields.auth, request.fields.database);
+                return match authenticate(stream, services, certificate, wanted).await {
                     Ok(session) => {
                         welcome(stream, reply, &session);
                         Some(LoggedIn {
                             session,
                             capabilities,
+                            first: None,
                         })
                     }
+                    Err(error) => {
+                        refuse(stream, reply, &error);
+                        None
+                    }
+                };
+            }
+            _ if proves_a_login(stream, services, certificate.as_deref()) => {
+                return match authenticate(stream, services, certificate, (None, None)).await {
+                    Ok(session) => Some(LoggedIn {
+                        session,
+                        capabilities,
+                        first: Some(Box::new((encoding, request))),
+                    }),
                     Err(error) => {
                         refuse(stream, reply, &error);
                         None
@@ -195,7 +215,19 @@ pub(super) async fn decode(
     services.parts.off_core.run(move || decode(payload)).await
 }
 
-/// Verifies what is presented, and begins the session.
+/// Whether the certificate of the connection is to speak for itself, be it good or bad.
+fn proves_a_login(
+    stream: &Stream,
+    services: &CoreServices,
+    certificate: Option<&Certificate>,
+) -> bool {
+    !matches!(
+        login::certificate(services, certificate, stream.peer()),
+        Ok(None)
+    )
+}
+
+/// Verifies what is presented, in an Auth and by the handshake, and begins the session.
 ///
 /// # Errors
 /// 28P01 for a bad password, 28000 without a credential or with another that is bad; 42501 for
@@ -204,7 +236,8 @@ pub(super) async fn decode(
 async fn authenticate(
     stream: &Stream,
     services: &Rc<CoreServices>,
-    request: Request,
+    certificate: Option<Rc<Certificate>>,
+    (auth, database): (Option<Presented>, Option<String>),
 ) -> Result<Session, Diagnostic> {
     if stream.admission() == Admission::OverLimit {
         return Err(Diagnostic::fatal(
@@ -213,16 +246,22 @@ async fn authenticate(
         ));
     }
     login::admit(services)?;
-    let presented = request.fields.auth.ok_or_else(login::bad_credential)?;
-    let authenticated = verify(stream, services, presented).await?;
+    let peer = stream.peer();
+    let by_certificate = login::certificate(services, certificate.as_deref(), peer)?;
+    let by_auth = match auth {
+        None => None,
+        Some(presented) => Some(verify(stream, services, presented).await?),
+    };
+    let authenticated = login::decide(by_certificate, by_auth, peer);
     let wish = Wish {
         tenant: None,
-        database: request.fields.database,
+        database,
         protocol: Protocol::Native,
         settings: Vec::new(),
-        peer: stream.peer(),
-        certificate: login::presented(stream),
+        peer,
+        certificate,
     };
+    let authenticated = authenticated.ok_or_else(login::bad_credential)?;
     Session::log_in(services.clone(), authenticated, wish)
 }
 

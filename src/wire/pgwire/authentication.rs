@@ -4,7 +4,9 @@
 //!   AwaitStartup ──SSLRequest: S, and a TLS handshake──▶ AwaitStartup::encrypted
 //!        │  ├──SSLRequest without TLS, GSSENCRequest: N──▶ AwaitStartup
 //!        │  └──CancelRequest──▶ (closed)
-//!        ▼ StartupMessage: AuthenticationSASL
+//!        ▼ StartupMessage
+//!   Asked ──a client certificate of this login──▶ (session)
+//!        ▼ AuthenticationSASL
 //!   AwaitSaslInitial
 //!        ▼ SASLInitialResponse: AuthenticationSASLContinue
 //!   AwaitSaslFinal
@@ -81,8 +83,8 @@ pub enum AfterStartup {
         /// As presented.
         key: Box<[u8]>,
     },
-    /// The mechanisms have been offered.
-    Sasl(AwaitSaslInitial),
+    /// The client has said who it wants to be.
+    Asked(Asked),
 }
 
 impl AwaitStartup {
@@ -158,8 +160,7 @@ impl AwaitStartup {
                     Encryption::InForce(binding) => binding,
                     Encryption::Unavailable | Encryption::Offered | Encryption::Required => None,
                 };
-                seldom::authentication_sasl(outbox, scram::offered(binding.as_ref()));
-                Ok(AfterStartup::Sasl(AwaitSaslInitial { request, binding }))
+                Ok(AfterStartup::Asked(Asked { request, binding }))
             }
         }
     }
@@ -216,6 +217,25 @@ impl Request {
         })?;
         self.tenant = Some(TenantId(tenant));
         Ok(())
+    }
+}
+
+/// The client has said who it wants to be, and has not been asked for a proof.
+#[derive(Debug)]
+pub struct Asked {
+    /// What it asked for.
+    pub request: Request,
+    binding: Option<ChannelBinding>,
+}
+
+impl Asked {
+    /// Asks for a password.
+    pub fn offer_sasl(self, outbox: &mut BytesMut) -> AwaitSaslInitial {
+        seldom::authentication_sasl(outbox, scram::offered(self.binding.as_ref()));
+        AwaitSaslInitial {
+            request: self.request,
+            binding: self.binding,
+        }
     }
 }
 
@@ -353,7 +373,10 @@ mod tests {
         let bytes = startup_bytes(parameters);
         let mut outbox = BytesMut::new();
         match AwaitStartup::default().receive(packet(&bytes), &mut outbox)? {
-            AfterStartup::Sasl(state) => Ok((state.request, outbox.to_vec())),
+            AfterStartup::Asked(asked) => {
+                let state = asked.offer_sasl(&mut outbox);
+                Ok((state.request, outbox.to_vec()))
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -463,7 +486,10 @@ mod tests {
             let mut outbox = BytesMut::new();
             let inside = AwaitStartup::encrypted(binding);
             let after = inside.receive(packet(&bytes), &mut outbox);
-            assert!(matches!(after, Ok(AfterStartup::Sasl(_))));
+            let Ok(AfterStartup::Asked(asked)) = after else {
+                panic!("{after:?}");
+            };
+            let _ = asked.offer_sasl(&mut outbox);
             assert_eq!(&outbox[9..outbox.len() - 1], offered.as_bytes());
         }
     }
@@ -475,9 +501,10 @@ mod tests {
         let choose = |mechanism: &str, binding| {
             let mut outbox = BytesMut::new();
             let after = AwaitStartup::encrypted(binding).receive(packet(&bytes), &mut outbox);
-            let Ok(AfterStartup::Sasl(state)) = after else {
-                panic!("mechanisms are offered");
+            let Ok(AfterStartup::Asked(asked)) = after else {
+                panic!("{after:?}");
             };
+            let state = asked.offer_sasl(&mut outbox);
             let credential = Credential::mock(&mock, "alice", Refusal::UnknownUser);
             let message = "p=tls-server-end-point,,n=,r=nonce";
             let length = (message.len() as u32).to_be_bytes();

@@ -5,13 +5,14 @@
 //! answered in one send.
 
 use super::authentication::{
-    self, AfterStartup, AwaitSaslInitial, AwaitStartup, Encryption, Request, Verified,
+    self, AfterStartup, Asked, AwaitStartup, Encryption, Request, Verified,
 };
 use super::frame::{self, Front, LOGIN_MESSAGE_BYTES_MAX};
 use super::message::{self, Message, MessageError};
 use super::startup::{self, StartupError};
 use super::{error, reply, seldom};
 use crate::auth::Authenticated;
+use crate::auth::presented::Presented;
 use crate::auth::scram::{ScramError, ServerNonce};
 use crate::auth::tls::TlsSet;
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
@@ -54,10 +55,19 @@ async fn log_in(
     stream: Rc<Stream>,
     services: Rc<CoreServices>,
 ) -> Result<Option<Box<Connection>>, Diagnostic> {
-    let Some(state) = await_startup(&stream, &services).await? else {
+    let Some(asked) = await_startup(&stream, &services).await? else {
         return Ok(None);
     };
     admit(&stream, &services)?;
+    let presented = login::presented(&stream, &services);
+    let certificate = login::certificate(&services, presented.as_deref(), stream.peer());
+    let certificate = certificate.map_err(|_| no_certificate_of(&asked.request.user))?;
+    if let Some(proved) = certificate {
+        let request = asked.request;
+        demand_login(&stream, &services, &proved, &request.user)?;
+        return Connection::begin(stream, services, request, proved, presented).map(Some);
+    }
+    let state = asked.offer_sasl(&mut stream.outbox());
     let user = state.request().user.clone();
     let (credential, witness) = login::look_up(&services, &user);
     let Some(body) = sasl_message(&stream).await? else {
@@ -80,7 +90,31 @@ async fn log_in(
     let authenticated = witness
         .confirm(&services, authenticated)
         .map_err(|refusal| refused(&stream, &user, refusal.into()))?;
-    Connection::begin(stream, services, request, authenticated).map(Some)
+    Connection::begin(stream, services, request, authenticated, presented).map(Some)
+}
+
+/// The user of the start-up packet must be the one that the certificate is for (REFERENCE §3).
+fn demand_login(
+    stream: &Stream,
+    services: &CoreServices,
+    proved: &Authenticated,
+    user: &str,
+) -> Result<(), Diagnostic> {
+    let adopted = services.parts.catalog.current();
+    let login = adopted.snapshot().principals.principal_named(user);
+    if login.is_some_and(|login| login.id == proved.principal()) {
+        return Ok(());
+    }
+    tracing::info!(user, peer = %stream.peer(), "login refused: the client certificate is of another login");
+    Err(no_certificate_of(user))
+}
+
+/// PostgreSQL's words for a certificate that does not log this user in.
+fn no_certificate_of(user: &str) -> Diagnostic {
+    Diagnostic::fatal(
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        format!("certificate authentication failed for user \"{user}\""),
+    )
 }
 
 fn refused(stream: &Stream, user: &str, error: ScramError) -> Diagnostic {
@@ -91,7 +125,7 @@ fn refused(stream: &Stream, user: &str, error: ScramError) -> Diagnostic {
 async fn await_startup(
     stream: &Stream,
     services: &CoreServices,
-) -> Result<Option<AwaitSaslInitial>, Diagnostic> {
+) -> Result<Option<Asked>, Diagnostic> {
     let mut state = AwaitStartup::new(encryption_of(services));
     loop {
         if state.takes_direct_tls() {
@@ -120,7 +154,7 @@ async fn await_startup(
             after
         };
         match after {
-            AfterStartup::Sasl(next) => return Ok(Some(next)),
+            AfterStartup::Asked(asked) => return Ok(Some(asked)),
             AfterStartup::Again(next) => state = next,
             AfterStartup::Tls => {
                 if !stream.inbox().is_empty() {
@@ -234,6 +268,7 @@ impl Connection {
         services: Rc<CoreServices>,
         request: Request,
         authenticated: Authenticated,
+        certificate: Option<Rc<Presented>>,
     ) -> Result<Box<Connection>, Diagnostic> {
         let wish = Wish {
             tenant: request.tenant,
@@ -241,7 +276,7 @@ impl Connection {
             protocol: Protocol::Pgwire,
             settings: request.settings,
             peer: stream.peer(),
-            certificate: login::presented(&stream),
+            certificate,
         };
         let session = Session::log_in(services, authenticated, wish)?;
         let connection = Connection {
