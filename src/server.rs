@@ -3,7 +3,7 @@
 use crate::auth::derivation::Derivation;
 use crate::auth::rate::Rates;
 use crate::auth::scram::mock::Mock;
-use crate::auth::tls::{InForce, Terms, TlsSet};
+use crate::auth::tls::{Demand, InForce, Terms, TlsSet};
 use crate::catalog::definition::Relation;
 use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::store::Embedded;
@@ -245,7 +245,8 @@ fn encryption(config: &Config) -> Result<Encryption, TlsFault> {
     let set = TlsSet::new(&files.read()?, terms, None, UnixTime::now())?;
     Ok(Encryption {
         tls: Some(InForce::new(set, now_microseconds())),
-        plain: match tls.require_tls {
+        // Whoever must have a certificate must come by TLS.
+        plain: match tls.require_tls || tls.demand == Demand::Required {
             true => PlainConnections::Refused,
             false => PlainConnections::Taken,
         },

@@ -74,7 +74,7 @@ pub async fn open(
         (Beginning::Plain, _) => match encryption.plain {
             PlainConnections::Taken => Opened::Plain,
             PlainConnections::Refused => {
-                tracing::info!(peer = %stream.peer(), "a plain connection is refused: require_tls");
+                tracing::info!(peer = %stream.peer(), "a plain connection is refused: TLS is required");
                 Opened::PlainRefused
             }
         },

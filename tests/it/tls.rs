@@ -254,7 +254,7 @@ fn where_tls_is_required_each_protocol_says_so() {
     let (status, _) = curl(&server, "https", "/healthz", &["--cacert", "ca.crt"]);
     assert_eq!(status, 200);
     let log = server.log();
-    assert!(log.contains("a plain connection is refused: require_tls"));
+    assert!(log.contains("a plain connection is refused: TLS is required"));
 }
 
 #[test]

@@ -113,6 +113,18 @@ fn certificates_that_are_not_believed_are_refused_with_the_reason_in_the_log() {
 }
 
 #[test]
+fn where_a_certificate_is_required_nobody_comes_in_plain() {
+    let (server, authority) = start("require_client_cert = true\n");
+    let mut plain = server.client("psql", "nodedb", SUPERUSER_PASSWORD);
+    let plain = plain.args(["-X", "host=127.0.0.1 sslmode=disable", "-c", "SELECT 1"]);
+    let refused = text(&plain.output().expect("psql is installed").stderr);
+    assert!(refused.contains("this server requires TLS"), "{refused}");
+    let issued = authority.issue(&client("alice", 1));
+    issued.write(server.directory(), "alice");
+    assert_eq!(text(&psql(&server, "alice").stdout), "1");
+}
+
+#[test]
 fn a_certificate_that_is_revoked_ends_its_sessions_and_opens_no_more() {
     let (server, authority) = start("crl = \"ca.crl\"\n");
     authority
