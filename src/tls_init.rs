@@ -170,7 +170,7 @@ Then:
 
     psql \"host=localhost port=6432 dbname=nodedb user={user} sslmode=verify-full \\
           sslrootcert={directory}/ca.crt sslcert={directory}/{user}.crt sslkey={directory}/{user}.key\"
-    curl --cacert {directory}/ca.crt --cert {directory}/{user}.crt --key {directory}/{user}.key https://localhost:6480/healthz
+    curl --cacert {directory}/ca.crt --cert {directory}/{user}.crt --key {directory}/{user}.key https://localhost:6480/v1/query
 "
     )
 }
