@@ -344,3 +344,23 @@ pub fn bad_credential() -> Diagnostic {
 pub fn bad_password() -> Diagnostic {
     Diagnostic::error(SqlState::INVALID_PASSWORD, "authentication failed")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_kept_by_tls_and_by_this_machine() {
+        for (peer, carrier, keeps) in [
+            ("127.0.0.1:5", Carrier::Plain, true),
+            ("[::1]:5", Carrier::Plain, true),
+            ("[::ffff:127.0.0.1]:5", Carrier::Plain, true),
+            ("192.0.2.1:5", Carrier::Plain, false),
+            ("[2001:db8::1]:5", Carrier::Plain, false),
+            ("192.0.2.1:5", Carrier::Tls, true),
+        ] {
+            let peer = peer.parse().expect("an address");
+            assert_eq!(Origin { peer, carrier }.keeps_secrets(), keeps, "{peer}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SerialNumber, date_time_
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 const SECTION: &str =
@@ -54,6 +54,36 @@ fn psql(server: &TestServer, with: &str) -> Output {
         .args(["-c", "SELECT 1"])
         .output()
         .expect("psql is installed")
+}
+
+/// openssl s_client with alice's certificate, asking /healthz; what it prints on both outputs.
+fn s_client(server: &TestServer, arguments: &[&str]) -> String {
+    let address = format!("127.0.0.1:{}", server.http().port());
+    let mut child = Command::new("openssl")
+        .args([
+            "s_client",
+            "-connect",
+            &address,
+            "-cert",
+            "alice.crt",
+            "-key",
+            "alice.key",
+        ])
+        .args(["-CAfile", "ca.crt", "-ign_eof"])
+        .args(arguments)
+        .current_dir(server.directory())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("openssl is installed");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let request = "GET /healthz HTTP/1.0\r\n\r\n";
+    // It may have ended already, refused.
+    let _ = std::io::Write::write_all(&mut stdin, request.as_bytes());
+    drop(stdin);
+    let done = child.wait_with_output().expect("it ends");
+    text(&[done.stdout, done.stderr].concat())
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -146,36 +176,9 @@ fn a_certificate_that_is_revoked_ends_its_sessions_and_opens_no_more() {
             .expect("psql is installed")
     };
     let (mut alice, mut bob) = (spawn("alice"), spawn("bob"));
-    let session_of = |arguments: &[&str]| {
-        let address = format!("127.0.0.1:{}", server.http().port());
-        let mut command = Command::new("openssl");
-        command
-            .args([
-                "s_client",
-                "-connect",
-                &address,
-                "-cert",
-                "alice.crt",
-                "-key",
-                "alice.key",
-            ])
-            .args(["-CAfile", "ca.crt", "-ign_eof"])
-            .args(arguments)
-            .current_dir(server.directory())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().expect("openssl is installed");
-        let mut stdin = child.stdin.take().expect("a pipe");
-        let request = "GET /healthz HTTP/1.0\r\n\r\n";
-        let _ = std::io::Write::write_all(&mut stdin, request.as_bytes());
-        drop(stdin);
-        let done = child.wait_with_output().expect("it ends");
-        text(&[done.stdout, done.stderr].concat())
-    };
-    let told = session_of(&["-sess_out", "session.pem"]);
+    let told = s_client(&server, &["-sess_out", "session.pem"]);
     assert!(told.contains("{\"status\":\"ok\"}"), "{told}");
-    let told = session_of(&["-sess_in", "session.pem"]);
+    let told = s_client(&server, &["-sess_in", "session.pem"]);
     assert!(told.contains("Reused, TLSv1.3"), "{told}");
     std::thread::sleep(Duration::from_millis(500));
     assert!(alice.try_wait().expect("a state").is_none(), "it runs");
@@ -190,7 +193,7 @@ fn a_certificate_that_is_revoked_ends_its_sessions_and_opens_no_more() {
     let mut stderr = alice.stderr.take().expect("a pipe");
     std::io::Read::read_to_string(&mut stderr, &mut complaint).expect("it ends");
     assert!(
-        begun.elapsed() < Duration::from_secs(1),
+        begun.elapsed() < Duration::from_secs(3),
         "{:?}",
         begun.elapsed()
     );
@@ -206,12 +209,36 @@ fn a_certificate_that_is_revoked_ends_its_sessions_and_opens_no_more() {
 
     let refused = text(&psql(&server, "alice").stderr);
     assert!(refused.contains("certificate revoked"), "{refused}");
-    let told = session_of(&["-sess_in", "session.pem"]);
+    let told = s_client(&server, &["-sess_in", "session.pem"]);
     assert!(!told.contains("Reused"), "{told}");
     assert!(told.contains("certificate revoked"), "{told}");
     assert_eq!(text(&psql(&server, "bob").stdout), "1");
     bob.kill().expect("it runs");
     bob.wait().expect("it ends");
+}
+
+#[test]
+fn a_resumed_session_is_refused_once_its_certificate_has_expired() {
+    // rustls takes the certificate of a resumed session out of the ticket and judges it no more.
+    let (server, authority) = start("");
+    let mut brief = client("brief", 1);
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("past 1970");
+    let lifetime = Duration::from_secs(8);
+    brief.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(now.as_secs()) + lifetime;
+    authority.issue(&brief).write(server.directory(), "alice");
+    let kept = s_client(&server, &["-sess_out", "session.pem"]);
+    assert!(kept.contains("{\"status\":\"ok\"}"), "{kept}");
+    let resumed = s_client(&server, &["-sess_in", "session.pem"]);
+    assert!(resumed.contains("Reused, TLSv1.3"), "{resumed}");
+    assert!(resumed.contains("{\"status\":\"ok\"}"), "{resumed}");
+    std::thread::sleep(lifetime + Duration::from_secs(1));
+    let resumed = s_client(&server, &["-sess_in", "session.pem"]);
+    assert!(!resumed.contains("status"), "{resumed}");
+    let log = server.log();
+    assert!(log.contains("a resumed TLS session is refused"), "{log}");
+    assert!(log.contains("refusal=expired"), "{log}");
 }
 
 #[test]

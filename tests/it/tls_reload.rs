@@ -85,7 +85,7 @@ fn new_files_are_in_force_at_once_by_sighup_and_soon_without() {
 
     Authority::new("Test CA").write_server_files(server.directory());
     let third = serial(&server, "server.crt");
-    until_psql(&server, IN_FORCE, Duration::from_secs(15), shows(&third));
+    until_psql(&server, IN_FORCE, Duration::from_secs(30), shows(&third));
     assert_eq!(presented(&server), third);
 }
 
@@ -110,7 +110,7 @@ fn files_that_cannot_be_used_leave_the_old_ones_in_force_and_say_why() {
     );
 
     fs::write(server.directory().join("server.crt"), good).expect("written");
-    until_psql(&server, IN_FORCE, Duration::from_secs(15), |shown| {
+    until_psql(&server, IN_FORCE, Duration::from_secs(30), |shown| {
         !shown.contains(why)
     });
     assert_eq!(server.metric("tls_files_refused"), 0);
