@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 
+import tls_load
 from servers import PASSWORD
 
 _keys = {}
@@ -45,6 +46,8 @@ def _salted(salt, iterations):
 def log_in(server):
     """One connection that has reached ReadyForQuery."""
     connection = socket.create_connection(("127.0.0.1", server.port))
+    if getattr(server, "ssl_mode", "disable") == "require":
+        connection = tls_load.encrypted(connection)
     start = struct.pack("!I", 196608) + f"user\0{server.user}\0database\0{server.database}\0\0".encode()
     connection.sendall(struct.pack("!I", len(start) + 4) + start)
     _read(connection)

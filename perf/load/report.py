@@ -53,6 +53,7 @@ def goals(rows):
 
     at_5000 = ratio(tps("select simple 5000"), tps("select simple 256"))
     idle = next((row["pss_bytes_per_connection"] for row in rows if "pss_bytes_per_connection" in row), None)
+    idle_tls = next((row["tls_pss_bytes_per_connection"] for row in rows if "tls_pss_bytes_per_connection" in row), None)
     init_10 = ratio(median(rows, "init scale 10 -I dtgvp", "NodeDB", "seconds"),
                     median(rows, "init scale 10 -I dtgvp", "PostgreSQL", "seconds"))
     memory = median(rows, "init scale 100 -I dtgvp", "NodeDB", "private_bytes")
@@ -69,6 +70,11 @@ def goals(rows):
         ("idle_memory", "PSS of an idle connection, bytes", idle, "≤ 4,096", lambda v: v <= 4096),
         ("init_10", "pgbench -i -s 10: time against PostgreSQL", init_10, "≤ 1.5", lambda v: v <= 1.5),
         ("init_100_memory", "pgbench -i -s 100: private memory, MiB", memory and memory / 2**20, "≤ 512", lambda v: v <= 512),
+        ("select_tls", "select-only prepared over TLS, 100 connections: tps against plain",
+         ratio(tps("TLS select prepared 100"), tps("plain select prepared 100")), "≥ 0.7", lambda v: v >= 0.7),
+        ("logins_tls", "log-ins over TLS (pgbench -C): server CPU against PostgreSQL", against("TLS connect -C 16", cpu), "≤ 1/10",
+         lambda v: v <= 1 / 10),
+        ("idle_tls_memory", "PSS of an idle TLS connection, bytes", idle_tls, "≤ 24,576", lambda v: v <= 24_576),
         *protocols.goals(rows),
     ]
 

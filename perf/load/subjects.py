@@ -214,4 +214,48 @@ def native(bench):
         nodedb.stop()
 
 
-SUBJECTS = {"select": select, "tpcb": tpcb, "login": login, "idle": idle, "init": init, "http": http, "native": native}
+# TLS connections that are held idle: enough for a mean, and a handshake each.
+IDLE_TLS_CONNECTIONS = 1_000
+
+
+def tls(bench):
+    """Select-only and log-ins with TLS and without, and what an idle TLS connection holds in memory."""
+    import login_pool
+    from tls_load import EncryptedNodeDB, EncryptedPostgreSQL
+    nodedb = bench.start(EncryptedNodeDB)
+    try:
+        postgres = bench.start(EncryptedPostgreSQL, nodedb)
+        try:
+            one = bench.where / "one.sql"
+            one.write_text("SELECT 1;\n")
+            for server in (nodedb, postgres):
+                pgbench.initialise(server, SCALE)
+
+            def drive(mode, server, *arguments):
+                server.ssl_mode = mode
+                return pgbench.run(server, *arguments)
+
+            for name, mode in (("plain", "disable"), ("TLS", "require")):
+                bench.turns(f"{name} select prepared 100", [nodedb, postgres],
+                            lambda server: drive(mode, server, 100, bench.options.seconds, "-S", "-M", "prepared"))
+                bench.turns(f"{name} connect -C 16", [nodedb, postgres],
+                            lambda server: drive(mode, server, 16, bench.options.seconds, "-C", "-f", str(one)))
+        finally:
+            postgres.stop()
+        nodedb.ssl_mode = "require"
+        login_pool.open_and_close(nodedb, 100)
+        before = nodedb.pss_bytes()
+        pool = login_pool.open_pool(nodedb, IDLE_TLS_CONNECTIONS)
+        time.sleep(3)
+        each = (nodedb.pss_bytes() - before) / len(pool)
+        bench.rows.append({"subject": f"idle TLS {len(pool)}", "server": nodedb.name, "turn": 0,
+                           "tls_pss_bytes_per_connection": each})
+        say(f"  idle TLS {len(pool)}: {each:.0f} bytes PSS a connection")
+        for connection in pool:
+            connection.close()
+    finally:
+        nodedb.stop()
+
+
+SUBJECTS = {"select": select, "tpcb": tpcb, "login": login, "idle": idle, "init": init, "http": http, "native": native,
+            "tls": tls}
