@@ -5,11 +5,12 @@
 //! why. It tries again at each look then, for what was wrong may lie elsewhere than in the files.
 
 use super::tls_files::{Stamps, TlsFault, TlsFiles};
+use super::unix_micros;
 use crate::auth::tls::{InForce, Terms, TlsSet};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rustls::pki_types::UnixTime;
 use std::io;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// How often the files are looked at. REFERENCE §9 promises 15 s.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(10);
@@ -85,12 +86,12 @@ impl TlsWatch {
                     serial = certificate.serial,
                     "the TLS files have been read again and are in force"
                 );
-                self.in_force.replace(set, now_microseconds());
+                self.in_force.replace(set, unix_micros());
                 (self.changed)();
             }
             Err(fault) => {
                 let reason = fault.to_string();
-                if self.in_force.refuse(reason.clone(), now_microseconds()) {
+                if self.in_force.refuse(reason.clone(), unix_micros()) {
                     tracing::warn!(
                         reason,
                         "the TLS files cannot be taken into force: the old ones stay"
@@ -110,12 +111,4 @@ impl TlsWatch {
             UnixTime::now(),
         )?)
     }
-}
-
-/// The clock, in Unix microseconds.
-pub fn now_microseconds() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
