@@ -5,6 +5,10 @@ use super::der::{Malformed, Reader, tag};
 use chrono::{NaiveDateTime, TimeZone, Utc};
 use ring::digest;
 
+/// Names of one certificate that are looked at: each is put to every rule of `[auth.cert] map`, on a
+/// session core.
+pub const NAMES_MAX: usize = 128;
+
 /// The parts of a certificate, where they lie in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Certificate<'a> {
@@ -84,12 +88,12 @@ impl<'a> Certificate<'a> {
     ///
     /// # Errors
     /// [`Malformed`], also for a name that is empty or holds a control character: another reader of
-    /// the same bytes may see another name (`alice\0.example.org`).
+    /// the same bytes may see another name (`alice\0.example.org`); and for more than [`NAMES_MAX`].
     pub fn names(&self) -> Result<Vec<Name>, Malformed> {
         let mut names = Vec::new();
         for_each_attribute(self.subject, |kind, tag, value| {
             if kind == COMMON_NAME {
-                names.push(name(NameKind::Common, tag, value)?);
+                add(name(NameKind::Common, tag, value)?, &mut names)?;
             }
             Ok(())
         })?;
@@ -102,7 +106,7 @@ impl<'a> Certificate<'a> {
             let (found, value) = alternatives.any()?;
             let known = ALTERNATIVES.iter().find(|(known, _)| *known == found);
             if let Some((_, kind)) = known {
-                names.push(name(*kind, tag::IA5_STRING, value)?);
+                add(name(*kind, tag::IA5_STRING, value)?, &mut names)?;
             }
         }
         Ok(names)
@@ -195,6 +199,14 @@ const ALTERNATIVES: [(u8, NameKind); 3] = [
     (tag::context_primitive(2), NameKind::Dns),
     (tag::context_primitive(6), NameKind::Uri),
 ];
+
+fn add(name: Name, names: &mut Vec<Name>) -> Result<(), Malformed> {
+    if names.len() == NAMES_MAX {
+        return Err(Malformed);
+    }
+    names.push(name);
+    Ok(())
+}
 
 /// The text of a name: Unicode in a UTF8String, ASCII in the older kinds.
 fn name(kind: NameKind, tag: u8, value: &[u8]) -> Result<Name, Malformed> {
@@ -342,6 +354,19 @@ mod tests {
             });
             assert_eq!(alternative, Err(Malformed), "{trick:?}");
         }
+    }
+
+    #[test]
+    fn a_certificate_of_too_many_names_has_none() {
+        let of = |count: usize| {
+            names(|it| {
+                let name = |number| format!("host{number}.example.org").as_str().try_into();
+                let all = (0..count).map(|number| name(number).expect("ASCII"));
+                it.subject_alt_names = all.map(rcgen::SanType::DnsName).collect();
+            })
+        };
+        assert_eq!(of(NAMES_MAX).map(|all| all.len()), Ok(NAMES_MAX));
+        assert_eq!(of(NAMES_MAX + 1), Err(Malformed));
     }
 
     #[test]
