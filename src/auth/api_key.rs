@@ -101,8 +101,9 @@ pub enum Refusal {
 /// Who a presented key proves its bearer to be. `now` in Unix microseconds, `from` where it came
 /// from.
 ///
-/// Costs one SHA-256 of 32 bytes and two map look-ups, whether or not the id is known: under a
-/// microsecond; never blocks.
+/// Costs one SHA-256 of 32 bytes and two map look-ups, whether or not the id is known: half a
+/// microsecond for a key in use, up to two for one among a million that no core has seen for a while
+/// (`perf/results/benches.md`); never blocks.
 ///
 /// # Errors
 /// The precise reason, for the log.

@@ -237,8 +237,8 @@ impl Witness {
 /// ([`Remembered`](crate::auth::remembered::Remembered)).
 ///
 /// # Errors
-/// 42501 for one that somebody on its way could read; 28P01 in one text whatever was wrong, 53300 when too many passwords wait to be checked, 57P01
-/// when the server stops.
+/// 42501 for one that somebody on its way could read; 28P01 in one text whatever was wrong, 53300
+/// when too many passwords wait to be checked, 57P01 when the server stops.
 pub async fn password(
     services: &CoreServices,
     name: &str,
@@ -280,11 +280,11 @@ pub async fn password(
 
 /// Checks an API key that a client has presented (HTTP, the native protocol), and notes its use.
 ///
-/// Costs under a microsecond; never blocks.
+/// Costs what [`api_key::verify`] does; never blocks.
 ///
 /// # Errors
-/// 28000 in one text whatever was wrong; 53300 past the key's rate; 42501 for one that came in the clear from beyond loopback,
-/// where that is not allowed.
+/// 28000 in one text whatever was wrong; 53300 past the key's rate; 42501 for one that came in the
+/// clear from beyond loopback, where that is not allowed.
 pub fn api_key(
     services: &CoreServices,
     token: &str,

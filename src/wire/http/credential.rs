@@ -30,8 +30,9 @@ pub struct Presenter<'a> {
 /// nobody has as for a wrong password.
 ///
 /// # Errors
-/// 28000 without a credential, for a bad client certificate and for a bad bearer token, 28P01 for a bad password, 42501 for either in
-/// plain from beyond loopback, 53300 when too many passwords wait to be checked.
+/// 28000 without a credential, for a bad client certificate and for a bad bearer token, 28P01 for a
+/// bad password, 42501 for either of the two in plain from beyond loopback, 53300 when too many
+/// passwords wait to be checked.
 pub async fn present(head: &Head, from: Presenter<'_>) -> Result<Authenticated, Diagnostic> {
     let peer = from.stream.peer();
     let certificate = login::certificate(from.services, from.certificate, peer)?;
