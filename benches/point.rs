@@ -127,6 +127,7 @@ fn context() -> StatementContext {
         database: DATABASE,
         method: Method::Scram,
         key: None,
+        claims: None,
         ends_at: None,
     };
     StatementContext {

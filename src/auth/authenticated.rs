@@ -73,6 +73,7 @@ impl Authenticated {
             database,
             method: self.method,
             key: self.key,
+            claims: None,
             ends_at: self.ends_at,
         }
     }

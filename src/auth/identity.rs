@@ -3,6 +3,7 @@
 //! Everything after `auth` looks only at this. Roles and databases in force are worked out from
 //! the snapshot of the identity's epoch; a session asks again when its epoch moves on.
 
+use super::claims::Claims;
 use crate::catalog::{DatabaseId, KeyId, PrincipalId, TenantId};
 use std::sync::Arc;
 
@@ -58,6 +59,8 @@ pub struct Identity {
     pub method: Method,
     /// The API key, when it was one: it narrows what its owner may.
     pub key: Option<KeyUsed>,
+    /// What its token says, when it was one.
+    pub claims: Option<Arc<Claims>>,
     /// When the credential ends, Unix microseconds.
     pub ends_at: Option<i64>,
 }

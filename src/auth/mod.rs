@@ -7,6 +7,7 @@ pub mod api_key;
 pub mod authenticated;
 pub mod certificate;
 pub mod certificate_map;
+pub mod claims;
 pub mod der;
 pub mod derivation;
 pub mod identity;

@@ -325,6 +325,7 @@ mod tests {
             database: DatabaseId(1),
             method: Method::Scram,
             key: None,
+            claims: None,
             ends_at: None,
         };
         let peer = "127.0.0.1:1".parse().expect("an address");

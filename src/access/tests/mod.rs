@@ -107,6 +107,7 @@ impl World {
             database,
             method: Method::Scram,
             key: None,
+            claims: None,
             ends_at: None,
         }
     }

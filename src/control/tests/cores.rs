@@ -132,6 +132,7 @@ fn every_core_has_the_change_when_the_statement_returns_under_load() {
             database: DatabaseId::FIRST,
             method: Method::Scram,
             key: None,
+            claims: None,
             ends_at: None,
         };
         assert_eq!(

@@ -258,6 +258,7 @@ impl World {
             database: DATABASE,
             method: Method::Scram,
             key: None,
+            claims: None,
             ends_at: None,
         };
         let context = StatementContext {

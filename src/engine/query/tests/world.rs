@@ -515,6 +515,7 @@ fn context_of(
         database,
         method: Method::Scram,
         key: None,
+        claims: None,
         ends_at: None,
     };
     StatementContext {
