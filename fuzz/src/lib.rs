@@ -43,6 +43,8 @@ targets![
     settings,
     first_bytes,
     x509,
+    jwt,
+    jwks,
     http_head,
     http_body,
     native,

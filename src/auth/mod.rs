@@ -11,6 +11,8 @@ pub mod claims;
 pub mod der;
 pub mod derivation;
 pub mod identity;
+pub mod jwks;
+pub mod jwt;
 pub mod order;
 pub mod presented;
 pub mod rate;
@@ -18,6 +20,7 @@ pub mod remembered;
 pub mod revocation_list;
 pub mod scram;
 pub mod secret;
+pub mod strict_json;
 pub mod tls;
 pub mod x509;
 

@@ -8,6 +8,8 @@ pub mod definition;
 pub mod first_bytes;
 pub mod http_body;
 pub mod http_head;
+pub mod jwks;
+pub mod jwt;
 pub mod keys;
 pub mod messages;
 pub mod native;
