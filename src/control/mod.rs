@@ -11,6 +11,7 @@ mod exec;
 mod first_start;
 mod group;
 mod held;
+pub mod jwks;
 mod publish;
 mod resolve;
 pub mod rows;
