@@ -3,6 +3,8 @@
 //! Beside `server`, since it looks into rooms that do not know each other. Everything here is
 //! read when somebody asks, from counters that the rooms keep anyway.
 
+pub mod providers;
+
 use crate::auth::tls::{InForce, Status};
 use crate::catalog::Snapshot;
 use crate::storage::{Storage, StorageMetrics};

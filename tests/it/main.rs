@@ -28,6 +28,9 @@ mod http_query;
 mod http_remembered;
 mod http_stream;
 mod http_tenant;
+#[allow(dead_code, reason = "each helper is used by some capability")]
+mod issuer;
+mod key_sets;
 mod keys;
 mod large_transaction;
 mod native;
@@ -43,6 +46,8 @@ mod scram;
 mod scram_client;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod server;
+#[allow(dead_code, reason = "each helper is used by some capability")]
+mod signer;
 mod start;
 mod tls;
 mod tls_client_certificates;

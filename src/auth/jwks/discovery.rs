@@ -6,6 +6,9 @@ use serde_json::Value;
 /// Members of a discovery document: the registries know about eighty.
 const MEMBERS_MAX: usize = 512;
 
+/// The longest address that is taken from a document.
+const ADDRESS_BYTES_MAX: usize = 2_048;
+
 /// `<issuer>/.well-known/openid-configuration`; a slash at the issuer's end is not doubled (§4.1).
 pub fn discovery_url(issuer: &str) -> String {
     beneath(issuer, "openid-configuration")
@@ -37,8 +40,10 @@ pub enum UnfitDocument {
     /// §4.3: it must be the issuer that was asked, to the letter.
     #[error("the discovery document is of another issuer")]
     Issuer,
-    /// It is missing, or not a text.
-    #[error("the discovery document has no jwks_uri")]
+    /// It is missing, too long, or has what no address has: it is shown in logs.
+    #[error(
+        "the discovery document has no jwks_uri that is an address of at most {ADDRESS_BYTES_MAX} bytes"
+    )]
     NoKeys,
 }
 
@@ -53,7 +58,11 @@ impl Document {
         if text("issuer") != Some(issuer) {
             return Err(UnfitDocument::Issuer);
         }
-        let jwks_url = text("jwks_uri").ok_or(UnfitDocument::NoKeys)?;
+        let is_address = |url: &&str| {
+            url.len() <= ADDRESS_BYTES_MAX && url.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        let jwks_url = text("jwks_uri").filter(is_address);
+        let jwks_url = jwks_url.ok_or(UnfitDocument::NoKeys)?;
         Ok(Document {
             jwks_url: jwks_url.to_owned(),
         })
@@ -86,8 +95,25 @@ mod tests {
         assert_eq!(other, Err(UnfitDocument::Issuer), "without its slash");
         let nobodys = Document::read(br#"{"jwks_uri":"https://x"}"#, "https://id.example");
         assert_eq!(nobodys, Err(UnfitDocument::Issuer));
-        let keyless = Document::read(br#"{"issuer":"a","jwks_uri":7}"#, "a");
-        assert_eq!(keyless, Err(UnfitDocument::NoKeys));
+        let with = |url: String| {
+            let text = format!("{{\"issuer\":\"a\",\"jwks_uri\":{url}}}");
+            Document::read(text.as_bytes(), "a").map(|it| it.jwks_url.len())
+        };
+        let long = |length: usize| with(format!("\"https://{}\"", "k".repeat(length - 8)));
+        assert_eq!(long(ADDRESS_BYTES_MAX), Ok(ADDRESS_BYTES_MAX));
+        assert_eq!(long(ADDRESS_BYTES_MAX + 1), Err(UnfitDocument::NoKeys));
+        for other in [
+            "7",
+            "\"https://k\\nFATAL\"",
+            "\"https://k \"",
+            "\"https://\u{e9}\"",
+        ] {
+            assert_eq!(
+                with(other.to_owned()),
+                Err(UnfitDocument::NoKeys),
+                "{other}"
+            );
+        }
         let page = Document::read(b"<html>", "a");
         assert_eq!(page, Err(UnfitDocument::Unreadable(Fault::NotJson)));
     }

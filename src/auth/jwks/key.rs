@@ -1,6 +1,6 @@
 //! One key that a provider publishes (RFC 7517 §4, RFC 7518 §6): made ready for ring, or left out.
 
-use crate::auth::jwt::Algorithm;
+use crate::auth::jwt::{Algorithm, KEY_ID_BYTES_MAX};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
@@ -69,7 +69,8 @@ impl Key {
         let jwk = jwk.as_object().ok_or(Skip::Malformed)?;
         let kid = match jwk.get("kid") {
             None => None,
-            Some(Value::String(kid)) => Some(kid.as_str().into()),
+            // A longer one is no token's.
+            Some(Value::String(kid)) if kid.len() <= KEY_ID_BYTES_MAX => Some(kid.as_str().into()),
             Some(_) => return Err(Skip::Malformed),
         };
         let key_type = text(jwk, "kty")?;

@@ -11,6 +11,10 @@ pub const MAX_AGE: RangeInclusive<i64> = 300 * SECOND..=86_400 * SECOND;
 /// Fetches for a `kid` that is not known: one in this time, for anybody can make one up.
 pub const UNKNOWN_KID_WINDOW: i64 = 60 * SECOND;
 
+/// Newer keys are due so long before the old ones are too old, or half of that time where it is less: a
+/// provider that fails then is tried again before its tokens are refused.
+pub const STALE_MARGIN: i64 = 3_600 * SECOND;
+
 /// After a failure while the breaker is closed.
 pub const RETRY_AFTER: i64 = 10 * SECOND;
 
@@ -79,8 +83,10 @@ impl Schedule {
     /// Keys have come; the provider lets them be kept so long.
     pub fn succeeded(&mut self, now: i64, max_age: Option<i64>) {
         let age = max_age.map(|age| age.clamp(*MAX_AGE.start(), *MAX_AGE.end()));
+        let margin = STALE_MARGIN.min(self.terms.stale_after / 2);
+        let age = age.unwrap_or(self.terms.refresh);
         self.fetched_at = Some(now);
-        self.wait(now, age.unwrap_or(self.terms.refresh));
+        self.wait(now, age.min(self.terms.stale_after - margin));
     }
 
     /// Keys that were fetched earlier have been found on the disk: newer ones are due all the same.
@@ -133,8 +139,12 @@ mod tests {
 
     #[test]
     fn a_providers_cache_control_counts_between_five_minutes_and_a_day() {
+        let terms = Terms {
+            stale_after: 3 * 86_400 * SECOND,
+            ..Terms::default()
+        };
         let after = |max_age: i64| {
-            let mut schedule = schedule();
+            let mut schedule = Schedule::new(terms, NOW);
             schedule.succeeded(NOW, Some(max_age));
             (schedule.next_at() - NOW) / SECOND
         };
@@ -144,6 +154,25 @@ mod tests {
         assert_eq!(after(86_399 * SECOND), 86_399);
         assert_eq!(after(86_401 * SECOND), 86_400);
         assert_eq!(after(i64::MAX), 86_400);
+    }
+
+    #[test]
+    fn newer_keys_are_due_before_the_old_ones_are_too_old_whatever_the_provider_says() {
+        let after = |stale_after: i64| {
+            let refresh = 7_200 * SECOND;
+            let stale_after = stale_after * SECOND;
+            let terms = Terms {
+                refresh,
+                stale_after,
+            };
+            let mut schedule = Schedule::new(terms, NOW);
+            schedule.succeeded(NOW, Some(i64::MAX));
+            assert!(schedule.next_at() < schedule.good_until());
+            (schedule.next_at() - NOW) / SECOND
+        };
+        assert_eq!(after(86_400), 86_400 - 3_600);
+        assert_eq!(after(7_200), 3_600);
+        assert_eq!(after(60), 30);
     }
 
     #[test]

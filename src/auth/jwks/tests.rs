@@ -56,6 +56,10 @@ fn keys_that_are_not_for_our_signatures_are_left_out_and_the_rest_is_used() {
         (jwk(Kind::Es256, json!({"crv": "secp256k1"})), Skip::Curve),
         (jwk(Kind::Es256, json!({"crv": "P-384"})), Skip::Malformed),
         (jwk(Kind::Es256, json!({"kid": 7})), Skip::Malformed),
+        (
+            jwk(Kind::Es256, json!({"kid": "k".repeat(257)})),
+            Skip::Malformed,
+        ),
         (jwk(Kind::Es256, json!({"x": null})), Skip::Malformed),
         (
             jwk(Kind::Es256, json!({"x": "====", "y": "===="})),

@@ -31,6 +31,9 @@ const REDIRECTS_MAX: usize = 3;
 /// All headers of an answer.
 const HEADER_BYTES_MAX: usize = 32 * 1024;
 
+/// A reason may quote what was answered.
+const REASON_BYTES_MAX: usize = 300;
+
 /// Certificates of authorities that `ca` may hold in bytes.
 const AUTHORITIES_BYTES_MAX: u64 = 4 << 20;
 
@@ -54,14 +57,16 @@ pub struct UnfitAuthorities {
 }
 
 impl HttpsSource {
-    /// Trusts the system's authorities, and those of a file in PEM beside them. Reads the file.
+    /// Trusts the system's authorities, and those of files in PEM beside them. Reads the files.
     ///
     /// # Errors
     /// [`UnfitAuthorities`]
-    pub fn new(allowed: AllowedHosts, ca: Option<&Path>) -> Result<HttpsSource, UnfitAuthorities> {
+    pub fn new(allowed: AllowedHosts, ca: &[PathBuf]) -> Result<HttpsSource, UnfitAuthorities> {
+        let files = ca.iter().map(|path| read_authorities(path));
+        let files = files.collect::<Result<Vec<_>, _>>()?;
         Ok(HttpsSource {
             allowed,
-            authorities: ca.map(read_authorities).transpose()?.unwrap_or_default(),
+            authorities: files.concat(),
             agent: OnceLock::new(),
         })
     }
@@ -104,9 +109,10 @@ impl HttpsSource {
 impl Source for HttpsSource {
     fn fetch(&self, url: &str, within: Duration) -> Result<Reply, SourceError> {
         let until = Instant::now() + within;
-        let failed = |reason: String| SourceError::Failed {
-            url: url.to_owned(),
-            reason,
+        let failed = |mut reason: String| {
+            reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+            let url = url.to_owned();
+            SourceError::Failed { url, reason }
         };
         let first = Url::parse(url).map_err(|error| failed(error.to_string()))?;
         let mut at = first.clone();
