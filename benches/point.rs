@@ -78,6 +78,7 @@ fn accounts() -> DefinitionChange {
         grants: Vec::new(),
         comment: None,
         body: RelationBody::Table(table),
+        row_security: Default::default(),
     }))
 }
 

@@ -191,6 +191,8 @@ sqlstates! {
     OBJECT_NOT_IN_PREREQUISITE_STATE = "55000";
     /// object_in_use
     OBJECT_IN_USE = "55006";
+    /// cant_change_runtime_param
+    CANT_CHANGE_RUNTIME_PARAM = "55P02";
     /// lock_not_available
     LOCK_NOT_AVAILABLE = "55P03";
     /// query_canceled: by the user, or by statement_timeout.

@@ -8,6 +8,7 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)
 
+import policies  # noqa: E402
 import protocols  # noqa: E402
 from medians import median, number, ratio, subjects_of  # noqa: E402
 
@@ -19,7 +20,7 @@ def throughput_table(rows):
              "|---|--:|--:|--:|--:|--:|--:|--:|"]
     for subject in subjects_of(rows):
         tps = {server: median(rows, subject, server, "tps") for server in COLOURS}
-        if not any(tps.values()) or protocols.has(subject):
+        if not any(tps.values()) or protocols.has(subject) or policies.has(subject):
             continue
         cpu = {server: median(rows, subject, server, "server_cpu_us") for server in COLOURS}
         lines.append(f"| {subject} | {number(tps['NodeDB'])} | {number(tps['PostgreSQL'])} | {number(tps['PgBouncer'])} "
@@ -76,6 +77,7 @@ def goals(rows):
          lambda v: v <= 1 / 10),
         ("idle_tls_memory", "PSS of an idle TLS connection, bytes", idle_tls, "≤ 24,576", lambda v: v <= 24_576),
         *protocols.goals(rows),
+        *policies.goals(rows),
     ]
 
 
@@ -138,6 +140,7 @@ def write(results, name, facts, rows):
     if throughput:
         lines += ["## Throughput and server CPU a transaction", "", *throughput, ""]
     lines += protocols.section(rows)
+    lines += policies.section(rows)
     loading = seconds_table(rows)
     if loading:
         lines += ["## Loading", "", *loading, ""]

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pgbench
+import policies
 from driven import Driven, Failed
 from servers import NodeDB, PgBouncer, PostgreSQL
 
@@ -257,5 +258,27 @@ def tls(bench):
         nodedb.stop()
 
 
+def policy(bench):
+    """What one row policy costs on the point path and on a scan, beside PostgreSQL's own."""
+    nodedb, postgres = bench.start(NodeDB), bench.start(policies.BoundPostgreSQL)
+    try:
+        policies.prepare(nodedb, "'bench'")
+        policies.prepare(postgres, "'app'")
+        postgres.bind()
+        servers, (point, scan) = [nodedb, postgres], policies.scripts(bench.where)
+        for _ in range(2):
+            # Without and with in turns, so that what drifts on the machine meets both.
+            policies.drive(bench, servers, point, scan, policies.WITHOUT)
+            nodedb.psql("CREATE RLS POLICY own ON owned USING (user_id = $auth.username)")
+            postgres.psql("ALTER TABLE owned ENABLE ROW LEVEL SECURITY", user="bench")
+            postgres.psql("CREATE POLICY own ON owned USING (user_id = current_user)", user="bench")
+            policies.drive(bench, servers, point, scan, policies.WITH)
+            nodedb.psql("DROP RLS POLICY own ON owned")
+            postgres.psql("DROP POLICY own ON owned; ALTER TABLE owned DISABLE ROW LEVEL SECURITY", user="bench")
+    finally:
+        nodedb.stop()
+        postgres.stop()
+
+
 SUBJECTS = {"select": select, "tpcb": tpcb, "login": login, "idle": idle, "init": init, "http": http, "native": native,
-            "tls": tls}
+            "tls": tls, "policy": policy}

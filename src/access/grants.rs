@@ -42,7 +42,14 @@ pub fn apply(
 }
 
 /// A user, service account or custom role of the tenant in force.
-fn resolve(snapshot: &Snapshot, rights: &Rights, name: &str) -> Result<PrincipalId, Diagnostic> {
+///
+/// # Errors
+/// 42704 with a hint for one that does not exist, 42809 for a built-in role.
+pub fn resolve(
+    snapshot: &Snapshot,
+    rights: &Rights,
+    name: &str,
+) -> Result<PrincipalId, Diagnostic> {
     let principals = &snapshot.principals;
     let principal = principals
         .principal_named(name)

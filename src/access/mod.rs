@@ -9,13 +9,16 @@ pub mod login;
 mod narrowing;
 pub mod permit;
 pub mod rights;
+pub mod row_policy;
 pub mod show;
 #[cfg(test)]
 mod tests;
 pub mod validity;
+pub mod variables;
 
 pub use login::{database_in_reach, login};
 pub use narrowing::narrows;
 pub use permit::Permit;
 pub use rights::{Rights, rights};
 pub use validity::{EndReason, still_valid};
+pub use variables::Variables;

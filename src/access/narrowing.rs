@@ -4,12 +4,13 @@
 //! may do, it is cancelled rather than left to finish on rights that are gone (DESIGN §2).
 
 use super::rights::{Rights, rights};
+use super::row_policy;
 use crate::auth::identity::Identity;
 use crate::catalog::Snapshot;
 use crate::catalog::definition::Relation;
 
-/// Whether the identity may do less under the newer snapshot: a lower rung, a role less, or a
-/// privilege less on a table that is still there. A dropped table is the business of whoever
+/// Whether the identity may do less under the newer snapshot: a lower rung, a role less, a privilege
+/// less on a table that is still there, or other row policies on one that it may use. A dropped table is the business of whoever
 /// uses it, not of its rights.
 ///
 /// Costs the two sets of rights, and the relations that differ.
@@ -25,5 +26,9 @@ pub fn narrows(old: &Snapshot, new: &Snapshot, identity: &Identity) -> bool {
 
 fn loses(before: &Rights, was: &Relation, after: &Rights, is: &Relation) -> bool {
     let had = before.privileges(was);
+    let other_rows = was.row_security != is.row_security && row_policy::binds(is, after);
+    if other_rows && !had.is_empty() {
+        return true;
+    }
     !had.without(after.privileges(is)).is_empty()
 }

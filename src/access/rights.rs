@@ -9,7 +9,7 @@ use super::permit::{self, DefinePermit, Permit};
 use crate::auth::identity::Identity;
 use crate::catalog::definition::{Privileges, Relation, RelationBody};
 use crate::catalog::key::ApiKey;
-use crate::catalog::principal::{Parent, Principal};
+use crate::catalog::principal::{Parent, Principal, Role};
 use crate::catalog::role::Ladder;
 use crate::catalog::{DatabaseId, PrincipalId, Snapshot, TenantId};
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -123,6 +123,12 @@ impl Rights {
         self.held.roles.contains(&role) && self.key.as_ref().is_none_or(in_key)
     }
 
+    /// The custom roles it has, inherited ones too.
+    pub fn custom_roles<'s>(&self, snapshot: &'s Snapshot) -> impl Iterator<Item = &'s Arc<Role>> {
+        let had = self.held.roles.iter().filter(|role| self.has_role(**role));
+        had.filter_map(|role| snapshot.principals.role_by_id(*role))
+    }
+
     /// Whether a grant to this user, account or role counts towards what it may.
     pub fn counts(&self, grantee: PrincipalId) -> bool {
         let in_key = |key: &Held| key.roles.contains(&grantee);
@@ -192,7 +198,8 @@ impl Rights {
         allow(privileges.update || privileges.delete, relation)
     }
 
-    /// TRUNCATE: readwrite and above (REFERENCE §2); no grant gives it.
+    /// TRUNCATE: readwrite and above (REFERENCE §2), of a table with row policies admin and above (§9);
+    /// no grant gives it.
     ///
     /// # Errors
     /// 42501 `permission denied for table t`.
@@ -201,7 +208,11 @@ impl Rights {
         relation: &Relation,
     ) -> Result<Permit<permit::Truncate>, Diagnostic> {
         let here = relation.database == self.database;
-        allow(here && self.reaches(Ladder::ReadWrite), relation)
+        let rung = match relation.row_security.in_force() {
+            true => Ladder::Admin,
+            false => Ladder::ReadWrite,
+        };
+        allow(here && self.reaches(rung), relation)
     }
 
     /// A foreign key that points at the relation: admin and above.

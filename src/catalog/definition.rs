@@ -4,6 +4,7 @@
 //! [`Definitions`] is immutable and shared; a change makes the next one in O(log n).
 
 use super::ids::{DatabaseId, Oid, PrincipalId, RelationId};
+use super::row_policy::RowSecurity;
 use super::sql_type::SqlType;
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
@@ -45,6 +46,8 @@ pub struct Relation {
     pub comment: Option<Arc<str>>,
     /// What it is.
     pub body: RelationBody,
+    /// Who sees which of its rows.
+    pub row_security: RowSecurity,
 }
 
 /// What a relation is.

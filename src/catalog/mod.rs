@@ -13,6 +13,7 @@ pub mod port;
 pub mod principal;
 pub mod request;
 pub mod role;
+pub mod row_policy;
 pub mod snapshot;
 pub mod sql_type;
 pub mod store;

@@ -257,7 +257,9 @@ impl Named {
             if let DefinitionChange::Put(relation) = change {
                 named.owners.insert(relation.owner);
                 let grantees = relation.grants.iter().map(|grant| grant.grantee);
-                named.grantees.extend(grantees);
+                let policies = relation.row_security.policies.iter();
+                let guarded = policies.flat_map(|policy| policy.roles.iter().copied());
+                named.grantees.extend(grantees.chain(guarded));
             }
         }
         named

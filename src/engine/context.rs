@@ -2,11 +2,12 @@
 //!
 //! Everything here can travel to the query pool; nothing here is the session itself.
 
-use crate::access::Rights;
+use crate::access::{Rights, Variables};
 use crate::auth::identity::Identity;
 use crate::catalog::{Oid, PrincipalId, Snapshot};
 use crate::diagnostic::{Diagnostic, SqlState};
 pub use crate::engine::settings::Settings;
+use crate::engine::types::Input;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -146,6 +147,20 @@ pub struct StatementContext {
 }
 
 impl StatementContext {
+    /// What input functions and expressions of the statement look at.
+    pub fn input(&self) -> Input<'_> {
+        Input {
+            settings: &self.settings,
+            transaction_time: self.transaction_time,
+            variables: Some(self.variables()),
+        }
+    }
+
+    /// `$auth.*`
+    pub fn variables(&self) -> Variables<'_> {
+        Variables::new(&self.identity, &self.rights, &self.snapshot)
+    }
+
     /// Who owns the relations that the statement makes.
     pub fn owner_of_new(&self) -> PrincipalId {
         let identity = &self.identity;

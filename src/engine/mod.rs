@@ -10,6 +10,7 @@ pub mod outcome;
 pub mod pg_catalog;
 pub mod plan;
 pub mod point;
+pub mod policy;
 pub mod query;
 pub mod row;
 pub mod settings;

@@ -14,9 +14,11 @@ use crate::catalog::key::SecretHash;
 use crate::catalog::verifier::Verifier;
 use crate::catalog::{KeyId, Request};
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::definitions;
+use crate::engine::context::StatementContext;
 use crate::engine::outcome::CommandTag;
-use crate::sql::credential::{CredentialStatement, RotateApiKey, TableGrant};
+use crate::engine::transaction::Transaction;
+use crate::engine::{Engine, definitions};
+use crate::sql::credential::{CredentialStatement, RotateApiKey, RowPolicyStatement, TableGrant};
 use ring::rand::SystemRandom;
 use std::pin::pin;
 
@@ -54,6 +56,7 @@ impl Session {
             CredentialStatement::RotateApiKey(rotate) => self.rotate(rotate).await,
             CredentialStatement::Change(request) => self.ask(request).await,
             CredentialStatement::Table(grant) => self.run_table_grant(&grant).await,
+            CredentialStatement::RowPolicy(policy) => self.run_row_policy(&policy).await,
             CredentialStatement::UseDatabase(name) => self.use_database(&name),
             CredentialStatement::Show(show) => self.show_credentials(show).await,
         }
@@ -125,14 +128,36 @@ impl Session {
 
     /// GRANT and REVOKE on tables: transactional with the rows.
     async fn run_table_grant(&mut self, grant: &TableGrant) -> Result<Answer, Diagnostic> {
+        self.define(async |engine, transaction, context| {
+            definitions::grant(grant, engine, transaction, context).await
+        })
+        .await
+    }
+
+    async fn run_row_policy(&mut self, policy: &RowPolicyStatement) -> Result<Answer, Diagnostic> {
+        self.define(async |engine, transaction, context| {
+            definitions::row_policy(policy, engine, transaction, context).await
+        })
+        .await
+    }
+
+    /// Carries a change of definitions out, as a statement of its transaction.
+    async fn define(
+        &mut self,
+        carry_out: impl AsyncFnOnce(
+            &Engine,
+            &mut Transaction,
+            &StatementContext,
+        ) -> Result<CommandTag, Diagnostic>,
+    ) -> Result<Answer, Diagnostic> {
         let context = self.begin_engine_statement()?;
         let handle = self.handle().clone();
         let engine = self.services.parts.engine.clone();
         let open = self.block.open().expect("the statement opened it");
         open.statement_ran();
         open.transaction.storage.begin_statement()?;
-        let granted = definitions::grant(grant, &engine, &mut open.transaction, &context);
-        let tag = interruptible(&handle, pin!(granted)).await;
+        let carried_out = carry_out(&engine, &mut open.transaction, &context);
+        let tag = interruptible(&handle, pin!(carried_out)).await;
         self.absorb(&context);
         self.end_statement();
         tag.map(Answer::Done)

@@ -72,6 +72,7 @@ impl Session {
         let input = types::decode::Input {
             settings: self.settings.current(),
             transaction_time,
+            variables: None,
         };
         let parameters = values
             .zip(&prepared.parameters)

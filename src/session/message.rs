@@ -179,8 +179,8 @@ fn moved(error: Diagnostic, text: &str, start: usize) -> Diagnostic {
 
 /// Whether the first word is one that a credential statement begins with.
 fn may_be_credential(piece: &str) -> bool {
-    const WORDS: [&str; 9] = [
-        "create", "alter", "drop", "grant", "revoke", "show", "kill", "verify", "use",
+    const WORDS: [&str; 10] = [
+        "create", "alter", "drop", "grant", "revoke", "show", "explain", "kill", "verify", "use",
     ];
     let word = piece
         .split(|character: char| !character.is_ascii_alphabetic())

@@ -3,10 +3,11 @@
 //! Everything is the wrapped dialect's, and `dialect()` answers with its type, so that sqlparser's
 //! own questions "is this PostgreSQL?" are answered yes.
 
-use sqlparser::ast::Statement;
+use sqlparser::ast::{BinaryOperator, Expr, Statement};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
-use sqlparser::keywords::Keyword;
+use sqlparser::keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS};
 use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
 use std::any::TypeId;
 
 /// The dialect of every statement text.
@@ -14,6 +15,34 @@ use std::any::TypeId;
 pub struct NodeDialect;
 
 const INNER: PostgreSqlDialect = PostgreSqlDialect {};
+
+/// The operator of ours (REFERENCE §1 "CREATE RLS POLICY").
+pub const CONTAINS: &str = "CONTAINS";
+
+/// Whether the operator comes next, rather than a column's alias of that name: something to look for
+/// must follow it.
+fn at_contains(parser: &Parser) -> bool {
+    let word = |token: &Token| matches!(token, Token::Word(word) if word.quote_style.is_none());
+    let [next, operand] = parser.peek_tokens_ref().map(|token| &token.token);
+    let named = matches!(next, Token::Word(word) if word.value.eq_ignore_ascii_case(CONTAINS));
+    if !named || !word(next) {
+        return false;
+    }
+    match operand {
+        Token::Word(word) => {
+            word.quote_style.is_some()
+                || !RESERVED_FOR_COLUMN_ALIAS.contains(&word.keyword) && word.keyword != Keyword::AS
+        }
+        Token::SingleQuotedString(_)
+        | Token::EscapedStringLiteral(_)
+        | Token::DollarQuotedString(_)
+        | Token::Number(..)
+        | Token::Placeholder(_)
+        | Token::LParen
+        | Token::Minus => true,
+        _ => false,
+    }
+}
 
 macro_rules! yes {
     ($($name:ident)*) => {
@@ -51,7 +80,29 @@ impl Dialect for NodeDialect {
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        if at_contains(parser) {
+            return Some(Ok(INNER.prec_value(Precedence::PgOther)));
+        }
         INNER.get_next_precedence(parser)
+    }
+
+    /// `list CONTAINS member`.
+    fn parse_infix(
+        &self,
+        parser: &mut Parser,
+        left: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        if !at_contains(parser) {
+            return INNER.parse_infix(parser, left, precedence);
+        }
+        parser.advance_token();
+        let right = parser.parse_subexpr(precedence);
+        Some(right.map(|right| Expr::BinaryOp {
+            left: Box::new(left.clone()),
+            op: BinaryOperator::Custom(CONTAINS.to_owned()),
+            right: Box::new(right),
+        }))
     }
 
     fn parse_statement(&self, parser: &mut Parser) -> Option<Result<Statement, ParserError>> {

@@ -163,9 +163,10 @@ fn over_http(story: &Story, certificate: &str, beside: Beside) -> String {
 
 fn bad_key(story: &Story) -> String {
     let mut key = story.keys[0].clone();
-    let last = if key.ends_with('A') { 'B' } else { 'A' };
     // Not the very last, whose low bits are padding.
-    key.replace_range(key.len() - 2..key.len() - 1, &last.to_string());
+    let place = key.len() - 2..key.len() - 1;
+    let other = if &key[place.clone()] == "A" { "B" } else { "A" };
+    key.replace_range(place, other);
     key
 }
 

@@ -42,6 +42,7 @@ mod plans;
 mod positions;
 mod revocation;
 mod row_locks;
+mod row_policies;
 mod scram;
 mod scram_client;
 #[allow(dead_code, reason = "each helper is used by some capability")]

@@ -29,6 +29,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
                 grants: Vec::new(),
                 comment: Some(Arc::from("text")),
                 body,
+                row_security: Default::default(),
             };
             encode(&relation).expect("a small one")
         })

@@ -42,6 +42,7 @@ pub fn values(texts: &[(&str, &str)]) -> Vec<(SqlType, ScalarValue)> {
     let input = Input {
         settings: &settings,
         transaction_time: 0,
+        variables: None,
     };
     texts
         .iter()

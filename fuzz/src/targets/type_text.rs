@@ -68,6 +68,7 @@ pub fn run(data: &[u8]) {
         let input = Input {
             settings: &settings,
             transaction_time: 1_700_000_000_123_456,
+            variables: None,
         };
         let Ok(value) = decode_text(text, sql_type, input) else {
             continue;

@@ -4,11 +4,13 @@
 //! Users, roles and other people's grants are shown to admin and above (REFERENCE §2); databases
 //! in reach, one's own grants and one's own permissions to everybody.
 
+mod access;
 mod api_keys;
 mod databases;
 mod grants;
 mod permissions;
 mod roles;
+mod row_policies;
 mod service_accounts;
 mod tenants;
 mod tls;
@@ -64,6 +66,8 @@ pub fn rows(
         Show::Tenants => tenants::rows(&viewer),
         Show::Grants { of } => grants::rows(&viewer, of.as_deref()),
         Show::Permissions => Ok(permissions::rows(&viewer)),
+        Show::RowPolicies { of } => row_policies::rows(&viewer, of.as_deref()),
+        Show::Access(asked) => access::rows(&viewer, asked),
         Show::Session | Show::Sessions | Show::Tls => Err(Diagnostic::internal(
             "SHOW SESSION is answered by the session",
         )),

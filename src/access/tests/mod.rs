@@ -148,6 +148,7 @@ fn table(name: &str, grants: &[(u32, Privileges)]) -> Relation {
             referenced_by: Vec::new(),
             options: Vec::new(),
         }),
+        row_security: Default::default(),
     }
 }
 

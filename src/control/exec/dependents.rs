@@ -36,6 +36,22 @@ pub fn owned_by(
     databases.chain(relations).collect()
 }
 
+/// The row policies that are for a role: one that takes rows away would take none without it.
+pub fn policies_for(snapshot: &Snapshot, role: PrincipalId) -> Vec<String> {
+    let mut found = Vec::new();
+    for relation in snapshot.definitions.all() {
+        let policies = relation.row_security.policies.iter();
+        let naming = policies.filter(|policy| policy.roles.contains(&role));
+        found.extend(naming.map(|policy| {
+            format!(
+                "target of policy {} on table {}",
+                policy.name, relation.name
+            )
+        }));
+    }
+    found
+}
+
 /// The tables whose grants name a role.
 pub fn granted_to(snapshot: &Snapshot, role: PrincipalId) -> Vec<String> {
     snapshot

@@ -57,6 +57,7 @@ fn dependents_of(snapshot: &Snapshot, role: &Role) -> Vec<String> {
     heirs
         .chain(keys)
         .chain(dependents::granted_to(snapshot, role.id))
+        .chain(dependents::policies_for(snapshot, role.id))
         .collect()
 }
 

@@ -321,5 +321,6 @@ fn table(oid: u32, database: DatabaseId, owner: PrincipalId, name: &str) -> Rela
             referenced_by: Vec::new(),
             options: Vec::new(),
         }),
+        row_security: Default::default(),
     }
 }

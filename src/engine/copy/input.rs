@@ -165,6 +165,7 @@ impl CopyIn {
         let input = Input {
             settings: &context.settings,
             transaction_time: context.transaction_time,
+            variables: None,
         };
         let line = &self.lines.bytes()[range];
         self.parser
@@ -372,6 +373,7 @@ mod tests {
         let input = Input {
             settings: &settings,
             transaction_time: 0,
+            variables: None,
         };
         let taken = parser().take(line, input);
         taken.map_err(|failure| failure.diagnostic("t", 3, line))

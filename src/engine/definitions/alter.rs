@@ -5,7 +5,7 @@ use super::constraint::{self, Existing, Spec};
 use super::create_table::{add_column, options_of};
 use super::verify;
 use super::work::{Claim, NewName, Work, column_of, missing, position_of, table_of};
-use super::{name, view};
+use super::{name, policy, view};
 use crate::catalog::definition::{Column, ConstraintBody, Relation, RelationBody};
 use crate::catalog::principal::PrincipalKind;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -45,6 +45,13 @@ pub async fn table(work: &mut Work<'_>, statement: &ast::AlterTable) -> Result<(
             continue;
         }
         table_of(&mut relation).map_err(|_| wrong_type(&found))?;
+        if let Some(switch) = policy::switch(operation) {
+            if let Some(switch) = switch? {
+                relation.row_security.switch = switch;
+                table_of(&mut relation)?.layout_version += 1;
+            }
+            continue;
+        }
         let mut change = Change {
             work: &mut *work,
             relation: &mut relation,
@@ -320,6 +327,7 @@ impl Change<'_, '_> {
             Err(error) => return Err(error),
         };
         refuse_under_views(self.work, self.relation, "dropping a column of")?;
+        self.drop_policies_with(column, cascade)?;
         self.drop_keys_with(position, cascade).await?;
         self.drop_constraints_with(position, column).await?;
         let table = table_of(self.relation)?;
@@ -336,6 +344,32 @@ impl Change<'_, '_> {
         if let Some(sequence) = sequence.and_then(|oid| definitions.get(oid)) {
             self.work.undefine(sequence)?;
         }
+        Ok(())
+    }
+
+    /// A policy that names the column goes with it only where CASCADE says so.
+    fn drop_policies_with(&mut self, column: &str, cascade: bool) -> Result<(), Diagnostic> {
+        let naming = policy::naming(self.relation, column)?;
+        if let (Some(policy), false) = (naming.first(), cascade) {
+            let table = &self.relation.name;
+            return Err(Diagnostic::error(
+                SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+                format!(
+                    "cannot drop column {column} of table {table} because other objects depend on it"
+                ),
+            )
+            .with_detail(format!(
+                "policy {policy} on table {table} depends on column {column} of table {table}"
+            ))
+            .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
+        }
+        for policy in &naming {
+            let table = &self.relation.name;
+            self.work
+                .notice(format!("drop cascades to policy {policy} on table {table}"));
+        }
+        let policies = &mut self.relation.row_security.policies;
+        policies.retain(|policy| !naming.contains(&policy.name));
         Ok(())
     }
 
@@ -441,7 +475,12 @@ impl Change<'_, '_> {
                 }
             }
         }
-        table.columns[usize::from(position)].name = Arc::from(to);
+        if let Some(policy) = policy::naming(self.relation, from)?.first() {
+            return Err(Diagnostic::unsupported(format!(
+                "renaming a column that row policy \"{policy}\" names"
+            )));
+        }
+        table_of(self.relation)?.columns[usize::from(position)].name = Arc::from(to);
         Ok(())
     }
 
@@ -492,6 +531,15 @@ impl Change<'_, '_> {
             AlterColumnOperation::SetDataType {
                 data_type, using, ..
             } => {
+                // Its type is part of what the policy says, as in PostgreSQL.
+                if let Some(policy) = policy::naming(self.relation, column)?.first() {
+                    return Err(Diagnostic::error(
+                        SqlState::FEATURE_NOT_SUPPORTED,
+                        "cannot alter type of a column used in a policy definition",
+                    )
+                    .with_detail(format!("policy {policy} on table {relation_name}")));
+                }
+                let table = table_of(self.relation)?;
                 let to = super::column::column_type(data_type, column)?;
                 let from = table.columns[at].sql_type;
                 if using.is_some() || !keeps_bytes(from, to) {

@@ -9,11 +9,15 @@
 //! It is always longer than four bytes, so that the two kinds cannot be mixed up.
 
 use crate::catalog::definition::Relation;
+use crate::catalog::row_policy::RowSecurity;
 use crate::catalog::{DatabaseId, Oid};
 use crate::diagnostic::{Diagnostic, SqlState};
+use std::borrow::Cow;
 
 /// The format of what is written; a newer one is refused.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// The format before row policies, whose bytes end where theirs begin.
+const WITHOUT_ROW_SECURITY: u8 = 1;
 /// The largest definition; a table of 1,600 columns with long defaults stays well below.
 pub const DEFINITION_BYTES_MAX: usize = 16 << 20;
 
@@ -63,21 +67,27 @@ pub fn decode(bytes: &[u8]) -> Result<Relation, Diagnostic> {
             format!("a stored definition is damaged: {what}"),
         )
     };
-    match bytes.split_first() {
-        Some((&FORMAT, body)) => {
-            let (relation, read) = bincode::serde::decode_from_slice(body, configuration())
+    let body = match bytes.split_first() {
+        Some((&FORMAT, body)) => Cow::Borrowed(body),
+        Some((&WITHOUT_ROW_SECURITY, body)) => {
+            let none = bincode::serde::encode_to_vec(RowSecurity::default(), configuration())
                 .map_err(|error| damaged(error.to_string()))?;
-            if read != body.len() {
-                return Err(damaged("bytes are left over".to_owned()));
-            }
-            Ok(relation)
+            Cow::Owned([body, &none].concat())
         }
-        Some((format, _)) => Err(Diagnostic::error(
-            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("definitions of format {format} are newer than this server's {FORMAT}"),
-        )),
-        None => Err(damaged("it is empty".to_owned())),
+        Some((format, _)) => {
+            return Err(Diagnostic::error(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("definitions of format {format} are newer than this server's {FORMAT}"),
+            ));
+        }
+        None => return Err(damaged("it is empty".to_owned())),
+    };
+    let (relation, read) = bincode::serde::decode_from_slice(&body, configuration())
+        .map_err(|error| damaged(error.to_string()))?;
+    if read != body.len() {
+        return Err(damaged("bytes are left over".to_owned()));
     }
+    Ok(relation)
 }
 
 #[cfg(test)]
@@ -101,12 +111,21 @@ mod tests {
                 query: Arc::from("SELECT 1"),
                 columns: vec![(Arc::from("c"), SqlType::scalar(TypeKind::Int4))],
             }),
+            row_security: Default::default(),
         }
     }
 
     #[test]
     fn a_definition_reads_back_the_same() {
         assert_eq!(decode(&encode(&view()).unwrap()).unwrap(), view());
+    }
+
+    #[test]
+    fn a_definition_from_before_row_policies_reads_back_without_any() {
+        // What a server of format 1 wrote for it.
+        let written = b"\x01\xfb\x20\x4e\x05\x06public\x01v\x0a\x00\x01\x04text\
+                        \x03\x08SELECT 1\x01\x01c\x02\x01\x00";
+        assert_eq!(decode(written).unwrap(), view());
     }
 
     #[test]

@@ -377,6 +377,7 @@ pub fn define_index(
         grants: Vec::new(),
         comment: None,
         body: RelationBody::Index(index),
+        row_security: Default::default(),
     })
 }
 

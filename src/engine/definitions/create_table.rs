@@ -55,6 +55,7 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateTable) -> Result
             referenced_by: Vec::new(),
             options,
         }),
+        row_security: Default::default(),
     };
     for plan in columns {
         add_column(work, &mut relation, plan).await?;

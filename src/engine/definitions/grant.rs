@@ -30,7 +30,7 @@ pub async fn grant(work: &mut Work<'_>, statement: &TableGrant) -> Result<(), Di
     Ok(())
 }
 
-fn undefined(table: &TableName) -> Diagnostic {
+pub(super) fn undefined(table: &TableName) -> Diagnostic {
     let name = match &table.schema {
         Some(schema) => format!("{schema}.{}", table.name),
         None => table.name.clone(),

@@ -15,6 +15,7 @@ mod foreign_key;
 mod grant;
 mod index;
 mod name;
+mod policy;
 mod sequence;
 #[cfg(test)]
 mod tests;
@@ -29,8 +30,9 @@ use super::entry::Engine;
 use super::outcome::CommandTag;
 use super::transaction::Transaction;
 use crate::catalog::definition::{DefinitionChange, Definitions, Relation};
+use crate::catalog::request::IfExists;
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::sql::credential::{Direction, TableGrant};
+use crate::sql::credential::{Direction, RowPolicyStatement, TableGrant};
 use crate::storage::{ALL_KEYS, DEFINITIONS_RELATION, Isolation, Storage};
 use sqlparser::ast::{self, Statement};
 use std::sync::Arc;
@@ -54,6 +56,9 @@ fn tag_of(statement: &Statement) -> Option<&'static str> {
         Statement::AlterView { .. } => "ALTER VIEW",
         Statement::Drop { .. } => "DROP",
         Statement::Truncate(_) => "TRUNCATE TABLE",
+        Statement::CreatePolicy(_) => "CREATE POLICY",
+        Statement::AlterPolicy(_) => "ALTER POLICY",
+        Statement::DropPolicy(_) => "DROP POLICY",
         Statement::Comment { .. } => "COMMENT",
         Statement::Vacuum(_) => "VACUUM",
         Statement::Analyze(_) => "ANALYZE",
@@ -94,6 +99,32 @@ pub async fn grant(
     };
     let mut work = begin(engine, transaction, context, tag)?;
     grant::grant(&mut work, statement).await?;
+    Ok(CommandTag::Plain(tag))
+}
+
+/// CREATE or DROP RLS POLICY, which the credential parser reads.
+///
+/// # Errors
+/// 42P01, 42501, 42704, 42710, 42809; whatever is wrong with the predicate.
+pub async fn row_policy(
+    statement: &RowPolicyStatement,
+    engine: &Engine,
+    transaction: &mut Transaction,
+    context: &StatementContext,
+) -> Result<CommandTag, Diagnostic> {
+    let tag = match statement {
+        RowPolicyStatement::Create(_) => "CREATE RLS POLICY",
+        RowPolicyStatement::Drop { .. } => "DROP RLS POLICY",
+    };
+    let mut work = begin(engine, transaction, context, tag)?;
+    match statement {
+        RowPolicyStatement::Create(new) => policy::create(&mut work, new).await?,
+        RowPolicyStatement::Drop {
+            if_exists,
+            name,
+            table,
+        } => policy::drop(&mut work, *if_exists, name, table).await?,
+    }
     Ok(CommandTag::Plain(tag))
 }
 
@@ -166,6 +197,22 @@ async fn dispatch(
             return drop::drop(work, statement).await;
         }
         Statement::Truncate(truncate) => truncate::truncate(work, truncate).await?,
+        Statement::CreatePolicy(create) => {
+            let new = policy::of_postgresql(work, create)?;
+            policy::create(work, &new).await?;
+        }
+        Statement::AlterPolicy(alter) => policy::alter(work, alter).await?,
+        Statement::DropPolicy(drop) => {
+            let if_exists = match drop.if_exists {
+                true => IfExists::Skip,
+                false => IfExists::Fail,
+            };
+            let (name, table) = (
+                name::fold(&drop.name),
+                policy::table_named(&drop.table_name)?,
+            );
+            policy::drop(work, if_exists, &name, &table).await?;
+        }
         Statement::Comment {
             object_type,
             object_name,

@@ -159,6 +159,7 @@ impl SequencePlan {
                 cycle: self.cycle,
                 owned_by,
             }),
+            row_security: Default::default(),
         })?;
         Ok(oid)
     }

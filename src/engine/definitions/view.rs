@@ -41,6 +41,7 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateView) -> Result<
         grants: Vec::new(),
         comment: None,
         body: RelationBody::View(view),
+        row_security: Default::default(),
     })
 }
 

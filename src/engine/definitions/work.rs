@@ -71,10 +71,7 @@ impl Work<'_> {
 
     /// What input functions look at.
     pub fn input(&self) -> Input<'_> {
-        Input {
-            settings: &self.context.settings,
-            transaction_time: self.context.transaction_time,
-        }
+        self.context.input()
     }
 
     /// The definitions as the statement sees them, with its own changes.

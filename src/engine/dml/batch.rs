@@ -72,7 +72,7 @@ impl Writer<'_> {
     /// Inserts a batch that has an array for each column of the table, of exactly its type.
     ///
     /// # Errors
-    /// 23502, 23514, 23505, 23503.
+    /// 42501 by a row policy; 23502, 23514, 23505, 23503.
     pub async fn insert_batch(
         &mut self,
         columns: &[ArrayRef],
@@ -80,6 +80,13 @@ impl Writer<'_> {
     ) -> Result<(), Diagnostic> {
         if rows == 0 {
             return Ok(());
+        }
+        if let Some(guard) = &self.guard
+            && let Some(row) = guard.first_refused(columns, rows, self.input())
+        {
+            self.row = Some(row);
+            let values = row_of(columns, row)?;
+            guard.admit_inserted(&self.target.relation, &values, self.input())?;
         }
         if let Some((row, violation)) = self.check_batch(columns, rows)? {
             self.row = Some(row);

@@ -8,6 +8,7 @@ use super::write::{Arbiters, Found, Writer, project};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
+use crate::engine::policy::hidden_conflict;
 use crate::storage::LockMode;
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
@@ -149,11 +150,14 @@ impl Conflict {
                  duplicate constrained values.",
             ));
         }
-        let bytes = match writer.lock_row(key, LockMode::Update).await? {
+        let bytes = match writer.lock_any_row(key, LockMode::Update).await? {
             Found::Gone => return Ok(Resolution::Retry),
             Found::Unchanged(bytes) | Found::Changed(bytes) => bytes,
         };
         let old = writer.target.layout.decode_row(&bytes)?;
+        if !writer.sees(&old) {
+            return Err(hidden_conflict(&writer.target.relation));
+        }
         let both: Vec<ScalarValue> = old.iter().chain(excluded).cloned().collect();
         let row = Row {
             columns: &both,

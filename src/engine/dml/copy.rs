@@ -9,6 +9,7 @@ use crate::catalog::definition::Relation;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
+use crate::engine::policy::{Guard, Purpose};
 use crate::engine::transaction::Transaction;
 use crate::storage::{Storage, Used};
 use datafusion::arrow::array::ArrayRef;
@@ -87,7 +88,16 @@ impl CopyTarget {
         let transaction = &mut transaction.storage;
         Ok(match self.target.uses().take(transaction, context).await? {
             Used::AfterWaiting => None,
-            Used::AtOnce => Some(Writer::new(&self.target, transaction, storage, context)),
+            Used::AtOnce => {
+                let purpose = Purpose::Insert;
+                Some(Writer::new(
+                    &self.target,
+                    transaction,
+                    storage,
+                    context,
+                    purpose,
+                ))
+            }
         })
     }
 
@@ -114,6 +124,7 @@ impl CopyTarget {
             transaction: &mut transaction.storage,
             storage,
             context,
+            guard: Guard::new(&self.target.relation, Purpose::Insert, context),
             pending: suspended.pending,
             parents_seen: suspended.parents_seen,
             pace: suspended.pace,

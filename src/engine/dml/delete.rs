@@ -13,6 +13,7 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::{CommandTag, Outcome};
+use crate::engine::policy::Purpose;
 use crate::engine::query::QueryEngine;
 use crate::engine::uses::Uses;
 use crate::storage::LockMode;
@@ -60,7 +61,8 @@ impl Delete {
             from: using,
             selection: delete.selection.as_ref(),
         };
-        let selection = Selection::plan(&named, parts, parameters, query, context).await?;
+        let selection =
+            Selection::plan(&named, Purpose::Delete, parts, parameters, query, context).await?;
         let returning = match &delete.returning {
             Some(items) => Some(
                 Returning::new(
@@ -129,7 +131,7 @@ impl Passes for Delete {
             .selection
             .start(query, parameters, transaction, context)?;
         let transaction = &mut transaction.storage;
-        let mut writer = Writer::new(target, transaction, storage, context);
+        let mut writer = Writer::new(target, transaction, storage, context, Purpose::Delete);
         // A join may give a row more than once.
         let mut seen: HashSet<Vec<u8>> = HashSet::new();
         let mut count = 0;

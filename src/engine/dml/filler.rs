@@ -127,10 +127,7 @@ impl Next {
 
 /// What input functions of the statement look at.
 pub fn input_of(context: &StatementContext) -> Input<'_> {
-    Input {
-        settings: &context.settings,
-        transaction_time: context.transaction_time,
-    }
+    context.input()
 }
 
 /// The sequence of a default that is `nextval('name'::regclass)` and nothing else.

@@ -13,6 +13,7 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::{CommandTag, Outcome};
+use crate::engine::policy::Purpose;
 use crate::engine::query::{QueryEngine, QueryPlan};
 use crate::engine::uses::Uses;
 use datafusion::common::ScalarValue;
@@ -212,7 +213,7 @@ impl Insert {
             .as_ref()
             .map(|returning| returning.collector(query.map(QueryEngine::reservation)));
         let transaction = &mut transaction.storage;
-        let writer = Writer::new(&self.target, transaction, storage, context);
+        let writer = Writer::new(&self.target, transaction, storage, context, self.purpose());
         let count = match (&self.source, rows) {
             (Source::Query(_, types), Some(Outcome::Rows(rows))) => {
                 self.insert_selected(writer, rows, types, parameters, &mut collector)
@@ -227,6 +228,15 @@ impl Insert {
             }
         };
         returning::outcome(CommandTag::Insert(count), collector)
+    }
+
+    fn purpose(&self) -> Purpose {
+        match &self.conflict {
+            Some(conflict) if conflict.updates() => Purpose::InsertOrUpdate,
+            Some(_) => Purpose::InsertAndRead,
+            None if self.returning.is_some() => Purpose::InsertAndRead,
+            None => Purpose::Insert,
+        }
     }
 
     fn demand_rights(&self, context: &StatementContext) -> Result<(), Diagnostic> {

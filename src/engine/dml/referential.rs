@@ -11,10 +11,14 @@ use super::write::{Found, Writer, project};
 use crate::catalog::Oid;
 use crate::catalog::definition::ReferentialAction;
 use crate::diagnostic::Diagnostic;
+use crate::engine::policy::Purpose;
 use crate::storage::LockMode;
 use datafusion::common::ScalarValue;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+
+/// No row policy is asked where a foreign key is kept whole.
+const KEEPING: Purpose = Purpose::KeepReferences;
 
 /// Checks that wait, in the order they came up, and the tables that actions write.
 #[derive(Default)]
@@ -46,7 +50,8 @@ impl Writer<'_> {
                 Some(oid) => {
                     let target = queue.table(oid)?;
                     let (transaction, storage) = (&mut *self.transaction, self.storage);
-                    let mut writer = Writer::new(&target, transaction, storage, self.context);
+                    let mut writer =
+                        Writer::new(&target, transaction, storage, self.context, KEEPING);
                     writer.carry_out(check, &mut queue).await?;
                 }
             }
@@ -106,7 +111,7 @@ impl Writer<'_> {
         let (transaction, storage) = (&mut *self.transaction, self.storage);
         // Waiting here leaves the rows of older definitions to storage, which refuses their layout.
         child.uses().take(transaction, self.context).await?;
-        let mut writer = Writer::new(&child, transaction, storage, self.context);
+        let mut writer = Writer::new(&child, transaction, storage, self.context, KEEPING);
         for key in children {
             writer.step().await?;
             act.on(&mut writer, &key).await?;

@@ -7,7 +7,8 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::{Outcome, Rows};
-use crate::engine::query::{KEY_COLUMN, KEYED_SCHEMA, QueryEngine, QueryPlan};
+use crate::engine::policy::Purpose;
+use crate::engine::query::{KEY_COLUMN, KEYED_SCHEMA, QueryEngine, QueryPlan, keyed_name};
 use crate::engine::transaction::Transaction;
 use crate::sql::parse;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
@@ -84,12 +85,13 @@ impl Selection {
     /// What the statement has wrong.
     pub async fn plan(
         named: &Named,
+        purpose: Purpose,
         parts: Parts<'_>,
         parameters: &mut Vec<Option<SqlType>>,
         query: &QueryEngine,
         context: &StatementContext,
     ) -> Result<Selection, Diagnostic> {
-        let statement = statement(named, parts)?;
+        let statement = statement(named, purpose, parts)?;
         let plan = query
             .analyze_on_pool(statement, parameters.clone(), context)
             .await?;
@@ -145,14 +147,18 @@ pub fn key_of(batch: &RecordBatch, row: usize) -> Result<&[u8], Diagnostic> {
 }
 
 /// `SELECT qualifier.key, values… FROM target AS qualifier, from… WHERE selection`
-fn statement(named: &Named, parts: Parts<'_>) -> Result<ast::Statement, Diagnostic> {
+fn statement(
+    named: &Named,
+    purpose: Purpose,
+    parts: Parts<'_>,
+) -> Result<ast::Statement, Diagnostic> {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let qualifier = quoted(&named.qualifier);
     let text = format!(
-        "SELECT {qualifier}.{key} FROM {schema}.\"{oid}\" AS {qualifier}",
+        "SELECT {qualifier}.{key} FROM {schema}.\"{target}\" AS {qualifier}",
         key = quoted(KEY_COLUMN),
         schema = quoted(KEYED_SCHEMA),
-        oid = named.target.relation.oid,
+        target = keyed_name(named.target.relation.oid, purpose),
     );
     let mut statement = parse::parse_one(&text)?;
     let ast::Statement::Query(query) = &mut statement else {

@@ -9,6 +9,7 @@ use crate::catalog::definition::{
 use crate::catalog::sql_type::SqlType;
 use crate::catalog::{Oid, RelationId};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::policy::Guard;
 use crate::engine::query::expression::Scope;
 use crate::engine::row::{KeyLayout, RowLayout};
 use crate::engine::types::Input;
@@ -272,6 +273,12 @@ impl Target {
     /// Its columns, dropped ones too.
     pub fn columns(&self) -> &[Column] {
         &self.table().columns
+    }
+
+    /// Whether row policies show a row of it; one that cannot be read is shown to nobody.
+    pub fn shows(&self, guard: &Guard, row: &[u8], input: Input<'_>) -> bool {
+        let row = self.layout.decode_row(row);
+        row.is_ok_and(|row| guard.shows(&row, input))
     }
 
     /// Its columns under this qualifier; dropped ones keep their place under a name that nobody can

@@ -98,6 +98,7 @@ fn relation(oid: Oid, name: &str, body: RelationBody) -> DefinitionChange {
         grants: Vec::new(),
         comment: None,
         body,
+        row_security: Default::default(),
     }))
 }
 

@@ -14,6 +14,7 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::{CommandTag, Outcome, Rows};
+use crate::engine::policy::Purpose;
 use crate::engine::query::QueryEngine;
 use crate::engine::types;
 use crate::engine::uses::Uses;
@@ -81,7 +82,8 @@ impl Update {
             from,
             selection: update.selection.as_ref(),
         };
-        let selection = Selection::plan(&named, parts, parameters, query, context).await?;
+        let selection =
+            Selection::plan(&named, Purpose::Update, parts, parameters, query, context).await?;
         check_types(&new, &selection, &named.target)?;
         let returning = match &update.returning {
             Some(items) => Some(
@@ -219,7 +221,7 @@ impl Passes for Update {
             .selection
             .start(query, parameters, transaction, context)?;
         let transaction = &mut transaction.storage;
-        let mut writer = Writer::new(target, transaction, storage, context);
+        let mut writer = Writer::new(target, transaction, storage, context, Purpose::Update);
         let pass = match &self.new {
             New::Row {
                 assignments,

@@ -7,7 +7,9 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::expression::{self, Compiled, Input as Needed, Repeats, Scope};
 use crate::engine::query::failure;
+use crate::engine::query::functions::auth_variable;
 use crate::engine::types::{self, CastContext, Input};
+use crate::sql::auth_variable::Variable;
 use crate::sql::parse;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
@@ -26,6 +28,7 @@ enum Source {
     Constant(ScalarValue),
     Column(usize),
     Parameter(usize),
+    Variable(Variable),
     Computed(Compiled),
     /// Another value, assigned to a column of this value's type.
     Assigned(Box<Value>),
@@ -62,6 +65,7 @@ pub fn compile(
         Some(Needed::Column(position)) => Source::Column(position),
         Some(Needed::Parameter(position)) => Source::Parameter(position),
         Some(Needed::TransactionTime) => Source::Computed(compiled),
+        Some(Needed::Variable(place)) => Source::Variable(compiled.variables[place].0.clone()),
         None => match compiled.constant() {
             Some(constant) => Source::Constant(constant?),
             None => Source::Computed(compiled),
@@ -99,6 +103,13 @@ pub fn compile_for_column(
             };
             let value = parameter(index, plain, parameters);
             return value.assigned_to(name, sql_type);
+        }
+        Some(Literal::Variable(variable)) => {
+            let plain = SqlType {
+                typmod: -1,
+                ..sql_type
+            };
+            return Value::variable(variable, plain).assigned_to(name, sql_type);
         }
         None => {}
     }
@@ -162,6 +173,7 @@ pub fn compile_compared(
         Some(Literal::Null) => Ok(constant(types::null_scalar(other))),
         Some(Literal::Text(text)) => types::decode_text(text, other, input).map(constant),
         Some(Literal::Parameter(index)) => Ok(parameter(index, other, parameters)),
+        Some(Literal::Variable(variable)) => Ok(Value::variable(variable, other)),
         None => compile(tree, scope, parameters, input),
     }
 }
@@ -207,9 +219,14 @@ enum Literal<'t> {
     Null,
     Text(&'t str),
     Parameter(usize),
+    Variable(Variable),
 }
 
 fn unknown_literal(tree: &ast::Expr) -> Option<Literal<'_>> {
+    if let Some(Ok(variable)) = Variable::of(tree) {
+        // A list has a type by itself.
+        return (!variable.is_list()).then_some(Literal::Variable(variable));
+    }
     match tree {
         ast::Expr::Nested(inner) => unknown_literal(inner),
         ast::Expr::Value(value) => match &value.value {
@@ -236,6 +253,14 @@ impl Value {
         }
     }
 
+    /// `$auth.*` as a value of this type.
+    fn variable(variable: Variable, sql_type: SqlType) -> Value {
+        Value {
+            source: Source::Variable(variable),
+            sql_type,
+        }
+    }
+
     /// A column of the scope as it is.
     pub fn column(position: usize, sql_type: SqlType) -> Value {
         Value {
@@ -252,10 +277,28 @@ impl Value {
         }
     }
 
+    /// The columns of the scope that it is worked out from.
+    pub fn columns(&self) -> Box<dyn Iterator<Item = usize> + '_> {
+        match &self.source {
+            Source::Column(position) => Box::new(std::iter::once(*position)),
+            Source::Computed(compiled) => {
+                let columns = compiled.inputs.iter().filter_map(|needed| match needed {
+                    Needed::Column(position) => Some(*position),
+                    _ => None,
+                });
+                Box::new(columns)
+            }
+            Source::Assigned(inner) => inner.columns(),
+            Source::Constant(_) | Source::Parameter(_) | Source::Variable(_) => {
+                Box::new(std::iter::empty())
+            }
+        }
+    }
+
     /// Whether the value is the same for every row of the scope.
     pub fn is_free_of_columns(&self) -> bool {
         match &self.source {
-            Source::Constant(_) | Source::Parameter(_) => true,
+            Source::Constant(_) | Source::Parameter(_) | Source::Variable(_) => true,
             Source::Column(_) => false,
             Source::Computed(compiled) => {
                 compiled.repeats == Repeats::Always
@@ -271,20 +314,25 @@ impl Value {
     /// This, where the catalog's own texts may hold no parameters.
     ///
     /// # Errors
-    /// XX000 for a parameter.
+    /// 42P02 for a parameter, in PostgreSQL's words.
     pub fn without_parameters(self) -> Result<Value, Diagnostic> {
         let parameter = match &self.source {
-            Source::Parameter(_) => true,
-            Source::Computed(compiled) => compiled
-                .inputs
-                .iter()
-                .any(|input| matches!(input, Needed::Parameter(_))),
-            Source::Constant(_) | Source::Column(_) | Source::Assigned(_) => false,
+            Source::Parameter(position) => Some(*position),
+            Source::Computed(compiled) => compiled.inputs.iter().find_map(|input| match input {
+                Needed::Parameter(position) => Some(*position),
+                _ => None,
+            }),
+            Source::Constant(_) | Source::Column(_) | Source::Variable(_) | Source::Assigned(_) => {
+                None
+            }
         };
-        if parameter {
-            return Err(Diagnostic::internal("a stored expression has a parameter"));
+        match parameter {
+            None => Ok(self),
+            Some(position) => Err(Diagnostic::error(
+                SqlState::UNDEFINED_PARAMETER,
+                format!("there is no parameter ${}", position + 1),
+            )),
         }
-        Ok(self)
     }
 
     /// This as a column of another type keeps it.
@@ -328,11 +376,14 @@ impl Value {
             Source::Constant(value) => Ok(value.clone()),
             Source::Column(position) => Ok(row.columns[*position].clone()),
             Source::Parameter(position) => Ok(row.parameters[*position].clone()),
+            Source::Variable(variable) => {
+                Ok(auth_variable::value(variable, self.sql_type, row.input))
+            }
             Source::Computed(compiled) => {
                 let inputs = compiled
                     .inputs
                     .iter()
-                    .map(|input| row.array(*input))
+                    .map(|needed| row.array(*needed, &compiled.variables))
                     .collect::<Result<Vec<_>, _>>()?;
                 let array = compiled.evaluate(inputs, 1)?;
                 ScalarValue::try_from_array(&array, 0).map_err(failure::diagnostic)
@@ -361,6 +412,9 @@ impl Value {
             Source::Constant(value) => repeated(value),
             Source::Column(position) => Ok(columns[*position].clone()),
             Source::Parameter(position) => repeated(&parameters[*position]),
+            Source::Variable(variable) => {
+                repeated(&auth_variable::value(variable, self.sql_type, input))
+            }
             Source::Computed(compiled) => {
                 let inputs = compiled
                     .inputs
@@ -369,6 +423,10 @@ impl Value {
                         Needed::Column(position) => Ok(columns[*position].clone()),
                         Needed::Parameter(position) => repeated(&parameters[*position]),
                         Needed::TransactionTime => repeated(&time_of(input)),
+                        Needed::Variable(place) => {
+                            let (variable, sql_type) = &compiled.variables[*place];
+                            repeated(&auth_variable::value(variable, *sql_type, input))
+                        }
                     })
                     .collect::<Result<Vec<_>, _>>()?;
                 compiled.evaluate(inputs, rows)
@@ -393,11 +451,19 @@ impl Value {
 }
 
 impl Row<'_> {
-    fn array(&self, needed: Needed) -> Result<ArrayRef, Diagnostic> {
+    fn array(
+        &self,
+        needed: Needed,
+        variables: &[(Variable, SqlType)],
+    ) -> Result<ArrayRef, Diagnostic> {
         let array = match needed {
             Needed::Column(position) => self.columns[position].to_array(),
             Needed::Parameter(position) => self.parameters[position].to_array(),
             Needed::TransactionTime => time_of(self.input).to_array(),
+            Needed::Variable(place) => {
+                let (variable, sql_type) = &variables[place];
+                auth_variable::value(variable, *sql_type, self.input).to_array()
+            }
         };
         array.map_err(failure::diagnostic)
     }

@@ -13,6 +13,7 @@ use super::violation;
 use crate::catalog::RelationId;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
+use crate::engine::policy::{Guard, Purpose};
 use crate::engine::row::{IndexEntry, encode_row_number};
 use crate::engine::types::Input;
 use crate::storage::{Isolation, LockMode, LockWait, Storage, Transaction};
@@ -29,6 +30,8 @@ pub struct Writer<'a> {
     pub storage: &'a Storage,
     /// Settings, lock timeout, cancellation.
     pub context: &'a StatementContext,
+    /// The row policies that bind the statement.
+    pub(super) guard: Option<Guard>,
     pub(super) pending: Vec<Pending>,
     /// Foreign-key parents this statement has found and locked last, one for each foreign key.
     pub(super) parents_seen: Vec<Vec<u8>>,
@@ -91,6 +94,7 @@ impl<'a> Writer<'a> {
         transaction: &'a mut Transaction,
         storage: &'a Storage,
         context: &'a StatementContext,
+        purpose: Purpose,
     ) -> Writer<'a> {
         transaction.expect_layout(target.relation.oid, target.table().layout_version);
         Writer {
@@ -98,6 +102,7 @@ impl<'a> Writer<'a> {
             transaction,
             storage,
             context,
+            guard: Guard::new(&target.relation, purpose, context),
             pending: Vec::new(),
             parents_seen: vec![Vec::new(); target.foreign_keys.len()],
             pace: Pace::new(context.cancel.clone()),
@@ -113,10 +118,7 @@ impl<'a> Writer<'a> {
 
     /// What input functions and assignments look at.
     pub fn input(&self) -> Input<'a> {
-        Input {
-            settings: &self.context.settings,
-            transaction_time: self.context.transaction_time,
-        }
+        self.context.input()
     }
 
     /// Lets the core go when the slice is used up; once a row.
@@ -127,14 +129,55 @@ impl<'a> Writer<'a> {
         self.pace.step().await
     }
 
-    /// Locks a row of the table and reads its newest version.
+    /// Whether a point statement may lock a row that it knows by its key alone: REPEATABLE READ must not
+    /// touch one that its snapshot does not have, and nobody one that a row policy hides (its lock
+    /// would be felt). READ COMMITTED looks at the newest version only, as if the statement had begun
+    /// when it had the lock.
+    ///
+    /// # Errors
+    /// Storage's.
+    pub fn may_lock(&self, key: &[u8]) -> Result<bool, Diagnostic> {
+        let repeatable = self.transaction.isolation() == Isolation::RepeatableRead;
+        if !repeatable && self.guard.is_none() {
+            return Ok(true);
+        }
+        let row = self.transaction.get(self.target.store(), key)?;
+        Ok(match (&row, &self.guard) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(row), Some(guard)) => self.target.shows(guard, row, self.input()),
+        })
+    }
+
+    /// Locks a row that the statement sees and reads its newest version; one that a row policy hides by
+    /// now is gone.
     ///
     /// # Errors
     /// 40001 under REPEATABLE READ where it was changed since; 40P01, 55P03.
     pub async fn lock_row(&mut self, key: &[u8], mode: LockMode) -> Result<Found, Diagnostic> {
+        let found = self.lock_any_row(key, mode).await?;
+        if let (Found::Changed(bytes), Some(_)) = (&found, &self.guard)
+            && !self.sees(&self.target.layout.decode_row(bytes)?)
+        {
+            return Ok(Found::Gone);
+        }
+        Ok(found)
+    }
+
+    /// As [`Writer::lock_row`], whether the statement sees the row or not.
+    ///
+    /// # Errors
+    /// As [`Writer::lock_row`]'s.
+    pub async fn lock_any_row(&mut self, key: &[u8], mode: LockMode) -> Result<Found, Diagnostic> {
         let store = self.target.store();
         self.lock(store, key, mode).await?;
         newest(self.transaction, store, key)
+    }
+
+    /// Whether no row policy hides a row that is there from the statement.
+    pub fn sees(&self, row: &[ScalarValue]) -> bool {
+        let guard = self.guard.as_ref();
+        guard.is_none_or(|guard| guard.shows(row, self.input()))
     }
 
     pub(super) async fn lock(
@@ -151,12 +194,15 @@ impl<'a> Writer<'a> {
     /// Writes a new row: all columns of the table, dropped ones as NULL.
     ///
     /// # Errors
-    /// 23502, 23514, 23505, 23503.
+    /// 42501 by a row policy; 23502, 23514, 23505, 23503.
     pub async fn insert(
         &mut self,
         row: &[ScalarValue],
         arbiters: &Arbiters,
     ) -> Result<Insertion, Diagnostic> {
+        if let Some(guard) = &self.guard {
+            guard.admit_inserted(&self.target.relation, row, self.input())?;
+        }
         self.check_row(row)?;
         let key = self.new_key(row)?;
         if self.target.key.is_some()
@@ -186,13 +232,16 @@ impl<'a> Writer<'a> {
     /// Replaces a row that this transaction has locked.
     ///
     /// # Errors
-    /// 23502, 23514, 23505, 23503.
+    /// 42501 by a row policy; 23502, 23514, 23505, 23503.
     pub async fn update(
         &mut self,
         old_key: &[u8],
         old: &[ScalarValue],
         new: &[ScalarValue],
     ) -> Result<(), Diagnostic> {
+        if let Some(guard) = &self.guard {
+            guard.admit_updated(&self.target.relation, new, self.input())?;
+        }
         self.check_row(new)?;
         let store = self.target.store();
         let key = match &self.target.key {

@@ -19,7 +19,8 @@ use crate::engine::dml::value::{Row, Value as Compiled};
 use crate::engine::dml::write::{Found, demand_writable, lock_wait, newest};
 use crate::engine::dml::{Run, cast_to};
 use crate::engine::outcome::{CommandTag, Outcome, ResultField, Rows};
-use crate::engine::query::{KEY_COLUMN, KEYED_SCHEMA, QueryEngine, QueryPlan, failure};
+use crate::engine::policy::{Guard, Purpose};
+use crate::engine::query::{KEY_COLUMN, KEYED_SCHEMA, QueryEngine, QueryPlan, failure, keyed_name};
 use crate::engine::uses::Uses;
 use crate::sql::parse;
 use crate::sql::row_locks::{Busy, Strength};
@@ -360,6 +361,10 @@ impl<'a> Pass<'a> {
             parameters: self.parameters,
             input: input_of(self.context),
         };
+        let guard = Guard::new(&recheck.target.relation, Purpose::Lock, self.context);
+        if guard.is_some_and(|guard| !guard.shows(&columns, row.input)) {
+            return Ok(Verdict::Drop);
+        }
         match &recheck.filter {
             Some(filter) if !filter.holds(row)? => Ok(Verdict::Drop),
             _ => Ok(Verdict::Again),
@@ -541,7 +546,7 @@ fn name_by_oid(factor: &mut TableFactor, locked: &Locked) {
     if let TableFactor::Table { name, alias, .. } = factor {
         *name = ObjectName::from(vec![
             Ident::with_quote('"', KEYED_SCHEMA),
-            Ident::with_quote('"', locked.relation.oid.to_string()),
+            Ident::with_quote('"', keyed_name(locked.relation.oid, Purpose::Lock)),
         ]);
         alias.get_or_insert(TableAlias {
             explicit: true,

@@ -11,6 +11,7 @@ mod databases;
 pub mod deparse;
 pub mod functions;
 mod information_schema;
+mod policies;
 pub mod procedures;
 mod relations;
 mod roles;
@@ -131,6 +132,8 @@ fn rows_of(schema: &str, name: &str) -> Option<Rows> {
         ("pg_catalog", "pg_attrdef") => relations::pg_attrdef,
         ("pg_catalog", "pg_index") => constraints::pg_index,
         ("pg_catalog", "pg_constraint") => constraints::pg_constraint,
+        ("pg_catalog", "pg_policy") => policies::pg_policy,
+        ("pg_catalog", "pg_policies") => policies::pg_policies,
         ("pg_catalog", "pg_sequence") => relations::pg_sequence,
         ("pg_catalog", "pg_depend") => relations::pg_depend,
         ("pg_catalog", "pg_description") => relations::pg_description,

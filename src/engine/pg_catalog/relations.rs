@@ -105,6 +105,15 @@ fn class_row(shape: &SystemTable, relation: &Relation, context: &StatementContex
             ),
             ("relchecks", number(checks(table))),
             (
+                "relrowsecurity",
+                Cell::Bool(relation.row_security.in_force()),
+            ),
+            // A table's owner is bound as well.
+            (
+                "relforcerowsecurity",
+                Cell::Bool(relation.row_security.in_force()),
+            ),
+            (
                 "relhastriggers",
                 Cell::Bool(!table.referenced_by.is_empty() || has_foreign_key(table)),
             ),

@@ -26,6 +26,7 @@ pub fn pg_tables(context: &StatementContext) -> Vec<Row> {
                     ("tablename", text(&*relation.name)),
                     ("tableowner", owner(relation, context)),
                     ("hasindexes", Cell::Bool(indexed)),
+                    ("rowsecurity", Cell::Bool(relation.row_security.in_force())),
                 ],
             )
         });

@@ -12,9 +12,10 @@ use crate::engine::dml::selection::Named;
 use crate::engine::dml::value::{Row, Value};
 use crate::engine::dml::write::{Found, Writer, demand_writable};
 use crate::engine::outcome::{CommandTag, Outcome, Rows};
+use crate::engine::policy::{Guard, Purpose};
 use crate::engine::types;
 use crate::engine::uses::Uses;
-use crate::storage::{Isolation, LockMode, Use};
+use crate::storage::{LockMode, Use};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::ScalarValue;
@@ -118,10 +119,14 @@ impl Select {
         if let Some(mode) = self.lock {
             return self.locked(&key, mode, run).await;
         }
-        match transaction.get(target.store(), &key)? {
-            None => Ok(self.nothing()),
-            Some(row) => self.answer(&row, parameters, context),
+        let Some(row) = transaction.get(target.store(), &key)? else {
+            return Ok(self.nothing());
+        };
+        let guard = Guard::new(&target.relation, Purpose::Read, context);
+        if guard.is_some_and(|guard| !target.shows(&guard, &row, input)) {
+            return Ok(self.nothing());
         }
+        self.answer(&row, parameters, context)
     }
 
     async fn locked(
@@ -135,12 +140,10 @@ impl Select {
         let target = &self.named.target;
         context.rights.may_lock(&target.relation)?;
         demand_writable(context, "SELECT FOR UPDATE")?;
-        let hidden = transaction.isolation() == Isolation::RepeatableRead
-            && transaction.get(target.store(), key)?.is_none();
-        if hidden {
+        let mut writer = Writer::new(target, transaction, run.storage, context, Purpose::Lock);
+        if !writer.may_lock(key)? {
             return Ok(self.nothing());
         }
-        let mut writer = Writer::new(target, transaction, run.storage, context);
         let row = match writer.lock_row(key, mode).await? {
             Found::Gone => return Ok(self.nothing()),
             Found::Unchanged(row) | Found::Changed(row) => row,

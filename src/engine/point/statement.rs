@@ -16,9 +16,10 @@ use crate::engine::dml::values::rows_written;
 use crate::engine::dml::write::{Found, Writer, demand_writable};
 use crate::engine::dml::{Run, delete, settled};
 use crate::engine::outcome::{CommandTag, Outcome, ResultField};
+use crate::engine::policy::Purpose;
 use crate::engine::transaction::Transaction;
 use crate::engine::uses::Uses;
-use crate::storage::{Isolation, LockMode, Storage, Used};
+use crate::storage::{LockMode, Storage, Used};
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
 use std::sync::Arc;
@@ -193,21 +194,14 @@ impl PointRow {
         returning.map(|returning| returning.collector(None))
     }
 
-    /// The storage key, where the statement's snapshot may have such a row.
+    /// The storage key, where there may be such a row.
     fn row_key(&self, run: &Run<'_>) -> Result<Option<Vec<u8>>, Diagnostic> {
         let transaction = &run.transaction.storage;
         let input = input_of(run.context);
         let Some(bytes) = self.key.bytes(run.parameters, input)? else {
             return Ok(None);
         };
-        let Some(key) = self.key.row_key(bytes, transaction)? else {
-            return Ok(None);
-        };
-        // READ COMMITTED looks at the newest version only, as if the statement had begun when it had
-        // the lock. REPEATABLE READ must not touch a row that its snapshot does not have.
-        let hidden = transaction.isolation() == Isolation::RepeatableRead
-            && transaction.get(self.named.target.store(), &key)?.is_none();
-        Ok((!hidden).then_some(key))
+        self.key.row_key(bytes, transaction)
     }
 
     /// Locks the row; what the WHERE demands besides the key is asked of every version.
@@ -217,6 +211,9 @@ impl PointRow {
         key: &[u8],
         mode: LockMode,
     ) -> Result<Found, Diagnostic> {
+        if !writer.may_lock(key)? {
+            return Ok(Found::Gone);
+        }
         Ok(match writer.lock_row(key, mode).await? {
             Found::Unchanged(row) if self.filter.is_some() => Found::Changed(row),
             found => found,
@@ -268,7 +265,8 @@ impl Update {
         let mut count = 0;
         if let Some(key) = row.row_key(&run)? {
             let storage = &mut run.transaction.storage;
-            let mut writer = Writer::new(target, storage, run.storage, run.context);
+            let mut writer =
+                Writer::new(target, storage, run.storage, run.context, Purpose::Update);
             let found = row.lock(&mut writer, &key, self.assignments.lock).await?;
             let change = Change {
                 assignments: &self.assignments,
@@ -311,7 +309,8 @@ impl Delete {
         let mut count = 0;
         if let Some(key) = row.row_key(&run)? {
             let storage = &mut run.transaction.storage;
-            let mut writer = Writer::new(target, storage, run.storage, run.context);
+            let mut writer =
+                Writer::new(target, storage, run.storage, run.context, Purpose::Delete);
             let found = row.lock(&mut writer, &key, LockMode::Update).await?;
             let filter = row.filter.as_ref();
             count = delete::one(

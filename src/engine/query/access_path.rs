@@ -41,6 +41,7 @@ struct Condition {
 }
 
 /// Chooses the path with the longest run of equal columns, the table's own key before an index.
+/// `demanded` are values that columns must have besides (a row policy's), by their positions.
 ///
 /// # Errors
 /// As [`KeyLayout`]'s.
@@ -48,12 +49,18 @@ pub fn choose(
     table: &Table,
     indexes: &[Arc<Relation>],
     filters: &[Expr],
+    demanded: &[(usize, ScalarValue)],
 ) -> Result<AccessPath, RowError> {
     let whole = AccessPath::Table((Bound::Unbounded, Bound::Unbounded));
     let conditions: Vec<_> = filters
         .iter()
         .flat_map(|filter| split_conjunction(filter))
         .filter_map(condition)
+        .chain(demanded.iter().map(|(position, value)| Condition {
+            column: table.columns[*position].name.to_string(),
+            op: Operator::Eq,
+            value: value.clone(),
+        }))
         .collect();
     if conditions.is_empty() {
         return Ok(whole);

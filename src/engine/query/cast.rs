@@ -8,6 +8,7 @@ use super::failure;
 use super::statement::Statement;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::functions::auth_variable::AuthVariable;
 use crate::engine::query::functions::names;
 use crate::engine::types::{self, CastContext, Input};
 use datafusion::arrow::array::ArrayRef;
@@ -23,12 +24,14 @@ use datafusion::logical_expr::{
 };
 use std::sync::Arc;
 
-/// Whether nothing has decided the expression's type yet: a quoted literal, NULL, a parameter.
+/// Whether nothing has decided the expression's type yet: a quoted literal, NULL, a parameter,
+/// `$auth.*`.
 pub fn is_unknown(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Null, None) => true,
         Expr::Placeholder(parameter) => parameter.field.is_none(),
         Expr::Alias(alias) => is_unknown(&alias.expr),
+        Expr::ScalarFunction(_) => AuthVariable::of(expr).is_some_and(AuthVariable::is_open),
         _ => false,
     }
 }
@@ -51,6 +54,11 @@ pub fn explicit(expr: Expr, from: SqlType, to: SqlType, input: Input<'_>) -> Res
         && parameter.field.is_none()
     {
         return Ok(parameter_of(&parameter.id, to));
+    }
+    if let Some(variable) = AuthVariable::of(&expr)
+        && variable.is_open()
+    {
+        return Ok(variable.as_type(to));
     }
     if let Expr::Literal(value, None) = &expr
         && is_unknown(&expr)
@@ -285,6 +293,7 @@ impl ScalarUDFImpl for CastTo {
             Err(_) => Input {
                 settings: &defaults,
                 transaction_time: 0,
+                variables: None,
             },
         };
         let constant = matches!(args.args[0], ColumnarValue::Scalar(_));

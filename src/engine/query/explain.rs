@@ -49,11 +49,14 @@ fn describe(plan: &dyn ExecutionPlan, depth: usize, lines: &mut Vec<String>) {
         return;
     };
     let own;
-    let title = match node {
-        Node::Named(name) => name,
+    let (title, remark) = match node {
+        Node::Named(name) => (name, None),
         Node::Own => {
             own = One(plan).to_string();
-            own.as_str()
+            match own.split_once('\n') {
+                Some((title, remark)) => (title, Some(remark)),
+                None => (own.as_str(), None),
+            }
         }
     };
     lines.push(if depth == 0 {
@@ -61,6 +64,9 @@ fn describe(plan: &dyn ExecutionPlan, depth: usize, lines: &mut Vec<String>) {
     } else {
         format!("{}->  {title}", " ".repeat(depth * 6 - 4))
     });
+    if let Some(remark) = remark {
+        lines.push(format!("{}{remark}", " ".repeat(depth * 6 + 2)));
+    }
     if plan.name() == "FilterExec" {
         let detail = DisplayableExecutionPlan::new(plan).one_line().to_string();
         if let Some((_, condition)) = detail.split_once(": ") {

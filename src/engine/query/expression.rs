@@ -2,10 +2,11 @@
 //!
 //! This is the one place where expressions of point statements, DEFAULTs, CHECKs, RETURNING and ON
 //! CONFLICT are planned, so that they mean the same everywhere. Parameters are extra columns of the
-//! row, and so is the transaction's time, which stands for now() and CURRENT_TIMESTAMP; whatever
+//! row, and so are the transaction's time, which stands for now() and CURRENT_TIMESTAMP, and `$auth.*`; whatever
 //! else is not immutable is refused here and goes the way of a query.
 
 use super::functions::Functions;
+use super::functions::auth_variable::{self, AuthVariable};
 use super::functions::definition::Missing;
 use super::operators::Operators;
 use super::provider::Types;
@@ -13,6 +14,7 @@ use super::{failure, rewrite, semantics, state};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::types;
+use crate::sql::auth_variable::Variable;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
@@ -90,6 +92,8 @@ pub enum Input {
     Parameter(usize),
     /// The transaction's time, as timestamptz.
     TransactionTime,
+    /// One of the expression's `$auth.*`, from 0.
+    Variable(usize),
 }
 
 /// An expression, ready to be evaluated.
@@ -99,6 +103,8 @@ pub struct Compiled {
     pub physical: Arc<dyn PhysicalExpr>,
     /// Which values it needs, in the order of the batch's columns.
     pub inputs: Vec<Input>,
+    /// The `$auth.*` it looks at, each as a value of its type.
+    pub variables: Arc<[(Variable, SqlType)]>,
     /// Its type.
     pub sql_type: SqlType,
     /// Whether it gives the same each time for the same inputs.
@@ -175,8 +181,36 @@ pub fn compile(
     rewrite::expression(&mut expression)?;
     let logical = plan(expression, scope, parameters, input).map_err(failure::diagnostic)?;
     note_parameters(&logical, parameters)?;
-    let (row, inputs) = row_schema(scope, parameters)?;
-    lower(logical, &row, &inputs)
+    let (logical, variables) = lift_variables(logical)?;
+    let (row, inputs) = row_schema(scope, parameters, &variables)?;
+    let compiled = lower(logical, &row, &inputs)?;
+    Ok(Compiled {
+        variables: variables.into(),
+        ..compiled
+    })
+}
+
+/// `$auth.*` become columns, named by their places among those found.
+fn lift_variables(logical: Expr) -> Result<(Expr, Vec<(Variable, SqlType)>), Diagnostic> {
+    let mut found: Vec<(Variable, SqlType)> = Vec::new();
+    let lifted = logical.transform_up(|node| {
+        let Some(variable) = AuthVariable::of(&node) else {
+            return Ok(Transformed::no(node));
+        };
+        let wanted = (variable.variable.clone(), variable.sql_type);
+        let place = found.iter().position(|known| *known == wanted);
+        let place = place.unwrap_or_else(|| {
+            found.push(wanted);
+            found.len() - 1
+        });
+        let column = LogicalColumn::new_unqualified(variable_column(place));
+        Ok(Transformed::yes(Expr::Column(column)))
+    });
+    Ok((lifted.data().map_err(failure::diagnostic)?, found))
+}
+
+fn variable_column(place: usize) -> String {
+    format!("\u{1}auth{place}")
 }
 
 fn plan(
@@ -261,10 +295,11 @@ fn note_parameters(
     result
 }
 
-/// The scope, the parameters and the time as one row.
+/// The scope, the parameters, the time and the session's variables as one row.
 fn row_schema(
     scope: &Scope,
     parameters: &[Option<SqlType>],
+    variables: &[(Variable, SqlType)],
 ) -> Result<(DFSchema, Vec<Input>), Diagnostic> {
     let mut fields = scope.fields.clone();
     let mut inputs: Vec<Input> = (0..fields.len()).map(Input::Column).collect();
@@ -277,6 +312,11 @@ fn row_schema(
     let time = types::arrow_field(NOW, SqlType::scalar(TypeKind::Timestamptz), true);
     fields.push((None, Arc::new(time)));
     inputs.push(Input::TransactionTime);
+    for (place, (_, sql_type)) in variables.iter().enumerate() {
+        let field = types::arrow_field(variable_column(place), *sql_type, true);
+        fields.push((None, Arc::new(field)));
+        inputs.push(Input::Variable(place));
+    }
     let schema =
         DFSchema::new_with_metadata(fields, HashMap::new()).map_err(failure::diagnostic)?;
     Ok((schema, inputs))
@@ -416,6 +456,7 @@ fn narrow(
         inputs: used.iter().map(|index| inputs[*index]).collect(),
         sql_type,
         repeats: Repeats::Always,
+        variables: Arc::default(),
         schema: Arc::new(Schema::new(fields)),
     })
 }
@@ -474,6 +515,9 @@ impl ContextProvider for Provider {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        if let Some(variable) = auth_variable::named(name) {
+            return Some(variable);
+        }
         let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
         let found = self.library.functions.scalar.get(name).cloned();
         found.or_else(|| {

@@ -33,8 +33,8 @@ pub trait Leaf: Send + Sync + 'static {
         statement: Arc<Statement>,
     ) -> Result<SendableRecordBatchStream>;
 
-    /// An expression that it evaluates by itself.
-    fn expression(&self) -> Option<&Arc<dyn PhysicalExpr>> {
+    /// A line that EXPLAIN shows below it.
+    fn remark(&self) -> Option<String> {
         None
     }
 }
@@ -82,7 +82,11 @@ impl<L: Leaf> fmt::Debug for LeafExec<L> {
 
 impl<L: Leaf> DisplayAs for LeafExec<L> {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        self.leaf.describe(f)
+        self.leaf.describe(f)?;
+        match self.leaf.remark() {
+            Some(remark) => write!(f, "\n{remark}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -101,12 +105,9 @@ impl<L: Leaf> ExecutionPlan for LeafExec<L> {
 
     fn apply_expressions(
         &self,
-        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        match self.leaf.expression() {
-            Some(expression) => f(expression),
-            None => Ok(TreeNodeRecursion::Continue),
-        }
+        Ok(TreeNodeRecursion::Continue)
     }
 
     fn replace_children(

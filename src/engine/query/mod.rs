@@ -37,7 +37,7 @@ pub mod table;
 mod tests;
 
 pub use plan::QueryPlan;
-pub use table::{KEY_COLUMN, KEYED_SCHEMA};
+pub use table::{KEY_COLUMN, KEYED_SCHEMA, keyed_name};
 
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;

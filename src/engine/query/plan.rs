@@ -12,7 +12,7 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::ResultField;
-use crate::engine::types::{self, Input};
+use crate::engine::types;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::metadata::ScalarAndMetadata;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -231,14 +231,7 @@ fn logical(
     let statement = ast::Statement::Query(Box::new(query.clone()));
     let plan =
         SqlToRel::new(provider).sql_statement_to_plan_with_context(statement, &mut planning)?;
-    let context = provider.context();
-    semantics::plan(
-        plan,
-        Input {
-            settings: &context.settings,
-            transaction_time: context.transaction_time,
-        },
-    )
+    semantics::plan(plan, provider.context().input())
 }
 
 /// A view's query, its columns named and typed as the view declares them.

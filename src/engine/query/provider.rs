@@ -1,14 +1,14 @@
 //! What the planner asks while it plans: tables, functions, types.
 
 use super::functions::definition::Missing;
-use super::functions::{AGGREGATES, Functions, set_returning};
+use super::functions::{AGGREGATES, Functions, auth_variable, set_returning};
 use super::operators::Operators;
 use super::relations::Relations;
 use super::resolve::{self, PG_CATALOG, Resolved};
-use super::table::{KEYED_SCHEMA, Keyed, UserTable};
+use super::table::{KEYED_SCHEMA, Keyed, UserTable, keyed_target};
 use super::{Inner, failure, plan};
 use crate::catalog::Oid;
-use crate::catalog::definition::{RelationBody, View};
+use crate::catalog::definition::{Relation, RelationBody, View};
 use crate::engine::context::StatementContext;
 use crate::engine::pg_catalog::SystemProvider;
 use crate::engine::types;
@@ -122,8 +122,11 @@ impl<'a> Provider<'a> {
         &self.engine.functions
     }
 
-    fn note(&self, relation: Oid) {
+    fn note(&self, relation: &Relation) {
         let mut used = self.used.lock();
+        // Which of its rows there are depends on who asks.
+        used.statement |= relation.row_security.in_force();
+        let relation = relation.oid;
         if !used.relations.contains(&relation) {
             used.relations.push(relation);
         }
@@ -136,15 +139,18 @@ impl<'a> Provider<'a> {
 impl ContextProvider for Provider<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
         if name.schema() == Some(KEYED_SCHEMA) {
-            let oid = name.table().parse().map(Oid).ok();
-            let relation = oid.and_then(|oid| self.context.snapshot.definitions.get(oid));
-            let Some(relation) = relation else {
+            let target = keyed_target(name.table()).and_then(|(oid, purpose)| {
+                let relation = self.context.snapshot.definitions.get(oid)?;
+                Some((relation, purpose))
+            });
+            let Some((relation, purpose)) = target else {
                 return Err(failure::external(crate::diagnostic::Diagnostic::internal(
                     "no such target",
                 )));
             };
-            self.note(relation.oid);
-            let table = UserTable::new(relation.clone(), Keyed::Yes, &self.context.snapshot)
+            self.note(relation);
+            let keyed = Keyed::For(purpose);
+            let table = UserTable::new(relation.clone(), keyed, &self.context.snapshot)
                 .map_err(failure::external)?;
             return Ok(provider_as_source(Arc::new(table)));
         }
@@ -159,7 +165,7 @@ impl ContextProvider for Provider<'_> {
                 if matches!(relation.body, RelationBody::Index(_)) {
                     return Err(resolve::not_readable(&relation));
                 }
-                self.note(relation.oid);
+                self.note(&relation);
                 if let RelationBody::View(view) = &relation.body {
                     return self.view(&relation.name, view);
                 }
@@ -189,6 +195,10 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        if let Some(variable) = auth_variable::named(name) {
+            self.used.lock().statement = true;
+            return Some(variable);
+        }
         let name = bare(name);
         if let Some(function) = self.functions().scalar.get(name) {
             if function.signature().volatility != datafusion::logical_expr::Volatility::Immutable {

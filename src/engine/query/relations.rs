@@ -7,7 +7,6 @@ use super::functions::set_returning;
 use super::{Inner, failure, resolve, semantics, series};
 use crate::engine::context::StatementContext;
 use crate::engine::pg_catalog::{self, SystemProvider};
-use crate::engine::types::Input;
 use datafusion::common::{Column, DFSchema};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
@@ -121,10 +120,7 @@ impl Relations {
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
         let schema = DFSchema::empty();
-        let input = Input {
-            settings: &self.context.settings,
-            transaction_time: self.context.transaction_time,
-        };
+        let input = self.context.input();
         let args = call
             .args
             .iter()

@@ -1,7 +1,7 @@
 //! Reads a table's rows out of a view: keys in a range or through an index, only wanted columns.
 //!
-//! A row policy has its place here ([`TableScan::with_policy`]): what it hides never leaves the
-//! scan, so that no predicate of a user sees it (DESIGN §7, invariant 3).
+//! Row policies have their place here ([`TableScan::guarded`]): what they hide never leaves the scan, so
+//! that no predicate of a user sees it (DESIGN §7, invariant 3).
 
 use super::access_path::AccessPath;
 use super::failure;
@@ -9,14 +9,16 @@ use super::leaf::Leaf;
 use super::statement::Statement;
 use crate::catalog::RelationId;
 use crate::catalog::definition::Relation;
+use crate::engine::policy::Guard;
 use crate::engine::row::{IndexEntry, KeyLayout, KeyRange, RowDecoder, RowLayout};
 use crate::storage::{Direction, Scan, View};
-use datafusion::arrow::array::{ArrayRef, AsArray, BinaryBuilder, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{
+    ArrayRef, BinaryBuilder, BooleanArray, NullArray, RecordBatch, RecordBatchOptions,
+};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::coop::cooperative;
 use futures::Stream;
 use std::fmt;
@@ -37,7 +39,7 @@ pub struct TableScan {
     columns: Vec<Option<u16>>,
     path: AccessPath,
     limit: Option<usize>,
-    policy: Option<Arc<dyn PhysicalExpr>>,
+    guard: Option<Guard>,
 }
 
 impl TableScan {
@@ -53,15 +55,28 @@ impl TableScan {
             columns,
             path,
             limit,
-            policy: None,
+            guard: None,
         }
     }
 
-    /// With a predicate over the output columns that hides rows.
+    /// With policies that hide rows.
     #[must_use]
-    pub fn with_policy(mut self, policy: Arc<dyn PhysicalExpr>) -> TableScan {
-        self.policy = Some(policy);
+    pub fn guarded(mut self, guard: Option<Guard>) -> TableScan {
+        self.guard = guard;
         self
+    }
+
+    /// The columns of the table that are read: those given, then those that only the guard looks at.
+    fn wanted(&self) -> Vec<u16> {
+        let mut wanted: Vec<u16> = self.columns.iter().filter_map(|column| *column).collect();
+        let guarding = self.guard.as_ref().map_or_else(Vec::new, Guard::columns);
+        for position in guarding {
+            let position = position as u16;
+            if !wanted.contains(&position) {
+                wanted.push(position);
+            }
+        }
+        wanted
     }
 }
 
@@ -78,8 +93,18 @@ impl Leaf for TableScan {
         }
     }
 
-    fn expression(&self) -> Option<&Arc<dyn PhysicalExpr>> {
-        self.policy.as_ref()
+    fn remark(&self) -> Option<String> {
+        if !self.relation.row_security.in_force() {
+            return None;
+        }
+        let Some(guard) = &self.guard else {
+            return Some("Row Policies: bypassed by superuser".to_owned());
+        };
+        let names = guard.policies();
+        Some(match names.is_empty() {
+            true => "Row Policies: none applies, no row is shown".to_owned(),
+            false => format!("Row Policies: {}", names.join(", ")),
+        })
     }
 
     fn open(
@@ -92,7 +117,7 @@ impl Leaf for TableScan {
             .table()
             .expect("a scan is made of tables only");
         let layout = RowLayout::new(table);
-        let wanted: Vec<u16> = self.columns.iter().filter_map(|column| *column).collect();
+        let wanted = self.wanted();
         let view = statement.view()?.clone();
         let source = Source::open(&view, table.store, &self.path)?;
         Ok(Box::pin(cooperative(ScanStream {
@@ -104,7 +129,11 @@ impl Leaf for TableScan {
                 .then(BinaryBuilder::new),
             columns: self.columns.clone(),
             schema,
-            policy: self.policy.clone(),
+            guard: self.guard.clone().map(|guard| Guarding {
+                guard,
+                wanted,
+                width: table.columns.len(),
+            }),
             left: self.limit,
             source,
             statement,
@@ -199,16 +228,37 @@ struct ScanStream {
     keys: Option<BinaryBuilder>,
     columns: Vec<Option<u16>>,
     schema: SchemaRef,
-    policy: Option<Arc<dyn PhysicalExpr>>,
+    guard: Option<Guarding>,
     left: Option<usize>,
     statement: Arc<Statement>,
+}
+
+/// The guard at work.
+struct Guarding {
+    guard: Guard,
+    /// The positions of the columns that are decoded, in their order.
+    wanted: Vec<u16>,
+    /// Columns of the table.
+    width: usize,
+}
+
+impl Guarding {
+    /// Which of the decoded rows are shown.
+    fn shown(&self, decoded: &[ArrayRef], rows: usize, statement: &Statement) -> BooleanArray {
+        let absent: ArrayRef = Arc::new(NullArray::new(rows));
+        let mut columns = vec![absent; self.width];
+        for (position, array) in self.wanted.iter().zip(decoded) {
+            columns[usize::from(*position)] = array.clone();
+        }
+        self.guard.shown(&columns, rows, statement.input())
+    }
 }
 
 impl ScanStream {
     fn batch(&mut self) -> Result<Option<RecordBatch>> {
         self.statement.check().map_err(failure::external)?;
-        let most = match self.policy {
-            // A policy may hide any of them.
+        let most = match self.guard {
+            // It may hide any of them.
             Some(_) => BATCH_ROWS_MAX,
             None => self.left.unwrap_or(usize::MAX).min(BATCH_ROWS_MAX),
         };
@@ -232,13 +282,6 @@ impl ScanStream {
             return Ok(None);
         }
         let batch = self.assemble(rows)?;
-        let batch = match &self.policy {
-            Some(policy) => {
-                let visible = policy.evaluate(&batch)?.to_array(batch.num_rows())?;
-                filter_record_batch(&batch, visible.as_boolean())?
-            }
-            None => batch,
-        };
         let batch = match self.left {
             Some(left) if left < batch.num_rows() => batch.slice(0, left),
             _ => batch,
@@ -250,7 +293,10 @@ impl ScanStream {
     }
 
     fn assemble(&mut self, rows: usize) -> Result<RecordBatch> {
-        let mut decoded = self.decoder.finish().into_iter();
+        let decoded = self.decoder.finish();
+        let guard = self.guard.as_ref();
+        let shown = guard.map(|guard| guard.shown(&decoded, rows, &self.statement));
+        let mut decoded = decoded.into_iter();
         let mut key: Option<ArrayRef> = match &mut self.keys {
             Some(keys) => Some(Arc::new(keys.finish())),
             None => None,
@@ -267,11 +313,11 @@ impl ScanStream {
             })
             .collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(
-            self.schema.clone(),
-            arrays,
-            &options,
-        )?)
+        let batch = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)?;
+        Ok(match shown {
+            Some(shown) => filter_record_batch(&batch, &shown)?,
+            None => batch,
+        })
     }
 }
 

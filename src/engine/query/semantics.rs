@@ -180,6 +180,10 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             let args = any_of(function.args, schema, input)?;
             Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
         }
+        Expr::ScalarFunction(function) if function.name() == ARRAY_HAS => {
+            let args = member_of(function.args, schema, input)?;
+            Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
+        }
         // Their inside is a plan of its own, which `plan` reaches.
         Expr::ScalarSubquery(_) | Expr::Exists(_) => {
             return Ok(Transformed::new(expr, false, TreeNodeRecursion::Continue));
@@ -299,6 +303,22 @@ fn negative(inner: Expr, schema: &DFSchema) -> Result<Expr> {
         Operation::Subtract.function(),
         vec![Expr::Literal(zero, None), inner],
     )))
+}
+
+/// What the planner makes of `x = ANY(column)`: `array_has(column, x)`.
+const ARRAY_HAS: &str = "array_has";
+
+/// `'1' = ANY(column)`: the literal is of the elements' type.
+fn member_of(args: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Expr>> {
+    let [list, member] = <[Expr; 2]>::try_from(args)
+        .map_err(|_| DataFusionError::Internal("two arguments".to_owned()))?;
+    if !is_unknown(&member) {
+        return Ok(vec![list, member]);
+    }
+    let element = SqlType::scalar(type_of(&list, schema)?.kind);
+    let unknown = SqlType::scalar(TypeKind::Unknown);
+    let member = explicit(member, unknown, element, input)?;
+    Ok(vec![list, member])
 }
 
 /// `x = ANY('{…}')`: the literal is an array of x's type.

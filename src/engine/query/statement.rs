@@ -31,10 +31,7 @@ pub struct Statement {
 impl Statement {
     /// What input functions may look at.
     pub fn input(&self) -> Input<'_> {
-        Input {
-            settings: &self.context.settings,
-            transaction_time: self.context.transaction_time,
-        }
+        self.context.input()
     }
 
     /// 57014 (or 57P01) once the statement was asked to stop or nobody waits for it.

@@ -6,10 +6,12 @@ use super::functions::sequence::steps;
 use super::leaf::LeafExec;
 use super::rows;
 use super::scan::TableScan;
-use crate::catalog::Snapshot;
+use super::statement::Statement;
 use crate::catalog::definition::{Relation, RelationBody, Sequence, Table};
 use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::catalog::{Oid, Snapshot};
 use crate::diagnostic::Diagnostic;
+use crate::engine::policy::{Guard, Purpose};
 use crate::engine::types;
 use datafusion::arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -20,10 +22,30 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use std::sync::Arc;
 
-/// The schema name under which `engine::dml` reads its target: the table is then the relation's
-/// OID in digits, and has [`KEY_COLUMN`] as its last column. No client can write it (a control
-/// character begins it).
+/// The schema name under which `engine::dml` and `engine::locking` read their target: the table is then
+/// named by [`keyed_name`], and has [`KEY_COLUMN`] as its last column. No client can write it (a
+/// control character begins it).
 pub const KEYED_SCHEMA: &str = "\u{1}keyed";
+
+/// What statements read a target for, and how its name says so.
+const PURPOSES: [(&str, Purpose); 3] = [
+    ("update", Purpose::Update),
+    ("delete", Purpose::Delete),
+    ("lock", Purpose::Lock),
+];
+
+/// The name of a target in [`KEYED_SCHEMA`]: its OID, and what its rows are read for.
+pub fn keyed_name(relation: Oid, purpose: Purpose) -> String {
+    let known = PURPOSES.iter().find(|(_, known)| *known == purpose);
+    format!("{relation} {}", known.map_or("lock", |(word, _)| word))
+}
+
+/// The target that a name in [`KEYED_SCHEMA`] means.
+pub fn keyed_target(name: &str) -> Option<(Oid, Purpose)> {
+    let (oid, word) = name.split_once(' ')?;
+    let (_, purpose) = PURPOSES.iter().find(|(known, _)| *known == word)?;
+    Some((Oid(oid.parse().ok()?), *purpose))
+}
 
 /// The column with the row's storage key, bytea.
 pub const KEY_COLUMN: &str = "\u{1}key";
@@ -31,10 +53,19 @@ pub const KEY_COLUMN: &str = "\u{1}key";
 /// Whether the storage key is among the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keyed {
-    /// It is the last column.
-    Yes,
+    /// It is the last column; the rows are read for this.
+    For(Purpose),
     /// It is not there.
     No,
+}
+
+impl Keyed {
+    fn purpose(self) -> Purpose {
+        match self {
+            Keyed::For(purpose) => purpose,
+            Keyed::No => Purpose::Read,
+        }
+    }
 }
 
 /// A user's table or sequence.
@@ -71,7 +102,7 @@ impl UserTable {
                 return Err(failure::diagnostic(super::resolve::not_readable(&relation)));
             }
         };
-        if keyed == Keyed::Yes {
+        if keyed != Keyed::No {
             fields.push(Field::new(KEY_COLUMN, DataType::Binary, false));
         }
         let constraints = relation
@@ -156,14 +187,16 @@ impl TableProvider for UserTable {
 
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match &self.relation.body {
             RelationBody::Table(table) => {
-                let path = access_path::choose(table, &self.indexes, filters)
+                let guard = self.guard(state)?;
+                let demanded = guard.as_ref().map_or_else(Vec::new, Guard::demanded);
+                let path = access_path::choose(table, &self.indexes, filters, &demanded)
                     .map_err(|error| failure::external(error.into()))?;
                 let all: Vec<usize> = (0..self.schema.fields().len()).collect();
                 let columns = projection.unwrap_or(&all);
@@ -176,7 +209,8 @@ impl TableProvider for UserTable {
                         .collect(),
                     path,
                     limit,
-                );
+                )
+                .guarded(guard);
                 let schema = Arc::new(self.schema.project(columns)?);
                 Ok(Arc::new(LeafExec::new(scan, schema)))
             }
@@ -196,6 +230,22 @@ impl TableProvider for UserTable {
                 Err(super::resolve::not_readable(&self.relation))
             }
         }
+    }
+}
+
+impl UserTable {
+    /// What hides rows from the statement that is being planned.
+    ///
+    /// # Errors
+    /// XX000 where a table with policies is planned outside a statement: nobody would know whose they
+    /// are.
+    fn guard(&self, state: &dyn Session) -> Result<Option<Guard>> {
+        if !self.relation.row_security.in_force() {
+            return Ok(None);
+        }
+        let statement = Statement::of(state.config_options())?;
+        let (purpose, context) = (self.keyed.purpose(), &statement.context);
+        Ok(Guard::new(&self.relation, purpose, context))
     }
 }
 

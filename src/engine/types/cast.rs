@@ -461,6 +461,7 @@ mod tests {
         let input = Input {
             settings: &settings,
             transaction_time: 0,
+            variables: None,
         };
         let tell = |error: Diagnostic| error.message().to_owned();
         let value = decode_text(text, from, input).map_err(tell)?;

@@ -145,6 +145,7 @@ mod tests {
         check(Input {
             settings: &settings,
             transaction_time: 1_720_000_000_123_456,
+            variables: None,
         })
     }
 

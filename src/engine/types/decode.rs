@@ -8,6 +8,7 @@ use super::input_error::invalid_binary;
 use super::name::{self, seconds_precision};
 use super::text::TooLong;
 use super::{array, boolean, bytea, float, integer, interval, json, numeric, text, uuid};
+use crate::access::Variables;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::settings::Settings;
@@ -21,6 +22,8 @@ pub struct Input<'a> {
     pub settings: &'a Settings,
     /// What `now`, `today` and their like mean, in Unix microseconds.
     pub transaction_time: i64,
+    /// `$auth.*`; None where no session asks: all of them are NULL.
+    pub variables: Option<Variables<'a>>,
 }
 
 /// The value that a text means, the type's modifier applied as COPY and assignments apply it (a

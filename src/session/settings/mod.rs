@@ -202,6 +202,16 @@ impl SessionSettings {
     }
 
     fn admit_custom(&self, name: &str) -> Result<(), Diagnostic> {
+        // `auth.*` is who the session is for, which no client says (REFERENCE §3).
+        if name
+            .split_once('.')
+            .is_some_and(|(class, _)| class == "auth")
+        {
+            return Err(Diagnostic::error(
+                SqlState::CANT_CHANGE_RUNTIME_PARAM,
+                format!("parameter \"{name}\" cannot be changed"),
+            ));
+        }
         let values = &self.current.values;
         let known = known::KNOWN.len();
         if !values.contains_key(name) && values.len() >= known + CUSTOM_SETTINGS_MAX {

@@ -31,7 +31,7 @@ pub fn canonical(known: &Known, value: &str) -> Result<String, Diagnostic> {
             known.name
         ))),
         Change::Nobody => Err(Diagnostic::error(
-            SqlState::new("55P02"),
+            SqlState::CANT_CHANGE_RUNTIME_PARAM,
             format!("parameter \"{}\" cannot be changed", known.name),
         )),
     }

@@ -204,6 +204,26 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// What stands between a parenthesis and its own end.
+    pub fn parenthesized(&mut self) -> Result<&'a str> {
+        self.expect_symbol('(')?;
+        let rest = self.tokens.rest();
+        let start = self.tokens.offset();
+        let mut depth = 1_usize;
+        loop {
+            let before = self.tokens.offset();
+            match self.tokens.next()? {
+                Token::End => return Err(self.unexpected()),
+                Token::Symbol('(') => depth += 1,
+                Token::Symbol(')') => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                return Ok(rest[..before - start].trim());
+            }
+        }
+    }
+
     /// IF NOT EXISTS, or nothing.
     pub fn if_not_exists(&mut self) -> IfExists {
         if self.take(&["if", "not", "exists"]) {

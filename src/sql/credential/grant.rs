@@ -140,7 +140,8 @@ fn is_table_name(cursor: &Cursor<'_>) -> bool {
         && (ahead.at("to") || ahead.at("from") || ahead.take_symbol(',') || ahead.take_symbol('.'))
 }
 
-fn table_name(cursor: &mut Cursor<'_>) -> Result<TableName, Diagnostic> {
+/// `[schema.]table`
+pub fn table_name(cursor: &mut Cursor<'_>) -> Result<TableName, Diagnostic> {
     let first = cursor.name()?;
     if !cursor.take_symbol('.') {
         return Ok(TableName {

@@ -6,14 +6,16 @@
 //! Passwords live in `auth::secret::Password` from the token on, and no error repeats a literal.
 //!
 //! GRANT and REVOKE ON TABLE are parsed here as well, since they share their first words with
-//! the others; they are changes of definitions and run in the session's transaction
-//! (`access::grants` works them out).
+//! the others, and so are row policies; they are changes of definitions and run in the session's
+//! transaction (`access::grants`, `engine::definitions`).
 
 mod api_key;
 mod cursor;
 mod database;
+mod explain_access;
 mod grant;
 mod role;
+mod row_policy;
 mod service_account;
 mod show;
 mod split;
@@ -25,7 +27,9 @@ mod timestamp;
 mod token;
 mod user;
 
+pub use explain_access::ExplainAccess;
 pub use grant::LIST_NAMES_MAX;
+pub use row_policy::{NewRowPolicy, RowPolicyStatement};
 pub use split::{Piece, split};
 pub use statement::{
     AlterPassword, CreateUser, CredentialStatement, Direction, RotateApiKey, Show, TableGrant,
@@ -57,6 +61,9 @@ fn first_words(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Di
     if let Some(feature) = later(cursor) {
         return Some(Err(Diagnostic::unsupported(feature)));
     }
+    if cursor.take(&["explain", "access"]) {
+        return Some(explain_access::parse(cursor));
+    }
     if cursor.take(&["revoke", "api", "key"]) {
         return Some(api_key::revoke(cursor));
     }
@@ -86,6 +93,7 @@ fn create(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnos
         "tenant" if cursor.take(&["tenant"]) => Some(tenant::create(cursor)),
         "service" if cursor.take(&["service", "account"]) => Some(service_account::create(cursor)),
         "api" if cursor.take(&["api", "key"]) => Some(api_key::create(cursor)),
+        "rls" if cursor.take(&["rls", "policy"]) => Some(row_policy::create(cursor)),
         _ => None,
     }
 }
@@ -110,22 +118,20 @@ fn drop(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnosti
         "tenant" if cursor.take(&["tenant"]) => Some(tenant::drop(cursor)),
         "service" if cursor.take(&["service", "account"]) => Some(service_account::drop(cursor)),
         "api" if cursor.take(&["api", "key"]) => Some(api_key::drop(cursor)),
+        "rls" if cursor.take(&["rls", "policy"]) => Some(row_policy::drop(cursor)),
         _ => None,
     }
 }
 
 /// Statements whose feature is not there yet, by their first words.
 fn later(cursor: &mut Cursor<'_>) -> Option<String> {
-    const FEATURES: [&[&str]; 17] = [
+    const FEATURES: [&[&str]; 14] = [
         &["create", "oidc", "provider"],
         &["alter", "oidc", "provider"],
         &["drop", "oidc", "provider"],
-        &["create", "rls", "policy"],
-        &["drop", "rls", "policy"],
         &["kill", "session"],
         &["verify", "audit", "chain"],
         &["explain", "authentication"],
-        &["explain", "access"],
         &["reassign", "owned"],
         &["drop", "owned"],
         &["alter", "database"],

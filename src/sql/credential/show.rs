@@ -16,12 +16,7 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diag
         (&["sessions"], Show::Sessions),
         (&["tls"], Show::Tls),
     ];
-    const LATER: [&[&str]; 4] = [
-        &["oidc", "providers"],
-        &["rls", "policies"],
-        &["audit", "log"],
-        &["revocations"],
-    ];
+    const LATER: [&[&str]; 3] = [&["oidc", "providers"], &["audit", "log"], &["revocations"]];
     for words in LATER {
         if cursor.take(words) {
             let words = words.join(" ").to_ascii_uppercase();
@@ -38,6 +33,13 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diag
     }
     if cursor.take(&["api", "keys"]) {
         return Some(whose(cursor).map(|of| CredentialStatement::Show(Show::ApiKeys { of })));
+    }
+    if cursor.take(&["rls", "policies"]) {
+        let of = match cursor.take(&["on"]) {
+            true => cursor.name().map(Some),
+            false => Ok(None),
+        };
+        return Some(of.map(|of| CredentialStatement::Show(Show::RowPolicies { of })));
     }
     // SHOW SESSION AUTHORIZATION is PostgreSQL's.
     let mut ahead = cursor.clone();

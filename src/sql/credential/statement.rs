@@ -1,5 +1,7 @@
 //! The credential statements as trees: what the parser gives and the session carries out.
 
+use super::explain_access::ExplainAccess;
+use super::row_policy::RowPolicyStatement;
 use crate::auth::secret::Password;
 use crate::catalog::Request;
 use crate::catalog::definition::Privileges;
@@ -22,6 +24,8 @@ pub enum CredentialStatement {
     Change(Request),
     /// GRANT or REVOKE … ON TABLE: a change of definitions, transactional with the rows.
     Table(TableGrant),
+    /// CREATE or DROP RLS POLICY: likewise.
+    RowPolicy(RowPolicyStatement),
     /// USE DATABASE: the session goes on in another one.
     UseDatabase(String),
     /// SHOW: answered from the snapshot.
@@ -117,12 +121,19 @@ pub enum Show {
     },
     /// SHOW PERMISSIONS
     Permissions,
+    /// SHOW RLS POLICIES [ON t]
+    RowPolicies {
+        /// ON
+        of: Option<String>,
+    },
     /// SHOW SESSION: answered by the session itself.
     Session,
     /// SHOW SESSIONS: answered by the session rooms of all cores.
     Sessions,
     /// TLS
     Tls,
+    /// EXPLAIN ACCESS
+    Access(ExplainAccess),
 }
 
 impl CreateUser {
@@ -159,6 +170,7 @@ impl CredentialStatement {
             | CredentialStatement::RotateApiKey(_)
             | CredentialStatement::Change(_) => true,
             CredentialStatement::Table(_)
+            | CredentialStatement::RowPolicy(_)
             | CredentialStatement::UseDatabase(_)
             | CredentialStatement::Show(_) => false,
         }
@@ -196,6 +208,8 @@ impl CredentialStatement {
                 Direction::Grant => "GRANT",
                 Direction::Revoke => "REVOKE",
             },
+            CredentialStatement::RowPolicy(RowPolicyStatement::Create(_)) => "CREATE RLS POLICY",
+            CredentialStatement::RowPolicy(RowPolicyStatement::Drop { .. }) => "DROP RLS POLICY",
             CredentialStatement::UseDatabase(_) => "USE DATABASE",
             CredentialStatement::Show(_) => "SHOW",
         }

@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod array;
+pub mod auth_variable;
 pub mod definition;
 pub mod math;
 pub mod names;

@@ -197,6 +197,14 @@ fn set_config(call: &Call<'_>) -> Result<ArrayRef> {
             ));
         };
         let value = call.text(1, row).unwrap_or_default().to_owned();
+        // `auth.*` is who the session is for, which no client says.
+        let class = name.split_once('.').map(|(class, _)| class);
+        if class.is_some_and(|class| class.eq_ignore_ascii_case("auth")) {
+            return Err(failure::error(
+                SqlState::CANT_CHANGE_RUNTIME_PARAM,
+                format!("parameter \"{name}\" cannot be changed"),
+            ));
+        }
         let known = setting(&statement, name).is_some() || name.contains('.');
         if !known {
             return Err(failure::error(

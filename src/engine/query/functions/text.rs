@@ -14,6 +14,19 @@ use std::sync::Arc;
 /// here REFERENCE §6's 256 MiB. Functions' memory is outside the statement's pool.
 const TEXT_BYTES_MAX: usize = 256 << 20;
 
+/// Whether a text, a list of words with blanks between them, has a word: `CONTAINS` over a text.
+pub fn has_word() -> Arc<ScalarUDF> {
+    let bool = SqlType::scalar(TypeKind::Bool);
+    Function::immutable("has_word", &[&[TEXT, TEXT]], bool, |call| {
+        call.bools(|row| {
+            let (Some(words), Some(wanted)) = (call.text(0, row), call.text(1, row)) else {
+                return Ok(None);
+            };
+            Ok(Some(words.split_whitespace().any(|word| word == wanted)))
+        })
+    })
+}
+
 /// The functions.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let text = SqlType::scalar(TypeKind::Text);

@@ -13,9 +13,10 @@ use super::{failure, semantics};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::settings::Settings;
 use crate::engine::types::Input;
+use crate::sql::dialect::CONTAINS;
 use arithmetic::Operation;
 use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{BinaryExpr, Like, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, Operator};
@@ -40,6 +41,7 @@ impl ExprPlanner for Operators {
         let input = Input {
             settings: &self.settings,
             transaction_time: self.transaction_time,
+            variables: None,
         };
         let left = semantics::expression(raw.left, schema, input)?;
         let right = semantics::expression(raw.right, schema, input)?;
@@ -100,8 +102,43 @@ impl Operands<'_> {
             PGNotILikeMatch => Ok(self.like(true, true)),
             Arrow | LongArrow | HashArrow | HashLongArrow | Question | QuestionAnd
             | QuestionPipe => Err(failure::unsupported(format!("operator {op}"))),
+            Custom(name) if name == CONTAINS => self.contains(),
             other => self.original(other),
         }
+    }
+
+    /// Membership of an array, or of a list of words in a text.
+    fn contains(mut self) -> Planned {
+        if self.left_type.array {
+            let element = SqlType::scalar(self.left_type.kind);
+            if is_unknown(&self.right) {
+                self = self.convert_right(element)?;
+            }
+            if !comparable(element, self.right_type) {
+                return Err(self.no_operator(CONTAINS));
+            }
+            let function = super::functions::array::equals_any();
+            return Ok(PlannerResult::Planned(Expr::ScalarFunction(
+                ScalarFunction::new_udf(function, vec![self.right, self.left]),
+            )));
+        }
+        let text = SqlType::scalar(TypeKind::Text);
+        if is_unknown(&self.left) {
+            self = self.convert_left(text)?;
+        }
+        if is_unknown(&self.right) {
+            self = self.convert_right(text)?;
+        }
+        if !is_text(self.left_type.kind) || self.right_type.array || !is_text(self.right_type.kind)
+        {
+            return Err(self.no_operator(CONTAINS));
+        }
+        Ok(self.call(super::functions::text::has_word()))
+    }
+
+    fn no_operator(&self, name: &str) -> DataFusionError {
+        let (left, right) = (self.left_type, self.right_type);
+        failure::external(failure::no_operator(name, left, right))
     }
 
     fn original(self, op: BinaryOperator) -> Planned {
@@ -221,11 +258,7 @@ impl Operands<'_> {
         let mut operands = self.unified()?;
         let (left, right) = (operands.left_type, operands.right_type);
         if !comparable(left, right) {
-            return Err(failure::external(failure::no_operator(
-                &op.to_string(),
-                left,
-                right,
-            )));
+            return Err(operands.no_operator(&op.to_string()));
         }
         // The session's time zone says which moment a date or plain timestamp means.
         let zoned = SqlType::scalar(TypeKind::Timestamptz);
@@ -266,11 +299,7 @@ impl Operands<'_> {
         }
         let text = |kind| matches!(kind, TypeKind::Unknown) || is_text(kind);
         if !text(self.left_type.kind) && !text(self.right_type.kind) {
-            return Err(failure::external(failure::no_operator(
-                "||",
-                self.left_type,
-                self.right_type,
-            )));
+            return Err(self.no_operator("||"));
         }
         let to = SqlType::scalar(TypeKind::Text);
         self.convert_left(to)?

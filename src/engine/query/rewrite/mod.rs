@@ -1,11 +1,12 @@
 //! Passes over the syntax tree that turn PostgreSQL's meaning into what the planner understands.
 //!
 //! They run in this order, before the planner sees the tree: `refusals` (what would half-work),
-//! `labels` (output names as PostgreSQL gives them), `syntax` (catalog notation, set-returning
+//! `labels` (output names as PostgreSQL gives them), `auth_variables` ($auth.*), `syntax` (catalog notation, set-returning
 //! functions), `values`, `casts`, `exists` (EXISTS and IN as values), `subqueries` (scalar and ARRAY
 //! subqueries), `literals` (int4 and numeric).
 //! The tree's depth has been bounded already (`sql::depth`).
 
+pub mod auth_variables;
 pub mod casts;
 pub mod exists;
 pub mod labels;
@@ -25,6 +26,7 @@ use sqlparser::ast::{Expr, Query};
 pub fn query(query: &mut Query) -> Result<(), Diagnostic> {
     refusals::check(query)?;
     labels::assign(query);
+    auth_variables::rewrite(query)?;
     syntax::rewrite(query)?;
     values::rewrite(query);
     casts::rewrite(query)?;
@@ -40,6 +42,8 @@ pub fn query(query: &mut Query) -> Result<(), Diagnostic> {
 /// 0A000 for what is not supported, naming it.
 pub fn expression(expr: &mut Expr) -> Result<(), Diagnostic> {
     refusals::check(expr)?;
+    refusals::check_alone(expr)?;
+    auth_variables::rewrite_alone(expr)?;
     syntax::rewrite(expr)?;
     casts::rewrite(expr)?;
     subqueries::rewrite(expr);

@@ -16,6 +16,20 @@ pub fn check(tree: &impl Visit) -> Result<(), Diagnostic> {
     }
 }
 
+/// Looks for what an expression that stands alone cannot have besides.
+///
+/// # Errors
+/// 42803 for an aggregate, in PostgreSQL's words.
+pub fn check_alone(expression: &Expr) -> Result<(), Diagnostic> {
+    match expression.visit(&mut Aggregates { depth: 0 }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Diagnostic::error(
+            SqlState::GROUPING_ERROR,
+            "aggregate functions are not allowed here",
+        )),
+    }
+}
+
 struct Refusals;
 
 /// Window functions that are nothing else.

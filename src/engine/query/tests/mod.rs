@@ -1,5 +1,6 @@
 //! Queries against PostgreSQL's answers, and what queries must not do.
 
+mod auth_variables;
 mod oracle;
 mod psql;
 mod running;

@@ -316,6 +316,7 @@ fn snapshot() -> Snapshot {
             grants: Vec::new(),
             comment: None,
             body,
+            row_security: Default::default(),
         }));
         snapshot.definitions = snapshot.definitions.with(&change);
     }
@@ -402,6 +403,7 @@ impl World {
         let input = Input {
             settings: &self.context.settings,
             transaction_time: 0,
+            variables: None,
         };
         let values: Vec<ScalarValue> = table
             .columns
@@ -479,6 +481,7 @@ impl World {
         let input = Input {
             settings: &context.settings,
             transaction_time: context.transaction_time,
+            variables: None,
         };
         let values = plan
             .parameters
