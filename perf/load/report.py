@@ -75,6 +75,8 @@ def goals(rows):
          ratio(tps("TLS select prepared 100"), tps("plain select prepared 100")), "≥ 0.7", lambda v: v >= 0.7),
         ("logins_tls", "log-ins over TLS (pgbench -C): server CPU against PostgreSQL", against("TLS connect -C 16", cpu), "≤ 1/10",
          lambda v: v <= 1 / 10),
+        ("logins_tls_certificate", "log-ins by certificate, by the driver: rate against PostgreSQL's cert",
+         against("TLS certificate login driver 16"), "≥ 10", lambda v: v >= 10),
         ("idle_tls_memory", "PSS of an idle TLS connection, bytes", idle_tls, "≤ 24,576", lambda v: v <= 24_576),
         *protocols.goals(rows),
         *policies.goals(rows),

@@ -140,10 +140,10 @@ def login(bench):
         postgres.stop()
 
 
-def drive_logins(bench, server, connections):
-    driven = Driven(server, [bench.options.login_driver, "--address", f"127.0.0.1:{server.port}", "--user", server.user,
+def drive_logins(bench, server, connections, *arguments, user=None):
+    driven = Driven(server, [bench.options.login_driver, "--address", f"127.0.0.1:{server.port}", "--user", user or server.user,
                              "--database", server.database, "--connections", connections,
-                             "--seconds", bench.options.seconds], server.environment())
+                             "--seconds", bench.options.seconds, *arguments], server.environment())
     if driven.returncode != 0:
         raise driven.failed()
     report = json.loads(driven.stdout)
@@ -222,7 +222,7 @@ IDLE_TLS_CONNECTIONS = 1_000
 def tls(bench):
     """Select-only and log-ins with TLS and without, and what an idle TLS connection holds in memory."""
     import login_pool
-    from tls_load import EncryptedNodeDB, EncryptedPostgreSQL
+    from tls_load import CERTIFIED, EncryptedNodeDB, EncryptedPostgreSQL
     nodedb = bench.start(EncryptedNodeDB)
     try:
         postgres = bench.start(EncryptedPostgreSQL, nodedb)
@@ -241,6 +241,12 @@ def tls(bench):
                             lambda server: drive(mode, server, 100, bench.options.seconds, "-S", "-M", "prepared"))
                 bench.turns(f"{name} connect -C 16", [nodedb, postgres],
                             lambda server: drive(mode, server, 16, bench.options.seconds, "-C", "-f", str(one)))
+            # By the driver, which does not verify the server's certificate and so has CPU left.
+            certificate = nodedb.certificate()
+            for name, arguments, user in (("SCRAM", ["--tls"], None), ("certificate", ["--tls", *certificate], CERTIFIED),
+                                          ("resumed certificate", ["--tls", "--resume", *certificate], CERTIFIED)):
+                bench.turns(f"TLS {name} login driver 16", [nodedb, postgres],
+                            lambda server: drive_logins(bench, server, 16, *arguments, user=user))
         finally:
             postgres.stop()
         nodedb.ssl_mode = "require"

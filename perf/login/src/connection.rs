@@ -1,8 +1,10 @@
-//! One login over PostgreSQL's protocol 3.0: connect, SCRAM, ReadyForQuery, Terminate.
+//! One login over PostgreSQL's protocol 3.0: connect, SCRAM where the server asks for it, ReadyForQuery,
+//! Terminate.
 //!
 //! Source: PostgreSQL §55.2.1 "Start-up", §55.3.1 "SCRAM-SHA-256 Authentication".
 
 use crate::scram::Keys;
+use crate::transport::{Link, Transport};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
@@ -37,18 +39,28 @@ pub enum LoginError {
     /// Nothing to prove.
     #[error("set PGPASSWORD to the password")]
     NoPassword,
+    /// TLS cannot begin.
+    #[error("TLS: {0}")]
+    Tls(String),
 }
 
 /// Where to log in, and as whom.
 pub struct Target {
     address: SocketAddr,
+    transport: Transport,
     startup: Vec<u8>,
     keys: Keys,
 }
 
 impl Target {
     /// Makes the start-up packet once.
-    pub fn new(address: SocketAddr, user: &str, database: &str, keys: Keys) -> Target {
+    pub fn new(
+        address: SocketAddr,
+        transport: Transport,
+        user: &str,
+        database: &str,
+        keys: Keys,
+    ) -> Target {
         let mut body = PROTOCOL_3_0.to_be_bytes().to_vec();
         for text in ["user", user, "database", database] {
             body.extend_from_slice(text.as_bytes());
@@ -59,6 +71,7 @@ impl Target {
         startup.extend_from_slice(&body);
         Target {
             address,
+            transport,
             startup,
             keys,
         }
@@ -73,19 +86,31 @@ pub fn log_in(target: &Target) -> Result<(), LoginError> {
     session(target)?.send_message(b'X', &[])
 }
 
-/// Logs in; the connection is ready for a query, and nothing more is on its way.
+/// Logs in; the plain connection is ready for a query, and nothing more is on its way.
 ///
 /// # Errors
 /// [`LoginError`]
 pub fn open(target: &Target) -> Result<TcpStream, LoginError> {
-    Ok(session(target)?.stream)
+    match session(target)?.link {
+        Link::Plain(stream) => Ok(stream),
+        Link::Tls(_) => Err(LoginError::Unexpected("an encrypted connection")),
+    }
 }
 
 fn session(target: &Target) -> Result<Connection, LoginError> {
-    let mut connection = Connection::open(target.address)?;
+    let mut connection = Connection::open(target)?;
     connection.send(&target.startup)?;
-    connection.expect_authentication(AUTHENTICATION_SASL)?;
+    match connection.authentication()? {
+        (AUTHENTICATION_SASL, _) => by_password(&mut connection, target)?,
+        // The certificate of the connection was enough.
+        (AUTHENTICATION_OK, _) => {}
+        _ => return Err(OTHER),
+    }
+    while connection.receive()?.0 != b'Z' {}
+    Ok(connection)
+}
 
+fn by_password(connection: &mut Connection, target: &Target) -> Result<(), LoginError> {
     let (client_first, exchange) = target.keys.begin();
     let mut initial = b"SCRAM-SHA-256\0".to_vec();
     let length = u32::try_from(client_first.len()).expect("a short message");
@@ -99,21 +124,22 @@ fn session(target: &Target) -> Result<Connection, LoginError> {
     let server_final = connection.expect_authentication(AUTHENTICATION_SASL_FINAL)?;
     proof.check(text(&server_final)?)?;
     connection.expect_authentication(AUTHENTICATION_OK)?;
-    while connection.receive()?.0 != b'Z' {}
-    Ok(connection)
+    Ok(())
 }
 
+const OTHER: LoginError = LoginError::Unexpected("another message than SCRAM-SHA-256 has here");
+
 struct Connection {
-    stream: TcpStream,
+    link: Link,
     received: Vec<u8>,
     /// Bytes of `received` that have been looked at.
     consumed: usize,
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> Result<Connection, LoginError> {
+    fn open(target: &Target) -> Result<Connection, LoginError> {
         let stream = loop {
-            match TcpStream::connect(address) {
+            match TcpStream::connect(target.address) {
                 // Every port waits out its last connection: the kernel frees some each moment.
                 Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
                     thread::sleep(Duration::from_millis(1));
@@ -124,14 +150,14 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE_MAX))?;
         Ok(Connection {
-            stream,
+            link: target.transport.begin(stream)?,
             received: Vec::with_capacity(1024),
             consumed: 0,
         })
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), LoginError> {
-        Ok(self.stream.write_all(bytes)?)
+        Ok(self.link.write_all(bytes)?)
     }
 
     fn send_message(&mut self, tag: u8, body: &[u8]) -> Result<(), LoginError> {
@@ -143,14 +169,18 @@ impl Connection {
 
     /// The rest of an Authentication message of this kind.
     fn expect_authentication(&mut self, kind: i32) -> Result<Vec<u8>, LoginError> {
+        match self.authentication()? {
+            (found, rest) if found == kind => Ok(rest),
+            _ => Err(OTHER),
+        }
+    }
+
+    /// An Authentication message: its kind and the rest.
+    fn authentication(&mut self) -> Result<(i32, Vec<u8>), LoginError> {
         let (tag, body) = self.receive()?;
         match body.split_first_chunk::<4>() {
-            Some((found, rest)) if tag == b'R' && i32::from_be_bytes(*found) == kind => {
-                Ok(rest.to_vec())
-            }
-            _ => Err(LoginError::Unexpected(
-                "another message than SCRAM-SHA-256 has here",
-            )),
+            Some((kind, rest)) if tag == b'R' => Ok((i32::from_be_bytes(*kind), rest.to_vec())),
+            _ => Err(OTHER),
         }
     }
 
@@ -173,7 +203,7 @@ impl Connection {
                 }
             }
             let mut buffer = [0; 4096];
-            match self.stream.read(&mut buffer)? {
+            match self.link.read(&mut buffer)? {
                 0 => return Err(LoginError::Unexpected("the end of the connection")),
                 count => self.received.extend_from_slice(&buffer[..count]),
             }

@@ -1,15 +1,19 @@
-//! Logs in with SCRAM-SHA-256 over and over, and prints how many logins a second that made.
+//! Logs in over and over, with SCRAM-SHA-256 or by a client certificate, and prints how many logins a second
+//! that made.
 //!
 //! pgbench -C derives its client key anew for each connection (4,096 rounds of PBKDF2), and so
 //! measures itself. This derives it once for each (salt, iterations), as a connection pool does,
 //! checks the server's signature each time, and ends each session with Terminate. It works
-//! against any server of PostgreSQL's protocol; the password is PGPASSWORD.
+//! against any server of PostgreSQL's protocol; the password is PGPASSWORD. Over TLS each handshake is a whole
+//! one, unless --resume.
 
 use clap::Parser;
 use hdrhistogram::Histogram;
 use login_driver::connection::{LoginError, Target, log_in};
 use login_driver::scram::Keys;
+use login_driver::transport::{Certificate, Handshakes, Transport};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,6 +34,18 @@ struct Arguments {
     /// The database [default: the user's name, as libpq does]
     #[arg(long)]
     database: Option<String>,
+    /// Inside TLS
+    #[arg(long)]
+    tls: bool,
+    /// The client certificate, PEM
+    #[arg(long, requires_all = ["tls", "key"])]
+    certificate: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, requires = "certificate")]
+    key: Option<PathBuf>,
+    /// Handshakes go on from earlier ones
+    #[arg(long, requires = "tls")]
+    resume: bool,
     /// How many connections log in at the same time
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
@@ -59,9 +75,24 @@ fn target(arguments: &Arguments) -> Result<Target, LoginError> {
         .next()
         .ok_or(LoginError::Unexpected("an address that resolves to none"))?;
     let database = arguments.database.as_ref().unwrap_or(&arguments.user);
-    let password = std::env::var("PGPASSWORD").map_err(|_| LoginError::NoPassword)?;
+    let password = match std::env::var("PGPASSWORD") {
+        Ok(password) => password,
+        Err(_) if arguments.certificate.is_some() => String::new(),
+        Err(_) => return Err(LoginError::NoPassword),
+    };
+    let certificate = arguments
+        .certificate
+        .as_deref()
+        .zip(arguments.key.as_deref());
+    let certificate = certificate.map(|(chain, key)| Certificate { chain, key });
+    let transport = match (arguments.tls, arguments.resume) {
+        (false, _) => Transport::Plain,
+        (true, false) => Transport::tls(certificate, Handshakes::Full)?,
+        (true, true) => Transport::tls(certificate, Handshakes::Resumed)?,
+    };
     Ok(Target::new(
         address,
+        transport,
         &arguments.user,
         database,
         Keys::new(password),

@@ -17,6 +17,7 @@ use hdrhistogram::Histogram;
 use load::Plan;
 use login_driver::connection::Target;
 use login_driver::scram::Keys;
+use login_driver::transport::Transport;
 use native::Native;
 use pgwire::Pgwire;
 use protocol::Protocol;
@@ -103,7 +104,8 @@ fn drive(arguments: &Arguments) -> Result<Histogram<u64>, DriveError> {
     let protocol: Box<dyn Protocol> = match arguments.protocol {
         Speak::PgwirePrepared => {
             let keys = Keys::new(secret("PGPASSWORD")?);
-            let target = Target::new(address, &arguments.user, &arguments.database, keys);
+            let (user, database) = (&arguments.user, &arguments.database);
+            let target = Target::new(address, Transport::Plain, user, database, keys);
             Box::new(Pgwire::new(target))
         }
         Speak::NativeParams => native(native::Form::Parameter)?,

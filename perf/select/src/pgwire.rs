@@ -110,11 +110,12 @@ fn message(tag: u8, body: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use login_driver::transport::Transport;
 
     fn pgwire() -> Pgwire {
         let address = "127.0.0.1:1".parse().expect("an address");
         let keys = login_driver::scram::Keys::new(String::new());
-        Pgwire::new(Target::new(address, "u", "d", keys))
+        Pgwire::new(Target::new(address, Transport::Plain, "u", "d", keys))
     }
 
     #[test]
