@@ -174,11 +174,13 @@ fn create(store: Embedded, principals: Principals) {
         rows: Box::new(NoRows),
         held: Held::default(),
         usage: Usage::new(KeyUsage::default(), None),
+        key_requests: nodedb::auth::jwks::Requests::channel().0,
     };
     let thread = control.spawn(inbox).expect("a thread");
     let by = port::Caller {
         principal: PrincipalId::FIRST_SUPERUSER,
         key: None,
+        token: None,
         tenant: TenantId::SYSTEM,
         database: DatabaseId::FIRST,
     };
@@ -193,7 +195,7 @@ fn create(store: Embedded, principals: Principals) {
                 ..KeyWanted::default()
             },
         };
-        let made = futures::executor::block_on(handle.execute(by, request));
+        let made = futures::executor::block_on(handle.execute(by.clone(), request));
         made.expect("it is made");
     }
     let (took, used) = (

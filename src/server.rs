@@ -1,6 +1,7 @@
 //! The one place that knows every room: starts them in order and ends them in order.
 
 use crate::auth::derivation::Derivation;
+use crate::auth::jwks::{self, KeySets, Requests};
 use crate::auth::rate::Rates;
 use crate::auth::scram::mock::Mock;
 use crate::auth::tls::{Demand, InForce, Terms, TlsSet};
@@ -10,6 +11,7 @@ use crate::catalog::store::Embedded;
 use crate::catalog::store::usage::UsageFile;
 use crate::catalog::{Snapshot, port};
 use crate::config::{self, Config, Cores, Environment};
+use crate::control::jwks::{AllowedHosts, Fetcher, HttpsSource, Kept};
 use crate::control::tls_files::{TlsFault, TlsFiles};
 use crate::control::tls_watch::{Nudge, TlsWatch};
 use crate::control::{self, Control, FirstStart, RowKeeper};
@@ -28,9 +30,10 @@ use rustls::pki_types::UnixTime;
 use shards::{CoreContext, CoreId, Listener, ListenerId, Mesh, Publisher, Runtime, Shard, Stream};
 use std::error::Error;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 const PGWIRE: ListenerId = ListenerId(0);
 const NATIVE: ListenerId = ListenerId(1);
@@ -68,6 +71,11 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
             fresh.source
         );
     }
+    control::configured_providers::put(
+        &mut principals,
+        &config.auth.jwks.providers,
+        now_microseconds(),
+    )?;
     let options = runtime_options(config)?;
     let cores = Runtime::<Signal>::cores_of(&options);
     let storage = Storage::open(storage_options(config, data_dir.rows(), cores))?;
@@ -87,6 +95,10 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     });
     let publisher = Publisher::new(cores, (epoch.0, snapshot.clone()));
     let (handle, inbox) = port::channel();
+    let (key_requests, key_inbox) = Requests::channel();
+    let key_sets = KeySets::default();
+    key_fetcher(config, data_dir.path(), key_sets.clone())?.spawn(key_inbox)?;
+    control::follow_all(&key_requests, &snapshot.principals);
     let usage_file = UsageFile::open(&data_dir.catalog())?;
     let key_usage = KeyUsage::new(usage_file.read());
     let control = Control {
@@ -96,6 +108,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         rows: Box::new(Rows(storage.clone())),
         held: control::Held::default(),
         usage: control::Usage::new(key_usage.clone(), Some(usage_file)),
+        key_requests: key_requests.clone(),
     };
     let control = control.spawn(inbox)?;
     let shared = Shared {
@@ -112,6 +125,8 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         )),
         scram_iterations: config.auth.scram_iterations,
         key_rates: Rates::default(),
+        key_sets,
+        key_requests,
         encryption,
         plain_bearer: match config.server.allow_plain_bearer {
             true => PlainBearer::Allowed,
@@ -140,6 +155,11 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         shared.publisher.clone(),
         shared.encryption.tls.clone(),
     );
+    exposition::providers::register(
+        &shared.http.metrics,
+        shared.key_sets.clone(),
+        now_microseconds,
+    );
     let watch = match (&shared.encryption.tls, tls_files, tls_stamps) {
         (Some(in_force), Some(files), Some(stamps)) => {
             let watch = TlsWatch {
@@ -162,6 +182,26 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     drop(shared);
     let _ = control.join();
     Ok(())
+}
+
+/// `[auth.jwks]`: whoever fetches the keys of identity providers. Its thread ends with the last way to it.
+///
+/// # Errors
+/// A host that is none, and authorities that cannot be read.
+fn key_fetcher(config: &Config, data_dir: &Path, sets: KeySets) -> Result<Fetcher, Box<dyn Error>> {
+    let jwks = &config.auth.jwks;
+    let microseconds = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    let allowed = AllowedHosts::parse(&jwks.allow_http_hosts)?;
+    Ok(Fetcher {
+        terms: jwks::Terms {
+            refresh: microseconds(jwks.refresh),
+            stale_after: microseconds(jwks.max_stale),
+        },
+        kept: Kept::new(data_dir.join(&jwks.cache_dir)),
+        source: Arc::new(HttpsSource::new(allowed, &jwks.ca)?),
+        sets,
+        clock: Arc::new(now_microseconds),
+    })
 }
 
 /// Word to every core that client certificates may be judged by something else now.
@@ -310,6 +350,8 @@ struct Shared {
     mock: Arc<Mock>,
     scram_iterations: u32,
     key_rates: Rates,
+    key_sets: KeySets,
+    key_requests: Requests,
     plain_bearer: PlainBearer,
     encryption: Encryption,
     limits: Limits,
@@ -336,6 +378,8 @@ impl Shared {
             mock: self.mock.clone(),
             scram_iterations: self.scram_iterations,
             key_rates: self.key_rates.clone(),
+            key_sets: self.key_sets.clone(),
+            key_requests: self.key_requests.clone(),
             plain_bearer: self.plain_bearer,
             encryption: self.encryption.clone(),
             limits: self.limits,

@@ -4,6 +4,7 @@
 //! is refused (DESIGN §7, invariant 9), and a check leaves a [`Permit`] that what it guards takes
 //! as an argument.
 
+pub mod explain;
 pub mod grants;
 pub mod login;
 mod narrowing;
@@ -11,6 +12,7 @@ pub mod permit;
 pub mod rights;
 pub mod row_policy;
 pub mod show;
+pub mod standing;
 #[cfg(test)]
 mod tests;
 pub mod validity;
@@ -20,5 +22,6 @@ pub use login::{database_in_reach, login};
 pub use narrowing::narrows;
 pub use permit::Permit;
 pub use rights::{Rights, rights};
+pub use standing::Standing;
 pub use validity::{EndReason, still_valid};
 pub use variables::Variables;

@@ -6,6 +6,7 @@
 //! what both may, privilege by privilege (REFERENCE §3). Wording of the refusals: PostgreSQL 15, aclcheck_error.
 
 use super::permit::{self, DefinePermit, Permit};
+use super::standing::Standing;
 use crate::auth::identity::Identity;
 use crate::catalog::definition::{Privileges, Relation, RelationBody};
 use crate::catalog::key::ApiKey;
@@ -20,7 +21,6 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rights {
     principal: PrincipalId,
-    name: Arc<str>,
     held: Held,
     /// What its API key's role allows; None without one, and for a key that carries all of its
     /// owner's.
@@ -31,18 +31,13 @@ pub struct Rights {
 
 /// The rights of an identity in the database of its session.
 ///
-/// An identity whose user or key is gone has none: its session is about to end (`still_valid`).
+/// An identity whose user, key or provider is gone has none: its session is about to end
+/// (`still_valid`).
 pub fn rights(snapshot: &Snapshot, identity: &Identity) -> Rights {
-    let principal = snapshot.principals.principal(identity.principal);
-    let key = identity.key.map(|used| snapshot.principals.key(used.id));
-    match (principal, key) {
-        (Some(principal), None) => Rights::of(snapshot, principal, identity.database),
-        (Some(principal), Some(Some(key))) => {
-            Rights::with_key(snapshot, principal, Some(key), identity.database)
-        }
-        (None, _) | (_, Some(None)) => Rights {
+    match Standing::of(snapshot, identity.grounds()) {
+        Ok(standing) => Rights::of_standing(snapshot, &standing, identity.database),
+        Err(_) => Rights {
             principal: identity.principal,
-            name: identity.name.clone(),
             held: Held::nothing(),
             key: None,
             tenant: identity.tenant,
@@ -56,34 +51,30 @@ impl Rights {
     ///
     /// In a database of another tenant only a superuser has any.
     pub fn of(snapshot: &Snapshot, principal: &Principal, database: DatabaseId) -> Rights {
-        Rights::with_key(snapshot, principal, None, database)
+        let standing = Standing::of_record(snapshot, principal, None);
+        Rights::of_standing(snapshot, &standing, database)
     }
 
-    fn with_key(
-        snapshot: &Snapshot,
-        principal: &Principal,
-        key: Option<&ApiKey>,
-        database: DatabaseId,
-    ) -> Rights {
+    fn of_standing(snapshot: &Snapshot, standing: &Standing<'_>, database: DatabaseId) -> Rights {
+        let home = standing.home();
         let tenant = snapshot
             .principals
             .database(database)
-            .map_or(principal.tenant, |database| database.tenant);
+            .map_or(home, |database| database.tenant);
         let mut rights = Rights {
-            principal: principal.id,
-            name: principal.name.clone(),
-            held: Held::of(snapshot, principal),
-            key: key.and_then(|key| Held::of_key(snapshot, key)),
+            principal: standing.id(),
+            held: standing.held(),
+            key: standing.of_key(),
             tenant,
             database,
         };
-        if tenant != principal.tenant && !rights.is_superuser() {
+        if tenant != home && !rights.is_superuser() {
             rights.held = Held::nothing();
         }
         rights
     }
 
-    /// Whose these are.
+    /// Whose these are: an identity provider's id for who has no user record.
     pub fn principal(&self) -> PrincipalId {
         self.principal
     }
@@ -298,19 +289,6 @@ impl Held {
         }
     }
 
-    /// The rung in force for a principal, narrowed by its key.
-    pub(crate) fn rung_in_force(
-        snapshot: &Snapshot,
-        principal: &Principal,
-        key: Option<&ApiKey>,
-    ) -> Option<Ladder> {
-        let own = Held::of(snapshot, principal).rung;
-        match key.and_then(|key| Held::of_key(snapshot, key)) {
-            None => own,
-            Some(key) => own.min(key.rung),
-        }
-    }
-
     fn nothing() -> Held {
         Held {
             rung: None,
@@ -342,6 +320,14 @@ impl Held {
         let mut held = Held::nothing();
         held.follow(snapshot, tenant, role);
         held
+    }
+
+    /// Adds a role.
+    pub(crate) fn add(&mut self, snapshot: &Snapshot, tenant: TenantId, role: &Parent) {
+        match role {
+            Parent::Ladder(rung) => self.rung = self.rung.max(Some(*rung)),
+            Parent::Role(role) => self.follow(snapshot, tenant, role),
+        }
     }
 
     /// Adds a custom role and what it inherits. A cycle ends where it began.

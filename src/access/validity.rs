@@ -1,6 +1,6 @@
 //! Whether a session may go on: asked when an epoch arrives and when a credential's time is up.
 
-use super::login::database_in_reach;
+use super::standing::Standing;
 use crate::auth::identity::Identity;
 use crate::catalog::Snapshot;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -18,6 +18,8 @@ pub enum EndReason {
     KeyDropped,
     /// ALTER API KEY … ROTATE: it came in by a secret that is no longer one of the key's.
     SecretReplaced,
+    /// DROP OIDC PROVIDER
+    ProviderDropped,
     /// The client certificate that its connection came in by is on a revocation list.
     CertificateRevoked,
     /// DROP DATABASE.
@@ -28,12 +30,13 @@ pub enum EndReason {
 
 impl EndReason {
     /// All reasons.
-    pub const ALL: [EndReason; 8] = [
+    pub const ALL: [EndReason; 9] = [
         EndReason::Dropped,
         EndReason::Disabled,
         EndReason::Expired,
         EndReason::KeyDropped,
         EndReason::SecretReplaced,
+        EndReason::ProviderDropped,
         EndReason::CertificateRevoked,
         EndReason::DatabaseDropped,
         EndReason::DatabaseOutOfReach,
@@ -47,6 +50,7 @@ impl EndReason {
             | EndReason::Expired
             | EndReason::KeyDropped
             | EndReason::SecretReplaced
+            | EndReason::ProviderDropped
             | EndReason::CertificateRevoked
             | EndReason::DatabaseDropped
             | EndReason::DatabaseOutOfReach => SqlState::ADMIN_SHUTDOWN,
@@ -61,6 +65,7 @@ impl EndReason {
             EndReason::Expired => "its credential has expired",
             EndReason::KeyDropped => "its API key was dropped",
             EndReason::SecretReplaced => "its API key was rotated",
+            EndReason::ProviderDropped => "its identity provider was dropped",
             EndReason::CertificateRevoked => "its client certificate was revoked",
             EndReason::DatabaseDropped => "its database was dropped",
             EndReason::DatabaseOutOfReach => "its user may no longer connect to this database",
@@ -77,27 +82,19 @@ impl EndReason {
 /// # Errors
 /// Why it ends.
 pub fn still_valid(snapshot: &Snapshot, identity: &Identity, now: i64) -> Result<(), EndReason> {
-    let principal = snapshot
-        .principals
-        .principal(identity.principal)
-        .ok_or(EndReason::Dropped)?;
-    if !principal.enabled {
+    let standing = Standing::of(snapshot, identity.grounds())?;
+    let record = standing.record();
+    if record.is_some_and(|record| !record.enabled) {
         return Err(EndReason::Disabled);
     }
-    let (key, key_ends_at) = match identity.key {
-        None => (None, None),
-        Some(used) => {
-            let key = snapshot
-                .principals
-                .key(used.id)
-                .ok_or(EndReason::KeyDropped)?;
-            let ends_at = key
-                .ends_at(used.generation)
-                .map_err(|_| EndReason::SecretReplaced)?;
-            (Some(&**key), ends_at)
-        }
+    let key_ends_at = match (standing.key(), identity.key) {
+        (Some(key), Some(used)) => key
+            .ends_at(used.generation)
+            .map_err(|_| EndReason::SecretReplaced)?,
+        _ => None,
     };
-    let ends = [identity.ends_at, principal.valid_until, key_ends_at];
+    let record_ends_at = record.and_then(|record| record.valid_until);
+    let ends = [identity.ends_at, record_ends_at, key_ends_at];
     if ends.into_iter().flatten().any(|end| end <= now) {
         return Err(EndReason::Expired);
     }
@@ -105,7 +102,7 @@ pub fn still_valid(snapshot: &Snapshot, identity: &Identity, now: i64) -> Result
         .principals
         .database(identity.database)
         .ok_or(EndReason::DatabaseDropped)?;
-    if !database_in_reach(snapshot, principal, key, database) {
+    if !standing.reaches(database) {
         return Err(EndReason::DatabaseOutOfReach);
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! Everything after `auth` looks only at this. Roles and databases in force are worked out from
 //! the snapshot of the identity's epoch; a session asks again when its epoch moves on.
 
+use super::claim_mapping::ClaimMap;
 use super::claims::Claims;
 use crate::catalog::{DatabaseId, KeyId, PrincipalId, TenantId};
 use std::sync::Arc;
@@ -47,9 +48,9 @@ pub struct KeyUsed {
 /// Somebody who has proved who they are, in one database.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The user or service account.
+    /// The user or service account; the identity provider's id for a token that leads to neither.
     pub principal: PrincipalId,
-    /// Its login name.
+    /// Its login name; `provider:sub` for such a token.
     pub name: Arc<str>,
     /// Its home tenant.
     pub tenant: TenantId,
@@ -63,4 +64,49 @@ pub struct Identity {
     pub claims: Option<Arc<Claims>>,
     /// When the credential ends, Unix microseconds.
     pub ends_at: Option<i64>,
+}
+
+/// What a session came in by, as its rights are worked out from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Grounds<'a> {
+    /// The user or service account; the identity provider's id for a token that leads to neither.
+    pub principal: PrincipalId,
+    /// The API key, when it was one.
+    pub key: Option<KeyUsed>,
+    /// The token, when it was one.
+    pub token: Option<TokenGrounds<'a>>,
+}
+
+/// What a provider's mapping looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenGrounds<'a> {
+    /// The provider.
+    pub provider: PrincipalId,
+    /// What its token says.
+    pub claims: &'a ClaimMap,
+}
+
+impl<'a> Grounds<'a> {
+    /// Of what an identity and a proof of one have in common.
+    pub fn new(
+        principal: PrincipalId,
+        key: Option<KeyUsed>,
+        claims: Option<&'a Claims>,
+    ) -> Grounds<'a> {
+        Grounds {
+            principal,
+            key,
+            token: claims.map(|claims| TokenGrounds {
+                provider: claims.provider,
+                claims: &claims.all,
+            }),
+        }
+    }
+}
+
+impl Identity {
+    /// What its rights are worked out from.
+    pub fn grounds(&self) -> Grounds<'_> {
+        Grounds::new(self.principal, self.key, self.claims.as_deref())
+    }
 }

@@ -7,6 +7,7 @@ pub mod api_key;
 pub mod authenticated;
 pub mod certificate;
 pub mod certificate_map;
+pub mod claim_mapping;
 pub mod claims;
 pub mod der;
 pub mod derivation;
@@ -22,6 +23,7 @@ pub mod scram;
 pub mod secret;
 pub mod strict_json;
 pub mod tls;
+pub mod token;
 pub mod x509;
 
 pub use authenticated::Authenticated;

@@ -7,6 +7,7 @@
 use super::ids::{DatabaseId, FIRST_USER_OID, KeyId, PrincipalId, TenantId};
 use super::key::ApiKey;
 use super::principal::{Database, Principal, Role, Tenant};
+use super::provider::Provider;
 use super::snapshot::Principals;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -34,12 +35,16 @@ pub enum Change {
     PutKey(Arc<ApiKey>),
     /// Gone.
     DropKey(KeyId),
+    /// Made, or replaced under the same id.
+    PutProvider(Arc<Provider>),
+    /// Gone; its id is never given again.
+    DropProvider(PrincipalId),
 }
 
 /// The next ids to give: they only grow, so that no id is ever given twice, dropped or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marks {
-    /// Users, service accounts and custom roles.
+    /// Users, service accounts, custom roles and identity providers.
     pub next_principal: u32,
     /// Databases.
     pub next_database: u32,
@@ -97,6 +102,8 @@ impl Principals {
             Change::DropDatabase(id) => self.drop_database(*id),
             Change::PutKey(key) => self.put_key(key),
             Change::DropKey(id) => self.drop_key(*id),
+            Change::PutProvider(provider) => self.put_provider(provider),
+            Change::DropProvider(id) => self.drop_provider(*id),
         }
     }
 
@@ -165,6 +172,23 @@ impl Principals {
         if let Some(old) = self.keys.remove(&id) {
             self.key_names.remove((old.tenant, &*old.name), id);
             self.keys_of.remove(&(old.owner, id));
+        }
+    }
+
+    fn put_provider(&mut self, provider: &Arc<Provider>) {
+        self.marks.saw_principal(provider.id);
+        self.drop_provider(provider.id);
+        let name = (provider.tenant, provider.name.clone());
+        self.provider_names.insert(name, provider.id);
+        let issuer = (provider.issuer.clone(), provider.id);
+        self.provider_issuers.insert(issuer);
+        self.providers.insert(provider.id, provider.clone());
+    }
+
+    fn drop_provider(&mut self, id: PrincipalId) {
+        if let Some(old) = self.providers.remove(&id) {
+            self.provider_names.remove(&(old.tenant, old.name.clone()));
+            self.provider_issuers.remove(&(old.issuer.clone(), id));
         }
     }
 }

@@ -11,6 +11,8 @@ pub mod key;
 pub mod key_usage;
 pub mod port;
 pub mod principal;
+pub mod provider;
+pub mod provider_request;
 pub mod request;
 pub mod role;
 pub mod row_policy;

@@ -10,6 +10,8 @@ use super::ids::{DatabaseId, KeyId, PrincipalId, TenantId};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use futures::channel::oneshot;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,16 +20,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub const WAITING_REQUESTS_MAX: usize = 4_096;
 
 /// Who asks. Their rights are worked out by control, on the newest catalog.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Caller {
-    /// The user or service account.
+    /// The user or service account; the identity provider's id for a token that leads to neither.
     pub principal: PrincipalId,
     /// The API key of its session.
     pub key: Option<KeyId>,
+    /// The token of its session.
+    pub token: Option<Arc<TokenOfCaller>>,
     /// The tenant in force: its own, or that of SET tenant.
     pub tenant: TenantId,
     /// The database of its session.
     pub database: DatabaseId,
+}
+
+/// What a provider's mapping gives is worked out from this.
+#[derive(Debug, PartialEq)]
+pub struct TokenOfCaller {
+    /// The provider.
+    pub provider: PrincipalId,
+    /// What its token says.
+    pub claims: BTreeMap<Arc<str>, Value>,
 }
 
 /// A change that was made and that every core has adopted.

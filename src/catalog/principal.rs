@@ -1,6 +1,6 @@
 //! Who and what the catalog knows: tenants, users, service accounts, custom roles, databases.
 //!
-//! API keys stand in `key`; identity providers join them with their issue.
+//! API keys stand in `key`, identity providers in `provider`.
 
 use super::ids::{DatabaseId, PrincipalId, TenantId};
 use super::role::Ladder;
@@ -62,7 +62,7 @@ pub struct Principal {
 }
 
 /// What a custom role may inherit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Parent {
     /// A rung of the ladder.
     Ladder(Ladder),

@@ -7,10 +7,12 @@
 use super::definition::DefinitionChange;
 use super::ids::{KeyId, PrincipalId, TenantId};
 use super::key::SecretHash;
+use super::provider_request::{ProviderWanted, RuleWanted};
 use super::verifier::Verifier;
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 /// IF [NOT] EXISTS: what to do where the object is already so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,6 +197,32 @@ pub enum Request {
         /// CASCADE empties it first.
         cascade: bool,
     },
+    /// CREATE OIDC PROVIDER
+    CreateProvider {
+        /// IF NOT EXISTS
+        if_exists: IfExists,
+        /// What it is to be.
+        wanted: Box<ProviderWanted>,
+    },
+    /// ALTER OIDC PROVIDER … SET CLAIM MAPPING
+    SetClaimMapping {
+        /// Which.
+        name: String,
+        /// Its rules from now on.
+        mapping: Vec<RuleWanted>,
+    },
+    /// DROP OIDC PROVIDER
+    DropProvider {
+        /// IF EXISTS
+        if_exists: IfExists,
+        /// Which.
+        name: String,
+    },
+    /// The user that a token names and nobody has: asked by its provider, at a log-in.
+    MakeUserOfToken {
+        /// As the token says it.
+        name: Arc<str>,
+    },
     /// A transaction is about to commit definitions: whom they name. Owners must be there, and
     /// from the answer on nobody of them is dropped until [`Request::PublishDefinitions`] lets
     /// them go. Without it DROP USER could come between the commit and its publication, and leave
@@ -312,6 +340,10 @@ impl Request {
             Request::CreateTenant { .. } => "CREATE TENANT",
             Request::RenameTenant { .. } => "ALTER TENANT",
             Request::DropTenant { .. } => "DROP TENANT",
+            Request::CreateProvider { .. } => "CREATE OIDC PROVIDER",
+            Request::SetClaimMapping { .. } => "ALTER OIDC PROVIDER",
+            Request::DropProvider { .. } => "DROP OIDC PROVIDER",
+            Request::MakeUserOfToken { .. } => "first log-in of a user",
             Request::HoldPrincipals(_) => "commit of definitions",
             Request::PublishDefinitions { .. } => "publication of definitions",
         }

@@ -6,6 +6,7 @@ use super::ids::{DatabaseId, Epoch, KeyId, PrincipalId, TenantId};
 use super::index::{ByKeyId, Least, NameIndex};
 use super::key::ApiKey;
 use super::principal::{Database, Principal, PrincipalKind, Role, Tenant};
+use super::provider::Provider;
 use imbl::{OrdMap, OrdSet};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 pub struct Snapshot {
     /// Which state this is.
     pub epoch: Epoch,
-    /// Tenants, users, roles, databases, keys.
+    /// Tenants, users, roles, databases, keys, providers.
     pub principals: Principals,
     /// Tables and what belongs to them.
     pub definitions: Definitions,
@@ -34,6 +35,9 @@ pub struct Principals {
     pub(super) keys: ByKeyId<Arc<ApiKey>>,
     pub(super) key_names: NameIndex<KeyId>,
     pub(super) keys_of: OrdSet<(PrincipalId, KeyId)>,
+    pub(super) providers: OrdMap<PrincipalId, Arc<Provider>>,
+    pub(super) provider_names: OrdMap<(TenantId, Arc<str>), PrincipalId>,
+    pub(super) provider_issuers: OrdSet<(Arc<str>, PrincipalId)>,
     pub(super) marks: Marks,
 }
 
@@ -50,6 +54,7 @@ impl Principals {
             + self.roles.len()
             + self.databases.len()
             + self.keys.len()
+            + self.providers.len()
     }
 
     /// The user or service account with this id.
@@ -66,13 +71,15 @@ impl Principals {
     }
 
     /// Who owns what this principal makes in this database: a user does, but what a service
-    /// account makes belongs to the database's owner (REFERENCE §9).
+    /// account makes, or who goes by an identity provider, belongs to the database's owner
+    /// (REFERENCE §9).
     pub fn owner_of_new(&self, maker: PrincipalId, database: DatabaseId) -> PrincipalId {
         let is_account = self
             .principal(maker)
             .is_some_and(|maker| matches!(maker.kind, PrincipalKind::ServiceAccount { .. }));
+        let owns_nothing = is_account || self.provider(maker).is_some();
         match self.database(database) {
-            Some(database) if is_account => database.owner,
+            Some(database) if owns_nothing => database.owner,
             _ => maker,
         }
     }
@@ -161,5 +168,35 @@ impl Principals {
     /// All API keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = &Arc<ApiKey>> {
         self.keys.values()
+    }
+
+    /// The identity provider with this id.
+    pub fn provider(&self, id: PrincipalId) -> Option<&Arc<Provider>> {
+        self.providers.get(&id)
+    }
+
+    /// The identity provider of this name in the tenant.
+    pub fn provider_named(&self, tenant: TenantId, name: &str) -> Option<&Arc<Provider>> {
+        let id = self.provider_names.get(&(tenant, Arc::from(name)))?;
+        self.providers.get(id)
+    }
+
+    /// The identity providers, of all tenants, whose tokens have this `iss`.
+    pub fn providers_of(&self, issuer: &str) -> impl Iterator<Item = &Arc<Provider>> {
+        let issuer: Arc<str> = Arc::from(issuer);
+        self.provider_issuers
+            .range((issuer.clone(), PrincipalId::LEAST)..)
+            .take_while(move |(found, _)| *found == issuer)
+            .filter_map(|(_, id)| self.providers.get(id))
+    }
+
+    /// Whether no provider has changed between the two. Costs nothing; may say no where none has.
+    pub fn has_the_providers_of(&self, other: &Principals) -> bool {
+        self.providers.ptr_eq(&other.providers)
+    }
+
+    /// All identity providers, by id.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.values()
     }
 }

@@ -7,11 +7,13 @@
 
 mod environment;
 mod error;
+mod key_sets;
 mod reader;
 mod sections;
 
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use key_sets::Jwks;
 
 use crate::auth::certificate::Strictness;
 use crate::auth::certificate_map::CertificateMap;
@@ -145,6 +147,8 @@ pub struct Auth {
     pub scram_iterations: u32,
     /// For whom client certificates log in, besides their common names.
     pub certificate_map: CertificateMap,
+    /// `[auth.jwks]`
+    pub jwks: Jwks,
 }
 
 impl Default for Server {
@@ -194,6 +198,7 @@ impl Default for Auth {
             superuser_name: "nodedb".to_owned(),
             scram_iterations: 4_096,
             certificate_map: CertificateMap::default(),
+            jwks: Jwks::default(),
         }
     }
 }

@@ -97,6 +97,42 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Opens each table of a list, such as `providers = [{ … }, …]`.
+    pub(super) fn sections(&mut self, key: &'static str) -> Result<Vec<Section<'a>>, ConfigError> {
+        let Some(value) = self.take(key) else {
+            return Ok(Vec::new());
+        };
+        let bad = |at: usize| ConfigError::BadValue {
+            at: self.source.position(at),
+            key: self.qualified(key),
+            expected: "must be a list of sections such as [{ … }]".to_owned(),
+        };
+        let list = value.get_ref().as_array();
+        let list = list.ok_or_else(|| bad(value.span().start))?;
+        let sections = list.iter().map(|each| match each.get_ref() {
+            DeValue::Table(table) => Ok(Section {
+                source: self.source,
+                name: self.qualified(key),
+                table: Some(table),
+                known: Vec::new(),
+            }),
+            _ => Err(bad(each.span().start)),
+        });
+        sections.collect()
+    }
+
+    /// What is wrong with this section as a whole.
+    pub(super) fn unfit(&self, expected: String) -> ConfigError {
+        let first = self.table.into_iter().flat_map(|table| table.keys()).next();
+        ConfigError::BadValue {
+            at: self
+                .source
+                .position(first.map_or(0, |key| key.span().start)),
+            key: self.name.clone(),
+            expected,
+        }
+    }
+
     /// Opens a table below this one.
     pub(super) fn section(&mut self, key: &'static str) -> Result<Section<'a>, ConfigError> {
         let value = self.take(key);

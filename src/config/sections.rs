@@ -1,6 +1,7 @@
 //! The keys of each section and what their values must be.
 
 use super::error::ConfigError;
+use super::key_sets;
 use super::reader::{Section, Source};
 use super::{Auth, Config, Cores, Http, LogFormat, MIB, Ports, Server, Storage, Tls};
 use crate::auth::certificate::Strictness;
@@ -174,7 +175,7 @@ fn read_auth(mut section: Section<'_>, auth: &mut Auth) -> Result<(), ConfigErro
         whole(value, ITERATIONS_MIN..=ITERATIONS_MAX)
     })?;
     section.not_yet("throttle")?;
-    section.not_yet("jwks")?;
+    key_sets::read(section.section("jwks")?, &mut auth.jwks)?;
     let mut certificates = section.section("cert")?;
     certificates.read("map", &mut auth.certificate_map, certificate_map)?;
     certificates.finish()?;
@@ -214,12 +215,12 @@ const NAME_KINDS: [(&str, NameKind); 4] = [
     ("uri", NameKind::Uri),
 ];
 
-fn flag(value: &DeValue<'_>) -> Result<bool, String> {
+pub(super) fn flag(value: &DeValue<'_>) -> Result<bool, String> {
     let flag = value.as_bool();
     flag.ok_or_else(|| "must be true or false".to_owned())
 }
 
-fn nonempty(value: &DeValue<'_>) -> Result<String, String> {
+pub(super) fn nonempty(value: &DeValue<'_>) -> Result<String, String> {
     match value.as_str() {
         Some(text) if !text.is_empty() => Ok(text.to_owned()),
         _ => Err("must be a text that is not empty".to_owned()),
@@ -284,7 +285,7 @@ pub(super) fn log_format(word: &str) -> Result<LogFormat, String> {
     }
 }
 
-fn whole<T: TryFrom<i64> + PartialOrd + Display>(
+pub(super) fn whole<T: TryFrom<i64> + PartialOrd + Display>(
     value: &DeValue<'_>,
     range: RangeInclusive<T>,
 ) -> Result<T, String> {

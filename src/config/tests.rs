@@ -45,6 +45,7 @@ fn the_annotated_file_shows_every_key() {
         "storage: ",
         "auth: ",
         "rules: ",
+        "jwks: ",
     ]
     .len();
     assert_eq!(
@@ -58,9 +59,17 @@ fn the_annotated_file_shows_every_key() {
 fn the_annotated_rules_for_certificates_are_good_once_they_are_no_comments() {
     let annotated = include_str!("../../nodedb.toml");
     let shown = annotated.replace("    #{", "    {");
-    assert_eq!(annotated.matches("    #{").count(), 3);
+    assert_eq!(annotated.matches("    #{").count(), 3 + 2);
     let rules = parse(&shown).expect("it reads").auth.certificate_map;
     assert_ne!(rules, CertificateMap::default());
+}
+
+#[test]
+fn the_annotated_identity_provider_is_good_once_it_is_no_comment() {
+    let annotated = include_str!("../../nodedb.toml");
+    let shown = annotated.replace("    #{ issuer", "    { issuer");
+    let providers = parse(&shown).expect("it reads").auth.jwks.providers;
+    assert_eq!(providers.len(), 2);
 }
 
 #[test]
@@ -110,6 +119,8 @@ fn every_key_is_read() {
         [auth]
         superuser_name = "root"
         scram_iterations = 100_000
+        [auth.jwks]
+        refresh_secs = 60
         [auth.cert]
         map = [{ uri = 'spiffe://example\.org/(\w+)', login = "$1" }, { login = "batch", cn = "Batch .*" }]
         "#,
@@ -161,6 +172,10 @@ fn every_key_is_read() {
                 Rule::new(NameKind::Uri, r"spiffe://example\.org/(\w+)", "$1").expect("a rule"),
                 Rule::new(NameKind::Common, "Batch .*", "batch").expect("a rule"),
             ]),
+            jwks: Jwks {
+                refresh: Duration::from_secs(60),
+                ..Jwks::default()
+            },
         },
     };
     assert_eq!(config.unwrap(), expected);
@@ -216,7 +231,6 @@ fn a_rule_for_certificates_has_one_kind_of_name_and_a_login() {
 fn what_this_version_does_not_have_is_refused_rather_than_ignored() {
     for (text, line, key) in [
         ("[auth.throttle]\nwindow_secs = 60\n", 1, "auth.throttle"),
-        ("[auth.jwks]\nproviders = []\n", 1, "auth.jwks"),
         ("[audit]\nlevel = \"full\"\n", 1, "audit"),
     ] {
         assert_eq!(

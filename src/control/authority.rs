@@ -1,6 +1,8 @@
 //! What the one who asks may change, on the newest catalog (REFERENCE §2).
 
-use crate::access::rights::{Held, denied};
+use crate::access::rights::denied;
+use crate::access::{EndReason, Standing};
+use crate::auth::identity::{Grounds, KeyUsed, TokenGrounds};
 use crate::catalog::port::Caller;
 use crate::catalog::principal::Principal;
 use crate::catalog::role::Ladder;
@@ -10,7 +12,7 @@ use crate::diagnostic::Diagnostic;
 /// Who asks, with what they hold; by an API key, with what that leaves of it.
 #[derive(Clone)]
 pub struct Authority {
-    /// The user or service account.
+    /// The user or service account; an identity provider for who has no user record.
     pub principal: PrincipalId,
     /// The tenant in force, which names are looked up in.
     pub tenant: TenantId,
@@ -23,32 +25,43 @@ impl Authority {
     /// Works it out. The session may be behind: its user may be gone by now.
     ///
     /// # Errors
-    /// 42501 when the user or its key is gone, disabled or expired, or in a tenant that is not its own.
-    pub fn of(snapshot: &Snapshot, caller: Caller, now: i64) -> Result<Authority, Diagnostic> {
-        let principal = snapshot
-            .principals
-            .principal(caller.principal)
-            .filter(|it| it.enabled && it.valid_until.is_none_or(|end| end > now))
-            .ok_or_else(|| denied("the user of this session has been dropped or disabled"))?;
-        let key = match caller.key {
-            None => None,
-            Some(id) => {
-                let key = snapshot.principals.key(id);
-                let key = key.filter(|it| it.expires_at.is_none_or(|end| end > now));
-                let gone = || denied("the API key of this session has been dropped or has expired");
-                Some(&**key.ok_or_else(gone)?)
-            }
+    /// 42501 when the user, its key or its token's provider is gone, disabled or expired, or in a tenant
+    /// that is not its own.
+    pub fn of(snapshot: &Snapshot, caller: &Caller, now: i64) -> Result<Authority, Diagnostic> {
+        let token = caller.token.as_ref();
+        let grounds = Grounds {
+            principal: caller.principal,
+            // Which of its secrets it was decides over the session, not over a statement of it.
+            key: caller.key.map(|id| KeyUsed { id, generation: 0 }),
+            token: token.map(|token| TokenGrounds {
+                provider: token.provider,
+                claims: &token.claims,
+            }),
         };
-        let rung = Held::rung_in_force(snapshot, principal, key);
-        if caller.tenant != principal.tenant && rung != Some(Ladder::Superuser) {
+        let standing = Standing::of(snapshot, grounds).map_err(gone)?;
+        let has_ended = |end: Option<i64>| end.is_some_and(|end| end <= now);
+        let is_out = |record: &Principal| !record.enabled || has_ended(record.valid_until);
+        if standing.record().is_some_and(is_out) {
+            return Err(gone(EndReason::Dropped));
+        }
+        if standing.key().is_some_and(|key| has_ended(key.expires_at)) {
+            return Err(gone(EndReason::KeyDropped));
+        }
+        let rung = standing.rung();
+        if caller.tenant != standing.home() && rung != Some(Ladder::Superuser) {
             return Err(denied("permission denied for another tenant"));
         }
         Ok(Authority {
-            principal: principal.id,
+            principal: standing.id(),
             tenant: caller.tenant,
             database: caller.database,
             rung,
         })
+    }
+
+    /// Whether nothing narrows what it holds below this rung, which its own record may have.
+    pub fn reaches(&self, rung: Option<Ladder>) -> bool {
+        self.rung >= rung
     }
 
     /// Everything, across tenants.
@@ -93,4 +106,12 @@ impl Authority {
         }
         Err(denied(format!("must have admin option on role \"{role}\"")))
     }
+}
+
+fn gone(why: EndReason) -> Diagnostic {
+    denied(match why {
+        EndReason::KeyDropped => "the API key of this session has been dropped or has expired",
+        EndReason::ProviderDropped => "the OIDC provider of this session has been dropped",
+        _ => "the user of this session has been dropped or disabled",
+    })
 }

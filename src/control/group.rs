@@ -110,7 +110,7 @@ impl Group {
         now: i64,
         held: &Held,
     ) -> Result<Reply, Diagnostic> {
-        let by = Authority::of(&self.snapshot, ask.by, now)?;
+        let by = Authority::of(&self.snapshot, &ask.by, now)?;
         let mut draft = Draft::new(by, self.snapshot.clone(), now);
         let tag = exec::carry_out(&mut draft, request)?;
         let (snapshot, changes, notices) = draft.finish();

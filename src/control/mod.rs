@@ -6,9 +6,11 @@
 //! committed travel in the same epochs; they are durable before they come here.
 
 mod authority;
+pub mod configured_providers;
 mod draft;
 mod exec;
 mod first_start;
+mod followed;
 mod group;
 mod held;
 pub mod jwks;
@@ -22,12 +24,14 @@ pub mod tls_watch;
 mod usage;
 
 pub use first_start::{FirstStart, first_start, reset_superuser};
+pub use followed::follow_all;
 pub use held::Held;
 pub use publish::Publish;
 pub use resolve::NAME_BYTES_MAX;
 pub use rows::RowKeeper;
 pub use usage::Usage;
 
+use crate::auth::jwks::Requests;
 use crate::catalog::Snapshot;
 use crate::catalog::port::{Ask, Errand, Inbox, Reply};
 use crate::catalog::store::Store;
@@ -56,6 +60,8 @@ pub struct Control {
     pub held: Held,
     /// When API keys were last presented.
     pub usage: Usage,
+    /// Whoever fetches the keys of identity providers.
+    pub key_requests: Requests,
 }
 
 impl Control {
@@ -136,8 +142,9 @@ impl Control {
         let epoch = next.epoch;
         assert!(epoch > self.current.epoch, "epochs only grow");
         self.usage.forget(group.changes());
-        self.current = next.clone();
+        let before = std::mem::replace(&mut self.current, next.clone());
         self.publisher.publish(next);
+        followed::tell(&self.key_requests, group.changes(), &before);
         let late = self.publisher.wait_adopted(epoch, ADOPTION_WAIT_MAX);
         if late.is_empty() {
             return None;

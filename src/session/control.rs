@@ -368,7 +368,7 @@ async fn held_commit(
 ) -> Result<Vec<Diagnostic>, Diagnostic> {
     let held = transaction.named_principals();
     control
-        .execute(caller, Request::HoldPrincipals(held.clone()))
+        .execute(caller.clone(), Request::HoldPrincipals(held.clone()))
         .await?;
     let committed = transaction.commit().await;
     let (changes, failure) = match committed {

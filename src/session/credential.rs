@@ -54,11 +54,21 @@ impl Session {
                     .await
             }
             CredentialStatement::RotateApiKey(rotate) => self.rotate(rotate).await,
+            CredentialStatement::CreateProvider { if_exists, wanted } => {
+                let creating = Box::pin(self.create_provider(if_exists, wanted));
+                creating.await.map(Answer::Done)
+            }
+            CredentialStatement::RefreshKeys(name) => {
+                Box::pin(self.refresh_keys(&name)).await.map(Answer::Done)
+            }
             CredentialStatement::Change(request) => self.ask(request).await,
             CredentialStatement::Table(grant) => self.run_table_grant(&grant).await,
             CredentialStatement::RowPolicy(policy) => self.run_row_policy(&policy).await,
             CredentialStatement::UseDatabase(name) => self.use_database(&name),
             CredentialStatement::Show(show) => self.show_credentials(show).await,
+            CredentialStatement::ExplainAuthentication(about) => {
+                Box::pin(self.explain_authentication(about)).await
+            }
         }
     }
 
@@ -118,7 +128,7 @@ impl Session {
         self.ask_control(request).await.map(Answer::Done)
     }
 
-    async fn ask_control(&mut self, request: Request) -> Result<CommandTag, Diagnostic> {
+    pub(super) async fn ask_control(&mut self, request: Request) -> Result<CommandTag, Diagnostic> {
         let control = self.services.parts.control.clone();
         let _asking = self.handle().asks_control();
         let mut reply = control.execute(self.caller(), request).await?;

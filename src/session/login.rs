@@ -142,16 +142,17 @@ impl Session {
         let snapshot = adopted.snapshot();
         let database = access::login(
             snapshot,
-            authenticated.principal(),
-            authenticated.key(),
+            authenticated.grounds(),
             wish.tenant,
             wish.database.as_deref(),
         )?;
-        let principal = snapshot
-            .principals
-            .principal(authenticated.principal())
-            .expect("the login was resolved under this snapshot");
-        let identity = authenticated.into_identity(principal, database);
+        let principals = &snapshot.principals;
+        let id = authenticated.principal();
+        let identity = match (principals.principal(id), principals.provider(id)) {
+            (Some(principal), _) => authenticated.into_identity(principal, database),
+            (None, Some(provider)) => authenticated.into_identity_of(provider, database),
+            (None, None) => unreachable!("the login was resolved under this snapshot"),
+        };
         // A client takes its time between the proof and this, over HTTP a whole body: whoever has
         // been disabled or revoked meanwhile has proved nothing.
         access::still_valid(snapshot, &identity, now_microseconds())

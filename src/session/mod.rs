@@ -13,15 +13,18 @@ pub mod credential;
 pub mod cursor;
 mod cursors;
 pub mod end;
+mod explain;
 pub mod extended;
 pub mod format;
 pub mod login;
 pub mod message;
 pub mod off_core;
+mod oidc_provider;
 pub mod plans;
 mod prepare;
 pub mod prepared;
 pub mod registry;
+mod reminder;
 pub mod rights;
 pub mod run;
 pub mod services;
@@ -30,6 +33,7 @@ pub mod settings;
 pub mod show;
 mod sql_prepare;
 mod tenant;
+pub mod token_login;
 pub mod transaction;
 
 pub use end::EndReason;
@@ -39,13 +43,14 @@ use crate::access::{self, Rights};
 use crate::auth::identity::Identity;
 use crate::auth::presented::Presented;
 use crate::catalog::Snapshot;
-use crate::catalog::port::Caller;
+use crate::catalog::port::{Caller, TokenOfCaller};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
 use crate::engine::context::{Notices, SessionEffects, StatementContext};
 use crate::engine::outcome::{CommandTag, Rows};
 use crate::engine::settings::Settings;
 use prepared::Named;
 use registry::{Entry, Handle};
+use reminder::Reminder;
 use services::now_microseconds;
 use settings::SessionSettings;
 use shards::Adopted;
@@ -67,6 +72,7 @@ pub struct Session {
     named: Named,
     effects: Option<Arc<SessionEffects>>,
     notices: Vec<Diagnostic>,
+    reminder: Reminder,
 }
 
 /// client_min_messages; INFO is sent whatever it says.
@@ -173,6 +179,7 @@ impl Session {
                     "sorry, too many clients already",
                 )
             })?;
+        let reminder = Reminder::of(&beginning.identity);
         Ok(Session {
             services,
             entry,
@@ -185,6 +192,7 @@ impl Session {
             named: Named::default(),
             effects: None,
             notices: Vec::new(),
+            reminder,
         })
     }
 
@@ -244,6 +252,12 @@ impl Session {
         Caller {
             principal: self.identity.principal,
             key: self.identity.key.map(|used| used.id),
+            token: self.identity.claims.as_ref().map(|claims| {
+                Arc::new(TokenOfCaller {
+                    provider: claims.provider,
+                    claims: claims.all.clone(),
+                })
+            }),
             tenant: self.rights.tenant(),
             database: self.identity.database,
         }

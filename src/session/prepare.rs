@@ -4,7 +4,7 @@ use super::command::Command;
 use super::credential::API_KEY_COLUMN;
 use super::message::Message;
 use super::prepared::{Body, Prepared, Source};
-use super::{Answer, Session, show};
+use super::{Answer, Session, explain, show};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::outcome::ResultField;
@@ -202,6 +202,7 @@ async fn credential_fields(
             Answer::Rows(cursor) => Ok(Some(cursor.fields().clone())),
             _ => Ok(None),
         },
+        CredentialStatement::ExplainAuthentication(_) => Ok(Some(explain::fields())),
         CredentialStatement::CreateApiKey(_) | CredentialStatement::RotateApiKey(_) => {
             Ok(Some(show::one_text_fields(API_KEY_COLUMN)))
         }

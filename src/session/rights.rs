@@ -2,6 +2,7 @@
 
 use super::services::CoreServices;
 use crate::access::{self, Rights};
+use crate::auth::claims::Claims;
 use crate::auth::identity::{Identity, KeyUsed};
 use crate::catalog::{DatabaseId, PrincipalId, Snapshot};
 use shards::Adopted;
@@ -22,7 +23,35 @@ pub struct Cache {
 #[derive(Default)]
 struct OfEpoch {
     epoch: u64,
-    rights: HashMap<(PrincipalId, Option<KeyUsed>, DatabaseId), Arc<Rights>>,
+    rights: HashMap<Login, Known>,
+}
+
+/// Whoever has the same has the same rights at one epoch. Of claims it is their place: what a token
+/// gives is in them, and the same token has the same ones (`session::login`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Login {
+    principal: PrincipalId,
+    key: Option<KeyUsed>,
+    claims: Option<*const Claims>,
+    database: DatabaseId,
+}
+
+impl Login {
+    /// That of an identity. Good as long as the identity lives: another's claims may be where its were.
+    pub(super) fn of(identity: &Identity) -> Login {
+        Login {
+            principal: identity.principal,
+            key: identity.key,
+            claims: identity.claims.as_ref().map(Arc::as_ptr),
+            database: identity.database,
+        }
+    }
+}
+
+struct Known {
+    rights: Arc<Rights>,
+    /// Keeps the claims of the [`Login`] where they are.
+    _claims: Option<Arc<Claims>>,
 }
 
 impl CoreServices {
@@ -33,15 +62,19 @@ impl CoreServices {
             inner.epoch = adopted.epoch();
             inner.rights.clear();
         }
-        let login = (identity.principal, identity.key, identity.database);
+        let login = Login::of(identity);
         if let Some(known) = inner.rights.get(&login) {
-            return known.clone();
+            return known.rights.clone();
         }
         if inner.rights.len() >= LOGINS_MAX {
             inner.rights.clear();
         }
         let rights = Arc::new(access::rights(adopted.snapshot(), identity));
-        inner.rights.insert(login, rights.clone());
+        let known = Known {
+            rights: rights.clone(),
+            _claims: identity.claims.clone(),
+        };
+        inner.rights.insert(login, known);
         rights
     }
 }

@@ -8,10 +8,12 @@ use super::end::EndReason;
 use super::off_core::OffCore;
 use super::plans::Plans;
 use super::registry::{Handle, Registry};
+use super::token_login::Tokens;
 use super::{rights, settings};
 use crate::access;
 use crate::auth::certificate_map::CertificateMap;
 use crate::auth::derivation::Derivation;
+use crate::auth::jwks::{KeySets, Requests};
 use crate::auth::presented::Presented;
 use crate::auth::rate::Rates;
 use crate::auth::remembered::Remembered;
@@ -132,7 +134,11 @@ pub struct Parts {
     pub scram_iterations: u32,
     /// How often API keys may be presented, on all cores together.
     pub key_rates: Rates,
-    /// Whether API keys are taken in the clear.
+    /// The keys of identity providers.
+    pub key_sets: KeySets,
+    /// The way to whoever fetches them.
+    pub key_requests: Requests,
+    /// Whether API keys and tokens are taken in the clear.
     pub plain_bearer: PlainBearer,
     /// TLS, and what becomes of connections without it.
     pub encryption: Encryption,
@@ -157,6 +163,8 @@ pub struct CoreServices {
     keys_used: RefCell<HashMap<KeyId, i64>>,
     /// Passwords proved a moment ago.
     pub(super) remembered: RefCell<Remembered>,
+    /// Tokens verified here, and the keys they were verified by.
+    pub(super) tokens: Tokens,
     draining: Cell<Draining>,
     /// Dropped when the server stops: the look for expired credentials ends with it. Stopping waits
     /// for a core's tasks, and would wait for its next look otherwise.
@@ -194,6 +202,7 @@ impl CoreServices {
             plans: Plans::default(),
             keys_used: RefCell::default(),
             remembered: RefCell::new(Remembered::new(&random)),
+            tokens: Tokens::new(&parts.key_sets),
             draining: Cell::new(Draining::No),
             looking: Cell::new(Some(looking)),
             fence: Rc::new(Fence::default()),
@@ -272,6 +281,7 @@ impl CoreServices {
     fn adopt(&self, before: &Snapshot, now: &Arc<Adopted<Snapshot>>) -> Acknowledge {
         let principals = &now.snapshot().principals;
         self.remembered.borrow_mut().adopt(principals);
+        self.tokens.adopt(before, now.snapshot());
         let mut stopping = self.end_invalid(now.snapshot());
         self.cancel_narrowed(before, now.snapshot(), &mut stopping);
         if stopping.is_empty() {
@@ -293,7 +303,7 @@ impl CoreServices {
             }
             let identity = session.identity();
             let narrowed = *decided
-                .entry((identity.principal, identity.key, identity.database))
+                .entry(rights::Login::of(&identity))
                 .or_insert_with(|| access::narrows(before, now, &identity));
             if narrowed {
                 session.cancel(CancelReason::RightsNarrowed);
@@ -311,12 +321,7 @@ impl CoreServices {
             let identity = session.identity();
             // Many sessions are of one login: it is decided once.
             let verdict = *decided
-                .entry((
-                    identity.principal,
-                    identity.key,
-                    identity.database,
-                    identity.ends_at,
-                ))
+                .entry((rights::Login::of(&identity), identity.ends_at))
                 .or_insert_with(|| access::still_valid(snapshot, &identity, now));
             if let Err(reason) = verdict {
                 if session.runs_on_old_state() && session.ending().is_none() {

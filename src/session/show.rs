@@ -4,7 +4,7 @@ use super::control::isolation_text;
 use super::services::now_microseconds;
 use super::transaction::Access;
 use super::{Answer, Session, settings};
-use crate::access;
+use crate::access::{self, Standing};
 use crate::catalog::Snapshot;
 use crate::catalog::principal::Parent;
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -75,6 +75,7 @@ impl Session {
         match show {
             Show::Session => return self.show_session(),
             Show::Tls => return self.show_tls(adopted.snapshot()),
+            Show::OidcProviders => return self.show_oidc_providers(adopted.snapshot()),
             Show::Sessions => return Err(Diagnostic::unsupported("SHOW SESSIONS")),
             _ => {}
         }
@@ -109,6 +110,13 @@ impl Session {
         rows(&table.columns, table.rows, tag)
     }
 
+    fn show_oidc_providers(&self, snapshot: &Snapshot) -> Result<Answer, Diagnostic> {
+        let keys = &self.services.parts.key_sets;
+        let table = access::show::oidc_providers(snapshot, &self.identity, keys)?;
+        let tag = CommandTag::Select(table.rows.len() as u64);
+        rows(&table.columns, table.rows, tag)
+    }
+
     /// REFERENCE §1: username, user_id, tenant_id, database, roles, auth_method, core.
     fn show_session(&mut self) -> Result<Answer, Diagnostic> {
         let adopted = self.adopt()?;
@@ -121,13 +129,9 @@ impl Session {
             // What the key carries; what is in force is that and what its owner may.
             Some(Parent::Ladder(rung)) => Some(rung.to_string()),
             Some(Parent::Role(role)) => Some(role.to_string()),
-            None => principals
-                .principal(self.identity.principal)
-                .map(|principal| {
-                    let ladder = principal.ladder.iter().map(|rung| rung.as_str().to_owned());
-                    let custom = principal.roles.iter().map(|role| role.to_string());
-                    ladder.chain(custom).collect::<Vec<_>>().join(", ")
-                }),
+            None => Standing::of(adopted.snapshot(), self.identity.grounds())
+                .map(|standing| standing.role_names().join(", "))
+                .ok(),
         };
         let integer = SqlType::scalar(TypeKind::Int8);
         let columns = [
@@ -169,7 +173,7 @@ fn text() -> SqlType {
     SqlType::scalar(TypeKind::Text)
 }
 
-fn fields(columns: &[(&str, SqlType)]) -> Arc<[ResultField]> {
+pub(super) fn fields(columns: &[(&str, SqlType)]) -> Arc<[ResultField]> {
     columns
         .iter()
         .map(|(name, sql_type)| ResultField {
@@ -182,7 +186,7 @@ fn fields(columns: &[(&str, SqlType)]) -> Arc<[ResultField]> {
 }
 
 /// A small table of texts as an answer; columns of other types are cast from their text.
-fn rows(
+pub(super) fn rows(
     columns: &[(&str, SqlType)],
     table: Vec<Vec<Option<String>>>,
     tag: CommandTag,

@@ -74,8 +74,8 @@ impl Session {
         tenant: TenantId,
         database: Option<&str>,
     ) -> Result<DatabaseId, Diagnostic> {
-        let (principal, key) = (self.identity.principal, self.identity.key);
-        access::login(adopted.snapshot(), principal, key, Some(tenant), database)
+        let grounds = self.identity.grounds();
+        access::login(adopted.snapshot(), grounds, Some(tenant), database)
             .map_err(|error| error.with_severity(Severity::Error))
     }
 

@@ -61,9 +61,9 @@ fn errors_carry_codes_positions_and_the_missing_statement() {
         "{error}"
     );
     assert!(error.contains("LINE 1:"), "{error}");
-    let error = server.psql_error("CREATE OIDC PROVIDER auth0 WITH (issuer = 'x')");
+    let error = server.psql_error("VERIFY AUDIT CHAIN");
     assert!(
-        error.contains("0A000: CREATE OIDC PROVIDER is not supported"),
+        error.contains("0A000: VERIFY AUDIT CHAIN is not supported"),
         "{error}"
     );
     let error = server.psql_error("DROP DATABASE logs");

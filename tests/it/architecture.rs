@@ -29,7 +29,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             [&["session", "telemetry"], below_session.as_slice()].concat(),
         ),
         ("telemetry", vec!["config"]),
-        ("config", vec!["auth"]),
+        ("config", vec!["auth", "catalog"]),
         ("diagnostic", vec![]),
     ])
 }

@@ -127,7 +127,7 @@ fn a_head_past_its_limit_is_413() {
     let server = ready(TestServer::start());
     let mut client = Client::of(&server);
     client.send("GET / HTTP/1.1\r\nHost: x\r\n");
-    client.send(&format!("X: {}", "y".repeat(16 * 1024)));
+    client.send(&format!("X: {}", "y".repeat(32 * 1024)));
     let response = client.read_to_end();
     assert_eq!(status(&response), "HTTP/1.1 413 Content Too Large");
 }

@@ -36,6 +36,7 @@ mod large_transaction;
 mod native;
 mod native_hostile;
 mod native_wire;
+mod oidc;
 mod pgbench;
 mod pgwire;
 mod plans;

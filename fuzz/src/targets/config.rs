@@ -8,6 +8,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = super::texts(&[
         "[server]\nhost = \"localhost\"\ncores = 2\n[server.ports]\npgwire = 6432\n",
         "[storage]\nmap_size = \"1 TiB\"\nsnapshot_age_max = '10min'\ntransaction_bytes_max = 1_000\n",
+        "[auth.jwks]\nproviders = [{ issuer = 'https://a', audience = 'b' }, { isuer = 1 }]\nallow_http_hosts = ['a:1']\n",
         "[servre]\nprot = 1\n",
         "server.ports.http = -1\n[auth]\nscram_iterations = 1e3\n",
     ]);

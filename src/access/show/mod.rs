@@ -1,4 +1,5 @@
-//! SHOW USERS, SERVICE ACCOUNTS, API KEYS, ROLES, DATABASES, TENANTS, GRANTS and PERMISSIONS, from the snapshot.
+//! SHOW USERS, SERVICE ACCOUNTS, API KEYS, ROLES, DATABASES, TENANTS, GRANTS and PERMISSIONS, from the
+//! snapshot; SHOW TLS and SHOW OIDC PROVIDERS, from it and from what is in force.
 //!
 //! Columns: REFERENCE §1. Rows: of the tenant in force only, for a superuser of all tenants.
 //! Users, roles and other people's grants are shown to admin and above (REFERENCE §2); databases
@@ -8,6 +9,7 @@ mod access;
 mod api_keys;
 mod databases;
 mod grants;
+mod oidc_providers;
 mod permissions;
 mod roles;
 mod row_policies;
@@ -16,10 +18,13 @@ mod tenants;
 mod tls;
 mod users;
 
+pub(crate) use oidc_providers::describe as describe_rule;
+pub use oidc_providers::oidc_providers;
 pub use tls::tls;
 
 use super::rights::{Rights, denied, rights};
-use crate::auth::identity::{Identity, KeyUsed};
+use super::standing::Standing;
+use crate::auth::identity::Identity;
 use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::principal::Principal;
 use crate::catalog::role::Ladder;
@@ -42,7 +47,7 @@ pub struct Table {
 ///
 /// # Errors
 /// 42501 for who may not see it; 42704 for FOR somebody who does not exist. SHOW SESSION,
-/// SHOW SESSIONS and SHOW TLS are not the catalog's: XX000.
+/// SHOW SESSIONS, SHOW TLS and SHOW OIDC PROVIDERS are not the catalog's, or not alone: XX000.
 pub fn rows(
     show: &Show,
     snapshot: &Snapshot,
@@ -52,7 +57,7 @@ pub fn rows(
 ) -> Result<Table, Diagnostic> {
     let viewer = Viewer {
         rights: rights(snapshot, identity),
-        key: identity.key,
+        standing: Standing::of(snapshot, identity.grounds()).ok(),
         snapshot,
         now,
         used,
@@ -68,16 +73,17 @@ pub fn rows(
         Show::Permissions => Ok(permissions::rows(&viewer)),
         Show::RowPolicies { of } => row_policies::rows(&viewer, of.as_deref()),
         Show::Access(asked) => access::rows(&viewer, asked),
-        Show::Session | Show::Sessions | Show::Tls => Err(Diagnostic::internal(
-            "SHOW SESSION is answered by the session",
-        )),
+        Show::Session | Show::Sessions | Show::Tls | Show::OidcProviders => Err(
+            Diagnostic::internal("SHOW SESSION is answered by the session"),
+        ),
     }
 }
 
 /// Who looks, at what.
 struct Viewer<'a> {
     rights: Rights,
-    key: Option<KeyUsed>,
+    /// None for whoever is gone by now.
+    standing: Option<Standing<'a>>,
     snapshot: &'a Snapshot,
     now: i64,
     used: &'a KeyUsage,
@@ -99,7 +105,7 @@ impl Viewer<'_> {
     }
 }
 
-const TEXT: SqlType = SqlType::scalar(TypeKind::Text);
+pub(super) const TEXT: SqlType = SqlType::scalar(TypeKind::Text);
 const TENANT_ID: SqlType = INTEGER;
 const INTEGER: SqlType = SqlType::scalar(TypeKind::Int4);
 const BOOL: SqlType = SqlType::scalar(TypeKind::Bool);
@@ -116,7 +122,7 @@ fn roles_of(principal: &Principal) -> String {
 }
 
 /// Unix microseconds as a timestamptz is written, in UTC.
-fn timestamp(microseconds: i64) -> Option<String> {
+pub(super) fn timestamp(microseconds: i64) -> Option<String> {
     chrono::DateTime::from_timestamp_micros(microseconds)
         .map(|time| time.format("%Y-%m-%d %H:%M:%S%.6f+00").to_string())
 }

@@ -49,7 +49,8 @@ impl World {
 
     fn login_by_key(&self, owner: &str, startup: Option<&str>) -> Result<DatabaseId, String> {
         let owner = self.principal(owner).id;
-        login(&self.0, owner, Some(KEY), None, startup).map_err(|error| error.to_string())
+        login(&self.0, Grounds::new(owner, Some(KEY), None), None, startup)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -160,7 +161,8 @@ fn a_superusers_key_with_a_lower_role_stays_in_its_tenant() {
     let mut world = World::new();
     let elsewhere = |world: &World| {
         let owner = world.principal("superuser").id;
-        login(&world.0, owner, Some(KEY), Some(TenantId(7)), None).map_err(|it| it.to_string())
+        let grounds = Grounds::new(owner, Some(KEY), None);
+        login(&world.0, grounds, Some(TenantId(7)), None).map_err(|it| it.to_string())
     };
     world.key("superuser", |_| {});
     assert_eq!(elsewhere(&world), Ok(OTHER));

@@ -4,8 +4,8 @@ use super::*;
 use crate::access::{EndReason, login, still_valid};
 
 fn login_as(world: &World, name: &str, startup: Option<&str>) -> Result<DatabaseId, String> {
-    login(&world.0, world.principal(name).id, None, None, startup)
-        .map_err(|error| error.to_string())
+    let grounds = Grounds::new(world.principal(name).id, None, None);
+    login(&world.0, grounds, None, startup).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -106,14 +106,9 @@ fn a_service_account_reaches_its_list_and_nothing_else() {
 fn a_superuser_may_name_a_tenant_and_nobody_else_may() {
     let world = World::new();
     let of = |name: &str| {
-        login(
-            &world.0,
-            world.principal(name).id,
-            None,
-            Some(TenantId(7)),
-            None,
-        )
-        .map_err(|error| error.sqlstate().to_string())
+        let grounds = Grounds::new(world.principal(name).id, None, None);
+        login(&world.0, grounds, Some(TenantId(7)), None)
+            .map_err(|error| error.sqlstate().to_string())
     };
     assert_eq!(of("superuser"), Ok(OTHER));
     assert_eq!(of("admin"), Err("42501".to_owned()));

@@ -5,8 +5,9 @@ mod login;
 mod rights;
 mod show;
 mod table_grants;
+mod tokens;
 
-use crate::auth::identity::{Identity, Method};
+use crate::auth::identity::{Grounds, Identity, Method};
 use crate::catalog::definition::{
     DefinitionChange, Grant, Privileges, Relation, RelationBody, Table,
 };

@@ -11,12 +11,13 @@
 //! ```
 //!
 //! The payload is the marks and then a list of each kind of object. Format 1 ends where the API keys
-//! of format 2 begin.
+//! of format 2 begin, and format 2 where the identity providers of format 3 do.
 
 use super::super::change::Marks;
 use super::super::ids::Epoch;
 use super::super::key::ApiKey;
 use super::super::principal::{Database, Principal, Role, Tenant};
+use super::super::provider::{Origin, Provider};
 use super::super::snapshot::Principals;
 use super::loading::{self, Part, Parts};
 use super::record::{u32_at, u64_at};
@@ -28,7 +29,7 @@ use std::sync::Arc;
 /// The first bytes of a snapshot file.
 pub const IMAGE_MAGIC: [u8; 8] = *b"NDBCSNP\n";
 /// The newest format of the snapshot file that this server reads, and the one it writes.
-pub const IMAGE_FORMAT: u32 = 2;
+pub const IMAGE_FORMAT: u32 = 3;
 /// The size of its header.
 pub const IMAGE_HEADER_BYTES: usize = 36;
 /// The largest payload: some ten million users.
@@ -55,6 +56,7 @@ struct Payload {
     roles: Vec<Arc<Role>>,
     databases: Vec<Arc<Database>>,
     keys: Vec<Arc<ApiKey>>,
+    providers: Vec<Arc<Provider>>,
 }
 
 /// The whole file. None when the payload exceeds [`IMAGE_PAYLOAD_BYTES_MAX`].
@@ -69,6 +71,11 @@ pub fn encode_image(epoch: Epoch, principals: &Principals) -> Option<Vec<u8>> {
         roles: principals.roles().cloned().collect(),
         databases: principals.databases().cloned().collect(),
         keys,
+        // The others are what nodedb.toml says at the next start.
+        providers: (principals.providers())
+            .filter(|it| it.origin == Origin::Sql)
+            .cloned()
+            .collect(),
     };
     let mut bytes = vec![0; IMAGE_HEADER_BYTES];
     bincode::serde::encode_into_std_write(payload, &mut bytes, CONFIG)
@@ -112,7 +119,7 @@ pub fn decode_image(bytes: &[u8]) -> Image {
         return Image::Damaged(start, "the payload's checksum does not match");
     }
     let loaded = match format {
-        1 | 2 => loading::load(|parts| read(payload, format, parts)),
+        1..=IMAGE_FORMAT => loading::load(|parts| read(payload, format, parts)),
         _ => return Image::Damaged(0, "there is no such format"),
     };
     match loaded {
@@ -131,6 +138,9 @@ fn read(payload: &[u8], format: u32, parts: &Parts) -> Option<()> {
     parts.put_all(rest.list()?, Part::Databases)?;
     if format > 1 {
         parts.put_all(rest.list()?, Part::Keys)?;
+    }
+    if format > 2 {
+        parts.put_all(rest.list()?, Part::Providers)?;
     }
     rest.0.is_empty().then_some(())
 }

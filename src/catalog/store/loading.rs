@@ -7,6 +7,7 @@ use super::super::change::Marks;
 use super::super::ids::{KeyId, PrincipalId};
 use super::super::key::ApiKey;
 use super::super::principal::{Database, Principal, Role, Tenant};
+use super::super::provider::Provider;
 use super::super::snapshot::Principals;
 use crate::catalog::Change;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub enum Part {
     Databases(Vec<Arc<Database>>),
     /// API keys.
     Keys(Vec<Arc<ApiKey>>),
+    /// Identity providers.
+    Providers(Vec<Arc<Provider>>),
 }
 
 /// Where the reader puts what it has read.
@@ -103,6 +106,7 @@ fn fill(parts: Receiver<Part>) -> Principals {
             Part::Tenants(some) => apply_all(&mut principals, some, Change::PutTenant),
             Part::Roles(some) => apply_all(&mut principals, some, Change::PutRole),
             Part::Databases(some) => apply_all(&mut principals, some, Change::PutDatabase),
+            Part::Providers(some) => apply_all(&mut principals, some, Change::PutProvider),
         }
     }
     principals.principal_names.fill(names);

@@ -22,8 +22,8 @@ use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 /// The first bytes of a log.
 pub const LOG_MAGIC: [u8; 8] = *b"NDBCLOG\n";
 /// The newest format of the log that this server reads, and the one it writes. Format 1 had no API
-/// keys; whatever it has reads the same in format 2.
-pub const LOG_FORMAT: u32 = 2;
+/// keys, format 2 no identity providers; whatever they have reads the same in format 3.
+pub const LOG_FORMAT: u32 = 3;
 /// The size of the log's header.
 pub const LOG_HEADER_BYTES: usize = 24;
 /// The size of a record's head.

@@ -10,6 +10,7 @@ use super::record::{
 use super::*;
 use crate::catalog::key::{ApiKey, PreviousSecret, SecretHash};
 use crate::catalog::principal::{Database, Parent, Principal, PrincipalKind, Role, Tenant};
+use crate::catalog::provider::{Origin, tests::provider};
 use crate::catalog::role::Ladder;
 use crate::catalog::verifier::Verifier;
 use crate::catalog::{DatabaseId, KeyId, PrincipalId, TenantId};
@@ -69,6 +70,12 @@ fn key(id: u8, name: &str, owner: u32) -> Change {
     }))
 }
 
+/// Each has an issuer of its own.
+fn put_provider(id: u32, name: &str) -> Change {
+    let issuer = format!("https://{id}.example/");
+    Change::PutProvider(Arc::new(provider(id, name, &issuer)))
+}
+
 /// What a state says, in a form that can be compared.
 fn content(principals: &Principals) -> String {
     let (tenants, all, roles, databases): (Vec<_>, Vec<_>, Vec<_>, Vec<_>) = (
@@ -79,8 +86,9 @@ fn content(principals: &Principals) -> String {
     );
     let mut keys: Vec<_> = principals.keys().collect();
     keys.sort_by_key(|it| it.id);
+    let providers: Vec<_> = principals.providers().collect();
     let marks = principals.marks();
-    format!("{tenants:?} {all:?} {roles:?} {databases:?} {keys:?} {marks:?}")
+    format!("{tenants:?} {all:?} {roles:?} {databases:?} {keys:?} {providers:?} {marks:?}")
 }
 
 /// A store with these epochs, and the state after each.
@@ -209,22 +217,25 @@ fn a_newer_format_is_refused_with_both_numbers() {
         let refused = open(&directory).map(|_| ()).expect_err("it is newer");
         let message = refused.to_string();
         assert!(message.contains("format 9"), "{message}");
-        assert!(message.contains("format 2"), "{message}");
+        assert!(message.contains("format 3"), "{message}");
         assert!(message.contains(name), "{message}");
         directory.put(name, bytes);
     }
 }
 
-/// The file as a server before API keys wrote it: the same bytes under another number, and a
-/// snapshot without the list of keys, which is empty here and the last byte of the payload.
-fn as_format_1(name: &str, mut bytes: Vec<u8>) -> Vec<u8> {
-    bytes[8..12].copy_from_slice(&1_u32.to_le_bytes());
+/// The file as a server before identity providers (2) or before API keys (1) wrote it: the same bytes
+/// under another number, and a snapshot without the lists that came later, which are empty here and
+/// the last bytes of the payload.
+fn as_format(format: u32, name: &str, mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes[8..12].copy_from_slice(&format.to_le_bytes());
     if name == LOG {
         let head = crc32fast::hash(&bytes[..20]);
         bytes[20..24].copy_from_slice(&head.to_le_bytes());
         return bytes;
     }
-    assert_eq!(bytes.pop(), Some(0), "there are no keys");
+    for _ in format..3 {
+        assert_eq!(bytes.pop(), Some(0), "the list is empty");
+    }
     let length = (bytes.len() - IMAGE_HEADER_BYTES) as u64;
     bytes[20..28].copy_from_slice(&length.to_le_bytes());
     let body = crc32fast::hash(&bytes[IMAGE_HEADER_BYTES..]);
@@ -236,6 +247,12 @@ fn as_format_1(name: &str, mut bytes: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn the_files_of_an_older_format_are_read_and_the_log_is_taken_over() {
+    for format in [1, 2] {
+        read_and_take_over(format);
+    }
+}
+
+fn read_and_take_over(format: u32) {
     let (directory, mut store, _) = with_epochs(3);
     let principals = compact(&mut store, &directory, 4);
     let epoch = Epoch(open(&directory).expect("it opens").1.epoch.0 + 1);
@@ -245,7 +262,7 @@ fn the_files_of_an_older_format_are_read_and_the_log_is_taken_over() {
         .expect("it is kept");
     drop(store);
     for name in [LOG, SNAPSHOT] {
-        directory.put(name, as_format_1(name, directory.bytes(name)));
+        directory.put(name, as_format(format, name, directory.bytes(name)));
     }
     let mut expected = principals;
     expected.apply(&last);
@@ -254,15 +271,13 @@ fn the_files_of_an_older_format_are_read_and_the_log_is_taken_over() {
         assert_eq!(content(&recovered.principals), content(&expected));
         assert_eq!(recovered.epoch, epoch);
         // An older server does not take it up any more.
-        assert_eq!(directory.bytes(LOG)[8], 2);
+        assert_eq!(directory.bytes(LOG)[8], 3);
     }
     let (mut store, _) = open(&directory).expect("it opens");
-    let new = key(1, "ci", 20_009);
+    let new = [key(1, "ci", 20_009), put_provider(20_010, "acme")];
     let next = Epoch(epoch.0 + 1);
-    store
-        .append(next, std::slice::from_ref(&new))
-        .expect("it is kept");
-    expected.apply(&new);
+    store.append(next, &new).expect("it is kept");
+    new.iter().for_each(|change| expected.apply(change));
     let (_, recovered) = open(&directory).expect("it opens");
     assert_eq!(content(&recovered.principals), content(&expected));
 }
@@ -270,7 +285,7 @@ fn the_files_of_an_older_format_are_read_and_the_log_is_taken_over() {
 #[test]
 fn a_torn_tail_of_an_older_log_is_cut_as_well() {
     let (directory, _, states) = with_epochs(2);
-    let mut bytes = as_format_1(LOG, directory.bytes(LOG));
+    let mut bytes = as_format(1, LOG, directory.bytes(LOG));
     let intact = bytes.len();
     bytes.extend_from_slice(&[0; 100]);
     directory.put(LOG, bytes);
@@ -424,12 +439,31 @@ fn a_snapshot_without_its_log_is_damage() {
 }
 
 #[test]
+fn a_provider_of_the_configuration_is_not_kept() {
+    let directory = MemoryDirectory::default();
+    let (mut store, _) = open(&directory).expect("it opens");
+    let mut principals = Principals::default();
+    principals.apply(&put_provider(20_001, "kept"));
+    let mut configured = provider(20_002, "configured", "https://other.example/");
+    configured.origin = Origin::File;
+    principals.apply(&Change::PutProvider(Arc::new(configured)));
+    store.compact_at(0);
+    store.settle(Epoch(1), &principals).expect("it compacts");
+    let (_, recovered) = open(&directory).expect("it opens");
+    let names: Vec<_> = (recovered.principals.providers())
+        .map(|it| it.name.to_string())
+        .collect();
+    assert_eq!(names, ["kept"]);
+}
+
+#[test]
 fn every_flipped_bit_of_a_snapshot_is_seen() {
     let directory = MemoryDirectory::default();
     let (mut store, _) = open(&directory).expect("it opens");
     let mut principals = Principals::default();
     principals.apply(&user(20_001, "alice"));
     principals.apply(&key(1, "ci", 20_001));
+    principals.apply(&put_provider(20_002, "acme"));
     store.compact_at(0);
     store.settle(Epoch(1), &principals).expect("it compacts");
     let bytes = directory.bytes(SNAPSHOT);
@@ -502,6 +536,10 @@ fn any_change() -> impl Strategy<Value = Change> {
             owner
         )),
         (0..4_u8).prop_map(|number| Change::DropKey(KeyId::new([number; 8]))),
+        (id.clone(), "[a-c]{1,2}")
+            .prop_map(|(id, name)| put_provider(id + 200, &format!("{name}{id}"))),
+        id.clone()
+            .prop_map(|id| Change::DropProvider(PrincipalId(id + 200))),
         id.prop_map(|id| Change::DropDatabase(DatabaseId(id))),
         tenant.prop_map(|id| Change::DropTenant(TenantId(id))),
     ]
@@ -526,18 +564,22 @@ impl Model {
             Change::DropDatabase(id) => (3, id.to_string()),
             Change::PutKey(it) => (4, it.id.to_string()),
             Change::DropKey(id) => (4, id.to_string()),
+            Change::PutProvider(it) => (5, it.id.to_string()),
+            Change::DropProvider(id) => (5, id.to_string()),
         };
         match change {
             Change::PutTenant(_)
             | Change::PutPrincipal(_)
             | Change::PutRole(_)
             | Change::PutDatabase(_)
-            | Change::PutKey(_) => self.objects.insert(key, change.clone()),
+            | Change::PutKey(_)
+            | Change::PutProvider(_) => self.objects.insert(key, change.clone()),
             Change::DropTenant(_)
             | Change::DropPrincipal(_)
             | Change::DropRole(_)
             | Change::DropDatabase(_)
-            | Change::DropKey(_) => self.objects.remove(&key),
+            | Change::DropKey(_)
+            | Change::DropProvider(_) => self.objects.remove(&key),
         };
     }
 
@@ -546,7 +588,8 @@ impl Model {
             + principals.all().count()
             + principals.roles().count()
             + principals.databases().count()
-            + principals.keys().count();
+            + principals.keys().count()
+            + principals.providers().count();
         assert_eq!(count, self.objects.len());
         for change in self.objects.values() {
             match change {
@@ -570,6 +613,12 @@ impl Model {
                     assert_eq!(principals.key(it.id), Some(it));
                     assert_eq!(principals.key_named(it.tenant, &it.name), Some(it));
                     assert!(principals.keys_of(it.owner).any(|key| key == it));
+                }
+                Change::PutProvider(it) => {
+                    assert_eq!(principals.provider(it.id), Some(it));
+                    assert_eq!(principals.provider_named(it.tenant, &it.name), Some(it));
+                    let of_issuer: Vec<_> = principals.providers_of(&it.issuer).collect();
+                    assert_eq!(of_issuer, [it]);
                 }
                 _ => unreachable!("the model keeps what was put"),
             }

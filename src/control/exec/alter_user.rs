@@ -2,7 +2,7 @@
 
 use super::superuser_left;
 use crate::access::database_in_reach;
-use crate::access::rights::denied;
+use crate::access::rights::{Held, denied};
 use crate::catalog::principal::{Parent, Principal, PrincipalKind};
 use crate::catalog::request::UserChange;
 use crate::catalog::role::Ladder;
@@ -45,7 +45,9 @@ fn may_alter(draft: &Draft, user: &Principal, change: &UserChange) -> Result<(),
             change,
             UserChange::Password(_) | UserChange::DefaultDatabase(_)
         );
-    if own {
+    let held = Held::of(draft.snapshot(), user);
+    // A credential that may less than its user, a key with a role or a token, does not become more.
+    if own && draft.by.reaches(held.rung) {
         return Ok(());
     }
     draft.by.require(Ladder::TenantAdmin, "permission denied")?;
@@ -62,7 +64,7 @@ pub(super) fn require_power_over(
     principal: &Principal,
     message: &str,
 ) -> Result<(), Diagnostic> {
-    let held = crate::access::rights::Held::of(draft.snapshot(), principal);
+    let held = Held::of(draft.snapshot(), principal);
     if held.rung == Some(Ladder::Superuser) && !draft.by.is_superuser() {
         return Err(denied(message));
     }

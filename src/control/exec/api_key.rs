@@ -180,7 +180,13 @@ pub(super) fn forget_database(draft: &mut Draft, database: DatabaseId) {
 fn owner(draft: &Draft, name: Option<&str>) -> Result<Arc<Principal>, Diagnostic> {
     let Some(name) = name else {
         let own = draft.snapshot().principals.principal(draft.by.principal);
-        return Ok(own.expect("an authority is of somebody").clone());
+        return own.cloned().ok_or_else(|| {
+            Diagnostic::error(
+                SqlState::WRONG_OBJECT_TYPE,
+                "the token of this session leads to no user, who could own an API key",
+            )
+            .with_hint("CREATE API KEY 'name' FOR owner")
+        });
     };
     draft.find_principal(name).ok_or_else(|| {
         Diagnostic::error(

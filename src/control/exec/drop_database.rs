@@ -5,7 +5,7 @@
 //! epoch that drops the database ends its sessions with 57P01 before the statement returns. Only
 //! the asking session's own database is refused, as PostgreSQL does.
 
-use super::api_key;
+use super::{api_key, oidc_provider};
 use crate::access::rights::denied;
 use crate::catalog::principal::{Database, PrincipalKind};
 use crate::catalog::request::IfExists;
@@ -71,6 +71,7 @@ pub(super) fn drop_it(draft: &mut Draft, id: DatabaseId) {
         draft.change_principal(&principal, |it| forget(&mut it.kind, id));
     }
     api_key::forget_database(draft, id);
+    oidc_provider::forget_database(draft, id);
     draft.drop_definitions_of(id);
     draft.change(Change::DropDatabase(id));
 }

@@ -33,14 +33,15 @@ pub fn carry_out(
     dependents::require_none(
         dependents_of(draft.snapshot(), &role),
         format!("role \"{name}\" cannot be dropped because some objects depend on it"),
-        "REVOKE what was granted to it, DROP ROLE those that inherit it and DROP API KEY those that carry it first.",
+        "REVOKE what was granted to it, DROP ROLE those that inherit it and DROP API KEY those that carry it first; ALTER OIDC PROVIDER those that give it.",
     )?;
     take_from_members(draft, &role);
     draft.change(Change::DropRole(role.id));
     Ok(tag)
 }
 
-/// The roles that inherit it, the keys that carry it and the tables it has grants on.
+/// The roles that inherit it, the keys that carry it, the providers that give it and the tables it has
+/// grants on.
 fn dependents_of(snapshot: &Snapshot, role: &Role) -> Vec<String> {
     let inherits = Parent::Role(role.name.clone());
     let heirs = snapshot
@@ -54,8 +55,14 @@ fn dependents_of(snapshot: &Snapshot, role: &Role) -> Vec<String> {
         .keys()
         .filter(|it| it.tenant == role.tenant && it.role.as_ref() == Some(&inherits))
         .map(|it| format!("API key {} carries it", it.name));
+    let providers = snapshot
+        .principals
+        .providers()
+        .filter(|it| it.tenant == role.tenant && it.roles().any(|given| given == &inherits))
+        .map(|it| format!("OIDC provider {} gives it", it.name));
     heirs
         .chain(keys)
+        .chain(providers)
         .chain(dependents::granted_to(snapshot, role.id))
         .chain(dependents::policies_for(snapshot, role.id))
         .collect()

@@ -1,6 +1,6 @@
 //! DROP TENANT: of an empty one; CASCADE empties it.
 
-use super::{api_key, dependents, drop_database, superuser_left};
+use super::{api_key, dependents, drop_database, oidc_provider, superuser_left};
 use crate::catalog::principal::Tenant;
 use crate::catalog::request::{IfExists, TenantRef};
 use crate::catalog::{Change, Snapshot, TenantId};
@@ -36,6 +36,11 @@ pub fn carry_out(
         require_empty(draft.snapshot(), &tenant)?;
     }
     require_nothing_elsewhere(draft.snapshot(), &tenant)?;
+    for provider in draft.snapshot().principals.providers() {
+        if provider.tenant == tenant.id {
+            oidc_provider::require_from_sql(provider, "dropped")?;
+        }
+    }
     empty(draft, tenant.id);
     draft.change(Change::DropTenant(tenant.id));
     superuser_left::require(draft)?;
@@ -82,6 +87,10 @@ fn require_empty(snapshot: &Snapshot, tenant: &Tenant) -> Result<(), Diagnostic>
         .roles()
         .filter(|it| it.tenant == tenant.id)
         .map(|it| format!("role {}", it.name));
+    let providers = principals
+        .providers()
+        .filter(|it| it.tenant == tenant.id)
+        .map(|it| format!("OIDC provider {}", it.name));
     let databases = principals
         .databases()
         .filter(|it| it.tenant == tenant.id && it.id != tenant.default_database)
@@ -95,6 +104,7 @@ fn require_empty(snapshot: &Snapshot, tenant: &Tenant) -> Result<(), Diagnostic>
     dependents::require_none(
         users
             .chain(roles)
+            .chain(providers)
             .chain(databases)
             .chain(relations)
             .collect(),
@@ -134,9 +144,11 @@ fn empty(draft: &mut Draft, tenant: TenantId) {
         .collect();
     let users = principals.all().filter(|it| it.tenant == tenant);
     let roles = principals.roles().filter(|it| it.tenant == tenant);
+    let providers = principals.providers().filter(|it| it.tenant == tenant);
     let drops: Vec<_> = users
         .map(|it| Change::DropPrincipal(it.id))
         .chain(roles.map(|it| Change::DropRole(it.id)))
+        .chain(providers.map(|it| Change::DropProvider(it.id)))
         .collect();
     let databases: Vec<_> = principals
         .databases()

@@ -14,9 +14,11 @@ mod drop_tenant;
 mod drop_user;
 mod membership;
 mod new_login;
+mod oidc_provider;
 mod rename_tenant;
 mod service_account;
 mod superuser_left;
+mod user_of_token;
 
 pub use create_tenant::DEFAULT_DATABASE;
 
@@ -86,6 +88,14 @@ pub fn carry_out(draft: &mut Draft, request: Request) -> Result<&'static str, Di
             tenant,
             cascade,
         } => drop_tenant::carry_out(draft, if_exists, &tenant, cascade),
+        Request::CreateProvider { if_exists, wanted } => {
+            oidc_provider::create(draft, if_exists, &wanted)
+        }
+        Request::SetClaimMapping { name, mapping } => {
+            oidc_provider::set_claim_mapping(draft, &name, &mapping)
+        }
+        Request::DropProvider { if_exists, name } => oidc_provider::drop(draft, if_exists, &name),
+        Request::MakeUserOfToken { name } => user_of_token::make(draft, &name),
         // The group publishes them; they are no statement and nobody's rights are asked.
         Request::HoldPrincipals(_) | Request::PublishDefinitions { .. } => {
             unreachable!("the group takes definitions before statements are carried out")

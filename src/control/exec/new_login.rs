@@ -126,7 +126,7 @@ impl NewLogin {
 }
 
 /// TENANT n makes the tenant n that does not exist yet, with a notice (REFERENCE §7).
-fn tenant_or_new(draft: &mut Draft, tenant: &TenantRef) -> Result<TenantId, Diagnostic> {
+pub(super) fn tenant_or_new(draft: &mut Draft, tenant: &TenantRef) -> Result<TenantId, Diagnostic> {
     if let Some(tenant) = draft.find_tenant(tenant) {
         return Ok(tenant.id);
     }

@@ -96,6 +96,7 @@ fn every_core_has_the_change_when_the_statement_returns_under_load() {
         rows: Box::new(Rows::default()),
         held: Held::default(),
         usage: Usage::new(KeyUsage::default(), None),
+        key_requests: Requests::channel().0,
     };
     let thread = control.spawn(inbox).expect("a thread");
     let root = Caller {
@@ -121,7 +122,8 @@ fn every_core_has_the_change_when_the_statement_returns_under_load() {
     };
     for round in 0..50 {
         let name = format!("user{round}");
-        let made = block_on(handle.execute(root, create_user(&name, None))).expect("it is made");
+        let made =
+            block_on(handle.execute(root.into(), create_user(&name, None))).expect("it is made");
         assert!(made.notices.is_empty(), "no core was late: {made:?}");
         let user = publisher.latest().1;
         let user = user.principals.principal_named(&name).expect("just made");
@@ -139,7 +141,7 @@ fn every_core_has_the_change_when_the_statement_returns_under_load() {
             ask_all(&name, Some(identity.clone())),
             vec![(true, true); cores]
         );
-        block_on(handle.execute(root, drop_user(&name))).expect("it is dropped");
+        block_on(handle.execute(root.into(), drop_user(&name))).expect("it is dropped");
         assert_eq!(ask_all(&name, Some(identity)), vec![(false, false); cores]);
     }
     drop(handle);

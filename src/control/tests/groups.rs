@@ -11,8 +11,8 @@ fn requests_that_wait_together_share_an_epoch_and_are_answered_in_order() {
     let names: Vec<_> = (0..50).map(|number| format!("u{number}")).collect();
     let asks = names
         .iter()
-        .map(|name| handle.execute(bench.root, create_user(name, None)));
-    let again = handle.execute(bench.root, create_user("u7", None));
+        .map(|name| handle.execute(bench.root.into(), create_user(name, None)));
+    let again = handle.execute(bench.root.into(), create_user("u7", None));
     let mut all: Vec<_> = asks
         .map(|ask| Box::pin(ask) as _)
         .collect::<Vec<std::pin::Pin<Box<dyn Future<Output = _>>>>>();
@@ -30,6 +30,7 @@ fn requests_that_wait_together_share_an_epoch_and_are_answered_in_order() {
         rows: Box::new(bench.rows.clone()),
         held: Held::default(),
         usage: Usage::new(KeyUsage::default(), None),
+        key_requests: Requests::channel().0,
     };
     let thread = control.spawn(inbox).expect("a thread");
     let answers = block_on(all);
@@ -141,19 +142,19 @@ fn past_the_limit_of_waiting_statements_the_next_is_53300_and_definitions_are_no
     let mut context = std::task::Context::from_waker(&waker);
     let mut waiting = Vec::new();
     for _ in 0..port::WAITING_REQUESTS_MAX {
-        let mut ask = Box::pin(handle.execute(caller, drop_user("x")));
+        let mut ask = Box::pin(handle.execute(caller.into(), drop_user("x")));
         assert!(ask.as_mut().poll(&mut context).is_pending());
         waiting.push(ask);
     }
-    let refused = block_on(handle.execute(caller, drop_user("x"))).expect_err("it is full");
+    let refused = block_on(handle.execute(caller.into(), drop_user("x"))).expect_err("it is full");
     assert_eq!(refused.sqlstate(), SqlState::TOO_MANY_CONNECTIONS);
-    let mut commit = Box::pin(handle.execute(caller, publish(Vec::new())));
+    let mut commit = Box::pin(handle.execute(caller.into(), publish(Vec::new())));
     assert!(commit.as_mut().poll(&mut context).is_pending());
     inbox.try_iter().take(1).for_each(|errand| match errand {
         Errand::Ask(ask) => ask.answer(Err(Diagnostic::internal("x"))),
         Errand::KeysUsed(_) => panic!("nobody used a key"),
     });
-    let mut next = Box::pin(handle.execute(caller, drop_user("x")));
+    let mut next = Box::pin(handle.execute(caller.into(), drop_user("x")));
     assert!(
         next.as_mut().poll(&mut context).is_pending(),
         "there is room"

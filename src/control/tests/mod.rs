@@ -5,21 +5,24 @@ mod api_keys;
 mod cores;
 mod databases;
 mod groups;
+mod oidc_providers;
 mod service_accounts;
 mod tenants;
 mod users;
 
 use super::*;
+use crate::auth::jwks;
 use crate::catalog::definition::{
     DefinitionChange, Definitions, Grant, Privileges, Relation, RelationBody, Table,
 };
 use crate::catalog::key_usage::KeyUsage;
-use crate::catalog::port::{self, Caller, Handle};
+use crate::catalog::port::{self, Handle};
+use crate::catalog::provider_request::ProviderWanted;
 use crate::catalog::request::{IfExists, Named, Request, TenantRef, UserChange};
 use crate::catalog::store::memory::{Faults, MemoryDirectory};
 use crate::catalog::store::{Embedded, Recovered};
 use crate::catalog::verifier::Verifier;
-use crate::catalog::{DatabaseId, Epoch, Oid, PrincipalId, RelationId, TenantId};
+use crate::catalog::{DatabaseId, Epoch, KeyId, Oid, PrincipalId, RelationId, TenantId};
 use futures::executor::block_on;
 use parking_lot::Mutex;
 use std::thread::JoinHandle;
@@ -61,6 +64,27 @@ impl RowKeeper for Rows {
     }
 }
 
+/// A caller that has no token.
+#[derive(Clone, Copy)]
+struct Caller {
+    principal: PrincipalId,
+    key: Option<KeyId>,
+    tenant: TenantId,
+    database: DatabaseId,
+}
+
+impl From<Caller> for port::Caller {
+    fn from(caller: Caller) -> port::Caller {
+        port::Caller {
+            principal: caller.principal,
+            key: caller.key,
+            token: None,
+            tenant: caller.tenant,
+            database: caller.database,
+        }
+    }
+}
+
 /// A control thread with its surroundings.
 struct Bench {
     handle: Option<Handle>,
@@ -69,6 +93,8 @@ struct Bench {
     rows: Rows,
     directory: MemoryDirectory,
     root: Caller,
+    /// What the fetcher of keys would be asked.
+    key_inbox: Option<crossbeam::channel::Receiver<jwks::Request>>,
 }
 
 impl Bench {
@@ -94,6 +120,7 @@ impl Bench {
         cores.0.lock().newest = Some(current.clone());
         let rows = Rows::default();
         let (handle, inbox) = port::channel();
+        let (key_requests, key_inbox) = Requests::channel();
         let control = Control {
             store: Box::new(store),
             current,
@@ -101,6 +128,7 @@ impl Bench {
             rows: Box::new(rows.clone()),
             held: Held::default(),
             usage: Usage::new(KeyUsage::default(), None),
+            key_requests,
         };
         Bench {
             handle: Some(handle),
@@ -114,7 +142,40 @@ impl Bench {
                 tenant: TenantId::SYSTEM,
                 database: DatabaseId::FIRST,
             },
+            key_inbox: Some(key_inbox),
         }
+    }
+
+    /// The server ends and begins anew, with these providers in its configuration.
+    fn restart_with(&mut self, configured: &[ProviderWanted]) {
+        self.handle.take();
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(matches!(ended, Some(Ok(()))));
+        let directory = Box::new(self.directory.clone());
+        let (store, recovered) = Embedded::open_in(directory).expect("it opens");
+        let mut principals = recovered.principals;
+        configured_providers::put(&mut principals, configured, 1).expect("they fit");
+        let (key_requests, key_inbox) = Requests::channel();
+        follow_all(&key_requests, &principals);
+        let current = Arc::new(Snapshot {
+            epoch: recovered.epoch,
+            principals,
+            definitions: Definitions::default(),
+        });
+        self.cores.0.lock().newest = Some(current.clone());
+        let (handle, inbox) = port::channel();
+        let control = Control {
+            store: Box::new(store),
+            current,
+            publisher: Box::new(self.cores.clone()),
+            rows: Box::new(self.rows.clone()),
+            held: Held::default(),
+            usage: Usage::new(KeyUsage::default(), None),
+            key_requests,
+        };
+        self.handle = Some(handle);
+        self.thread = Some(control.spawn(inbox).expect("a thread"));
+        self.key_inbox = Some(key_inbox);
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
@@ -128,7 +189,7 @@ impl Bench {
 
     /// What the client is answered.
     fn ask(&self, by: Caller, request: Request) -> Result<Reply, Diagnostic> {
-        block_on(self.handle().execute(by, request))
+        block_on(self.handle().execute(by.into(), request))
     }
 
     /// As the superuser, successfully.

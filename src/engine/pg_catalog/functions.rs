@@ -500,18 +500,11 @@ fn has_database_privilege(call: &Call<'_>) -> Result<ArrayRef> {
                 .oid(argument, row)
                 .and_then(|oid| principals.database(DatabaseId(oid))),
         };
-        let principal = principals.principal(context.identity.principal);
-        let (Some(database), Some(principal)) = (database, principal) else {
+        let standing = crate::access::Standing::of(&context.snapshot, context.identity.grounds());
+        let (Some(database), Ok(standing)) = (database, standing) else {
             return Ok(Some(false));
         };
-        let key = context.identity.key;
-        let key = key.and_then(|used| principals.key(used.id));
-        Ok(Some(crate::access::database_in_reach(
-            &context.snapshot,
-            principal,
-            key.map(|key| &**key),
-            database,
-        )))
+        Ok(Some(standing.reaches(database)))
     })
 }
 

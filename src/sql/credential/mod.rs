@@ -10,10 +10,13 @@
 //! transaction (`access::grants`, `engine::definitions`).
 
 mod api_key;
+mod claim_mapping;
 mod cursor;
 mod database;
+mod explain;
 mod explain_access;
 mod grant;
+mod oidc_provider;
 mod role;
 mod row_policy;
 mod service_account;
@@ -27,6 +30,7 @@ mod timestamp;
 mod token;
 mod user;
 
+pub use explain::{ExplainAuthentication, TokenText};
 pub use explain_access::ExplainAccess;
 pub use grant::LIST_NAMES_MAX;
 pub use row_policy::{NewRowPolicy, RowPolicyStatement};
@@ -57,6 +61,9 @@ fn first_words(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Di
     }
     if cursor.take(&["grant"]) {
         return Some(grant::parse(cursor, Direction::Grant));
+    }
+    if cursor.take(&["explain", "authentication"]) {
+        return Some(explain::authentication(cursor));
     }
     if let Some(feature) = later(cursor) {
         return Some(Err(Diagnostic::unsupported(feature)));
@@ -94,6 +101,7 @@ fn create(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnos
         "service" if cursor.take(&["service", "account"]) => Some(service_account::create(cursor)),
         "api" if cursor.take(&["api", "key"]) => Some(api_key::create(cursor)),
         "rls" if cursor.take(&["rls", "policy"]) => Some(row_policy::create(cursor)),
+        "oidc" if cursor.take(&["oidc", "provider"]) => Some(oidc_provider::create(cursor)),
         _ => None,
     }
 }
@@ -106,6 +114,7 @@ fn alter(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnost
         "tenant" if cursor.take(&["tenant"]) => Some(tenant::alter(cursor)),
         "service" if cursor.take(&["service", "account"]) => Some(service_account::alter(cursor)),
         "api" if cursor.take(&["api", "key"]) => Some(api_key::alter(cursor)),
+        "oidc" if cursor.take(&["oidc", "provider"]) => Some(oidc_provider::alter(cursor)),
         _ => None,
     }
 }
@@ -119,19 +128,16 @@ fn drop(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnosti
         "service" if cursor.take(&["service", "account"]) => Some(service_account::drop(cursor)),
         "api" if cursor.take(&["api", "key"]) => Some(api_key::drop(cursor)),
         "rls" if cursor.take(&["rls", "policy"]) => Some(row_policy::drop(cursor)),
+        "oidc" if cursor.take(&["oidc", "provider"]) => Some(oidc_provider::drop(cursor)),
         _ => None,
     }
 }
 
 /// Statements whose feature is not there yet, by their first words.
 fn later(cursor: &mut Cursor<'_>) -> Option<String> {
-    const FEATURES: [&[&str]; 14] = [
-        &["create", "oidc", "provider"],
-        &["alter", "oidc", "provider"],
-        &["drop", "oidc", "provider"],
+    const FEATURES: [&[&str]; 10] = [
         &["kill", "session"],
         &["verify", "audit", "chain"],
-        &["explain", "authentication"],
         &["reassign", "owned"],
         &["drop", "owned"],
         &["alter", "database"],

@@ -6,7 +6,7 @@ use crate::diagnostic::Diagnostic;
 
 /// After SHOW; None for a setting.
 pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnostic>> {
-    const WORDS: [(&[&str], Show); 8] = [
+    const WORDS: [(&[&str], Show); 9] = [
         (&["users"], Show::Users),
         (&["roles"], Show::Roles),
         (&["databases"], Show::Databases),
@@ -15,8 +15,9 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diag
         (&["permissions"], Show::Permissions),
         (&["sessions"], Show::Sessions),
         (&["tls"], Show::Tls),
+        (&["oidc", "providers"], Show::OidcProviders),
     ];
-    const LATER: [&[&str]; 3] = [&["oidc", "providers"], &["audit", "log"], &["revocations"]];
+    const LATER: [&[&str]; 2] = [&["audit", "log"], &["revocations"]];
     for words in LATER {
         if cursor.take(words) {
             let words = words.join(" ").to_ascii_uppercase();

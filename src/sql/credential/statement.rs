@@ -1,10 +1,12 @@
 //! The credential statements as trees: what the parser gives and the session carries out.
 
+use super::explain::ExplainAuthentication;
 use super::explain_access::ExplainAccess;
 use super::row_policy::RowPolicyStatement;
 use crate::auth::secret::Password;
 use crate::catalog::Request;
 use crate::catalog::definition::Privileges;
+use crate::catalog::provider_request::ProviderWanted;
 use crate::catalog::request::{IfExists, KeyWanted, TenantRef, UserChange};
 use crate::catalog::verifier::Verifier;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -20,6 +22,15 @@ pub enum CredentialStatement {
     CreateApiKey(KeyWanted),
     /// ALTER API KEY … ROTATE: likewise.
     RotateApiKey(RotateApiKey),
+    /// CREATE OIDC PROVIDER: its keys are waited for.
+    CreateProvider {
+        /// IF NOT EXISTS
+        if_exists: IfExists,
+        /// What it is to be.
+        wanted: Box<ProviderWanted>,
+    },
+    /// ALTER OIDC PROVIDER … REFRESH JWKS: no change of the catalog.
+    RefreshKeys(String),
     /// Any other change of users, roles, memberships, databases and tenants: ready to be asked.
     Change(Request),
     /// GRANT or REVOKE … ON TABLE: a change of definitions, transactional with the rows.
@@ -30,6 +41,8 @@ pub enum CredentialStatement {
     UseDatabase(String),
     /// SHOW: answered from the snapshot.
     Show(Show),
+    /// EXPLAIN AUTHENTICATION: answered from the snapshot and the keys of providers.
+    ExplainAuthentication(ExplainAuthentication),
 }
 
 /// CREATE USER.
@@ -130,10 +143,12 @@ pub enum Show {
     Session,
     /// SHOW SESSIONS: answered by the session rooms of all cores.
     Sessions,
-    /// TLS
+    /// SHOW TLS
     Tls,
     /// EXPLAIN ACCESS
     Access(ExplainAccess),
+    /// SHOW OIDC PROVIDERS: the catalog's part of it, and that of their keys.
+    OidcProviders,
 }
 
 impl CreateUser {
@@ -168,11 +183,14 @@ impl CredentialStatement {
             | CredentialStatement::AlterPassword(_)
             | CredentialStatement::CreateApiKey(_)
             | CredentialStatement::RotateApiKey(_)
+            | CredentialStatement::CreateProvider { .. }
+            | CredentialStatement::RefreshKeys(_)
             | CredentialStatement::Change(_) => true,
             CredentialStatement::Table(_)
             | CredentialStatement::RowPolicy(_)
             | CredentialStatement::UseDatabase(_)
-            | CredentialStatement::Show(_) => false,
+            | CredentialStatement::Show(_)
+            | CredentialStatement::ExplainAuthentication(_) => false,
         }
     }
 
@@ -203,6 +221,8 @@ impl CredentialStatement {
             CredentialStatement::AlterPassword(_) => "ALTER USER",
             CredentialStatement::CreateApiKey(_) => "CREATE API KEY",
             CredentialStatement::RotateApiKey(_) => "ALTER API KEY",
+            CredentialStatement::CreateProvider { .. } => "CREATE OIDC PROVIDER",
+            CredentialStatement::RefreshKeys(_) => "ALTER OIDC PROVIDER",
             CredentialStatement::Change(request) => request.title(),
             CredentialStatement::Table(grant) => match grant.direction {
                 Direction::Grant => "GRANT",
@@ -212,6 +232,7 @@ impl CredentialStatement {
             CredentialStatement::RowPolicy(RowPolicyStatement::Drop { .. }) => "DROP RLS POLICY",
             CredentialStatement::UseDatabase(_) => "USE DATABASE",
             CredentialStatement::Show(_) => "SHOW",
+            CredentialStatement::ExplainAuthentication(_) => "EXPLAIN AUTHENTICATION",
         }
     }
 }

@@ -372,14 +372,9 @@ fn service_accounts_have_a_database_and_no_password() {
 #[test]
 fn what_is_not_there_yet_is_0a000_and_names_the_feature() {
     for (text, feature) in [
-        (
-            "CREATE OIDC PROVIDER auth0 WITH (issuer = 'x')",
-            "CREATE OIDC PROVIDER",
-        ),
         ("KILL SESSION '1'", "KILL SESSION"),
         ("SHOW AUDIT LOG LIMIT 5", "SHOW AUDIT LOG"),
         ("VERIFY AUDIT CHAIN", "VERIFY AUDIT CHAIN"),
-        ("EXPLAIN AUTHENTICATION", "EXPLAIN AUTHENTICATION"),
         ("SHOW REVOCATIONS", "SHOW REVOCATIONS"),
         ("CREATE ROLE x LOGIN PASSWORD 'y'", "CREATE ROLE with LOGIN"),
         (

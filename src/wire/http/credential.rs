@@ -1,5 +1,6 @@
 //! What a client certificate and an Authorization field prove (REFERENCE §3 "Order", §4); the field holds
-//! an API key as a bearer token, or a name and a password, checked off the core.
+//! an API key or an identity provider's token as a bearer token, or a name and a password, checked off
+//! the core.
 
 use super::head::Head;
 use crate::auth::presented::Presented;
@@ -7,7 +8,8 @@ use crate::auth::secret::Password;
 use crate::auth::{Authenticated, api_key};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::session::CoreServices;
-use crate::session::login::{self, Origin, bad_credential, bad_password};
+use crate::session::login::{self, Origin, bad_password};
+use crate::session::token_login;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use shards::Stream;
@@ -30,7 +32,7 @@ pub struct Presenter<'a> {
 /// nobody has as for a wrong password.
 ///
 /// # Errors
-/// 28000 without a credential, for a bad client certificate and for a bad bearer token, 28P01 for a
+/// 28000 without a credential, for a bad client certificate, API key or token, 28P01 for a
 /// bad password, 42501 for either of the two in plain from beyond loopback, 53300 when too many
 /// passwords wait to be checked.
 pub async fn present(head: &Head, from: Presenter<'_>) -> Result<Authenticated, Diagnostic> {
@@ -44,7 +46,8 @@ pub async fn present(head: &Head, from: Presenter<'_>) -> Result<Authenticated, 
         let code = SqlState::INVALID_AUTHORIZATION_SPECIFICATION;
         let error = Diagnostic::error(code, "a credential is needed");
         error.with_hint(
-            "Send an Authorization field: Bearer with an API key, or Basic with name and password.",
+            "Send an Authorization field: Bearer with an API key or an identity provider's token, or Basic with \
+             name and password.",
         )
     })
 }
@@ -62,9 +65,12 @@ async fn verify(authorization: &str, from: Presenter<'_>) -> Result<Authenticate
         if value.starts_with(api_key::PREFIX) {
             return login::api_key(services, value.trim_end_matches(' '), Origin::of(stream));
         }
-        // A token of an identity provider: there is none that could have given it.
-        tracing::info!(peer = %stream.peer(), "login refused: a token of no known provider");
-        return Err(bad_credential());
+        let presented = token_login::Presented {
+            text: value.trim_end_matches(' '),
+            provider: None,
+            origin: Origin::of(stream),
+        };
+        return token_login::token(services, presented).await;
     }
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(bad_password());

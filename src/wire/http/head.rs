@@ -9,12 +9,14 @@ use super::error::HttpError;
 use super::fields::Fields;
 use super::gzip::Coding;
 use super::response::KeepAlive;
+use crate::auth::jwt::TOKEN_BYTES_MAX;
 use std::fmt;
 use std::mem::MaybeUninit;
 use zeroize::Zeroizing;
 
-/// The longest head, in bytes (request line and fields; 413 past it).
-pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// The longest head, in bytes (request line and fields; 413 past it): a token of the longest that is taken,
+/// and as much again for all else.
+pub const HEAD_BYTES_MAX: usize = 2 * TOKEN_BYTES_MAX;
 
 /// The most fields of a head (413 past it).
 pub const HEADERS_MAX: usize = 64;

@@ -58,6 +58,15 @@ pub(super) enum Results {
     Whole,
 }
 
+/// When a client is told what it has not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Notices {
+    /// In a reply of its own.
+    AtOnce,
+    /// With the next reply.
+    WithReplies,
+}
+
 /// What a client has sent.
 enum Received {
     /// A frame's payload.
@@ -71,6 +80,8 @@ pub(super) struct Connection {
     pub(super) stream: Rc<Stream>,
     pub(super) session: Session,
     pub(super) results: Results,
+    /// Whether what nobody has asked for may be sent.
+    notices: Notices,
     /// Of the request being answered, or the last one.
     encoding: Encoding,
     /// Of the request being answered; 0 between requests.
@@ -83,10 +94,15 @@ impl Connection {
             true => Results::InParts,
             false => Results::Whole,
         };
+        let notices = match logged_in.capabilities.has(Capabilities::NOTICES) {
+            true => Notices::AtOnce,
+            false => Notices::WithReplies,
+        };
         Connection {
             stream,
             session: logged_in.session,
             results,
+            notices,
             encoding: Encoding::MessagePack,
             seq: 0,
         }
@@ -140,13 +156,33 @@ impl Connection {
                     let mut frame = self.stream.inbox().split_to(bytes);
                     return Ok(frame.split_off(HEADER_BYTES));
                 }
-                Ok(Front::Partial) => more_input(&self.stream, &self.session).await?,
+                Ok(Front::Partial) => self.more().await?,
                 Err(error) => {
                     self.refuse(&error.into());
                     return Err(EndReason::ProtocolViolation);
                 }
             }
         }
+    }
+
+    /// Waits for more; a client that may be told something meanwhile is, when it is time.
+    async fn more(&mut self) -> Result<(), EndReason> {
+        let more = more_input(&self.stream, &self.session);
+        let due = match self.notices {
+            Notices::AtOnce => self.session.reminder_due_in(),
+            Notices::WithReplies => None,
+        };
+        let Some(due) = due else {
+            return more.await;
+        };
+        if let Ok(more) = Box::pin(shards::timeout(due, more)).await {
+            return more;
+        }
+        self.session.remind();
+        let notices = self.session.take_notices();
+        let reply = send::notices(begun(self.encoding, 0), &notices);
+        send::whole(&self.stream, reply);
+        Ok(())
     }
 
     /// Takes one request, watching for a client that goes away meanwhile.

@@ -19,7 +19,12 @@ pub enum Presented {
     /// An API key.
     ApiKey(Token),
     /// An identity provider's token.
-    OidcBearer(Token),
+    OidcBearer {
+        /// The token.
+        token: Token,
+        /// What its provider is called, if the client says.
+        provider: Option<String>,
+    },
 }
 
 /// A bearer's token: a secret, zeroed when it is dropped and never printed.
@@ -55,7 +60,10 @@ mod tests {
                 password: Password::new("opensesame".to_owned()),
             },
             Presented::ApiKey(Token::new("ndb_opensesame".to_owned())),
-            Presented::OidcBearer(Token::new("opensesame.x.y".to_owned())),
+            Presented::OidcBearer {
+                token: Token::new("opensesame.x.y".to_owned()),
+                provider: None,
+            },
         ];
         assert!(!format!("{presented:?}").contains("sesame"));
     }

@@ -35,6 +35,7 @@ impl Connection {
     ) -> Result<(), Diagnostic> {
         if !matches!(operation, Operation::Ping | Operation::Status) {
             self.admit_by_rate()?;
+            self.session.remind();
         }
         match operation {
             Operation::Sql | Operation::Ddl => {

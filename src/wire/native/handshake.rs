@@ -30,9 +30,13 @@ impl Capabilities {
     pub const STREAMING: Capabilities = Capabilities(1);
     /// MessagePack frames.
     pub const MESSAGE_PACK: Capabilities = Capabilities(1 << 7);
+    /// A reply may come that nobody has asked for, of seq 0, with nothing but warnings: only clients
+    /// that say so get one, since others would take it for the answer to their next request.
+    pub const NOTICES: Capabilities = Capabilities(1 << 40);
     /// What this server can do. The other bits stand for kinds of data that it does not keep.
-    pub const SERVER: Capabilities =
-        Capabilities(Capabilities::STREAMING.0 | Capabilities::MESSAGE_PACK.0);
+    pub const SERVER: Capabilities = Capabilities(
+        Capabilities::STREAMING.0 | Capabilities::MESSAGE_PACK.0 | Capabilities::NOTICES.0,
+    );
 
     /// Those that both sides have.
     #[must_use]

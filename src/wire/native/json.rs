@@ -155,6 +155,7 @@ struct Auth {
     password: Option<Password>,
     #[serde(default, deserialize_with = "token")]
     token: Option<Token>,
+    provider: Option<String>,
 }
 
 fn password<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Password>, D::Error> {
@@ -173,7 +174,10 @@ fn presented(auth: Auth) -> Result<Presented, RequestError> {
             Ok(Presented::Password { user, password })
         }
         ("api_key", _, _, Some(token)) => Ok(Presented::ApiKey(token)),
-        ("oidc_bearer", _, _, Some(token)) => Ok(Presented::OidcBearer(token)),
+        ("oidc_bearer", _, _, Some(token)) => {
+            let provider = auth.provider;
+            Ok(Presented::OidcBearer { token, provider })
+        }
         ("trust" | "password" | "api_key" | "oidc_bearer", ..) => Err(RequestError::Malformed(
             "a credential lacks a field of its method",
         )),

@@ -21,6 +21,7 @@ use crate::auth::tls::TlsSet;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::session::login::{self, Origin, Wish};
 use crate::session::message::TEXT_BYTES_ON_CORE_MAX;
+use crate::session::token_login;
 use crate::session::{CoreServices, Protocol, Session};
 use crate::wire::encryption::{self, Opened};
 use bytes::BytesMut;
@@ -231,8 +232,7 @@ fn proves_a_login(
 ///
 /// # Errors
 /// 28P01 for a bad password, 28000 without a credential or with another that is bad; 42501 for
-/// either in plain from beyond loopback; 0A000 for what cannot be verified yet; 53300; 57P03; whatever the
-/// database is refused with.
+/// either in plain from beyond loopback; 53300; 57P03; whatever the database is refused with.
 async fn authenticate(
     stream: &Stream,
     services: &Rc<CoreServices>,
@@ -276,9 +276,14 @@ async fn verify(
             login::password(services, &user, password, Origin::of(stream)).await
         }
         Presented::ApiKey(token) => login::api_key(services, token.expose(), Origin::of(stream)),
-        Presented::OidcBearer(_) => Err(Diagnostic::unsupported(
-            "authentication by an identity provider's token",
-        )),
+        Presented::OidcBearer { token, provider } => {
+            let presented = token_login::Presented {
+                text: token.expose(),
+                provider: provider.as_deref(),
+                origin: Origin::of(stream),
+            };
+            token_login::token(services, presented).await
+        }
     }
 }
 

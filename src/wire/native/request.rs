@@ -156,11 +156,11 @@ fn presented(reader: &mut Reader<'_>) -> Result<Presented, RequestError> {
         ("ApiKey", 1) => Ok(Presented::ApiKey(Token::new(reader.text()?.to_owned()))),
         ("OidcBearer", 1 | 2) => {
             let token = Token::new(reader.text()?.to_owned());
-            // The provider's name is a hint; the token's issuer decides.
-            if fields == 2 && !reader.nil() {
-                reader.text()?;
-            }
-            Ok(Presented::OidcBearer(token))
+            let provider = match fields == 2 && !reader.nil() {
+                true => Some(reader.text()?.to_owned()),
+                false => None,
+            };
+            Ok(Presented::OidcBearer { token, provider })
         }
         ("Trust" | "Password" | "ApiKey" | "OidcBearer", _) => Err(RequestError::Malformed(
             "a credential with another number of fields than its method has",
@@ -221,13 +221,15 @@ mod tests {
         ));
         let key = auth(b"\x92\xa6ApiKey\x91\xa1k").expect("a key");
         assert!(matches!(key, Presented::ApiKey(token) if token.expose() == "k"));
-        for bearer in [
-            &b"\x92\xaaOidcBearer\x92\xa1t\xc0"[..],
-            b"\x92\xaaOidcBearer\x92\xa1t\xa1p",
-            b"\x92\xaaOidcBearer\x91\xa1t",
+        for (bearer, named) in [
+            (&b"\x92\xaaOidcBearer\x92\xa1t\xc0"[..], None),
+            (b"\x92\xaaOidcBearer\x92\xa1t\xa1p", Some("p")),
+            (b"\x92\xaaOidcBearer\x91\xa1t", None),
         ] {
-            let bearer = auth(bearer).expect("a token");
-            assert!(matches!(bearer, Presented::OidcBearer(token) if token.expose() == "t"));
+            let Ok(Presented::OidcBearer { token, provider }) = auth(bearer) else {
+                panic!("it is a token");
+            };
+            assert_eq!((token.expose(), provider.as_deref()), ("t", named));
         }
         for wrong in [
             &b"\x92\xa5Trust\x90"[..],

@@ -77,6 +77,17 @@ pub(super) fn failed(frame: Frame, error: &Diagnostic, notices: Vec<Diagnostic>)
     frame.finish(Status::Error, &outcome)
 }
 
+/// A reply to nothing, which tells these.
+pub(super) fn notices(frame: Frame, notices: &[Diagnostic]) -> Vec<u8> {
+    let mut warnings = Warnings::default();
+    notices.iter().for_each(|notice| warnings.notice(notice));
+    let outcome = Outcome {
+        warnings: warnings.texts,
+        ..Outcome::default()
+    };
+    frame.finish(Status::Ok, &outcome)
+}
+
 /// The reply to Status: one row, `ok` or `draining`.
 pub(super) fn status(stream: &Stream, services: &CoreServices, mut frame: Frame) {
     let word = match services.draining() {
