@@ -24,5 +24,5 @@ pub use checks::{Check, Checks, LIFETIME_MAX, SKEW, Verified, verify};
 pub use cryptography::install;
 pub(super) use cryptography::is_signed;
 pub use refusal::{Part, Refusal};
-pub use remembered::{REMEMBERED_TOKENS_MAX, Remembered, Trace};
+pub use remembered::{REMEMBERED_BYTES_MAX, REMEMBERED_TOKENS_MAX, Remembered, Trace};
 pub use token::{CLAIMS_MAX, KEY_ID_BYTES_MAX, TOKEN_BYTES_MAX, Token};

@@ -6,15 +6,13 @@ use super::token::{CLAIMS_MAX, KEY_ID_BYTES_MAX, TOKEN_BYTES_MAX};
 use crate::auth::strict_json::Fault;
 use std::fmt;
 
-/// A part of a token (RFC 7515 §3.1).
+/// A part of a token that is read (RFC 7515 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The first.
     Header,
     /// The second.
     Claims,
-    /// The third.
-    Signature,
 }
 
 impl fmt::Display for Part {
@@ -22,7 +20,6 @@ impl fmt::Display for Part {
         f.write_str(match self {
             Part::Header => "header",
             Part::Claims => "claims",
-            Part::Signature => "signature",
         })
     }
 }
@@ -90,7 +87,7 @@ pub enum Refusal {
     /// It names no key, and the provider has none or several of that algorithm.
     #[error("the token has no kid, and the provider has {1} keys for {0}")]
     NoKid(Algorithm, usize),
-    /// Another key's, or of something else.
+    /// Another key's, or of something else, or not base64url.
     #[error("the token's signature is wrong")]
     Signature,
 }

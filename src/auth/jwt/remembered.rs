@@ -2,8 +2,8 @@
 //!
 //! A core keeps, of each, the SHA-256 of the token (a collision would let a forged one in, so nothing
 //! weaker), what was made of its claims, and the provider and key set it was verified against: it is
-//! good while these are the ones in force, and until its `exp`. Bounded: the one that has not been
-//! presented for longest makes room.
+//! good while these are the ones in force, and until its `exp`. Bounded in number and, since claims take
+//! memory as their token is long, in bytes: those that have not been presented for longest make room.
 
 use crate::auth::jwks::KeySet;
 use ring::digest::{SHA256, digest};
@@ -14,26 +14,37 @@ use std::sync::Arc;
 /// few thousand bearers.
 pub const REMEMBERED_TOKENS_MAX: usize = 8_192;
 
-/// How many of them make room at once: finding the oldest looks at all of them.
-const EVICTED_AT_ONCE: usize = REMEMBERED_TOKENS_MAX / 8;
+/// Bytes of all these tokens together: claims take about four times as much.
+pub const REMEMBERED_BYTES_MAX: usize = 8 << 20;
+
+/// So much of them makes room at once, for finding the oldest looks at all of them: an eighth.
+const EVICTED_SHARE: usize = 8;
 
 /// What one core remembers: `P` is the provider as the catalog has it, `V` what is made of a token.
 pub struct Remembered<P, V> {
     tokens: HashMap<Trace, Entry<P, V>>,
+    /// Of the tokens that are remembered.
+    bytes: usize,
     /// Counts presentations: the order in which tokens were last presented.
     clock: u64,
 }
 
-/// What is left of a token that was presented: its SHA-256.
+/// What is left of a token that was presented: its SHA-256, and how long it was.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Trace([u8; 32]);
+pub struct Trace {
+    hash: [u8; 32],
+    bytes: usize,
+}
 
 impl Trace {
     /// Costs half a microsecond for a token of a usual length.
     pub fn of(token: &str) -> Trace {
         let hash = digest(&SHA256, token.as_bytes());
-        let bytes = hash.as_ref().try_into();
-        Trace(bytes.expect("SHA-256 gives 32 bytes"))
+        let hash = hash.as_ref().try_into();
+        Trace {
+            hash: hash.expect("SHA-256 gives 32 bytes"),
+            bytes: token.len(),
+        }
     }
 }
 
@@ -49,6 +60,7 @@ impl<P, V> Default for Remembered<P, V> {
     fn default() -> Remembered<P, V> {
         Remembered {
             tokens: HashMap::new(),
+            bytes: 0,
             clock: 0,
         }
     }
@@ -69,7 +81,7 @@ impl<P, V> Remembered<P, V> {
             Arc::ptr_eq(&provider, &entry.provider) && Arc::ptr_eq(&keys, &entry.keys)
         });
         if !current || now >= entry.ends_at {
-            self.tokens.remove(trace);
+            self.forget(trace);
             return None;
         }
         self.clock += 1;
@@ -88,7 +100,10 @@ impl<P, V> Remembered<P, V> {
         value: V,
         ends_at: i64,
     ) {
-        if self.tokens.len() >= REMEMBERED_TOKENS_MAX && !self.tokens.contains_key(&trace) {
+        self.forget(&trace);
+        while self.tokens.len() >= REMEMBERED_TOKENS_MAX
+            || self.bytes + trace.bytes > REMEMBERED_BYTES_MAX
+        {
             self.make_room();
         }
         self.clock += 1;
@@ -99,16 +114,25 @@ impl<P, V> Remembered<P, V> {
             ends_at,
             presented: self.clock,
         };
+        self.bytes += trace.bytes;
         self.tokens.insert(trace, entry);
     }
 
-    /// Forgets the eighth that was presented least lately: once in a thousand new tokens, some tens
-    /// of microseconds.
+    fn forget(&mut self, trace: &Trace) {
+        if self.tokens.remove(trace).is_some() {
+            self.bytes -= trace.bytes;
+        }
+    }
+
+    /// Forgets the eighth that was presented least lately, at least one: once in a thousand new tokens,
+    /// some tens of microseconds.
     fn make_room(&mut self) {
+        let going = (self.tokens.len() / EVICTED_SHARE).max(1);
         let mut presented: Vec<u64> = self.tokens.values().map(|it| it.presented).collect();
-        let (_, newest_to_go, _) = presented.select_nth_unstable(EVICTED_AT_ONCE - 1);
+        let (_, newest_to_go, _) = presented.select_nth_unstable(going - 1);
         let newest_to_go = *newest_to_go;
         self.tokens.retain(|_, it| it.presented > newest_to_go);
+        self.bytes = self.tokens.keys().map(|it| it.bytes).sum();
     }
 
     /// How many.
@@ -196,14 +220,37 @@ mod tests {
         }
         assert_eq!(world.find(0, 0), Some(0), "presented again");
         world.keep(REMEMBERED_TOKENS_MAX, 100);
-        let kept = REMEMBERED_TOKENS_MAX - EVICTED_AT_ONCE + 1;
+        const GONE: usize = REMEMBERED_TOKENS_MAX / EVICTED_SHARE;
+        let kept = REMEMBERED_TOKENS_MAX - GONE + 1;
         assert_eq!(world.remembered.len(), kept);
         assert_eq!(world.find(0, 0), Some(0));
         assert_eq!(world.find(1, 0), None);
-        assert_eq!(world.find(EVICTED_AT_ONCE, 0), None);
+        assert_eq!(world.find(GONE, 0), None);
+        assert_eq!(world.find(GONE + 1, 0), Some(GONE + 1));
+    }
+
+    #[test]
+    fn long_tokens_make_room_before_there_are_many() {
+        let mut world = World::new();
+        let long = |number: usize| {
+            let bytes = crate::auth::jwt::TOKEN_BYTES_MAX;
+            Trace::of(&format!("{number:0>bytes$}"))
+        };
+        for number in 0..600 {
+            let (provider, keys) = (world.provider.clone(), world.keys.clone());
+            let remembered = &mut world.remembered;
+            remembered.keep(long(number), provider, keys, number, 100);
+            assert!(remembered.bytes <= REMEMBERED_BYTES_MAX);
+        }
+        // 512 of them are 8 MiB: twice an eighth has made room.
+        assert_eq!(world.remembered.len(), 600 - 64 - 64);
+        let bytes: usize = world.remembered.tokens.keys().map(|it| it.bytes).sum();
+        assert_eq!(world.remembered.bytes, bytes);
+        world.keep(7, 100);
+        assert_eq!(world.find(7, 100), None);
         assert_eq!(
-            world.find(EVICTED_AT_ONCE + 1, 0),
-            Some(EVICTED_AT_ONCE + 1)
+            world.remembered.bytes, bytes,
+            "what is forgotten is not counted"
         );
     }
 

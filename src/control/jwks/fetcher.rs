@@ -191,8 +191,8 @@ impl Running {
         if let Some(before) = self.providers.insert(id, provider) {
             self.discard(&before);
         }
+        // Its fetch begins with the next look, when there is room for it.
         self.publish(id);
-        self.begin(id, Occasion::Due);
     }
 
     fn forget(&mut self, id: PrincipalId) {

@@ -270,16 +270,22 @@ fn a_token_has_three_parts_in_base64url_without_padding() {
         (format!("{header}=.{body}.{signature}"), Part::Header),
         (format!(" {header}.{body}.{signature}"), Part::Header),
         (format!("{header}.{body}\n.{signature}"), Part::Claims),
-        (format!("{header}.{body}.{signature}=="), Part::Signature),
-        (format!("{header}.{body}.{signature}+/"), Part::Signature),
-        (format!("{header}.{body}.\u{e9}"), Part::Signature),
     ];
     for (token, part) in cases {
         let refused = Token::parse(&token).map(|_| ());
         assert_eq!(refused, Err(Refusal::NotBase64(part)), "{token}");
     }
-    let unsigned = format!("{header}.{body}.");
-    assert_eq!(world.verify(&unsigned), Err(Refusal::Signature));
+    for signature in [
+        "",
+        &format!("{signature}=="),
+        &format!("{signature}+/"),
+        &format!(" {signature}"),
+        "\u{e9}",
+    ] {
+        let token = format!("{header}.{body}.{signature}");
+        let refused = world.verify(&token);
+        assert_eq!(refused, Err(Refusal::Signature), "{signature}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::auth::jwks::{Circuit, NoKeys};
+use crate::control::jwks::FETCHES_AT_ONCE;
 
 fn shown(in_force: &InForce) -> String {
     format!("{:?}", in_force.keys)
@@ -114,6 +115,32 @@ fn a_provider_that_does_not_answer_holds_up_no_other() {
     assert_eq!(view.keys(AUTH0, NOW).unwrap_err(), NoKeys::NotYet);
     world.answers.release();
     world.until(AUTH0, |it| it.keys.is_some());
+}
+
+#[test]
+fn eight_are_fetched_at_once_and_the_others_when_there_is_room() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let world = World::new(directory.path());
+    world.answers.put(KEYS, &document("one"));
+    world.answers.hold(DISCOVERY);
+    let ids = (0..20).map(|number| PrincipalId(40_000 + number));
+    for id in ids.clone() {
+        world.follow(id, ISSUER);
+    }
+    let ordered = PrincipalId(50_000);
+    let other = "https://other.example";
+    world
+        .answers
+        .put(&format!("{other}/.well-known/jwks.json"), &document("two"));
+    world.follow(ordered, other);
+    assert_eq!(world.refresh(ordered), Ok(1), "an order does not wait");
+    let begun = FETCHES_AT_ONCE + 2;
+    world.until(ordered, |_| world.answers.asked() >= begun);
+    assert_eq!(world.answers.asked(), begun);
+    world.answers.release();
+    for id in ids {
+        world.until(id, |it| it.keys.is_some());
+    }
 }
 
 #[test]

@@ -3,8 +3,6 @@
 use super::*;
 use crate::control::jwks::fetch;
 
-const DISCOVERY: &str = "https://id.example/.well-known/openid-configuration";
-
 fn located(answers: &Answers, jwks_url: Option<&str>) -> Result<usize, String> {
     let provider = Followed {
         jwks_url: jwks_url.map(str::to_owned),

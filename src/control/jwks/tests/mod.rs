@@ -21,6 +21,7 @@ const SECOND: i64 = 1_000_000;
 const NOW: i64 = 1_800_000_000 * SECOND;
 const AUTH0: PrincipalId = PrincipalId(40_000);
 const ISSUER: &str = "https://id.example/";
+const DISCOVERY: &str = "https://id.example/.well-known/openid-configuration";
 const KEYS: &str = "https://id.example/.well-known/jwks.json";
 
 /// Answers what it is told to, and counts.
