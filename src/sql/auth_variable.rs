@@ -75,6 +75,14 @@ impl Variable {
         Cow::Borrowed(found.map_or("", |(name, _)| *name))
     }
 
+    /// What a result calls its column: its own name, a claim's without what is before it.
+    pub fn label(&self) -> Cow<'static, str> {
+        match self {
+            Variable::Claim(claim) => Cow::Owned(claim.to_string()),
+            _ => self.name(),
+        }
+    }
+
     /// Whether it is a text[] rather than a text.
     pub fn is_list(&self) -> bool {
         matches!(self, Variable::Roles | Variable::Scopes)

@@ -8,6 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::outcome::{CommandTag, Outcome, ResultField, Rows};
 use crate::engine::query::failure;
 use crate::engine::types::{self, Input};
+use crate::sql::auth_variable::Variable;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::common::ScalarValue;
@@ -126,6 +127,9 @@ fn column_field(target: &Target, position: usize) -> ResultField {
 /// The name that PostgreSQL gives an output column (FigureColname).
 pub fn output_name(expression: &ast::Expr) -> String {
     const NOTHING: &str = "?column?";
+    if let Some(Ok(variable)) = Variable::of(expression) {
+        return variable.label().into_owned();
+    }
     match expression {
         ast::Expr::Identifier(name) => fold(name),
         ast::Expr::CompoundIdentifier(names) => names.last().map_or_else(|| NOTHING.into(), fold),

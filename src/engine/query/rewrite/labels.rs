@@ -3,6 +3,7 @@
 //! The planner wants every output name of a SELECT to differ; PostgreSQL does not. Where two would
 //! be the same the later one gets a suffix that [`visible`] takes off again.
 
+use crate::sql::auth_variable::Variable;
 use sqlparser::ast::{
     DataType, Expr, Function, Ident, Query, Select, SelectItem, SetExpr, TrimWhereField, VisitMut,
     VisitorMut,
@@ -126,6 +127,9 @@ fn good(name: impl Into<String>) -> (Strength, String) {
 }
 
 fn figure(expr: &Expr) -> (Strength, String) {
+    if let Some(Ok(variable)) = Variable::of(expr) {
+        return good(variable.label());
+    }
     match expr {
         Expr::Identifier(ident) => good(folded(ident)),
         Expr::CompoundIdentifier(parts) => match parts.last() {

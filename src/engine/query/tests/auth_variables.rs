@@ -213,3 +213,22 @@ fn what_has_no_such_operator_or_variable_is_said() {
         assert_eq!(error.sqlstate().as_str(), code, "{sql}: {error}");
     }
 }
+
+#[test]
+fn a_column_is_called_by_the_variable_that_it_is() {
+    let world = World::new();
+    for (sql, expected) in [
+        ("select $auth.id, $auth.claims.plan", ["id", "plan"]),
+        (
+            "select $auth.role::text, upper($auth.role)",
+            ["role", "upper"],
+        ),
+    ] {
+        let mut statements = crate::sql::parse::parse(sql).expect("it parses");
+        let statement = statements.pop().expect("one statement").ast;
+        let plan = world.engine.analyze(&statement, &[], &world.context);
+        let fields = plan.expect("it plans").fields;
+        let names: Vec<&str> = fields.iter().map(|field| &*field.name).collect();
+        assert_eq!(names, expected, "{sql}");
+    }
+}
