@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)
 
 import policies  # noqa: E402
 import protocols  # noqa: E402
+import tokens  # noqa: E402
 from medians import median, number, ratio, subjects_of  # noqa: E402
 
 COLOURS = {"NodeDB": "#1b6ca8", "PostgreSQL": "#8a8a8a", "PgBouncer": "#d1913c"}
@@ -20,7 +21,7 @@ def throughput_table(rows):
              "|---|--:|--:|--:|--:|--:|--:|--:|"]
     for subject in subjects_of(rows):
         tps = {server: median(rows, subject, server, "tps") for server in COLOURS}
-        if not any(tps.values()) or protocols.has(subject) or policies.has(subject):
+        if not any(tps.values()) or any(page.has(subject) for page in (protocols, policies, tokens)):
             continue
         cpu = {server: median(rows, subject, server, "server_cpu_us") for server in COLOURS}
         lines.append(f"| {subject} | {number(tps['NodeDB'])} | {number(tps['PostgreSQL'])} | {number(tps['PgBouncer'])} "
@@ -80,6 +81,7 @@ def goals(rows):
         ("idle_tls_memory", "PSS of an idle TLS connection, bytes", idle_tls, "≤ 24,576", lambda v: v <= 24_576),
         *protocols.goals(rows),
         *policies.goals(rows),
+        *tokens.goals(rows),
     ]
 
 
@@ -143,6 +145,7 @@ def write(results, name, facts, rows):
         lines += ["## Throughput and server CPU a transaction", "", *throughput, ""]
     lines += protocols.section(rows)
     lines += policies.section(rows)
+    lines += tokens.section(rows)
     loading = seconds_table(rows)
     if loading:
         lines += ["## Loading", "", *loading, ""]

@@ -10,6 +10,7 @@ import time
 
 import pgbench
 import policies
+import tokens
 from driven import Driven, Failed
 from servers import NodeDB, PgBouncer, PostgreSQL
 
@@ -286,5 +287,24 @@ def policy(bench):
         postgres.stop()
 
 
+def token(bench):
+    """One select by key a request over HTTP, by an identity provider's token and by API key."""
+    import http_load
+    from issuer import Issuer
+    issuer = Issuer(bench.where)
+    nodedb = bench.start(tokens.TrustingNodeDB, issuer)
+    try:
+        pgbench.initialise(nodedb, SCALE)
+        bearers = {tokens.BY_KEY: nodedb.api_key(), tokens.BY_TOKEN: issuer.token("al")}
+        for _ in range(2):
+            # In turns, so that what drifts on the machine meets both.
+            for subject, bearer in bearers.items():
+                bench.turns(subject, [nodedb], lambda server: http_load.run(
+                    server, bearer, "params", CONNECTIONS, bench.options.seconds, ACCOUNTS))
+    finally:
+        nodedb.stop()
+        issuer.stop()
+
+
 SUBJECTS = {"select": select, "tpcb": tpcb, "login": login, "idle": idle, "init": init, "http": http, "native": native,
-            "tls": tls, "policy": policy}
+            "tls": tls, "policy": policy, "token": token}
