@@ -53,6 +53,7 @@ impl<'a> Variables<'a> {
                 Some(Cow::Borrowed(&database.name))
             }
             Variable::AuthMethod => Some(Cow::Borrowed(self.identity.method.as_str())),
+            Variable::CurrentUser => Some(Cow::Borrowed(&self.identity.name)),
             Variable::Claim(name) => claim(claims?, name),
             Variable::Roles | Variable::Scopes => None,
         }

@@ -37,6 +37,9 @@ pub enum Variable {
     AuthMethod,
     /// `$auth.claims.<name>`
     Claim(Arc<str>),
+    /// CURRENT_USER in an expression that stands alone: no `$auth`, because `$auth.username` may be what
+    /// a token's bearer has chosen.
+    CurrentUser,
 }
 
 /// Those with a name of their own.
@@ -56,11 +59,17 @@ const NAMED: [(&str, Variable); 10] = [
 /// What `$auth.claims.<name>` is called by [`Variable::named`].
 const CLAIMS: &str = "claims.";
 
+/// What CURRENT_USER is called by [`Variable::named`]: nothing that anybody writes.
+const CURRENT_USER: &str = "\u{1}current_user";
+
 impl Variable {
     /// The one of this name, as in `id` and `claims.plan`.
     pub fn named(name: &str) -> Option<Variable> {
         if let Some(claim) = name.strip_prefix(CLAIMS) {
             return (!claim.is_empty()).then(|| Variable::Claim(claim.into()));
+        }
+        if name == CURRENT_USER {
+            return Some(Variable::CurrentUser);
         }
         let found = NAMED.iter().find(|(known, _)| *known == name);
         found.map(|(_, variable)| variable.clone())
@@ -68,8 +77,10 @@ impl Variable {
 
     /// Its name behind `$auth.`.
     pub fn name(&self) -> Cow<'static, str> {
-        if let Variable::Claim(claim) = self {
-            return Cow::Owned(format!("{CLAIMS}{claim}"));
+        match self {
+            Variable::Claim(claim) => return Cow::Owned(format!("{CLAIMS}{claim}")),
+            Variable::CurrentUser => return Cow::Borrowed(CURRENT_USER),
+            _ => {}
         }
         let found = NAMED.iter().find(|(_, variable)| variable == self);
         Cow::Borrowed(found.map_or("", |(name, _)| *name))

@@ -1,10 +1,11 @@
 //! What a token gives: with a user record and without, by the provider's default role and its mapping.
 
 use super::*;
-use crate::access::{EndReason, login, narrows, still_valid};
+use crate::access::{EndReason, Variables, login, narrows, still_valid};
 use crate::auth::claims::Claims;
 use crate::auth::identity::TokenGrounds;
 use crate::catalog::provider::{ClaimValue, FirstSight, MappingRule, Origin, Provider};
+use crate::sql::auth_variable::Variable;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -230,4 +231,22 @@ fn the_roles_that_are_shown_are_those_in_force() {
     assert_eq!(names(None, json!("eng")), "readonly, analyst");
     assert_eq!(names(Some("admin"), json!("eng")), "admin, analyst");
     assert_eq!(names(Some("superuser"), json!("eng")), "analyst");
+}
+
+#[test]
+fn claims_name_nobody_but_what_the_provider_never_gives_twice() {
+    let world = World::with_provider(Vec::new());
+    let claimed = BTreeMap::from([
+        (Arc::from("sub"), json!("u1")),
+        (Arc::from("preferred_username"), json!("alice")),
+    ]);
+    let claimed = crate::auth::claim_mapping::claims(&provider(Vec::new()), claimed);
+    let identity = world.by_token(None, Arc::new(claimed.expect("it has a sub")), NODEDB);
+    let rights = crate::access::rights(&world.0, &identity);
+    let variables = Variables::new(&identity, &rights, &world.0);
+    let told = |variable: Variable| variables.text(&variable).expect("it has one").into_owned();
+    assert_eq!(told(Variable::Username), "alice");
+    assert_eq!(told(Variable::CurrentUser), "acme:u1");
+    assert_eq!(told(Variable::Id), "u1");
+    assert_eq!(told(Variable::Role), "readonly", "the role in force");
 }

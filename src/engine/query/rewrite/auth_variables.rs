@@ -68,7 +68,7 @@ impl VisitorMut for Variables {
 /// 42704 for one that there is none of.
 pub fn alone(expr: &Expr) -> Option<Result<Variable, Diagnostic>> {
     if is_current_user(expr) {
-        return Some(Ok(Variable::Username));
+        return Some(Ok(Variable::CurrentUser));
     }
     Variable::of(expr).or_else(|| of_call(expr).map(Ok))
 }
