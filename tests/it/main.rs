@@ -41,6 +41,7 @@ mod pgbench;
 mod pgwire;
 mod plans;
 mod positions;
+mod provider_outages;
 mod revocation;
 mod row_locks;
 mod row_policies;

@@ -6,8 +6,9 @@
 
 use super::kept::Kept;
 use super::locate::{self, Found};
+use super::provider::Provider;
 use crate::auth::jwks::{
-    Answer, Circuit, Followed, Following, KeySets, News, Occasion, Outcome, Request, Source, Terms,
+    Answer, Followed, Following, KeySets, Occasion, Outcome, Request, Source, Terms,
 };
 use crate::catalog::PrincipalId;
 use crossbeam::channel::{Receiver, Sender, never, unbounded};
@@ -80,13 +81,6 @@ struct Running {
     /// Of the last provider that was followed: a fetch begun for the one before it means nothing.
     generation: u64,
     ended: Sender<Ending>,
-}
-
-struct Provider {
-    followed: Followed,
-    following: Following,
-    generation: u64,
-    waiting: Vec<oneshot::Sender<Outcome>>,
 }
 
 /// A fetch that has ended.
@@ -315,69 +309,5 @@ impl Running {
         if let Some(provider) = self.providers.get(&id) {
             self.fetcher.sets.publish(id, provider.following.in_force());
         }
-    }
-}
-
-impl Provider {
-    fn log(&self, news: News, reason: Option<&str>) {
-        let (provider, issuer) = (&*self.followed.name, &*self.followed.issuer);
-        let Some(keys) = self.following.keys() else {
-            tracing::warn!(
-                provider,
-                issuer,
-                reason,
-                "a provider's keys cannot be fetched: there are none"
-            );
-            return;
-        };
-        let count = keys.len();
-        match news {
-            News::NewKeys => {
-                tracing::info!(provider, issuer, ?keys, "a provider's keys are in force");
-                for skipped in keys.skipped() {
-                    let (place, reason) = (skipped.place, skipped.reason);
-                    tracing::info!(provider, place, %reason, "a key is left out");
-                }
-            }
-            News::SameKeys => {
-                tracing::debug!(provider, issuer, count, "a provider's keys are the same")
-            }
-            News::Failed => {
-                let text = "a provider's keys cannot be fetched: the old ones stay";
-                tracing::warn!(provider, issuer, reason, count, "{text}");
-            }
-        }
-    }
-
-    fn log_circuit(&self, before: Circuit) {
-        let now = self.following.circuit();
-        if now == before {
-            return;
-        }
-        let (provider, circuit, was) = (&*self.followed.name, now.name(), before.name());
-        match now {
-            Circuit::Open { .. } => {
-                tracing::warn!(
-                    provider,
-                    circuit,
-                    was,
-                    "a provider has failed too often: it is left alone"
-                );
-            }
-            _ => tracing::info!(
-                provider,
-                circuit,
-                was,
-                "a provider's circuit breaker has changed"
-            ),
-        }
-    }
-
-    fn log_stale(&self) {
-        let provider = &*self.followed.name;
-        tracing::warn!(
-            provider,
-            "a provider's keys are too old: its tokens are refused from now on"
-        );
     }
 }

@@ -11,6 +11,7 @@ mod hosts;
 mod https;
 mod kept;
 mod locate;
+mod provider;
 #[cfg(test)]
 mod tests;
 
