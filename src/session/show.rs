@@ -76,6 +76,11 @@ impl Session {
             Show::Session => return self.show_session(),
             Show::Tls => return self.show_tls(adopted.snapshot()),
             Show::OidcProviders => return self.show_oidc_providers(adopted.snapshot()),
+            Show::Access(ref asked) => tracing::info!(
+                by = &*self.identity.name,
+                about = asked.login,
+                "access is explained"
+            ),
             Show::Sessions => return Err(Diagnostic::unsupported("SHOW SESSIONS")),
             _ => {}
         }
@@ -86,7 +91,10 @@ impl Session {
         let used = self.services.parts.key_usage.clone();
         let listing = move || -> Result<_, Diagnostic> {
             let now = now_microseconds();
-            let table = access::show::rows(&show, &snapshot, &identity, now, &used)?;
+            let table = match &show {
+                Show::Access(asked) => access::explain::access(asked, &snapshot, &identity)?,
+                _ => access::show::rows(&show, &snapshot, &identity, now, &used)?,
+            };
             let count = table.rows.len() as u64;
             let batch = batch(&table.columns, table.rows)?;
             Ok((fields(&table.columns), batch, count))

@@ -334,6 +334,10 @@ fn explain_access_tells_the_grants_and_policies_that_decide() {
         "{granted}"
     );
     assert!(answer(&as_user(&server, "carol", asked)).starts_with("! 42501"));
+    assert!(
+        server.log().contains("access is explained"),
+        "who asks is noted"
+    );
 }
 
 /// A point statement, a scan, an index, a join, a lock, a prepared statement and a write: whatever

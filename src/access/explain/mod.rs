@@ -1,11 +1,15 @@
 //! EXPLAIN AUTHENTICATION: method, check, result, detail. How a log-in would go, step by step, without one.
+//! EXPLAIN ACCESS (`access.rs`): what somebody who has logged in may do to a table.
 //!
 //! For tenant_admin and above, about their tenant: it tells who may come in and how, and why somebody does
 //! not, which a log-in itself never tells (DESIGN §5). Nothing secret is in it: of a token what it says,
 //! never the token; of a password that there is one.
 
+mod access;
 mod token;
 mod user;
+
+pub use access::access;
 
 use super::rights::{Rights, denied, rights};
 use super::show::{TEXT, Table, timestamp};

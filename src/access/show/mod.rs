@@ -5,7 +5,6 @@
 //! Users, roles and other people's grants are shown to admin and above (REFERENCE §2); databases
 //! in reach, one's own grants and one's own permissions to everybody.
 
-mod access;
 mod api_keys;
 mod databases;
 mod grants;
@@ -72,8 +71,7 @@ pub fn rows(
         Show::Grants { of } => grants::rows(&viewer, of.as_deref()),
         Show::Permissions => Ok(permissions::rows(&viewer)),
         Show::RowPolicies { of } => row_policies::rows(&viewer, of.as_deref()),
-        Show::Access(asked) => access::rows(&viewer, asked),
-        Show::Session | Show::Sessions | Show::Tls | Show::OidcProviders => Err(
+        Show::Session | Show::Sessions | Show::Tls | Show::OidcProviders | Show::Access(_) => Err(
             Diagnostic::internal("SHOW SESSION is answered by the session"),
         ),
     }

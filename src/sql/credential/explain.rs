@@ -1,7 +1,9 @@
-//! EXPLAIN of who somebody is: EXPLAIN AUTHENTICATION.
+//! EXPLAIN of who somebody is and what they may: EXPLAIN AUTHENTICATION and EXPLAIN ACCESS.
 
 use super::cursor::Cursor;
-use super::statement::CredentialStatement;
+use super::grant::table_name;
+use super::statement::{CredentialStatement, Show, TableName};
+use crate::catalog::row_policy::RowAccess;
 use crate::diagnostic::Diagnostic;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -50,6 +52,44 @@ pub fn authentication(cursor: &mut Cursor<'_>) -> Result<CredentialStatement, Di
         ExplainAuthentication::User { name, database }
     };
     Ok(CredentialStatement::ExplainAuthentication(about))
+}
+
+/// What EXPLAIN ACCESS asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainAccess {
+    /// What would be done.
+    pub access: RowAccess,
+    /// To which table.
+    pub table: TableName,
+    /// By whom: a user or service account.
+    pub login: String,
+}
+
+/// After EXPLAIN ACCESS.
+pub fn access(cursor: &mut Cursor<'_>) -> Result<CredentialStatement, Diagnostic> {
+    let known = [
+        ("select", RowAccess::Read),
+        ("insert", RowAccess::Insert),
+        ("update", RowAccess::Update),
+        ("delete", RowAccess::Delete),
+    ];
+    let found = known.into_iter().find(|(word, _)| cursor.take(&[word]));
+    let access = match found {
+        Some((_, access)) => access,
+        None => return Err(cursor.unexpected()),
+    };
+    cursor.expect(&["on"])?;
+    let table = table_name(cursor)?;
+    cursor.expect(&["for"])?;
+    if !cursor.take(&["user"]) {
+        cursor.expect(&["service", "account"])?;
+    }
+    let login = cursor.name()?;
+    Ok(CredentialStatement::Show(Show::Access(ExplainAccess {
+        access,
+        table,
+        login,
+    })))
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ mod claim_mapping;
 mod cursor;
 mod database;
 mod explain;
-mod explain_access;
 mod grant;
 mod oidc_provider;
 mod role;
@@ -30,8 +29,7 @@ mod timestamp;
 mod token;
 mod user;
 
-pub use explain::{ExplainAuthentication, TokenText};
-pub use explain_access::ExplainAccess;
+pub use explain::{ExplainAccess, ExplainAuthentication, TokenText};
 pub use grant::LIST_NAMES_MAX;
 pub use row_policy::{NewRowPolicy, RowPolicyStatement};
 pub use split::{Piece, split};
@@ -69,7 +67,7 @@ fn first_words(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Di
         return Some(Err(Diagnostic::unsupported(feature)));
     }
     if cursor.take(&["explain", "access"]) {
-        return Some(explain_access::parse(cursor));
+        return Some(explain::access(cursor));
     }
     if cursor.take(&["revoke", "api", "key"]) {
         return Some(api_key::revoke(cursor));

@@ -1,7 +1,6 @@
 //! The credential statements as trees: what the parser gives and the session carries out.
 
-use super::explain::ExplainAuthentication;
-use super::explain_access::ExplainAccess;
+use super::explain::{ExplainAccess, ExplainAuthentication};
 use super::row_policy::RowPolicyStatement;
 use crate::auth::secret::Password;
 use crate::catalog::Request;
