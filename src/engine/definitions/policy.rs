@@ -27,20 +27,16 @@ const POLICIES_MAX: usize = 100;
 /// 42P01, 42809, 42501, 42710, 54000; whatever is wrong with its predicates.
 pub async fn create(work: &mut Work<'_>, new: &NewRowPolicy) -> Result<(), Diagnostic> {
     let mut relation = take(work, &new.table).await?;
-    let table_name = relation.name.clone();
     if relation.row_security.policy(&new.name).is_some() {
-        return Err(Diagnostic::error(
-            SqlState::DUPLICATE_OBJECT,
-            format!(
-                "policy \"{}\" for table \"{table_name}\" already exists",
-                new.name
-            ),
-        ));
+        return Err(exists(&new.name, &relation));
     }
     if relation.row_security.policies.len() >= POLICIES_MAX {
         return Err(Diagnostic::error(
             SqlState::PROGRAM_LIMIT_EXCEEDED,
-            format!("table \"{table_name}\" has {POLICIES_MAX} row policies already"),
+            format!(
+                "table \"{}\" has {POLICIES_MAX} row policies already",
+                relation.name
+            ),
         ));
     }
     check_clauses(new.command, new.using.is_some(), new.check.is_some())?;
@@ -50,8 +46,8 @@ pub async fn create(work: &mut Work<'_>, new: &NewRowPolicy) -> Result<(), Diagn
         command: new.command,
         mode: new.mode,
         roles: roles(work, &new.roles)?,
-        using: predicate(new.using.as_deref(), &relation)?,
-        check: predicate(new.check.as_deref(), &relation)?,
+        using: predicate(work, new.using.as_deref(), &relation).await?,
+        check: predicate(work, new.check.as_deref(), &relation).await?,
     };
     relation.row_security.policies.push(policy);
     relation
@@ -113,11 +109,7 @@ pub async fn alter(work: &mut Work<'_>, statement: &ast::AlterPolicy) -> Result<
         AlterPolicyOperation::Rename { new_name } => {
             let to = name::fold(new_name);
             if relation.row_security.policy(&to).is_some() {
-                let table = &relation.name;
-                return Err(Diagnostic::error(
-                    SqlState::DUPLICATE_OBJECT,
-                    format!("policy \"{to}\" for table \"{table}\" already exists"),
-                ));
+                return Err(exists(&to, &relation));
             }
             altered.name = to.into();
         }
@@ -132,10 +124,10 @@ pub async fn alter(work: &mut Work<'_>, statement: &ast::AlterPolicy) -> Result<
             }
             let text = |given: &Option<ast::Expr>| given.as_ref().map(ToString::to_string);
             if let Some(using) = text(using) {
-                altered.using = predicate(Some(&using), &relation)?;
+                altered.using = predicate(work, Some(&using), &relation).await?;
             }
             if let Some(check) = text(with_check) {
-                altered.check = predicate(Some(&check), &relation)?;
+                altered.check = predicate(work, Some(&check), &relation).await?;
             }
         }
     }
@@ -239,6 +231,14 @@ async fn take(work: &mut Work<'_>, table: &TableName) -> Result<Relation, Diagno
     Ok(relation)
 }
 
+fn exists(policy: &str, relation: &Relation) -> Diagnostic {
+    let table = &relation.name;
+    Diagnostic::error(
+        SqlState::DUPLICATE_OBJECT,
+        format!("policy \"{policy}\" for table \"{table}\" already exists"),
+    )
+}
+
 fn undefined(policy: &str, relation: &Relation) -> Diagnostic {
     let table = &relation.name;
     Diagnostic::error(
@@ -259,8 +259,13 @@ fn check_clauses(command: PolicyCommand, using: bool, check: bool) -> Result<(),
     Err(Diagnostic::error(SqlState::SYNTAX_ERROR, message))
 }
 
-/// The canonical text of a predicate that compiles.
-fn predicate(text: Option<&str>, relation: &Relation) -> Result<Option<Arc<str>>, Diagnostic> {
+/// The canonical text of a predicate that compiles. Worked out on the pool: a long one takes longer than
+/// a slice.
+async fn predicate(
+    work: &Work<'_>,
+    text: Option<&str>,
+    relation: &Relation,
+) -> Result<Option<Arc<str>>, Diagnostic> {
     let Some(text) = text else {
         return Ok(None);
     };
@@ -270,9 +275,13 @@ fn predicate(text: Option<&str>, relation: &Relation) -> Result<Option<Arc<str>>
             format!("the predicate of a row policy is longer than {PREDICATE_BYTES_MAX} bytes"),
         ));
     }
-    let canonical = parse::parse_expression(text)?.to_string();
-    compile(&canonical, relation)?;
-    Ok(Some(canonical.into()))
+    let (text, relation) = (text.to_owned(), relation.clone());
+    let compiling = work.engine.query().pool().run(async move {
+        let canonical = parse::parse_expression(&text)?.to_string();
+        compile(&canonical, &relation)?;
+        Ok(Some(canonical.into()))
+    });
+    compiling.await?
 }
 
 fn roles(

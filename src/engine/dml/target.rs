@@ -9,7 +9,7 @@ use crate::catalog::definition::{
 use crate::catalog::sql_type::SqlType;
 use crate::catalog::{Oid, RelationId};
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::policy::Guard;
+use crate::engine::policy::{self, Guard};
 use crate::engine::query::expression::Scope;
 use crate::engine::row::{KeyLayout, RowLayout};
 use crate::engine::types::Input;
@@ -145,6 +145,7 @@ impl Target {
         input: Input<'_>,
     ) -> Result<Target, Diagnostic> {
         let table = table_of(relation)?;
+        policy::prepare(relation);
         let named = |oid: Option<Oid>| oid.and_then(|oid| definitions.get(oid));
         let mut target = Target {
             relation: relation.clone(),

@@ -224,41 +224,28 @@ impl Binder<'_> {
     /// reading is not changed either, WHERE or not.
     fn guard(&self, purpose: Purpose) -> Guard {
         use RowAccess::{Delete, Insert, Read, Update};
-        let seen = || vec![(Read, Clause::Using)];
-        let with = |mut rules: Vec<(RowAccess, Clause)>, more| {
-            rules.push(more);
-            rules
+        const SEEN: (RowAccess, Clause) = (Read, Clause::Using);
+        let visible: &[_] = match purpose {
+            Purpose::Read | Purpose::KeepReferences => &[SEEN],
+            Purpose::Lock | Purpose::Update | Purpose::InsertOrUpdate => {
+                &[SEEN, (Update, Clause::Using)]
+            }
+            Purpose::Delete => &[SEEN, (Delete, Clause::Using)],
+            Purpose::Insert | Purpose::InsertAndRead => &[],
         };
-        let updated = || with(seen(), (Update, Clause::Check));
-        let (visible, inserted, updated) = match purpose {
-            Purpose::Read | Purpose::KeepReferences => (seen(), Vec::new(), Vec::new()),
-            Purpose::Lock => (
-                with(seen(), (Update, Clause::Using)),
-                Vec::new(),
-                Vec::new(),
-            ),
-            Purpose::Delete => (
-                with(seen(), (Delete, Clause::Using)),
-                Vec::new(),
-                Vec::new(),
-            ),
-            Purpose::Update => (with(seen(), (Update, Clause::Using)), Vec::new(), updated()),
-            Purpose::Insert => (Vec::new(), vec![(Insert, Clause::Check)], Vec::new()),
-            Purpose::InsertAndRead => (
-                Vec::new(),
-                with(seen(), (Insert, Clause::Check)),
-                Vec::new(),
-            ),
-            Purpose::InsertOrUpdate => (
-                with(seen(), (Update, Clause::Using)),
-                with(seen(), (Insert, Clause::Check)),
-                updated(),
-            ),
+        let inserted: &[_] = match purpose {
+            Purpose::Insert => &[(Insert, Clause::Check)],
+            Purpose::InsertAndRead | Purpose::InsertOrUpdate => &[SEEN, (Insert, Clause::Check)],
+            _ => &[],
+        };
+        let updated: &[_] = match purpose {
+            Purpose::Update | Purpose::InsertOrUpdate => &[SEEN, (Update, Clause::Check)],
+            _ => &[],
         };
         Guard {
-            visible: self.rules(&visible),
-            inserted: self.rules(&inserted),
-            updated: self.rules(&updated),
+            visible: self.rules(visible),
+            inserted: self.rules(inserted),
+            updated: self.rules(updated),
         }
     }
 

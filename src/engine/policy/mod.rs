@@ -7,5 +7,5 @@
 mod compiled;
 mod guard;
 
-pub use compiled::{PREDICATE_BYTES_MAX, compile};
+pub use compiled::{PREDICATE_BYTES_MAX, compile, prepare};
 pub use guard::{Guard, Purpose, hidden_conflict};
