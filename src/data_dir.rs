@@ -6,6 +6,7 @@
 //! <data_dir>/superuser_password   made at first start, unless the password was given
 //! <data_dir>/catalog/             the principals' log (catalog::store)
 //! <data_dir>/rows/                the row store (storage)
+//! <data_dir>/backup.socket        where `nodedb backup` asks (backup), while the server runs
 //! ```
 //!
 //! An existing directory is taken only when it
@@ -21,7 +22,12 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 const LOCK_FILE: &str = "lock";
-const MOCK_KEY_FILE: &str = "mock_key";
+/// The key of mock challenges.
+pub const MOCK_KEY_FILE: &str = "mock_key";
+/// Where the principals are.
+pub const CATALOG_DIRECTORY: &str = "catalog";
+/// Where the rows are.
+pub const ROWS_DIRECTORY: &str = "rows";
 const OWNER_ONLY_DIRECTORY: u32 = 0o700;
 const OWNER_ONLY_FILE: u32 = 0o600;
 
@@ -116,12 +122,12 @@ impl DataDir {
 
     /// Where the principals' log is.
     pub fn catalog(&self) -> PathBuf {
-        self.path.join("catalog")
+        self.path.join(CATALOG_DIRECTORY)
     }
 
     /// Where the row store is.
     pub fn rows(&self) -> PathBuf {
-        self.path.join("rows")
+        self.path.join(ROWS_DIRECTORY)
     }
 
     /// The key of mock challenges; made when it is not there.

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use nodedb::config::{Config, ConfigError, Environment};
-use nodedb::{server, superuser, telemetry, tls_init};
+use nodedb::{backup, server, superuser, telemetry, tls_init};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -50,6 +50,15 @@ enum Command {
     /// in <data_dir>/superuser_password. A superuser that was disabled is enabled again.
     #[command(verbatim_doc_comment)]
     ResetSuperuserPassword,
+    /// Copy the data of the running server into a new directory, which a server can start on
+    ///
+    /// To be run on the server's machine, as a user who can read its data directory. The server goes on
+    /// serving. What the copy holds is of one moment, and backup_label in it says of which.
+    #[command(verbatim_doc_comment)]
+    Backup {
+        /// The directory: not there yet, or empty
+        directory: PathBuf,
+    },
     /// Certificates for TLS
     #[command(subcommand)]
     Tls(Tls),
@@ -80,6 +89,9 @@ fn main() -> ExitCode {
         Some(Command::Check { file }) => check(file.or(arguments.config), &environment),
         Some(Command::ResetSuperuserPassword) => {
             reset_superuser_password(arguments.config.as_deref(), &environment)
+        }
+        Some(Command::Backup { directory }) => {
+            make_backup(arguments.config.as_deref(), &directory, &environment)
         }
         Some(Command::Tls(Tls::Init { dir, user })) => tls_init(&dir, &user),
     };
@@ -116,6 +128,16 @@ fn reset_superuser_password(
         "{} has a new password: {source}",
         config.auth.superuser_name
     );
+    Ok(())
+}
+
+fn make_backup(
+    file: Option<&Path>,
+    directory: &Path,
+    environment: &Environment,
+) -> Result<(), Box<dyn Error>> {
+    let config = load(file, environment)?;
+    println!("{}", backup::run(&config.server.data_dir, directory)?);
     Ok(())
 }
 

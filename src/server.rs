@@ -5,6 +5,7 @@ use crate::auth::jwks::{self, KeySets, Requests};
 use crate::auth::rate::Rates;
 use crate::auth::scram::mock::Mock;
 use crate::auth::tls::{Demand, InForce, Terms, TlsSet};
+use crate::backup;
 use crate::catalog::definition::Relation;
 use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::store::Embedded;
@@ -173,10 +174,18 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         }
         _ => None,
     };
+    let backups = backup::Service::start(backup::Source {
+        data_dir: data_dir.path().to_owned(),
+        storage: shared.storage.clone(),
+        control: shared.control.clone(),
+        key_usage: shared.key_usage.clone(),
+        key_sets: config.auth.jwks.cache_dir.clone(),
+    })?;
     readiness.enter(http::Phase::Serving);
     announce(&runtime, &shared.encryption);
     wait_for_end(watch.as_ref())?;
     readiness.enter(http::Phase::Draining);
+    backups.stop();
     runtime.drain(config.server.drain_deadline);
     runtime.join();
     drop(shared);

@@ -5,8 +5,8 @@
 //! at most one request under way, so it holds at most `max_connections` of them; and requests
 //! that may be refused are, with 53300, past [`WAITING_REQUESTS_MAX`].
 
-use super::Request;
 use super::ids::{DatabaseId, KeyId, PrincipalId, TenantId};
+use super::{Request, Snapshot};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use futures::channel::oneshot;
@@ -83,12 +83,18 @@ impl Drop for Waiting {
     }
 }
 
+/// Looks at the newest catalog.
+pub type Look = Box<dyn FnOnce(&Arc<Snapshot>) + Send>;
+
 /// What comes to control.
 pub enum Errand {
     /// A request that waits for its answer.
     Ask(Box<Ask>),
     /// When API keys were last presented to a core, Unix microseconds.
     KeysUsed(Vec<(KeyId, i64)>),
+    /// Called with the newest catalog while no change is being made: what it does stands between two
+    /// epochs.
+    AtRest(Look),
 }
 
 /// Control's end of the channel; it ends when the last [`Handle`] is gone.
@@ -135,6 +141,13 @@ impl Handle {
     pub fn keys_used(&self, used: Vec<(KeyId, i64)>) {
         // A control core that has ended has nobody left to show it to.
         let _ = self.errands.send(Errand::KeysUsed(used));
+    }
+
+    /// Has this called on the control thread with the newest catalog, while no change is being made. No
+    /// credential statement is answered until it returns: a group of commits, not more. False: control
+    /// has ended, and it is not called.
+    pub fn at_rest(&self, look: impl FnOnce(&Arc<Snapshot>) + Send + 'static) -> bool {
+        self.errands.send(Errand::AtRest(Box::new(look))).is_ok()
     }
 
     /// The steps of a COMMIT are not refused: definitions to publish are durable already.

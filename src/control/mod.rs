@@ -75,7 +75,7 @@ impl Control {
             .spawn(move || {
                 self.forget_orphans();
                 while let Some(errands) = next_group(&inbox) {
-                    let asks = self.note_usage(errands);
+                    let asks = self.take_asks(errands);
                     if !asks.is_empty() {
                         self.carry_out(asks);
                     }
@@ -84,13 +84,15 @@ impl Control {
             })
     }
 
-    /// Folds in when keys were used; gives the requests.
-    fn note_usage(&mut self, errands: Vec<Errand>) -> Vec<Ask> {
+    /// Gives the requests, and does what else there is before them: folds in when keys were used, lets
+    /// those look who asked for it.
+    fn take_asks(&mut self, errands: Vec<Errand>) -> Vec<Ask> {
         let mut asks = Vec::with_capacity(errands.len());
         for errand in errands {
             match errand {
                 Errand::Ask(ask) => asks.push(*ask),
                 Errand::KeysUsed(used) => self.usage.note(used, &self.current.principals),
+                Errand::AtRest(look) => look(&self.current),
             }
         }
         asks

@@ -89,6 +89,8 @@ pub(super) enum Job {
     },
     /// A rolled-back relation that was loaded: clear it.
     Clear(RelationId),
+    /// Called while no LMDB write transaction is open, and none begins.
+    Between(Box<dyn FnOnce() + Send>),
     /// Something large to be dropped here rather than on a session core.
     Discard(#[expect(dead_code, reason = "held to be dropped")] Box<dyn Send>),
 }
@@ -98,7 +100,7 @@ impl Job {
         match self {
             Job::Commit(commit) => commit.request.bytes,
             Job::Bulk { batch, .. } => batch.bytes(),
-            Job::Record { .. } | Job::Clear(_) | Job::Discard(_) => 0,
+            Job::Record { .. } | Job::Clear(_) | Job::Between(_) | Job::Discard(_) => 0,
         }
     }
 }

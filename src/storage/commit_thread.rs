@@ -92,7 +92,7 @@ impl CommitThread {
         });
         let writes = jobs
             .iter()
-            .any(|job| !matches!(job, Job::Clear(_) | Job::Discard(_)));
+            .any(|job| !matches!(job, Job::Clear(_) | Job::Between(_) | Job::Discard(_)));
         let counters = Counters {
             last_commit: last.unwrap_or(self.last_commit),
             ..self.numbers.counters()
@@ -150,6 +150,7 @@ impl CommitThread {
                 }
                 Job::Record { done, .. } => done(Ok(())),
                 Job::Clear(relation) => self.condemned.push_back(relation),
+                Job::Between(call) => call(),
                 Job::Discard(_) => {}
             }
         }
@@ -169,6 +170,7 @@ impl CommitThread {
                 }
                 Job::Record { done, .. } => done(Err(error.clone())),
                 Job::Clear(relation) => self.condemned.push_back(relation),
+                Job::Between(call) => call(),
                 Job::Discard(_) => {}
             }
         }

@@ -39,6 +39,11 @@ pub(super) fn check(directory: &Path) -> Result<(), StorageError> {
     }
 }
 
+/// The file's name and contents, for a copy of a store.
+pub(super) fn file() -> (&'static str, String) {
+    (FILE_NAME, format!("{PREFIX}{FORMAT}\n"))
+}
+
 fn parse(text: &str) -> Result<u32, StorageError> {
     let number = text.strip_prefix(PREFIX).ok_or_else(unreadable)?;
     number.trim_end().parse().map_err(|_| unreadable())
@@ -60,8 +65,7 @@ fn write(directory: &Path, path: &Path) -> Result<(), StorageError> {
     let draft = directory.join("format.new");
     let failed = io("write the format file");
     let mut file = fs::File::create(&draft).map_err(&failed)?;
-    file.write_all(format!("{PREFIX}{FORMAT}\n").as_bytes())
-        .map_err(&failed)?;
+    file.write_all(self::file().1.as_bytes()).map_err(&failed)?;
     file.sync_all().map_err(&failed)?;
     fs::rename(&draft, path).map_err(&failed)?;
     fs::File::open(directory)

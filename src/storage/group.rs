@@ -29,7 +29,7 @@ pub(super) fn write(
                 let parts = [&0u64.to_be_bytes()[..], &value[..]];
                 transaction.put(key, parts, Put::Replace)?;
             }
-            Job::Commit(_) | Job::Clear(_) | Job::Discard(_) => {}
+            Job::Commit(_) | Job::Clear(_) | Job::Between(_) | Job::Discard(_) => {}
         }
     }
     let encoded = counters.encode();

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_int};
 use std::fs::File;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
@@ -245,6 +245,16 @@ impl Environment {
             step = Step::Next;
         }
         Ok(pages)
+    }
+
+    /// Writes a snapshot of the whole data file, as it lies there, free pages too: sequential on both
+    /// ends, and of a length that is known beforehand, where MDB_CP_COMPACT would walk the tree. Waits
+    /// while a write transaction lives. Blocks for as long as whoever reads at the other end takes, and
+    /// fails when it has gone.
+    pub(super) fn copy_to(&self, destination: BorrowedFd<'_>) -> Result<(), StorageError> {
+        // SAFETY: the environment is open, and so is the descriptor for as long as it is borrowed.
+        let code = unsafe { ffi::mdb_env_copyfd2(self.raw.as_ptr(), destination.as_raw_fd(), 0) };
+        check(code, "copy the data file")
     }
 
     /// The data file.

@@ -13,6 +13,7 @@ mod bulk;
 mod commit;
 mod commit_gate;
 mod commit_thread;
+mod copy;
 mod deadlock;
 mod disk;
 mod error;
@@ -40,6 +41,7 @@ mod transaction;
 mod view;
 mod write_set;
 
+pub use copy::StoreCopy;
 pub use error::StorageError;
 pub use keyspace::{
     ALL_KEYS, CommitNumber, DEFINITIONS_RELATION, FIRST_RELATION, KeyRange, RELATION_BYTES,

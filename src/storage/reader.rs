@@ -29,6 +29,27 @@ struct ReaderAge {
     began: AtomicU64,
     expired: AtomicU64,
     snapshot: AtomicU64,
+    /// Whether it may be as old as it likes: a copy of the store takes its time, and moves on.
+    of_copy: bool,
+}
+
+/// What the watch sees of a copy of the whole store, for as long as this lives.
+pub(super) struct CopyAge(Arc<ReaderAge>);
+
+impl CopyAge {
+    /// 72000 once the watch has given the snapshot up for want of disk.
+    pub(super) fn check(&self) -> Result<(), StorageError> {
+        match self.0.expired.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            _ => Err(StorageError::SnapshotTooOld),
+        }
+    }
+}
+
+impl Drop for CopyAge {
+    fn drop(&mut self) {
+        self.0.began.store(0, Ordering::Relaxed);
+    }
 }
 
 /// One read transaction.
@@ -294,7 +315,21 @@ pub(super) struct OldestReader {
 
 impl ReaderWatch {
     fn register(&self) -> Arc<ReaderAge> {
-        let age = Arc::new(ReaderAge::default());
+        self.watch(ReaderAge::default())
+    }
+
+    /// The snapshot of a copy that begins now, by LMDB's number.
+    pub(super) fn register_copy(&self, id: u64) -> CopyAge {
+        CopyAge(self.watch(ReaderAge {
+            began: AtomicU64::new(coarse_milliseconds() << STAMP_USE_BITS),
+            expired: AtomicU64::new(0),
+            snapshot: AtomicU64::new(id),
+            of_copy: true,
+        }))
+    }
+
+    fn watch(&self, age: ReaderAge) -> Arc<ReaderAge> {
+        let age = Arc::new(age);
         let mut ages = self.ages.lock();
         ages.retain(|age| Arc::strong_count(age) > 1);
         ages.push(age.clone());
@@ -334,27 +369,27 @@ impl ReaderWatch {
             .collect()
     }
 
-    /// Gives up the snapshots older than `age_max`; says how many.
+    /// Gives up the snapshots older than `age_max`, but that of a copy; says how many.
     pub(super) fn expire_older(&self, age_max: Duration) -> usize {
         let age_max = u64::try_from(age_max.as_millis()).unwrap_or(u64::MAX);
         let limit = coarse_milliseconds().saturating_sub(age_max);
-        self.expire(|began| (began >> STAMP_USE_BITS) < limit)
+        self.expire(|began, of_copy| !of_copy && (began >> STAMP_USE_BITS) < limit)
     }
 
     /// Gives up the oldest snapshot, for want of disk; says how many.
     pub(super) fn expire_oldest(&self) -> usize {
         match self.began().into_iter().min() {
-            Some((oldest, _)) => self.expire(|began| began == oldest),
+            Some((oldest, _)) => self.expire(|began, _| began == oldest),
             None => 0,
         }
     }
 
-    fn expire(&self, too_old: impl Fn(Stamp) -> bool) -> usize {
+    fn expire(&self, too_old: impl Fn(Stamp, bool) -> bool) -> usize {
         let mut expired = 0;
         for age in self.ages.lock().iter() {
             let began = age.began.load(Ordering::Relaxed);
             let known = age.expired.load(Ordering::Relaxed) == began;
-            if began != 0 && !known && too_old(began) {
+            if began != 0 && !known && too_old(began, age.of_copy) {
                 age.expired.store(began, Ordering::Relaxed);
                 expired += 1;
             }
@@ -364,7 +399,7 @@ impl ReaderWatch {
                 return false;
             };
             let mut reader = place.0.lock();
-            if reader.as_ref().is_some_and(|reader| too_old(reader.stamp)) {
+            if (reader.as_ref()).is_some_and(|reader| too_old(reader.stamp, false)) {
                 // Closing it is what frees the pages; its transaction finds the place empty.
                 *reader = None;
             }

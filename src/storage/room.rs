@@ -99,6 +99,6 @@ fn growth(job: &Job) -> usize {
         }
         Job::Bulk { batch, .. } => batch.bytes(),
         Job::Record { value, .. } => value.len(),
-        Job::Clear(_) | Job::Discard(_) => 0,
+        Job::Clear(_) | Job::Between(_) | Job::Discard(_) => 0,
     }
 }

@@ -28,6 +28,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             "wire",
             [&["session", "telemetry"], below_session.as_slice()].concat(),
         ),
+        ("backup", vec!["storage", "catalog", "data_dir"]),
         ("telemetry", vec!["config"]),
         ("config", vec!["auth", "catalog"]),
         ("diagnostic", vec![]),

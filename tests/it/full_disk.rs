@@ -110,10 +110,16 @@ fn a_full_map_refuses_writes_and_goes_on_reading() {
 }
 
 /// A file system of a few megabytes; dropped, it is gone.
-struct SmallDisk(PathBuf);
+pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(at: &Path) -> Result<SmallDisk, String> {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A new one, of 48 MiB.
+    pub fn mount(at: &Path) -> Result<SmallDisk, String> {
         std::fs::create_dir(at).map_err(|error| error.to_string())?;
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"])
@@ -133,19 +139,19 @@ impl Drop for SmallDisk {
     }
 }
 
+/// Says so straight to the terminal, past the capture of tests' output.
+pub fn skipped(error: &str) {
+    use std::io::Write;
+    let message = format!("SKIPPED: a full file system needs the right to mount: {error}\n");
+    let _ = std::io::stderr().write_all(message.as_bytes());
+}
+
 #[test]
 fn a_full_file_system_refuses_writes_and_goes_on_reading() {
     let directory = tempfile::TempDir::new().expect("a temporary directory");
     let disk = match SmallDisk::mount(&directory.path().join("disk")) {
         Ok(disk) => disk,
-        Err(error) => {
-            // Straight to the terminal, past the capture of tests' output.
-            use std::io::Write;
-            let message =
-                format!("SKIPPED: a full file system needs the right to mount: {error}\n");
-            let _ = std::io::stderr().write_all(message.as_bytes());
-            return;
-        }
+        Err(error) => return skipped(&error),
     };
     let data = disk.0.join("data");
     let data = data.to_str().expect("a temporary path is UTF-8");

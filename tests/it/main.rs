@@ -4,6 +4,7 @@ mod access;
 mod architecture;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod authority;
+mod backup;
 mod certificates;
 mod channel_binding;
 mod crash;

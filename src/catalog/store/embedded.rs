@@ -225,6 +225,13 @@ impl Store for Embedded {
     }
 }
 
+/// The files of a store that begins with this state, by name: what a backup keeps of it. None: it is too
+/// large for a snapshot file, and lives in its log alone.
+pub fn files_of(epoch: Epoch, principals: &Principals) -> Option<[(&'static str, Vec<u8>); 2]> {
+    let image = encode_image(epoch, principals)?;
+    Some([(SNAPSHOT, image), (LOG, encode_header(epoch).to_vec())])
+}
+
 fn compaction_threshold(image_bytes: u64) -> u64 {
     COMPACTION_LOG_BYTES_MIN.max(image_bytes.saturating_mul(2))
 }

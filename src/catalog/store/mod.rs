@@ -17,7 +17,7 @@ pub mod record;
 mod tests;
 pub mod usage;
 
-pub use embedded::{Embedded, Recovered, TornTail};
+pub use embedded::{Embedded, Recovered, TornTail, files_of};
 
 use super::change::Change;
 use super::ids::Epoch;

@@ -64,19 +64,31 @@ impl UsageFile {
     /// # Errors
     /// What the operating system says; the file before is still there.
     pub fn write(&self, usage: &OrdMap<KeyId, i64>) -> io::Result<()> {
-        let pairs: Vec<(KeyId, i64)> = usage.iter().map(|(id, at)| (*id, *at)).collect();
-        let mut bytes = vec![0; HEADER_BYTES];
-        bincode::serde::encode_into_std_write(pairs, &mut bytes, CONFIG)
-            .map_err(io::Error::other)?;
-        bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
-        let checksum = crc32fast::hash(&bytes[HEADER_BYTES..]);
-        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+        let bytes = encode(usage)?;
         let mut file = self.0.create(NAME_NEW)?;
         file.append(&bytes)?;
         file.sync()?;
         self.0.rename(NAME_NEW, NAME)
     }
+}
+
+/// The file's name and contents: what a backup keeps of it.
+///
+/// # Errors
+/// More keys than it can hold.
+pub fn file_of(usage: &OrdMap<KeyId, i64>) -> io::Result<(&'static str, Vec<u8>)> {
+    Ok((NAME, encode(usage)?))
+}
+
+fn encode(usage: &OrdMap<KeyId, i64>) -> io::Result<Vec<u8>> {
+    let pairs: Vec<(KeyId, i64)> = usage.iter().map(|(id, at)| (*id, *at)).collect();
+    let mut bytes = vec![0; HEADER_BYTES];
+    bincode::serde::encode_into_std_write(pairs, &mut bytes, CONFIG).map_err(io::Error::other)?;
+    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+    let checksum = crc32fast::hash(&bytes[HEADER_BYTES..]);
+    bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+    Ok(bytes)
 }
 
 fn decode(bytes: &[u8]) -> Option<OrdMap<KeyId, i64>> {

@@ -152,7 +152,7 @@ fn past_the_limit_of_waiting_statements_the_next_is_53300_and_definitions_are_no
     assert!(commit.as_mut().poll(&mut context).is_pending());
     inbox.try_iter().take(1).for_each(|errand| match errand {
         Errand::Ask(ask) => ask.answer(Err(Diagnostic::internal("x"))),
-        Errand::KeysUsed(_) => panic!("nobody used a key"),
+        Errand::KeysUsed(_) | Errand::AtRest(_) => panic!("nobody sent one"),
     });
     let mut next = Box::pin(handle.execute(caller.into(), drop_user("x")));
     assert!(
@@ -190,4 +190,29 @@ fn the_owner_of_what_is_being_committed_cannot_be_dropped_and_one_who_was_fails_
     let (code, message) = bench.refused(bench.root, Request::HoldPrincipals(held));
     assert_eq!(code, "42704");
     assert_eq!(message, format!("role {alice} was concurrently dropped"));
+}
+
+/// A backup takes principals and rows together: between the two nobody comes or goes.
+#[test]
+fn whoever_looks_at_rest_sees_every_answered_change_and_holds_up_those_behind() {
+    let bench = Bench::new();
+    bench.run(create_user("alice", None));
+    let (looked, look) = std::sync::mpsc::channel();
+    let (go_on, wait) = std::sync::mpsc::channel();
+    assert!(bench.handle().at_rest(move |catalog| {
+        let principals = &catalog.principals;
+        let there = ["alice", "bob"].map(|name| principals.principal_named(name).is_some());
+        looked.send(there).expect("the test listens");
+        wait.recv().expect("the test lets go");
+    }));
+    assert_eq!(look.recv().expect("it is called"), [true, false]);
+    std::thread::scope(|scope| {
+        let bob = scope.spawn(|| bench.run(create_user("bob", None)));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let published = bench.snapshot();
+        assert!(published.principals.principal_named("bob").is_none());
+        go_on.send(()).expect("it waits");
+        bob.join().expect("it is answered");
+    });
+    assert!(bench.snapshot().principals.principal_named("bob").is_some());
 }

@@ -1,6 +1,7 @@
 //! Tests of the room as a whole, by hazard; what concerns one file is tested in that file.
 
 mod bulk_load;
+mod copy;
 mod crash;
 mod failed_commit;
 mod locks;
