@@ -98,6 +98,20 @@ pub enum Refusal {
     Owner(KeyId),
 }
 
+impl Refusal {
+    /// The key that it names, whether there is one or not.
+    pub fn key(&self) -> Option<KeyId> {
+        match self {
+            Refusal::Malformed => None,
+            Refusal::Unknown(id)
+            | Refusal::WrongSecret(id)
+            | Refusal::Expired(id)
+            | Refusal::Address(id)
+            | Refusal::Owner(id) => Some(*id),
+        }
+    }
+}
+
 /// Who a presented key proves its bearer to be. `now` in Unix microseconds, `from` where it came
 /// from.
 ///

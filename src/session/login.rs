@@ -5,17 +5,19 @@
 //! was proved is still true (DESIGN §2: after a statement has returned, no core serves the old
 //! state). [`Session::log_in`] resolves database and rights under the catalog of now.
 
+use super::attempt::{Attempt, Claim, LoginRefused, Reason};
 use super::services::{CoreServices, Draining, PlainBearer, now_microseconds};
 use super::{Beginning, Protocol, Session};
 use crate::access;
+use crate::auth::identity::{Identity, Method};
 use crate::auth::presented::Presented;
 use crate::auth::rate::TooOften;
 use crate::auth::scram::{Credential, Refusal};
 use crate::auth::secret::Password;
-use crate::auth::{Authenticated, api_key, order};
+use crate::auth::{Authenticated, api_key};
 use crate::catalog::principal::Principal;
-use crate::catalog::{KeyId, TenantId};
-use crate::diagnostic::{Diagnostic, Severity, SqlState};
+use crate::catalog::{KeyId, PrincipalId, TenantId};
+use crate::diagnostic::{Diagnostic, SqlState};
 use shards::Stream;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -92,38 +94,16 @@ pub fn presented(stream: &Stream, services: &CoreServices) -> Option<Rc<Presente
 pub fn certificate(
     services: &CoreServices,
     presented: Option<&Presented>,
-    peer: SocketAddr,
-) -> Result<Option<Authenticated>, Diagnostic> {
+) -> Result<Option<Authenticated>, LoginRefused> {
     let Some(presented) = presented else {
         return Ok(None);
     };
     let adopted = services.parts.catalog.current();
     let proved = presented.prove(&adopted.snapshot().principals, now_microseconds());
     proved.map_err(|refusal| {
-        tracing::info!(%peer, %refusal, "login refused");
-        bad_credential()
+        let claim = Claim::by(Method::Certificate);
+        LoginRefused::credential(claim, Reason::Certificate(refusal))
     })
-}
-
-/// Which of the credentials that a client has presented says who it is; all have been verified.
-/// Two of different logins are noted in the log.
-pub fn decide(
-    certificate: Option<Authenticated>,
-    other: Option<Authenticated>,
-    peer: SocketAddr,
-) -> Option<Authenticated> {
-    let decision = order::decide(certificate.into_iter().chain(other))?;
-    if let Some(contradicting) = decision.contradicted_by {
-        tracing::warn!(
-            %peer,
-            by = decision.identity.method().as_str(),
-            login = %decision.identity.principal(),
-            also_by = contradicting.method().as_str(),
-            also_login = %contradicting.principal(),
-            "two credentials of different logins were presented; the first in order counts"
-        );
-    }
-    Some(decision.identity)
 }
 
 impl Session {
@@ -133,48 +113,76 @@ impl Session {
     /// FATAL: 28000 for a credential that is no longer good, 3D000 or 42501 for the database, 42501
     /// or 42704 for the tenant, a setting that does not exist or takes no such value, 53300 when
     /// this core has no room.
-    pub fn log_in(
+    pub async fn log_in(
         services: Rc<CoreServices>,
         authenticated: Authenticated,
         wish: Wish,
     ) -> Result<Session, Diagnostic> {
-        let adopted = services.parts.catalog.current();
-        let snapshot = adopted.snapshot();
-        let database = access::login(
-            snapshot,
-            authenticated.grounds(),
-            wish.tenant,
-            wish.database.as_deref(),
-        )?;
-        let principals = &snapshot.principals;
-        let id = authenticated.principal();
-        let identity = match (principals.principal(id), principals.provider(id)) {
-            (Some(principal), _) => authenticated.into_identity(principal, database),
-            (None, Some(provider)) => authenticated.into_identity_of(provider, database),
-            (None, None) => unreachable!("the login was resolved under this snapshot"),
-        };
-        // A client takes its time between the proof and this, over HTTP a whole body: whoever has
-        // been disabled or revoked meanwhile has proved nothing.
-        access::still_valid(snapshot, &identity, now_microseconds())
-            .map_err(|_| bad_credential().with_severity(Severity::Fatal))?;
-        // A connection outlives its certificate: over HTTP requests go on coming.
-        let revoked = wish
-            .certificate
-            .as_ref()
-            .is_some_and(|it| services.revokes(it));
-        if revoked {
-            tracing::info!(peer = %wish.peer, "login refused: its client certificate is revoked");
-            return Err(bad_credential().with_severity(Severity::Fatal));
-        }
-        let beginning = Beginning {
-            certificate: wish.certificate,
-            identity: Arc::new(identity),
+        let attempt = Attempt {
             protocol: wish.protocol,
-            settings: wish.settings,
             peer: wish.peer,
         };
-        Session::begin(services, beginning)
+        let claim = Claim::proved(&authenticated);
+        let entered = identify(&services, authenticated, &wish).and_then(|identity| {
+            let beginning = Beginning {
+                certificate: wish.certificate,
+                identity: Arc::new(identity),
+                protocol: wish.protocol,
+                settings: wish.settings,
+                peer: wish.peer,
+            };
+            let session = Session::begin(services.clone(), beginning);
+            session.map_err(|told| LoginRefused::told(claim, told))
+        });
+        match entered {
+            Ok(session) => {
+                attempt.succeeded(&services, &session.identity).await?;
+                Ok(session)
+            }
+            Err(refused) => Err(attempt.refused(&services, refused).await),
+        }
     }
+}
+
+/// Who somebody is in the database that they want.
+///
+/// # Errors
+/// As [`Session::log_in`].
+fn identify(
+    services: &CoreServices,
+    authenticated: Authenticated,
+    wish: &Wish,
+) -> Result<Identity, LoginRefused> {
+    let claim = Claim::proved(&authenticated);
+    let adopted = services.parts.catalog.current();
+    let snapshot = adopted.snapshot();
+    let database = access::login(
+        snapshot,
+        authenticated.grounds(),
+        wish.tenant,
+        wish.database.as_deref(),
+    )
+    .map_err(|told| LoginRefused::told(claim.clone(), told))?;
+    let principals = &snapshot.principals;
+    let id = authenticated.principal();
+    let identity = match (principals.principal(id), principals.provider(id)) {
+        (Some(principal), _) => authenticated.into_identity(principal, database),
+        (None, Some(provider)) => authenticated.into_identity_of(provider, database),
+        (None, None) => unreachable!("the login was resolved under this snapshot"),
+    };
+    // A client takes its time between the proof and this, over HTTP a whole body: whoever has
+    // been disabled or revoked meanwhile has proved nothing.
+    access::still_valid(snapshot, &identity, now_microseconds())
+        .map_err(|ended| LoginRefused::credential(claim.clone(), Reason::Ended(ended)).fatal())?;
+    // A connection outlives its certificate: over HTTP requests go on coming.
+    let revoked = wish
+        .certificate
+        .as_ref()
+        .is_some_and(|it| services.revokes(it));
+    if revoked {
+        return Err(LoginRefused::credential(claim, Reason::CertificateRevoked).fatal());
+    }
+    Ok(identity)
 }
 
 /// Whether a new session is taken at all.
@@ -213,6 +221,11 @@ pub fn look_up(services: &CoreServices, name: &str) -> (Credential, Witness) {
 }
 
 impl Witness {
+    /// Whose name it is, if anybody's.
+    pub fn principal(&self) -> Option<PrincipalId> {
+        self.principal.as_ref().map(|principal| principal.id)
+    }
+
     /// The proof, if the login is still what it was checked against.
     ///
     /// # Errors
@@ -245,15 +258,16 @@ pub async fn password(
     name: &str,
     password: Password,
     origin: Origin,
-) -> Result<Authenticated, Diagnostic> {
+) -> Result<Authenticated, LoginRefused> {
+    let (credential, witness) = look_up(services, name);
+    let claim = || Claim::named(Method::Password, name, witness.principal());
     if !origin.keeps_secrets() {
-        return Err(Diagnostic::error(
+        let told = Diagnostic::error(
             SqlState::INSUFFICIENT_PRIVILEGE,
             "passwords are taken over TLS or loopback only: this connection is not encrypted",
-        ));
+        );
+        return Err(LoginRefused::told(claim(), told));
     }
-    let peer = origin.peer;
-    let (credential, witness) = look_up(services, name);
     let remembered = &services.remembered;
     let trace = remembered.borrow().trace(name, &password, &credential);
     let found = remembered
@@ -264,13 +278,12 @@ pub async fn password(
     }
     let principal = witness.principal.clone();
     let derivation = &services.parts.derivation;
-    let checked = derivation.verify(password, credential).await?;
+    let checked = derivation.verify(password, credential).await;
+    let checked = checked.map_err(|told| LoginRefused::told(claim(), told))?;
+    let claim = claim();
     let proved = checked
         .and_then(|proved| witness.confirm(services, proved))
-        .map_err(|refusal| {
-            tracing::info!(user = name, %peer, %refusal, "login refused");
-            bad_password()
-        })?;
+        .map_err(|refusal| LoginRefused::password(claim, Reason::Password(refusal)))?;
     if let Some(principal) = principal {
         // Unchanged since, or it would not have been confirmed.
         let now = Instant::now();
@@ -290,25 +303,32 @@ pub fn api_key(
     services: &CoreServices,
     token: &str,
     origin: Origin,
-) -> Result<Authenticated, Diagnostic> {
-    let peer = origin.peer;
+) -> Result<Authenticated, LoginRefused> {
     if !origin.keeps_secrets() && services.parts.plain_bearer == PlainBearer::Refused {
-        return Err(Diagnostic::error(
+        let told = Diagnostic::error(
             SqlState::INSUFFICIENT_PRIVILEGE,
             "API keys are taken over TLS or loopback only: this connection is not encrypted",
         )
-        .with_hint("allow_plain_bearer = true in [server] takes them all the same."));
+        .with_hint("allow_plain_bearer = true in [server] takes them all the same.");
+        return Err(LoginRefused::told(Claim::by(Method::ApiKey), told));
     }
     let adopted = services.parts.catalog.current();
     let now = now_microseconds();
-    let verified = api_key::verify(&adopted.snapshot().principals, token, now, peer.ip());
+    let principals = &adopted.snapshot().principals;
+    let verified = api_key::verify(principals, token, now, origin.peer.ip());
     let proved = verified.map_err(|refusal| {
-        tracing::info!(%peer, %refusal, "login refused");
-        bad_credential()
+        let key = refusal.key();
+        let claim = Claim {
+            key,
+            principal: key.and_then(|key| Some(principals.key(key)?.owner)),
+            ..Claim::by(Method::ApiKey)
+        };
+        LoginRefused::credential(claim, Reason::ApiKey(refusal))
     })?;
     if let Some(used) = proved.key() {
         services.key_used(used.id, now);
-        admit_by_rate(services, used.id)?;
+        admit_by_rate(services, used.id)
+            .map_err(|told| LoginRefused::told(Claim::proved(&proved), told))?;
     }
     Ok(proved)
 }

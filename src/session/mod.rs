@@ -5,6 +5,7 @@
 //! protocol tells the client and calls [`Session::fail`]. A session never leaves its core, and an
 //! idle one keeps little: no transaction, no buffers, settings shared with others.
 
+pub mod attempt;
 pub mod cancel_key;
 pub mod command;
 pub mod control;
@@ -114,6 +115,15 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// As logs and listings name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Pgwire => "pgwire",
+            Protocol::Http => "http",
+            Protocol::Native => "native",
+        }
+    }
+
     /// The application_name of its sessions, where clients have no way to say one.
     fn application_name(self) -> Option<&'static str> {
         match self {

@@ -4,9 +4,11 @@
 //! A new one is verified in this slice; one of an unusually long key elsewhere. A key that is not known
 //! yet may have come into use a moment ago: its provider is asked, and the log-in waits for that.
 
-use super::login::{Origin, bad_credential};
+use super::attempt::{Claim, LoginRefused, Reason};
+use super::login::Origin;
 use super::services::{CoreServices, PlainBearer, now_microseconds};
 use crate::auth::claims::Claims;
+use crate::auth::identity::Method;
 use crate::auth::jwks::{self, KeySet, KeySets};
 use crate::auth::jwt::{self, Remembered, TOKEN_BYTES_MAX, Token, Trace};
 use crate::auth::token::{self, Bearer, Refusal, Verified};
@@ -17,7 +19,6 @@ use crate::catalog::{Request, Snapshot};
 use crate::diagnostic::{Diagnostic, SqlState};
 use shards::Adopted;
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// What a core knows of tokens and of the keys that they are signed with.
@@ -90,17 +91,18 @@ pub struct Presented<'a> {
 pub async fn token(
     services: &CoreServices,
     presented: Presented<'_>,
-) -> Result<Authenticated, Diagnostic> {
+) -> Result<Authenticated, LoginRefused> {
     let origin = presented.origin;
     if !origin.keeps_secrets() && services.parts.plain_bearer == PlainBearer::Refused {
-        return Err(Diagnostic::error(
+        let told = Diagnostic::error(
             SqlState::INSUFFICIENT_PRIVILEGE,
             "tokens are taken over TLS or loopback only: this connection is not encrypted",
         )
-        .with_hint("allow_plain_bearer = true in [server] takes them all the same."));
+        .with_hint("allow_plain_bearer = true in [server] takes them all the same.");
+        return Err(LoginRefused::told(Claim::by(Method::Jwt), told));
     }
     if presented.text.len() > TOKEN_BYTES_MAX {
-        return Err(refused(jwt::Refusal::TooLong.into(), origin.peer));
+        return Err(refused(jwt::Refusal::TooLong.into(), None));
     }
     let trace = Trace::of(presented.text);
     let adopted = services.parts.catalog.current();
@@ -119,17 +121,17 @@ pub async fn token(
     match token::bearer(principals, &provider, &verified, now) {
         Ok(Bearer::Proved(proved)) => Ok(proved),
         Ok(Bearer::ToBeMade(name)) => {
-            let making = make_user(services, &provider, &verified.claims, name, origin.peer);
+            let making = make_user(services, &provider, &verified.claims, name);
             Box::pin(making).await?;
             let adopted = services.parts.catalog.current();
             let principals = &adopted.snapshot().principals;
             match token::bearer(principals, &provider, &verified, now) {
                 Ok(Bearer::Proved(proved)) => Ok(proved),
-                Ok(Bearer::ToBeMade(_)) => Err(bad_credential()),
-                Err(refusal) => Err(refused(refusal, origin.peer)),
+                Ok(Bearer::ToBeMade(_)) => Err(refused(Refusal::Nameless, Some(&provider))),
+                Err(refusal) => Err(refused(refusal, Some(&provider))),
             }
         }
-        Err(refusal) => Err(refused(refusal, origin.peer)),
+        Err(refusal) => Err(refused(refusal, Some(&provider))),
     }
 }
 
@@ -138,15 +140,14 @@ async fn verify(
     services: &CoreServices,
     presented: Presented<'_>,
     trace: Trace,
-) -> Result<(Arc<Provider>, Verified), Diagnostic> {
-    let peer = presented.origin.peer;
+) -> Result<(Arc<Provider>, Verified), LoginRefused> {
     let mut has_asked = false;
     loop {
         let adopted = services.parts.catalog.current();
-        let (provider, outcome) = match attempt(services, &adopted, presented).await? {
-            Ok(found) => found,
-            Err(refusal) => return Err(refused(refusal, peer)),
-        };
+        let attempted = attempt(services, &adopted, presented).await;
+        let attempted =
+            attempted.map_err(|told| LoginRefused::told(Claim::by(Method::Jwt), told))?;
+        let (provider, outcome) = attempted.map_err(|refusal| refused(refusal, None))?;
         match outcome {
             Ok((verified, keys)) => {
                 let now = services.parts.catalog.current();
@@ -160,7 +161,7 @@ async fn verify(
                 return Ok((provider, verified));
             }
             Err(refusal) if has_asked || !refusal.may_be_mended_by_newer_keys() => {
-                return Err(refused(refusal, peer));
+                return Err(refused(refusal, Some(&provider)));
             }
             Err(refusal) => {
                 let answer = services.parts.key_requests.unknown_kid(provider.id).await;
@@ -234,12 +235,11 @@ async fn make_user(
     provider: &Provider,
     claims: &Claims,
     name: Arc<str>,
-    peer: SocketAddr,
-) -> Result<(), Diagnostic> {
+) -> Result<(), LoginRefused> {
     let adopted = services.parts.catalog.current();
     let tenant = adopted.snapshot().principals.tenant(provider.tenant);
     let Some(tenant) = tenant else {
-        return Err(refused(Refusal::UnknownIssuer, peer));
+        return Err(refused(Refusal::UnknownIssuer, Some(provider)));
     };
     let caller = Caller {
         principal: provider.id,
@@ -253,16 +253,21 @@ async fn make_user(
     };
     let request = Request::MakeUserOfToken { name: name.clone() };
     let made = services.parts.control.execute(caller, request).await;
-    made.map(|_| ()).map_err(|error| match error.sqlstate() {
-        SqlState::TOO_MANY_CONNECTIONS | SqlState::ADMIN_SHUTDOWN => error,
-        _ => {
-            tracing::info!(%peer, provider = &*provider.name, user = &*name, %error, "login refused");
-            bad_credential()
+    made.map(|_| ()).map_err(|error| {
+        let claim = Claim::named(Method::Jwt, &name, Some(provider.id));
+        match error.sqlstate() {
+            SqlState::TOO_MANY_CONNECTIONS | SqlState::ADMIN_SHUTDOWN => {
+                LoginRefused::told(claim, error)
+            }
+            _ => LoginRefused::credential(claim, Reason::UserNotMade(error)),
         }
     })
 }
 
-fn refused(refusal: Refusal, peer: SocketAddr) -> Diagnostic {
-    tracing::info!(%peer, %refusal, "login refused");
-    bad_credential()
+fn refused(refusal: Refusal, provider: Option<&Provider>) -> LoginRefused {
+    let claim = Claim {
+        principal: provider.map(|provider| provider.id),
+        ..Claim::by(Method::Jwt)
+    };
+    LoginRefused::credential(claim, Reason::Token(refusal))
 }

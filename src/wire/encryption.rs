@@ -1,14 +1,16 @@
 //! From the first byte of a connection to the TLS session inside it, whatever the protocol (REFERENCE §9).
 
 use crate::auth::certificate;
+use crate::auth::identity::Method;
 use crate::auth::scram::ChannelBinding;
 use crate::auth::secret::TlsExporter;
 use crate::auth::tls::{TlsSet, log_refusal};
-use crate::session::CoreServices;
+use crate::session::attempt::{Attempt, Claim, LoginRefused, Reason};
 use crate::session::services::PlainConnections;
+use crate::session::{CoreServices, Protocol};
 use rustls::pki_types::UnixTime;
 use rustls::server::ServerConfig;
-use shards::Stream;
+use shards::{Stream, TlsError};
 use std::sync::Arc;
 
 /// What a connection begins with.
@@ -61,11 +63,11 @@ pub async fn open(
     stream: &Stream,
     services: &CoreServices,
     first: u8,
-    config: fn(&TlsSet) -> Arc<ServerConfig>,
+    protocol: Protocol,
 ) -> Opened {
     let encryption = &services.parts.encryption;
     match (Beginning::of(first), &encryption.tls) {
-        (Beginning::Tls, Some(tls)) => accept(stream, services, tls.current(), config).await,
+        (Beginning::Tls, Some(tls)) => accept(stream, services, tls.current(), protocol).await,
         (Beginning::Tls, None) => {
             tracing::info!(peer = %stream.peer(), "a TLS handshake is refused: no TLS is configured");
             stream.outbox().extend_from_slice(&NO_TLS_HERE);
@@ -86,11 +88,15 @@ pub async fn accept(
     stream: &Stream,
     services: &CoreServices,
     set: Arc<TlsSet>,
-    config: fn(&TlsSet) -> Arc<ServerConfig>,
+    protocol: Protocol,
 ) -> Opened {
     let deadline = services.parts.limits.login_deadline;
     // Boxed, for it is over long before the connection is.
-    let handshake = Box::pin(stream.accept_tls(config(&set)));
+    let handshake = Box::pin(stream.accept_tls(config(&set, protocol)));
+    let attempt = Attempt {
+        protocol,
+        peer: stream.peer(),
+    };
     match shards::timeout(deadline, handshake).await {
         Ok(Ok(())) => {
             if let Some(tls) = stream.tls() {
@@ -102,7 +108,22 @@ pub async fn accept(
                     "a TLS session has begun"
                 );
             }
-            judge_again(stream, set)
+            match judge_again(stream, &set) {
+                Ok(()) => Opened::Tls(set),
+                Err(refusal) => {
+                    let reason = Reason::CertificateOfTicket(refusal);
+                    attempt.refused(services, bad_certificate(reason)).await;
+                    Opened::Closed
+                }
+            }
+        }
+        Ok(Err(TlsError::Refused(
+            error @ (rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented),
+        ))) => {
+            // Its alert waits to be sent: nothing else is told.
+            let refused = bad_certificate(Reason::Handshake(Box::new(error)));
+            attempt.refused(services, refused).await;
+            Opened::Closed
         }
         Ok(Err(error)) => {
             tracing::info!(peer = %stream.peer(), %error, "a TLS handshake has failed");
@@ -118,22 +139,30 @@ pub async fn accept(
 
 /// rustls takes a resumed session's certificates out of its ticket and judges them no more. Their time
 /// may be over since; what has been revoked since is refused by the ticket's keys, which change.
-fn judge_again(stream: &Stream, set: Arc<TlsSet>) -> Opened {
+fn judge_again(stream: &Stream, set: &TlsSet) -> Result<(), certificate::CertificateRefusal> {
     let resumed = stream.tls().filter(|tls| tls.is_resumed());
-    let judged = match (resumed, set.trust()) {
+    match (resumed, set.trust()) {
         (Some(tls), Some(trust)) if !tls.peer_certificates().is_empty() => {
             let chain = tls.peer_certificates();
             let verified = certificate::verify(chain, trust, UnixTime::now());
-            verified.map_err(|refusal| log_refusal(&chain[0], &refusal))
+            verified
+                .map(|_| ())
+                .inspect_err(|refusal| log_refusal(&chain[0], refusal))
         }
-        _ => return Opened::Tls(set),
-    };
-    match judged {
-        Ok(_) => Opened::Tls(set),
-        Err(()) => {
-            tracing::info!(peer = %stream.peer(), "a resumed TLS session is refused");
-            Opened::Closed
-        }
+        _ => Ok(()),
+    }
+}
+
+fn bad_certificate(reason: Reason) -> LoginRefused {
+    LoginRefused::credential(Claim::by(Method::Certificate), reason)
+}
+
+/// What a handshake of the protocol's goes by.
+fn config(set: &TlsSet, protocol: Protocol) -> Arc<ServerConfig> {
+    match protocol {
+        Protocol::Pgwire => set.pgwire(),
+        Protocol::Http => set.http(),
+        Protocol::Native => set.native(),
     }
 }
 

@@ -6,8 +6,7 @@ use super::query::{Endpoint, Exchange};
 use super::response::KeepAlive;
 use super::route::{Peer, Service, answer};
 use super::send::{IDLE_DEADLINE, OUTBOX_BYTES_MAX, WithBody, send};
-use crate::auth::tls::TlsSet;
-use crate::session::{CoreServices, login};
+use crate::session::{CoreServices, Protocol, login};
 use crate::wire::encryption::{self, Opened};
 use bytes::Buf;
 use shards::{Admission, Stream};
@@ -84,7 +83,7 @@ async fn open(stream: &Stream, services: &CoreServices) -> Opened {
     };
     let first = encryption::first_byte(stream);
     match shards::timeout(patience, first).await {
-        Ok(Some(first)) => encryption::open(stream, services, first, TlsSet::http).await,
+        Ok(Some(first)) => encryption::open(stream, services, first, Protocol::Http).await,
         Ok(None) | Err(shards::Elapsed) => Opened::Closed,
     }
 }

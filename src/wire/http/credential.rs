@@ -3,13 +3,14 @@
 //! the core.
 
 use super::head::Head;
+use crate::auth::identity::Method;
 use crate::auth::presented::Presented;
 use crate::auth::secret::Password;
 use crate::auth::{Authenticated, api_key};
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::session::CoreServices;
-use crate::session::login::{self, Origin, bad_password};
-use crate::session::token_login;
+use crate::session::attempt::{Attempt, Claim, LoginRefused, Reason};
+use crate::session::login::{self, Origin};
+use crate::session::{CoreServices, Protocol, token_login};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use shards::Stream;
@@ -36,24 +37,49 @@ pub struct Presenter<'a> {
 /// bad password, 42501 for either of the two in plain from beyond loopback, 53300 when too many
 /// passwords wait to be checked.
 pub async fn present(head: &Head, from: Presenter<'_>) -> Result<Authenticated, Diagnostic> {
-    let peer = from.stream.peer();
-    let certificate = login::certificate(from.services, from.certificate, peer)?;
+    let attempt = Attempt {
+        protocol: Protocol::Http,
+        peer: from.stream.peer(),
+    };
+    let (certificate, field) = match verify_all(head, from).await {
+        Ok(presented) => presented,
+        Err(refused) => return Err(attempt.refused(from.services, refused).await),
+    };
+    let decided = attempt.decide(from.services, certificate, field).await?;
+    match decided {
+        Some(authenticated) => Ok(authenticated),
+        None => Err(attempt.refused(from.services, nothing_presented()).await),
+    }
+}
+
+fn nothing_presented() -> LoginRefused {
+    let code = SqlState::INVALID_AUTHORIZATION_SPECIFICATION;
+    let told = Diagnostic::error(code, "a credential is needed").with_hint(
+        "Send an Authorization field: Bearer with an API key or an identity provider's token, or Basic with \
+         name and password.",
+    );
+    LoginRefused {
+        claim: Claim::default(),
+        reason: Reason::NoCredential,
+        told,
+    }
+}
+
+/// What the connection's certificate and the request's field prove.
+async fn verify_all(
+    head: &Head,
+    from: Presenter<'_>,
+) -> Result<(Option<Authenticated>, Option<Authenticated>), LoginRefused> {
+    let certificate = login::certificate(from.services, from.certificate)?;
     let field = match &head.authorization {
         None => None,
         Some(authorization) => Some(verify(authorization.expose(), from).await?),
     };
-    login::decide(certificate, field, peer).ok_or_else(|| {
-        let code = SqlState::INVALID_AUTHORIZATION_SPECIFICATION;
-        let error = Diagnostic::error(code, "a credential is needed");
-        error.with_hint(
-            "Send an Authorization field: Bearer with an API key or an identity provider's token, or Basic with \
-             name and password.",
-        )
-    })
+    Ok((certificate, field))
 }
 
 /// What an Authorization field proves.
-async fn verify(authorization: &str, from: Presenter<'_>) -> Result<Authenticated, Diagnostic> {
+async fn verify(authorization: &str, from: Presenter<'_>) -> Result<Authenticated, LoginRefused> {
     let Presenter {
         stream, services, ..
     } = from;
@@ -73,10 +99,11 @@ async fn verify(authorization: &str, from: Presenter<'_>) -> Result<Authenticate
         return token_login::token(services, presented).await;
     }
     if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(bad_password());
+        return Err(LoginRefused::password(Claim::default(), Reason::Scheme));
     }
     let Some((name, password)) = basic(value) else {
-        return Err(bad_password());
+        let claim = Claim::by(Method::Password);
+        return Err(LoginRefused::password(claim, Reason::Scheme));
     };
     let origin = Origin::of(stream);
     Box::pin(login::password(services, &name, password, origin)).await

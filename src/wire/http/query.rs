@@ -191,7 +191,7 @@ impl Exchange<'_> {
             peer: self.stream.peer(),
             certificate: self.certificate.cloned(),
         };
-        let mut session = Session::log_in(self.services.clone(), authenticated, wish)?;
+        let mut session = Session::log_in(self.services.clone(), authenticated, wish).await?;
         let mut output = self.output(admitted);
         let handle = session.handle().clone();
         let running = Box::pin(run::run(&mut session, query, &mut output));

@@ -17,8 +17,8 @@ use super::response::{Frame, Outcome, Status};
 use super::send;
 use crate::auth::Authenticated;
 use crate::auth::presented::Presented as Certificate;
-use crate::auth::tls::TlsSet;
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::session::attempt::{Attempt, Claim, LoginRefused, Reason};
 use crate::session::login::{self, Origin, Wish};
 use crate::session::message::TEXT_BYTES_ON_CORE_MAX;
 use crate::session::token_login;
@@ -89,7 +89,7 @@ pub(super) async fn log_in(stream: &Stream, services: &Rc<CoreServices>) -> Opti
                     }
                 };
             }
-            _ if proves_a_login(stream, services, certificate.as_deref()) => {
+            _ if proves_a_login(services, certificate.as_deref()) => {
                 return match authenticate(stream, services, certificate, (None, None)).await {
                     Ok(session) => Some(LoggedIn {
                         session,
@@ -148,7 +148,7 @@ async fn open(stream: &Stream, services: &CoreServices) -> Option<Result<(), Ref
     let Ok(first) = shards::timeout(HELLO_DEADLINE, first).await else {
         return Some(Err(Refusal::TooLate));
     };
-    match encryption::open(stream, services, first?, TlsSet::native).await {
+    match encryption::open(stream, services, first?, Protocol::Native).await {
         Opened::Plain | Opened::Tls(_) => Some(Ok(())),
         Opened::PlainRefused => Some(Err(Refusal::TlsRequired)),
         Opened::Closed => None,
@@ -217,15 +217,8 @@ pub(super) async fn decode(
 }
 
 /// Whether the certificate of the connection is to speak for itself, be it good or bad.
-fn proves_a_login(
-    stream: &Stream,
-    services: &CoreServices,
-    certificate: Option<&Certificate>,
-) -> bool {
-    !matches!(
-        login::certificate(services, certificate, stream.peer()),
-        Ok(None)
-    )
+fn proves_a_login(services: &CoreServices, certificate: Option<&Certificate>) -> bool {
+    !matches!(login::certificate(services, certificate), Ok(None))
 }
 
 /// Verifies what is presented, in an Auth and by the handshake, and begins the session.
@@ -247,12 +240,16 @@ async fn authenticate(
     }
     login::admit(services)?;
     let peer = stream.peer();
-    let by_certificate = login::certificate(services, certificate.as_deref(), peer)?;
-    let by_auth = match auth {
-        None => None,
-        Some(presented) => Some(verify(stream, services, presented).await?),
+    let attempt = Attempt {
+        protocol: Protocol::Native,
+        peer,
     };
-    let authenticated = login::decide(by_certificate, by_auth, peer);
+    let presented = verify_all(stream, services, certificate.as_deref(), auth).await;
+    let (by_certificate, by_auth) = match presented {
+        Ok(presented) => presented,
+        Err(refused) => return Err(attempt.refused(services, refused).await),
+    };
+    let authenticated = attempt.decide(services, by_certificate, by_auth).await?;
     let wish = Wish {
         tenant: None,
         database,
@@ -261,17 +258,35 @@ async fn authenticate(
         peer,
         certificate,
     };
-    let authenticated = authenticated.ok_or_else(login::bad_credential)?;
-    Session::log_in(services.clone(), authenticated, wish)
+    let Some(authenticated) = authenticated else {
+        let refused = LoginRefused::credential(Claim::default(), Reason::NoCredential);
+        return Err(attempt.refused(services, refused).await);
+    };
+    Session::log_in(services.clone(), authenticated, wish).await
+}
+
+/// What the handshake and an Auth prove.
+async fn verify_all(
+    stream: &Stream,
+    services: &CoreServices,
+    certificate: Option<&Certificate>,
+    auth: Option<Presented>,
+) -> Result<(Option<Authenticated>, Option<Authenticated>), LoginRefused> {
+    let by_certificate = login::certificate(services, certificate)?;
+    let by_auth = match auth {
+        None => None,
+        Some(presented) => Some(verify(stream, services, presented).await?),
+    };
+    Ok((by_certificate, by_auth))
 }
 
 async fn verify(
     stream: &Stream,
     services: &CoreServices,
     presented: Presented,
-) -> Result<Authenticated, Diagnostic> {
+) -> Result<Authenticated, LoginRefused> {
     match presented {
-        Presented::Trust => Err(login::bad_credential()),
+        Presented::Trust => Err(LoginRefused::credential(Claim::default(), Reason::Trust)),
         Presented::Password { user, password } => {
             login::password(services, &user, password, Origin::of(stream)).await
         }

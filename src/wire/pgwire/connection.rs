@@ -4,19 +4,18 @@
 //! it is done. Replies are flushed when nothing whole is left in the inbox, so that a pipeline is
 //! answered in one send.
 
-use super::authentication::{
-    self, AfterStartup, Asked, AwaitStartup, Encryption, Request, Verified,
-};
+use super::authentication::{self, AfterStartup, Asked, AwaitStartup, Encryption, Verified};
 use super::frame::{self, Front, LOGIN_MESSAGE_BYTES_MAX};
 use super::message::{self, Message, MessageError};
 use super::startup::{self, StartupError};
 use super::{error, reply, seldom};
 use crate::auth::Authenticated;
+use crate::auth::identity::Method;
 use crate::auth::presented::Presented;
 use crate::auth::scram::{ScramError, ServerNonce};
-use crate::auth::tls::TlsSet;
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
 use crate::engine::settings::Settings;
+use crate::session::attempt::{Attempt, Claim, LoginRefused, Reason};
 use crate::session::login::{self, Wish};
 use crate::session::services::PlainConnections;
 use crate::session::transaction::Status;
@@ -60,53 +59,86 @@ async fn log_in(
     };
     admit(&stream, &services)?;
     let presented = login::presented(&stream, &services);
-    let certificate = login::certificate(&services, presented.as_deref(), stream.peer());
-    let certificate = certificate.map_err(|_| no_certificate_of(&asked.request.user))?;
-    if let Some(proved) = certificate {
+    let verified = match verify(&stream, &services, asked, presented.as_deref()).await {
+        Ok(Some(verified)) => verified,
+        Ok(None) => return Ok(None),
+        Err(refused) => {
+            let attempt = Attempt {
+                protocol: Protocol::Pgwire,
+                peer: stream.peer(),
+            };
+            return Err(attempt.refused(&services, refused).await);
+        }
+    };
+    let connection = Connection::begin(stream, services, verified, presented);
+    connection.await.map(Some)
+}
+
+/// Whom a client proves to be, by its certificate or else by a password. None: it went away.
+async fn verify(
+    stream: &Stream,
+    services: &CoreServices,
+    asked: Asked,
+    presented: Option<&Presented>,
+) -> Result<Option<Verified>, LoginRefused> {
+    let certificate = login::certificate(services, presented).map_err(|refused| LoginRefused {
+        told: no_certificate_of(&asked.request.user),
+        ..refused
+    })?;
+    if let Some(authenticated) = certificate {
         let request = asked.request;
-        demand_login(&stream, &services, &proved, &request.user)?;
-        return Connection::begin(stream, services, request, proved, presented).map(Some);
+        demand_login(services, &authenticated, &request.user)?;
+        return Ok(Some(Verified {
+            request,
+            authenticated,
+        }));
     }
     let state = asked.offer_sasl(&mut stream.outbox());
     let user = state.request().user.clone();
-    let (credential, witness) = login::look_up(&services, &user);
-    let Some(body) = sasl_message(&stream).await? else {
+    let (credential, witness) = login::look_up(services, &user);
+    let claim = Claim::named(Method::Scram, &user, witness.principal());
+    let told = |told| LoginRefused::told(claim.clone(), told);
+    let refused = |error: ScramError| LoginRefused {
+        claim: claim.clone(),
+        told: error.diagnostic(&user),
+        reason: Reason::Scram(error),
+    };
+    let Some(body) = sasl_message(stream).await.map_err(told)? else {
         return Ok(None);
     };
     let nonce = ServerNonce::random(&SystemRandom::new());
     let received = state.receive(&body, credential, nonce, &mut stream.outbox());
-    let state = received.inspect_err(|error| {
-        let reason = error.message();
-        tracing::info!(user, peer = %stream.peer(), reason, "login refused");
-    })?;
-    let Some(body) = sasl_message(&stream).await? else {
+    let state = received.map_err(told)?;
+    let Some(body) = sasl_message(stream).await.map_err(told)? else {
         return Ok(None);
     };
     let received = state.receive(&body, &mut stream.outbox());
-    let Verified {
-        request,
-        authenticated,
-    } = received.map_err(|error| refused(&stream, &user, error))?;
+    let verified = received.map_err(refused)?;
     let authenticated = witness
-        .confirm(&services, authenticated)
-        .map_err(|refusal| refused(&stream, &user, refusal.into()))?;
-    Connection::begin(stream, services, request, authenticated, presented).map(Some)
+        .confirm(services, verified.authenticated)
+        .map_err(|refusal| refused(refusal.into()))?;
+    Ok(Some(Verified {
+        request: verified.request,
+        authenticated,
+    }))
 }
 
 /// The user of the start-up packet must be the one that the certificate is for (REFERENCE §3).
 fn demand_login(
-    stream: &Stream,
     services: &CoreServices,
     proved: &Authenticated,
     user: &str,
-) -> Result<(), Diagnostic> {
+) -> Result<(), LoginRefused> {
     let adopted = services.parts.catalog.current();
     let login = adopted.snapshot().principals.principal_named(user);
     if login.is_some_and(|login| login.id == proved.principal()) {
         return Ok(());
     }
-    tracing::info!(user, peer = %stream.peer(), "login refused: the client certificate is of another login");
-    Err(no_certificate_of(user))
+    Err(LoginRefused {
+        claim: Claim::named(Method::Certificate, user, Some(proved.principal())),
+        reason: Reason::CertificateOfAnotherLogin,
+        told: no_certificate_of(user),
+    })
 }
 
 /// PostgreSQL's words for a certificate that does not log this user in.
@@ -115,11 +147,6 @@ fn no_certificate_of(user: &str) -> Diagnostic {
         SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
         format!("certificate authentication failed for user \"{user}\""),
     )
-}
-
-fn refused(stream: &Stream, user: &str, error: ScramError) -> Diagnostic {
-    tracing::info!(user, peer = %stream.peer(), %error, "login refused");
-    error.diagnostic(user)
 }
 
 async fn await_startup(
@@ -190,7 +217,7 @@ fn encryption_of(services: &CoreServices) -> Encryption {
 async fn accept_tls(stream: &Stream, services: &CoreServices) -> Option<AwaitStartup> {
     let tls = services.parts.encryption.tls.as_ref();
     let tls = tls.expect("TLS is begun only where it is offered");
-    let opened = encryption::accept(stream, services, tls.current(), TlsSet::pgwire).await;
+    let opened = encryption::accept(stream, services, tls.current(), Protocol::Pgwire).await;
     match opened {
         Opened::Tls(set) => {
             let binding = encryption::channel_binding(stream, &set);
@@ -263,13 +290,16 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    fn begin(
+    async fn begin(
         stream: Rc<Stream>,
         services: Rc<CoreServices>,
-        request: Request,
-        authenticated: Authenticated,
+        verified: Verified,
         certificate: Option<Rc<Presented>>,
     ) -> Result<Box<Connection>, Diagnostic> {
+        let Verified {
+            request,
+            authenticated,
+        } = verified;
         let wish = Wish {
             tenant: request.tenant,
             database: request.database,
@@ -278,7 +308,7 @@ impl Connection {
             peer: stream.peer(),
             certificate,
         };
-        let session = Session::log_in(services, authenticated, wish)?;
+        let session = Session::log_in(services, authenticated, wish).await?;
         let connection = Connection {
             reported: session.current_settings().clone(),
             stream,
