@@ -8,14 +8,16 @@ use nodedb::catalog::key::ApiKey;
 use nodedb::catalog::key_usage::KeyUsage;
 use nodedb::catalog::principal::{Database, Principal, PrincipalKind, Tenant};
 use nodedb::catalog::request::{IfExists, KeyWanted};
+use nodedb::catalog::revocation::{Reports, Revocations};
 use nodedb::catalog::role::Ladder;
 use nodedb::catalog::snapshot::Principals;
 use nodedb::catalog::store::{Embedded, Store};
 use nodedb::catalog::verifier::Verifier;
 use nodedb::catalog::{Change, DatabaseId, Epoch, KeyId, PrincipalId, Request, Snapshot, TenantId};
 use nodedb::catalog::{definition::Relation, port};
-use nodedb::control::{Control, Held, Publish, RowKeeper, Usage};
+use nodedb::control::{Control, Held, Publish, RowKeeper, Times, Usage};
 use nodedb::diagnostic::Diagnostic;
+use nodedb::telemetry::histogram::Histogram;
 use ring::rand::SystemRandom;
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
@@ -163,6 +165,7 @@ fn cpu() -> Duration {
 fn create(store: Embedded, principals: Principals) {
     const STATEMENTS: u32 = 1_000;
     let (handle, inbox) = port::channel();
+    let nobody_looks = Histogram::new(1).observer(0);
     let control = Control {
         store: Box::new(store),
         current: Arc::new(Snapshot {
@@ -175,6 +178,12 @@ fn create(store: Embedded, principals: Principals) {
         held: Held::default(),
         usage: Usage::new(KeyUsage::default(), None),
         key_requests: nodedb::auth::jwks::Requests::channel().0,
+        reports: Reports::default(),
+        revocations: Revocations::default(),
+        times: Times {
+            adoption: nobody_looks.clone(),
+            revocation: nobody_looks,
+        },
     };
     let thread = control.spawn(inbox).expect("a thread");
     let by = port::Caller {

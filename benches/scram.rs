@@ -33,7 +33,7 @@ fn begin(credential: Credential) -> (nodedb::auth::scram::AwaitClientFinal, Vec<
 }
 
 fn known() -> Credential {
-    Credential::known(PrincipalId(1), verifier(), None)
+    Credential::known(PrincipalId(1), verifier())
 }
 
 /// The client's side of RFC 5802 §3.
@@ -74,14 +74,14 @@ fn steps(criterion: &mut Criterion) {
     let ready = verifier();
     group.bench_function("client-first to server-first", |bencher| {
         bencher.iter_batched(
-            || Credential::known(PrincipalId(1), ready.clone(), None),
+            || Credential::known(PrincipalId(1), ready.clone()),
             |credential| black_box(begin(credential)),
             BatchSize::SmallInput,
         );
     });
     group.bench_function("client-final to server-final", |bencher| {
         bencher.iter_batched(
-            || begin(Credential::known(PrincipalId(1), ready.clone(), None)).0,
+            || begin(Credential::known(PrincipalId(1), ready.clone())).0,
             |state| black_box(state.receive(&good).is_ok()),
             BatchSize::SmallInput,
         );

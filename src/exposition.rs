@@ -4,6 +4,9 @@
 //! read when somebody asks, from counters that the rooms keep anyway.
 
 pub mod providers;
+mod times;
+
+pub use times::Times;
 
 use crate::auth::tls::{InForce, Status};
 use crate::catalog::Snapshot;

@@ -8,6 +8,7 @@ use crate::auth::tls::{Demand, InForce, Terms, TlsSet};
 use crate::backup;
 use crate::catalog::definition::Relation;
 use crate::catalog::key_usage::KeyUsage;
+use crate::catalog::revocation::{Reports, Revocations};
 use crate::catalog::store::Embedded;
 use crate::catalog::store::usage::UsageFile;
 use crate::catalog::{Snapshot, port};
@@ -102,6 +103,8 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     control::follow_all(&key_requests, &snapshot.principals);
     let usage_file = UsageFile::open(&data_dir.catalog())?;
     let key_usage = KeyUsage::new(usage_file.read());
+    let (reports, revocations) = (Reports::default(), Revocations::default());
+    let times = exposition::Times::new();
     let control = Control {
         store: Box::new(store),
         current: snapshot,
@@ -110,11 +113,20 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         held: control::Held::default(),
         usage: control::Usage::new(key_usage.clone(), Some(usage_file)),
         key_requests: key_requests.clone(),
+        reports: reports.clone(),
+        revocations: revocations.clone(),
+        times: control::Times {
+            adoption: times.adoption.observer(0),
+            revocation: times.revocation.observer(0),
+        },
     };
     let control = control.spawn(inbox)?;
     let shared = Shared {
+        cores: u16::try_from(cores)?,
         publisher,
         control: handle,
+        reports,
+        revocations,
         key_usage,
         engine: Arc::new(engine),
         storage,
@@ -156,6 +168,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         shared.publisher.clone(),
         shared.encryption.tls.clone(),
     );
+    times.register(&shared.http.metrics);
     exposition::providers::register(
         &shared.http.metrics,
         shared.key_sets.clone(),
@@ -349,6 +362,9 @@ fn wait_for_end(watch: Option<&Nudge>) -> std::io::Result<()> {
 
 #[derive(Clone)]
 struct Shared {
+    cores: u16,
+    reports: Reports,
+    revocations: Revocations,
     publisher: Arc<Publisher<Snapshot>>,
     control: port::Handle,
     key_usage: KeyUsage,
@@ -377,6 +393,9 @@ impl Shared {
         };
         let services = CoreServices::start(Parts {
             core: context.core,
+            cores: self.cores,
+            reports: self.reports.clone(),
+            revocations: self.revocations.clone(),
             catalog: self.publisher.replica(),
             control: self.control.clone(),
             key_usage: self.key_usage.clone(),

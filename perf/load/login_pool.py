@@ -69,6 +69,13 @@ def log_in(server):
     return connection
 
 
+def ask(connection, sql):
+    """One simple query; its rows are thrown away."""
+    connection.sendall(_message(b"Q", sql.encode() + b"\0"))
+    while _read(connection)[0] != b"Z":
+        pass
+
+
 def open_pool(server, count):
     """That many idle connections."""
     return [log_in(server) for _ in range(count)]

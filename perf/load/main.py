@@ -24,6 +24,7 @@ def arguments():
     parser.add_argument("--login-driver", default="target/release/login-driver")
     parser.add_argument("--select-driver", default="target/release/select-driver")
     parser.add_argument("--idle-connections", type=int, default=5000)
+    parser.add_argument("--crowd", type=int, default=10_000, help="sessions of the user that is dropped")
     parser.add_argument("--directory", help="where the servers keep their data (default: the system's)")
     options = parser.parse_args()
     options.seconds = options.seconds or (3 if options.quick else 10)

@@ -55,6 +55,12 @@ def run(server, clients, seconds, *arguments):
     }
 
 
+def start(server, clients, seconds, *arguments):
+    """A load that goes on by itself, for whatever is measured beside it; gives the process."""
+    return subprocess.Popen(command(server, "-n", "-c", str(clients), "-j", "2", "-T", str(seconds), *arguments),
+                            env=server.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 def run_with_percentiles(server, clients, seconds, *arguments):
     """As `run`, with the median and the 99th percentile of the latencies of some of the transactions."""
     with tempfile.TemporaryDirectory(prefix="perf-pgbench-") as where:

@@ -9,6 +9,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)
 
 import policies  # noqa: E402
+import revocations  # noqa: E402
 import protocols  # noqa: E402
 import tokens  # noqa: E402
 from medians import median, number, ratio, subjects_of  # noqa: E402
@@ -82,6 +83,7 @@ def goals(rows):
         *protocols.goals(rows),
         *policies.goals(rows),
         *tokens.goals(rows),
+        *revocations.goals(rows),
     ]
 
 
@@ -145,6 +147,7 @@ def write(results, name, facts, rows):
         lines += ["## Throughput and server CPU a transaction", "", *throughput, ""]
     lines += protocols.section(rows)
     lines += policies.section(rows)
+    lines += revocations.section(rows)
     lines += tokens.section(rows)
     loading = seconds_table(rows)
     if loading:

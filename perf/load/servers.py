@@ -110,6 +110,7 @@ class NodeDB(Server):
     name = "NodeDB"
     user = "bench"
     database = "nodedb"
+    settings = {}
 
     def __init__(self, where):
         super().__init__(where)
@@ -119,7 +120,7 @@ class NodeDB(Server):
     def start(self, binary):
         environment = dict(os.environ, NODEDB_SUPERUSER_PASSWORD=PASSWORD, NODEDB_DATA_DIR=str(self.directory / "data"),
                            NODEDB_PORT_PGWIRE=str(self.port), NODEDB_PORT_HTTP=str(self.http_port),
-                           NODEDB_PORT_NATIVE=str(self.native_port), NODEDB_HOST="127.0.0.1")
+                           NODEDB_PORT_NATIVE=str(self.native_port), NODEDB_HOST="127.0.0.1", **self.settings)
         log = open(self.directory / "log", "wb")
         self.process = subprocess.Popen([binary], env=environment, stdout=log, stderr=log, cwd=self.directory)
         wait_for_port(self.port, self.process)

@@ -10,6 +10,7 @@ import time
 
 import pgbench
 import policies
+import revocations
 import tokens
 from driven import Driven, Failed
 from servers import NodeDB, PgBouncer, PostgreSQL
@@ -306,5 +307,16 @@ def token(bench):
         issuer.stop()
 
 
+def revocation(bench):
+    """How fast sessions are ended, of many and of one among many."""
+    nodedb, postgres = bench.start(revocations.CrowdedNodeDB), bench.start(PostgreSQL)
+    try:
+        pgbench.initialise(nodedb, SCALE)
+        revocations.drive(bench, nodedb, postgres)
+    finally:
+        nodedb.stop()
+        postgres.stop()
+
+
 SUBJECTS = {"select": select, "tpcb": tpcb, "login": login, "idle": idle, "init": init, "http": http, "native": native,
-            "tls": tls, "policy": policy, "token": token}
+            "tls": tls, "policy": policy, "token": token, "revocation": revocation}

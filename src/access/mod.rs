@@ -23,5 +23,5 @@ pub use narrowing::narrows;
 pub use permit::Permit;
 pub use rights::{Rights, rights};
 pub use standing::Standing;
-pub use validity::{EndReason, still_valid};
+pub use validity::{EndReason, still_valid, valid_until};
 pub use variables::Variables;

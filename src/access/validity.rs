@@ -3,6 +3,7 @@
 use super::standing::Standing;
 use crate::auth::identity::Identity;
 use crate::catalog::Snapshot;
+use crate::catalog::revocation::Subject;
 use crate::diagnostic::{Diagnostic, SqlState};
 
 /// Why a session ends although nobody closed it.
@@ -77,11 +78,43 @@ impl EndReason {
     }
 }
 
+impl EndReason {
+    /// Whose change it was that ends a session of this identity.
+    pub fn subject(&self, identity: &Identity) -> Subject {
+        let of_key = identity.key.map(|used| Subject::Key(used.id));
+        let claims = identity.claims.as_ref();
+        let of_provider = claims.map(|claims| Subject::Provider(claims.provider));
+        let own = match self {
+            EndReason::Dropped
+            | EndReason::Disabled
+            | EndReason::Expired
+            | EndReason::CertificateRevoked
+            | EndReason::DatabaseOutOfReach => None,
+            EndReason::KeyDropped | EndReason::SecretReplaced => of_key,
+            EndReason::ProviderDropped => of_provider,
+            EndReason::DatabaseDropped => Some(Subject::Database(identity.database)),
+        };
+        own.unwrap_or(Subject::Principal(identity.principal))
+    }
+}
+
 /// Whether the identity's session may go on under this snapshot; `now` in Unix microseconds.
 ///
 /// # Errors
 /// Why it ends.
 pub fn still_valid(snapshot: &Snapshot, identity: &Identity, now: i64) -> Result<(), EndReason> {
+    match valid_until(snapshot, identity)? {
+        Some(end) if end <= now => Err(EndReason::Expired),
+        _ => Ok(()),
+    }
+}
+
+/// Until when the identity's session may go on under this snapshot, Unix microseconds: the first end of
+/// whatever ends by the clock. None: nothing of it does.
+///
+/// # Errors
+/// Why it ends whatever the time is.
+pub fn valid_until(snapshot: &Snapshot, identity: &Identity) -> Result<Option<i64>, EndReason> {
     let standing = Standing::of(snapshot, identity.grounds())?;
     let record = standing.record();
     if record.is_some_and(|record| !record.enabled) {
@@ -94,10 +127,6 @@ pub fn still_valid(snapshot: &Snapshot, identity: &Identity, now: i64) -> Result
         _ => None,
     };
     let record_ends_at = record.and_then(|record| record.valid_until);
-    let ends = [identity.ends_at, record_ends_at, key_ends_at];
-    if ends.into_iter().flatten().any(|end| end <= now) {
-        return Err(EndReason::Expired);
-    }
     let database = snapshot
         .principals
         .database(identity.database)
@@ -105,5 +134,6 @@ pub fn still_valid(snapshot: &Snapshot, identity: &Identity, now: i64) -> Result
     if !standing.reaches(database) {
         return Err(EndReason::DatabaseOutOfReach);
     }
-    Ok(())
+    let ends = [identity.ends_at, record_ends_at, key_ends_at];
+    Ok(ends.into_iter().flatten().min())
 }

@@ -87,7 +87,7 @@ impl Remembered {
         let principal = credential.standing().ok()?;
         let is_fresh = now.duration_since(proof.at) < REMEMBERED_FOR;
         (is_fresh && proof.principal.id == principal)
-            .then(|| Authenticated::new(principal, Method::Password, credential.valid_until()))
+            .then(|| Authenticated::new(principal, Method::Password, None))
     }
 
     /// Keeps a proof; where too many are fresh it is not kept.

@@ -8,6 +8,7 @@ use super::ids::{DatabaseId, FIRST_USER_OID, KeyId, PrincipalId, TenantId};
 use super::key::ApiKey;
 use super::principal::{Database, Principal, Role, Tenant};
 use super::provider::Provider;
+use super::revocation::Subject;
 use super::snapshot::Principals;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -73,6 +74,26 @@ impl Marks {
 
     fn saw_tenant(&mut self, id: TenantId) {
         self.next_tenant = self.next_tenant.max(id.0.saturating_add(1));
+    }
+}
+
+impl Change {
+    /// Whose sessions it may end.
+    pub fn subject(&self) -> Option<Subject> {
+        match self {
+            Change::PutPrincipal(principal) => Some(Subject::Principal(principal.id)),
+            Change::DropPrincipal(id) => Some(Subject::Principal(*id)),
+            Change::PutDatabase(database) => Some(Subject::Database(database.id)),
+            Change::DropDatabase(id) => Some(Subject::Database(*id)),
+            Change::PutKey(key) => Some(Subject::Key(key.id)),
+            Change::DropKey(id) => Some(Subject::Key(*id)),
+            Change::PutProvider(provider) => Some(Subject::Provider(provider.id)),
+            Change::DropProvider(id) => Some(Subject::Provider(*id)),
+            Change::PutTenant(_)
+            | Change::DropTenant(_)
+            | Change::PutRole(_)
+            | Change::DropRole(_) => None,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod principal;
 pub mod provider;
 pub mod provider_request;
 pub mod request;
+pub mod revocation;
 pub mod role;
 pub mod row_policy;
 pub mod snapshot;

@@ -11,6 +11,7 @@ use super::provider_request::{ProviderWanted, RuleWanted};
 use super::verifier::Verifier;
 use ipnet::IpNet;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -30,6 +31,15 @@ pub enum TenantRef {
     Id(TenantId),
     /// By name.
     Name(String),
+}
+
+impl fmt::Display for TenantRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TenantRef::Id(id) => id.fmt(f),
+            TenantRef::Name(name) => f.write_str(name),
+        }
+    }
 }
 
 /// One change asked for.
@@ -316,6 +326,20 @@ pub enum UserChange {
     Enable,
 }
 
+impl UserChange {
+    /// The words after the name.
+    fn title(&self) -> &'static str {
+        match self {
+            UserChange::Password(_) => "PASSWORD",
+            UserChange::Role(_) => "SET ROLE",
+            UserChange::DefaultDatabase(_) => "SET DEFAULT DATABASE",
+            UserChange::ValidUntil(_) => "VALID UNTIL",
+            UserChange::Disable => "DISABLE",
+            UserChange::Enable => "ENABLE",
+        }
+    }
+}
+
 impl Request {
     /// The words that name the statement.
     pub fn title(&self) -> &'static str {
@@ -346,6 +370,77 @@ impl Request {
             Request::MakeUserOfToken { .. } => "first log-in of a user",
             Request::HoldPrincipals(_) => "commit of definitions",
             Request::PublishDefinitions { .. } => "publication of definitions",
+        }
+    }
+
+    /// Whom or what it is about, as SHOW REVOCATIONS says it after its title. No secret.
+    pub fn about(&self) -> String {
+        match self {
+            Request::CreateUser { name, .. }
+            | Request::DropUser { name, .. }
+            | Request::CreateServiceAccount { name, .. }
+            | Request::DropServiceAccount { name, .. }
+            | Request::DropApiKey { name, .. }
+            | Request::CreateRole { name, .. }
+            | Request::DropRole { name, .. }
+            | Request::CreateDatabase { name, .. }
+            | Request::DropDatabase { name, .. }
+            | Request::CreateTenant { name, .. }
+            | Request::DropProvider { name, .. } => name.clone(),
+            Request::AlterUser { name, change } => format!("{name} {}", change.title()),
+            Request::AlterServiceAccount { name, .. } => format!("{name} SET DATABASES"),
+            Request::CreateApiKey { id, key, .. } => match &key.name {
+                Some(name) => name.clone(),
+                None => id.to_string(),
+            },
+            Request::RotateApiKey { id, .. } => format!("{id} ROTATE"),
+            Request::GrantRole { role, to } => format!("{role} TO {to}"),
+            Request::RevokeRole { role, from } => format!("{role} FROM {from}"),
+            Request::GrantConnect { database, to } => format!("{database} TO {to}"),
+            Request::RevokeConnect { database, from } => format!("{database} FROM {from}"),
+            Request::RenameTenant { tenant, name } => format!("{tenant} RENAME TO {name}"),
+            Request::DropTenant { tenant, .. } => tenant.to_string(),
+            Request::CreateProvider { wanted, .. } => wanted.name.to_string(),
+            Request::SetClaimMapping { name, .. } => format!("{name} SET CLAIM MAPPING"),
+            Request::MakeUserOfToken { name } => name.to_string(),
+            Request::HoldPrincipals(_) | Request::PublishDefinitions { .. } => String::new(),
+        }
+    }
+
+    /// Whether it takes something from somebody who may be using it.
+    pub fn revokes(&self) -> bool {
+        match self {
+            Request::DropUser { .. }
+            | Request::AlterServiceAccount { .. }
+            | Request::DropServiceAccount { .. }
+            | Request::RotateApiKey { .. }
+            | Request::DropApiKey { .. }
+            | Request::DropRole { .. }
+            | Request::RevokeRole { .. }
+            | Request::RevokeConnect { .. }
+            | Request::DropDatabase { .. }
+            | Request::DropTenant { .. }
+            | Request::SetClaimMapping { .. }
+            | Request::DropProvider { .. } => true,
+            Request::AlterUser { change, .. } => match change {
+                UserChange::Role(_) | UserChange::ValidUntil(_) | UserChange::Disable => true,
+                UserChange::Password(_) | UserChange::DefaultDatabase(_) | UserChange::Enable => {
+                    false
+                }
+            },
+            Request::CreateUser { .. }
+            | Request::CreateServiceAccount { .. }
+            | Request::CreateApiKey { .. }
+            | Request::CreateRole { .. }
+            | Request::GrantRole { .. }
+            | Request::GrantConnect { .. }
+            | Request::CreateDatabase { .. }
+            | Request::CreateTenant { .. }
+            | Request::RenameTenant { .. }
+            | Request::CreateProvider { .. }
+            | Request::MakeUserOfToken { .. }
+            | Request::HoldPrincipals(_)
+            | Request::PublishDefinitions { .. } => false,
         }
     }
 

@@ -7,6 +7,7 @@ use super::held::Held;
 use crate::catalog::definition::{DefinitionChange, Relation};
 use crate::catalog::port::{Ask, Reply};
 use crate::catalog::request::Request;
+use crate::catalog::revocation::Subject;
 use crate::catalog::{Change, Epoch, Snapshot};
 use crate::diagnostic::Diagnostic;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct Outcome {
     pub ask: Ask,
     /// Its answer.
     pub result: Result<Reply, Diagnostic>,
+    /// Whose sessions its changes may end.
+    pub subjects: Vec<Subject>,
 }
 
 impl Group {
@@ -73,6 +76,7 @@ impl Group {
             tag: "COMMIT",
             notices: Vec::new(),
         };
+        let made_before = self.changes.len();
         let result = match &ask.request {
             Request::HoldPrincipals(named) => held.hold(named, &self.snapshot).map(|()| done()),
             Request::PublishDefinitions {
@@ -85,7 +89,13 @@ impl Group {
             }
             request => self.statement(&ask, request.clone(), now, held),
         };
-        self.outcomes.push(Outcome { ask, result });
+        let own = self.changes[made_before..].iter();
+        let subjects = own.filter_map(Change::subject).collect();
+        self.outcomes.push(Outcome {
+            ask,
+            result,
+            subjects,
+        });
     }
 
     /// The store has refused the group's changes: its statements fail with that, and only what

@@ -5,6 +5,7 @@
 //! and answers when every core has adopted it (DESIGN §2). Definitions that transactions have
 //! committed travel in the same epochs; they are durable before they come here.
 
+mod adoption;
 mod authority;
 pub mod configured_providers;
 mod draft;
@@ -16,6 +17,7 @@ mod held;
 pub mod jwks;
 mod publish;
 mod resolve;
+mod revoked;
 pub mod rows;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ pub mod tls_files;
 pub mod tls_watch;
 mod usage;
 
+pub use adoption::Times;
 pub use first_start::{FirstStart, first_start, reset_superuser};
 pub use followed::follow_all;
 pub use held::Held;
@@ -34,14 +37,13 @@ pub use usage::Usage;
 use crate::auth::jwks::Requests;
 use crate::catalog::Snapshot;
 use crate::catalog::port::{Ask, Errand, Inbox, Reply};
+use crate::catalog::revocation::{Reports, Revocations};
 use crate::catalog::store::Store;
-use crate::diagnostic::{Diagnostic, SqlState};
+use crate::diagnostic::Diagnostic;
+use adoption::Adoption;
 use group::{Group, Outcome};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// How long a statement waits for every core to adopt its epoch before it answers with a warning.
-pub const ADOPTION_WAIT_MAX: Duration = Duration::from_secs(1);
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Requests that one fsync and one epoch carry at most.
 pub const GROUP_REQUESTS_MAX: usize = 256;
@@ -62,6 +64,12 @@ pub struct Control {
     pub usage: Usage,
     /// Whoever fetches the keys of identity providers.
     pub key_requests: Requests,
+    /// Where cores say what an epoch has ended.
+    pub reports: Reports,
+    /// The last revocations, for SHOW REVOCATIONS.
+    pub revocations: Revocations,
+    /// How long adoptions take.
+    pub times: Times,
 }
 
 impl Control {
@@ -108,11 +116,23 @@ impl Control {
         if let Err(error) = self.make_durable(&group) {
             group.fail(&self.current, &error);
         }
-        let late = self.publish(&group);
+        let before = self.current.clone();
+        let adoption = self.publish(&group);
         let forgotten = self.forget(&group);
+        let late = adoption.as_ref().and_then(Adoption::warning);
         let mut warnings: Vec<Diagnostic> = late.into_iter().chain(forgotten).collect();
         warnings.dedup();
-        for outcome in group.into_outcomes() {
+        let mut outcomes = group.into_outcomes();
+        if let Some(mut adoption) = adoption {
+            revoked::tell(
+                &mut outcomes,
+                &mut adoption,
+                &before,
+                now,
+                &self.revocations,
+            );
+        }
+        for outcome in outcomes {
             answer(outcome, &warnings);
         }
         if let Err(error) = self
@@ -135,32 +155,18 @@ impl Control {
             })
     }
 
-    /// Publishes the group's catalog; gives the warning about cores that are late with it.
-    fn publish(&mut self, group: &Group) -> Option<Diagnostic> {
+    /// Publishes the group's catalog, if it has changed anything; gives what the cores did about it.
+    fn publish(&mut self, group: &Group) -> Option<Adoption> {
         if !group.has_effect() {
             return None;
         }
         let next = Arc::new(group.snapshot().clone());
-        let epoch = next.epoch;
-        assert!(epoch > self.current.epoch, "epochs only grow");
+        assert!(next.epoch > self.current.epoch, "epochs only grow");
         self.usage.forget(group.changes());
         let before = std::mem::replace(&mut self.current, next.clone());
-        self.publisher.publish(next);
         followed::tell(&self.key_requests, group.changes(), &before);
-        let late = self.publisher.wait_adopted(epoch, ADOPTION_WAIT_MAX);
-        if late.is_empty() {
-            return None;
-        }
-        let cores = late.iter().map(u16::to_string).collect::<Vec<_>>();
-        let cores = cores.join(", ");
-        tracing::warn!(%epoch, cores, "cores have not adopted the catalog in time");
-        Some(
-            Diagnostic::warning(
-                SqlState::WARNING,
-                format!("the change has not been adopted yet by core {cores}"),
-            )
-            .with_detail("It admits no login and no statement until it has."),
-        )
+        let (reports, times) = (&self.reports, &self.times);
+        Some(adoption::publish(&*self.publisher, next, reports, times))
     }
 
     /// Has the rows of dropped databases removed, once every core has let go of them.
@@ -205,7 +211,7 @@ fn next_group(inbox: &Inbox) -> Option<Vec<Errand>> {
 }
 
 fn answer(outcome: Outcome, warnings: &[Diagnostic]) {
-    let Outcome { ask, result } = outcome;
+    let Outcome { ask, result, .. } = outcome;
     let is_statement = ask.request.is_statement();
     let answer = result.map(|mut reply: Reply| {
         // A COMMIT has been made durable and says nothing about cores, as in PostgreSQL.

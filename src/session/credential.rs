@@ -65,6 +65,7 @@ impl Session {
             CredentialStatement::Table(grant) => self.run_table_grant(&grant).await,
             CredentialStatement::RowPolicy(policy) => self.run_row_policy(&policy).await,
             CredentialStatement::UseDatabase(name) => self.use_database(&name),
+            CredentialStatement::KillSession(id) => Box::pin(self.kill_session(&id)).await,
             CredentialStatement::Show(show) => self.show_credentials(show).await,
             CredentialStatement::ExplainAuthentication(about) => {
                 Box::pin(self.explain_authentication(about)).await

@@ -14,6 +14,8 @@ pub enum EndReason {
     ProtocolViolation,
     /// Its credential or its database is gone (REFERENCE §1: 57P01).
     Access(access::EndReason),
+    /// KILL SESSION
+    Killed,
     /// The server stops.
     Shutdown,
     /// idle_session_timeout
@@ -28,7 +30,7 @@ impl EndReason {
         match self {
             EndReason::Terminated | EndReason::ClientGone | EndReason::ProtocolViolation => None,
             EndReason::Access(reason) => Some(reason.diagnostic()),
-            EndReason::Shutdown => Some(Diagnostic::fatal(
+            EndReason::Killed | EndReason::Shutdown => Some(Diagnostic::fatal(
                 SqlState::ADMIN_SHUTDOWN,
                 "terminating connection due to administrator command",
             )),
@@ -50,6 +52,7 @@ impl EndReason {
             EndReason::ClientGone => "client gone",
             EndReason::ProtocolViolation => "protocol violation",
             EndReason::Access(_) => "credential or database gone",
+            EndReason::Killed => "killed",
             EndReason::Shutdown => "shutdown",
             EndReason::IdleSession => "idle session timeout",
             EndReason::IdleInTransaction => "idle in transaction timeout",
@@ -68,6 +71,7 @@ mod tests {
             (EndReason::Access(access::EndReason::Dropped), "57P01"),
             (EndReason::Access(access::EndReason::Disabled), "57P01"),
             (EndReason::Access(access::EndReason::Expired), "57P01"),
+            (EndReason::Killed, "57P01"),
             (EndReason::Shutdown, "57P01"),
             (EndReason::IdleSession, "57P05"),
             (EndReason::IdleInTransaction, "25P03"),

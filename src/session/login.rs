@@ -6,6 +6,7 @@
 //! state). [`Session::log_in`] resolves database and rights under the catalog of now.
 
 use super::attempt::{Attempt, Claim, LoginRefused, Reason};
+use super::registry::Arrival;
 use super::services::{CoreServices, Draining, PlainBearer, now_microseconds};
 use super::{Beginning, Protocol, Session};
 use crate::access;
@@ -123,13 +124,19 @@ impl Session {
             peer: wish.peer,
         };
         let claim = Claim::proved(&authenticated);
-        let entered = identify(&services, authenticated, &wish).and_then(|identity| {
+        let now = now_microseconds();
+        let identified = identify(&services, authenticated, &wish, now);
+        let entered = identified.and_then(|(identity, valid_until)| {
             let beginning = Beginning {
-                certificate: wish.certificate,
                 identity: Arc::new(identity),
-                protocol: wish.protocol,
                 settings: wish.settings,
-                peer: wish.peer,
+                valid_until,
+                arrival: Arrival {
+                    peer: wish.peer,
+                    protocol: wish.protocol,
+                    certificate: wish.certificate,
+                    at: now,
+                },
             };
             let session = Session::begin(services.clone(), beginning);
             session.map_err(|told| LoginRefused::told(claim, told))
@@ -144,7 +151,7 @@ impl Session {
     }
 }
 
-/// Who somebody is in the database that they want.
+/// Who somebody is in the database that they want, and until when by the clock.
 ///
 /// # Errors
 /// As [`Session::log_in`].
@@ -152,7 +159,8 @@ fn identify(
     services: &CoreServices,
     authenticated: Authenticated,
     wish: &Wish,
-) -> Result<Identity, LoginRefused> {
+    now: i64,
+) -> Result<(Identity, Option<i64>), LoginRefused> {
     let claim = Claim::proved(&authenticated);
     let adopted = services.parts.catalog.current();
     let snapshot = adopted.snapshot();
@@ -172,7 +180,11 @@ fn identify(
     };
     // A client takes its time between the proof and this, over HTTP a whole body: whoever has
     // been disabled or revoked meanwhile has proved nothing.
-    access::still_valid(snapshot, &identity, now_microseconds())
+    let valid_until = match access::valid_until(snapshot, &identity) {
+        Ok(Some(end)) if end <= now => Err(access::EndReason::Expired),
+        other => other,
+    };
+    let valid_until = valid_until
         .map_err(|ended| LoginRefused::credential(claim.clone(), Reason::Ended(ended)).fatal())?;
     // A connection outlives its certificate: over HTTP requests go on coming.
     let revoked = wish
@@ -182,7 +194,7 @@ fn identify(
     if revoked {
         return Err(LoginRefused::credential(claim, Reason::CertificateRevoked).fatal());
     }
-    Ok(identity)
+    Ok((identity, valid_until))
 }
 
 /// Whether a new session is taken at all.

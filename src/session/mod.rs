@@ -17,6 +17,7 @@ pub mod end;
 mod explain;
 pub mod extended;
 pub mod format;
+pub mod live;
 pub mod login;
 pub mod message;
 pub mod off_core;
@@ -42,7 +43,6 @@ pub use services::{CoreServices, Limits, Parts, Signal};
 
 use crate::access::{self, Rights};
 use crate::auth::identity::Identity;
-use crate::auth::presented::Presented;
 use crate::catalog::Snapshot;
 use crate::catalog::port::{Caller, TokenOfCaller};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
@@ -50,7 +50,7 @@ use crate::engine::context::{Notices, SessionEffects, StatementContext};
 use crate::engine::outcome::{CommandTag, Rows};
 use crate::engine::settings::Settings;
 use prepared::Named;
-use registry::{Entry, Handle};
+use registry::{Arrival, Entry, Handle};
 use reminder::Reminder;
 use services::now_microseconds;
 use settings::SessionSettings;
@@ -64,10 +64,8 @@ use transaction::{Access, Block, Status};
 pub struct Session {
     services: Rc<CoreServices>,
     entry: Entry,
-    protocol: Protocol,
     identity: Arc<Identity>,
     rights: Arc<Rights>,
-    epoch: u64,
     settings: SessionSettings,
     block: Block,
     named: Named,
@@ -137,10 +135,10 @@ impl Protocol {
 /// What a new session begins with.
 struct Beginning {
     identity: Arc<Identity>,
-    protocol: Protocol,
     settings: Vec<(String, String)>,
-    peer: std::net::SocketAddr,
-    certificate: Option<Rc<Presented>>,
+    /// When its login ends by the clock.
+    valid_until: Option<i64>,
+    arrival: Arrival,
 }
 
 impl Beginning {
@@ -157,7 +155,7 @@ impl Beginning {
             ("session_authorization", &*self.identity.name),
             ("tenant", tenant.as_str()),
         ];
-        let name = self.protocol.application_name();
+        let name = self.arrival.protocol.application_name();
         let name = name.map(|name| ("application_name", name));
         let server: SmallVec<[_; 4]> = known.into_iter().chain(name).collect();
         services
@@ -180,8 +178,8 @@ impl Session {
             .sessions
             .enter(
                 beginning.identity.clone(),
-                beginning.peer,
-                beginning.certificate,
+                beginning.valid_until,
+                beginning.arrival,
             )
             .ok_or_else(|| {
                 Diagnostic::fatal(
@@ -189,14 +187,13 @@ impl Session {
                     "sorry, too many clients already",
                 )
             })?;
+        entry.set_epoch(adopted.epoch());
         let reminder = Reminder::of(&beginning.identity);
         Ok(Session {
             services,
             entry,
-            protocol: beginning.protocol,
             identity: beginning.identity,
             rights,
-            epoch: adopted.epoch(),
             settings,
             block: Block::None,
             named: Named::default(),
@@ -243,13 +240,13 @@ impl Session {
     /// FATAL: why the session ends; [`Handle::ending`] says it too.
     pub fn adopt(&mut self) -> Result<Arc<Adopted<Snapshot>>, Diagnostic> {
         let adopted = self.services.parts.catalog.current();
-        if adopted.epoch() != self.epoch {
+        if adopted.epoch() != self.entry.epoch() {
             let now = now_microseconds();
             if let Err(reason) = access::still_valid(adopted.snapshot(), &self.identity, now) {
-                self.entry.end(EndReason::Access(reason));
+                self.services.sessions.revoke(&self.entry, reason);
             }
             self.rights = self.services.rights(&adopted, &self.identity);
-            self.epoch = adopted.epoch();
+            self.entry.set_epoch(adopted.epoch());
         }
         match self.entry.ending().and_then(|reason| reason.diagnostic()) {
             Some(diagnostic) => Err(diagnostic),

@@ -7,9 +7,9 @@ use super::cancel_key::{BackendPid, CancelSecret};
 use super::end::EndReason;
 use super::off_core::OffCore;
 use super::plans::Plans;
-use super::registry::{Handle, Registry};
+use super::registry::{Handle, Registry, SameLogin};
 use super::token_login::Tokens;
-use super::{rights, settings};
+use super::{live, rights, settings};
 use crate::access;
 use crate::auth::certificate_map::CertificateMap;
 use crate::auth::derivation::Derivation;
@@ -20,8 +20,8 @@ use crate::auth::remembered::Remembered;
 use crate::auth::scram::mock::Mock;
 use crate::auth::tls::InForce;
 use crate::catalog::key_usage::KeyUsage;
+use crate::catalog::revocation::{CoreReport, Counts, Ended, Reports, Revocation, Revocations};
 use crate::catalog::{KeyId, Snapshot, port};
-use crate::engine::context::CancelReason;
 use crate::engine::entry::Engine;
 use crate::engine::point::Templates;
 use crate::storage::Storage;
@@ -31,10 +31,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often credentials that end by the clock are looked at.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Sessions that a listing looks at in one slice: some 50 µs.
+pub(super) const LISTED_A_SLICE_MAX: usize = 512;
 
 /// Sessions whose certificates are looked up in the revocation lists in one slice: some 200 µs.
 const REVOCATIONS_A_SLICE_MAX: usize = 128;
@@ -108,18 +111,28 @@ pub enum Signal {
     },
     /// Client certificates may be judged by something else now: those that are revoked end.
     TrustChanged,
+    /// SHOW SESSIONS asks for a core's.
+    List(live::List),
+    /// KILL SESSION.
+    Kill(live::Kill),
 }
 
 /// What `server` gives a core's sessions.
 pub struct Parts {
     /// This core.
     pub core: CoreId,
+    /// How many there are.
+    pub cores: u16,
     /// The catalog as this core has adopted it.
     pub catalog: Replica<Snapshot>,
     /// The way to the control core.
     pub control: port::Handle,
     /// When API keys were last presented, as control has been told.
     pub key_usage: KeyUsage,
+    /// Where this core says what an epoch has ended.
+    pub reports: Reports,
+    /// The last revocations.
+    pub revocations: Revocations,
     /// How statements are answered.
     pub engine: Arc<Engine>,
     /// What is kept.
@@ -185,7 +198,8 @@ pub enum Draining {
 #[derive(Default)]
 struct Fence {
     waiting: Cell<usize>,
-    epochs: RefCell<Vec<u64>>,
+    /// Each with what it has ended.
+    epochs: RefCell<Vec<(u64, Counts)>>,
 }
 
 impl CoreServices {
@@ -223,7 +237,7 @@ impl CoreServices {
                 let Some(services) = expiring.upgrade() else {
                     return;
                 };
-                services.end_invalid(services.parts.catalog.current().snapshot());
+                services.end_due();
                 services.tell_keys_used();
             }
         });
@@ -238,6 +252,11 @@ impl CoreServices {
                 shards::spawn(async move { services.end_revoked().await });
             }
             Signal::Cancel { place, key } => self.sessions.cancel(place, &key),
+            Signal::List(list) => {
+                let services = self.clone();
+                shards::spawn(async move { services.list(list).await });
+            }
+            Signal::Kill(kill) => self.kill(kill),
         }
     }
 
@@ -282,55 +301,96 @@ impl CoreServices {
         let principals = &now.snapshot().principals;
         self.remembered.borrow_mut().adopt(principals);
         self.tokens.adopt(before, now.snapshot());
-        let mut stopping = self.end_invalid(now.snapshot());
-        self.cancel_narrowed(before, now.snapshot(), &mut stopping);
+        let stopping = self.judge(before, now.snapshot());
+        let ended = self.sessions.take_revoked();
         if stopping.is_empty() {
+            self.report(now.epoch(), ended);
             return Acknowledge::Now;
         }
         // One that an earlier epoch waits for already is waited for once.
         let newly = stopping.iter().filter(|session| session.fence()).count();
-        self.fence.epochs.borrow_mut().push(now.epoch());
+        self.fence.epochs.borrow_mut().push((now.epoch(), ended));
         self.fence.waiting.set(self.fence.waiting.get() + newly);
         Acknowledge::Later
     }
 
-    /// Cancels the running statements of those who may do less than before; adds their sessions.
-    fn cancel_narrowed(&self, before: &Snapshot, now: &Snapshot, stopping: &mut Vec<Rc<Handle>>) {
-        let mut decided = HashMap::new();
-        self.sessions.for_each(|session| {
-            if !session.runs_on_old_state() || session.ending().is_some() {
-                return;
+    /// Ends the sessions whose credential or database is gone, and stops the statements of those who may
+    /// do less than before; gives the sessions whose statement has to have stopped. Many sessions are of
+    /// one login: it is decided once, and only running ones are looked at.
+    fn judge(&self, before: &Snapshot, now: &Snapshot) -> Vec<Rc<Handle>> {
+        let time = now_microseconds();
+        let mut stopping = Vec::new();
+        for login in self.sessions.by_login() {
+            match access::valid_until(now, login.identity()) {
+                Err(reason) => self.end_all(&login, reason, &mut stopping),
+                Ok(Some(end)) if end <= time => {
+                    self.end_all(&login, access::EndReason::Expired, &mut stopping);
+                }
+                Ok(end) => {
+                    self.sessions.set_valid_until(&login, end);
+                    if login.is_running() && access::narrows(before, now, login.identity()) {
+                        self.narrow_all(&login, &mut stopping);
+                    }
+                }
             }
-            let identity = session.identity();
-            let narrowed = *decided
-                .entry(rights::Login::of(&identity))
-                .or_insert_with(|| access::narrows(before, now, &identity));
-            if narrowed {
-                session.cancel(CancelReason::RightsNarrowed);
-                stopping.push(session.clone());
-            }
-        });
+        }
+        stopping
     }
 
-    /// Ends the sessions whose credential or database is gone; gives those that run a statement.
-    fn end_invalid(&self, snapshot: &Snapshot) -> Vec<Rc<Handle>> {
-        let mut decided = HashMap::new();
-        let mut stopping = Vec::new();
-        let now = now_microseconds();
-        self.sessions.for_each(|session| {
-            let identity = session.identity();
-            // Many sessions are of one login: it is decided once.
-            let verdict = *decided
-                .entry((rights::Login::of(&identity), identity.ends_at))
-                .or_insert_with(|| access::still_valid(snapshot, &identity, now));
-            if let Err(reason) = verdict {
-                if session.runs_on_old_state() && session.ending().is_none() {
-                    stopping.push(session.clone());
-                }
-                session.end(EndReason::Access(reason));
+    fn end_all(
+        &self,
+        login: &SameLogin,
+        reason: access::EndReason,
+        stopping: &mut Vec<Rc<Handle>>,
+    ) {
+        for session in login.sessions().iter() {
+            if session.runs_on_old_state() && session.ending().is_none() {
+                stopping.push(session.clone());
             }
+            self.sessions.revoke(session, reason);
+        }
+    }
+
+    fn narrow_all(&self, login: &SameLogin, stopping: &mut Vec<Rc<Handle>>) {
+        for session in login.sessions().iter() {
+            if session.runs_on_old_state() && session.ending().is_none() {
+                self.sessions.narrow(session);
+                stopping.push(session.clone());
+            }
+        }
+    }
+
+    /// Ends the sessions whose time is up: VALID UNTIL, the end of a key, token or certificate. Looks at
+    /// nobody else's.
+    fn end_due(&self) {
+        let adopted = self.parts.catalog.current();
+        let now = now_microseconds();
+        for login in self.sessions.due(now) {
+            match access::valid_until(adopted.snapshot(), login.identity()) {
+                // An end that has been put off is heard of with its epoch; here the newest counts.
+                Ok(Some(end)) if end > now => self.sessions.set_valid_until(&login, Some(end)),
+                Ok(None) => {}
+                Ok(Some(_)) => self.end_by_the_clock(&login, access::EndReason::Expired),
+                Err(reason) => self.end_by_the_clock(&login, reason),
+            }
+        }
+    }
+
+    /// No statement has ended these: nobody's revocation counts them.
+    fn end_by_the_clock(&self, login: &SameLogin, reason: access::EndReason) {
+        for session in login.sessions().iter() {
+            session.end(EndReason::Access(reason));
+        }
+    }
+
+    /// Says what this core has done about an epoch; before it acknowledges that.
+    fn report(&self, epoch: u64, ended: Counts) {
+        self.parts.reports.leave(CoreReport {
+            core: self.parts.core.0,
+            epoch,
+            at: Instant::now(),
+            ended,
         });
-        stopping
     }
 
     /// Whether the certificate is on a revocation list now.
@@ -345,6 +405,8 @@ impl CoreServices {
 
     /// Ends the sessions whose client certificate is on a revocation list now.
     async fn end_revoked(&self) {
+        let began = Instant::now();
+        let mut ended = HashMap::new();
         let mut holders = Vec::new();
         self.sessions.for_each(|session| {
             if session.certificate().is_some() {
@@ -358,10 +420,30 @@ impl CoreServices {
                     .is_some_and(|certificate| self.revokes(certificate))
                 {
                     let reason = access::EndReason::CertificateRevoked;
-                    session.end(EndReason::Access(reason));
+                    if session.end(EndReason::Access(reason)) {
+                        *ended.entry(session.identity().tenant).or_insert(0) += 1;
+                    }
                 }
             }
             shards::yield_now().await;
+        }
+        let took = began.elapsed();
+        for (tenant, sessions) in ended {
+            self.parts.revocations.add(Revocation {
+                at: now_microseconds(),
+                event: "certificate revocation list",
+                subject: "client certificates".to_owned(),
+                by: None,
+                tenant,
+                epoch: None,
+                ended: Ended {
+                    sessions,
+                    statements: 0,
+                },
+                cores: vec![(self.parts.core.0, took)],
+                late: Vec::new(),
+                took,
+            });
         }
     }
 
@@ -371,7 +453,8 @@ impl CoreServices {
         self.fence.waiting.set(waiting);
         if waiting == 0 {
             // Each epoch that was put off is acknowledged, or the first would hold up all others.
-            for epoch in self.fence.epochs.take() {
+            for (epoch, ended) in self.fence.epochs.take() {
+                self.report(epoch, ended);
                 self.parts.catalog.acknowledge(epoch);
             }
         }

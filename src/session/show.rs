@@ -81,7 +81,8 @@ impl Session {
                 about = asked.login,
                 "access is explained"
             ),
-            Show::Sessions => return Err(Diagnostic::unsupported("SHOW SESSIONS")),
+            Show::Sessions => return Box::pin(self.show_sessions()).await,
+            Show::Revocations => return self.show_revocations(),
             _ => {}
         }
         let snapshot = adopted.snapshot().clone();
@@ -111,18 +112,23 @@ impl Session {
         Ok(Answer::rows(Rows::ready(fields, tag, vec![batch])))
     }
 
+    fn show_revocations(&self) -> Result<Answer, Diagnostic> {
+        let all = self.services.parts.revocations.all();
+        listing(access::show::revocations(&self.rights, &all)?)
+    }
+
     fn show_tls(&self, snapshot: &Snapshot) -> Result<Answer, Diagnostic> {
         let in_force = self.services.parts.encryption.tls.as_ref();
-        let table = access::show::tls(snapshot, &self.identity, in_force)?;
-        let tag = CommandTag::Select(table.rows.len() as u64);
-        rows(&table.columns, table.rows, tag)
+        listing(access::show::tls(snapshot, &self.identity, in_force)?)
     }
 
     fn show_oidc_providers(&self, snapshot: &Snapshot) -> Result<Answer, Diagnostic> {
         let keys = &self.services.parts.key_sets;
-        let table = access::show::oidc_providers(snapshot, &self.identity, keys)?;
-        let tag = CommandTag::Select(table.rows.len() as u64);
-        rows(&table.columns, table.rows, tag)
+        listing(access::show::oidc_providers(
+            snapshot,
+            &self.identity,
+            keys,
+        )?)
     }
 
     /// REFERENCE §1: username, user_id, tenant_id, database, roles, auth_method, core.
@@ -175,6 +181,15 @@ pub(super) fn one_text_fields(name: &str) -> Arc<[ResultField]> {
 /// XX000: a mistake of ours.
 pub(super) fn one_text(name: &str, value: &str, tag: CommandTag) -> Result<Answer, Diagnostic> {
     rows(&[(name, text())], vec![vec![Some(value.to_owned())]], tag)
+}
+
+/// A listing as an answer.
+///
+/// # Errors
+/// XX000: a mistake of ours.
+pub(super) fn listing(table: access::show::Table) -> Result<Answer, Diagnostic> {
+    let tag = CommandTag::Select(table.rows.len() as u64);
+    rows(&table.columns, table.rows, tag)
 }
 
 fn text() -> SqlType {

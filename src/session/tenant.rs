@@ -45,7 +45,7 @@ impl Session {
     /// 0A000 over PostgreSQL's protocol, 25001 in a block, 3D000 for a database that is not there,
     /// 42501 for one out of reach.
     pub(super) fn use_database(&mut self, name: &str) -> Result<Answer, Diagnostic> {
-        if self.protocol == Protocol::Pgwire {
+        if self.entry.protocol() == Protocol::Pgwire {
             return Err(
                 Diagnostic::unsupported("USE DATABASE over the PostgreSQL protocol")
                     .with_hint("Connect to the database: \\c in psql."),
@@ -85,7 +85,14 @@ impl Session {
             ..Identity::clone(&self.identity)
         };
         self.identity = Arc::new(moved);
-        self.entry.set_identity(self.identity.clone());
+        // Reached under this snapshot: it ends by the clock if at all.
+        let valid_until = access::valid_until(adopted.snapshot(), &self.identity);
+        let sessions = &self.services.sessions;
+        sessions.move_to(
+            &self.entry,
+            self.identity.clone(),
+            valid_until.unwrap_or(None),
+        );
         self.rights = self.services.rights(adopted, &self.identity);
         // Plans and values belong to the database that was left.
         self.named = Default::default();

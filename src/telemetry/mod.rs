@@ -1,5 +1,6 @@
 //! Logs and metrics.
 
+pub mod histogram;
 mod logs;
 pub mod metrics;
 

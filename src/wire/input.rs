@@ -15,6 +15,7 @@ use std::task::Poll;
 /// idle_in_transaction_session_timeout).
 pub async fn more_input(stream: &Stream, session: &Session) -> Result<(), EndReason> {
     stream.flush();
+    session.handle().rests_in(session.status());
     let settings = session.settings();
     let (limit, reason) = match session.status() {
         Status::Idle => (settings.idle_session_timeout(), EndReason::IdleSession),

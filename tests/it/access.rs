@@ -326,7 +326,8 @@ fn every_core_has_a_change_when_its_statement_returns_under_load() {
             })
             .collect();
         let drop = format!("DROP USER u{round}");
-        assert_eq!(control.exchange(&query(&drop)), "C:DROP ROLE Z:I");
+        let dropped = control.exchange(&query(&drop));
+        assert_eq!(dropped, "N:00000 C:DROP ROLE Z:I", "it says what has ended");
         for _ in 0..LOG_INS {
             let refusal = try_log_in(&server, &format!("u{round}"), "nodedb");
             assert_eq!(refusal.err().map(|it| code(&it)).as_deref(), Some("28P01"));

@@ -22,8 +22,14 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             "engine",
             vec!["storage", "access", "sql", "catalog", "auth"],
         ),
-        ("session", below_session.clone()),
-        ("control", vec!["access", "catalog", "auth", "sql"]),
+        (
+            "session",
+            [&["telemetry"], below_session.as_slice()].concat(),
+        ),
+        (
+            "control",
+            vec!["access", "catalog", "auth", "sql", "telemetry"],
+        ),
         (
             "wire",
             [&["session", "telemetry"], below_session.as_slice()].concat(),

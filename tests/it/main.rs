@@ -33,6 +33,7 @@ mod http_tenant;
 mod issuer;
 mod key_sets;
 mod keys;
+mod ladder;
 mod large_transaction;
 mod native;
 mod native_hostile;
@@ -50,6 +51,7 @@ mod scram;
 mod scram_client;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod server;
+mod sessions;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod signer;
 mod start;

@@ -13,12 +13,14 @@ mod permissions;
 mod roles;
 mod row_policies;
 mod service_accounts;
+mod sessions;
 mod tenants;
 mod tls;
 mod users;
 
 pub(crate) use oidc_providers::describe as describe_rule;
 pub use oidc_providers::oidc_providers;
+pub use sessions::{revocations, sessions};
 pub use tls::tls;
 
 use super::rights::{Rights, denied, rights};
@@ -46,7 +48,7 @@ pub struct Table {
 ///
 /// # Errors
 /// 42501 for who may not see it; 42704 for FOR somebody who does not exist. SHOW SESSION,
-/// SHOW SESSIONS, SHOW TLS and SHOW OIDC PROVIDERS are not the catalog's, or not alone: XX000.
+/// SHOW SESSIONS and what else is not the catalog's, or not alone: XX000.
 pub fn rows(
     show: &Show,
     snapshot: &Snapshot,
@@ -71,9 +73,14 @@ pub fn rows(
         Show::Grants { of } => grants::rows(&viewer, of.as_deref()),
         Show::Permissions => Ok(permissions::rows(&viewer)),
         Show::RowPolicies { of } => row_policies::rows(&viewer, of.as_deref()),
-        Show::Session | Show::Sessions | Show::Tls | Show::OidcProviders | Show::Access(_) => Err(
-            Diagnostic::internal("SHOW SESSION is answered by the session"),
-        ),
+        Show::Session
+        | Show::Sessions
+        | Show::Revocations
+        | Show::Tls
+        | Show::OidcProviders
+        | Show::Access(_) => Err(Diagnostic::internal(
+            "SHOW SESSION is answered by the session",
+        )),
     }
 }
 
@@ -120,7 +127,7 @@ fn roles_of(principal: &Principal) -> String {
 }
 
 /// Unix microseconds as a timestamptz is written, in UTC.
-pub(super) fn timestamp(microseconds: i64) -> Option<String> {
+pub fn timestamp(microseconds: i64) -> Option<String> {
     chrono::DateTime::from_timestamp_micros(microseconds)
         .map(|time| time.format("%Y-%m-%d %H:%M:%S%.6f+00").to_string())
 }

@@ -18,14 +18,8 @@ use subtle::ConstantTimeEq;
 #[derive(Debug)]
 pub struct Credential {
     verifier: Verifier,
-    standing: Result<Login, Refusal>,
-}
-
-/// A user that may log in by password.
-#[derive(Clone, Copy, Debug)]
-struct Login {
-    principal: PrincipalId,
-    valid_until: Option<i64>,
+    /// The user that may log in with it.
+    standing: Result<PrincipalId, Refusal>,
 }
 
 impl Credential {
@@ -37,9 +31,9 @@ impl Credential {
         // The mock is made for known names as well, so that both take the same time.
         let mocked = mock.verifier(user);
         match password_login(principals.principal_named(user), now) {
-            Ok((login, verifier)) => Credential {
+            Ok((principal, verifier)) => Credential {
                 verifier: verifier.clone(),
-                standing: Ok(login),
+                standing: Ok(principal),
             },
             Err(refusal) => Credential {
                 verifier: mocked,
@@ -55,12 +49,7 @@ impl Credential {
 
     /// Who may log in with it; to be asked only when the proof has been worked out.
     pub(in crate::auth) fn standing(&self) -> Result<PrincipalId, Refusal> {
-        self.standing.map(|login| login.principal)
-    }
-
-    /// When it ends, Unix microseconds.
-    pub(in crate::auth) fn valid_until(&self) -> Option<i64> {
-        self.standing.ok().and_then(|login| login.valid_until)
+        self.standing
     }
 
     /// Checks a password that was presented as it is (HTTP Basic, the native protocol).
@@ -78,23 +67,16 @@ impl Credential {
         if !fits {
             return Err(Refusal::WrongPassword);
         }
-        let until = self.valid_until();
-        Ok(Authenticated::new(principal, Method::Password, until))
+        // VALID UNTIL may be put off: it is asked of the record, at each epoch.
+        Ok(Authenticated::new(principal, Method::Password, None))
     }
 
     /// A credential of a known user, for tests and benches.
     #[doc(hidden)]
-    pub fn known(
-        principal: PrincipalId,
-        verifier: Verifier,
-        valid_until: Option<i64>,
-    ) -> Credential {
+    pub fn known(principal: PrincipalId, verifier: Verifier) -> Credential {
         Credential {
             verifier,
-            standing: Ok(Login {
-                principal,
-                valid_until,
-            }),
+            standing: Ok(principal),
         }
     }
 
@@ -111,7 +93,7 @@ impl Credential {
 fn password_login(
     principal: Option<&std::sync::Arc<Principal>>,
     now: i64,
-) -> Result<(Login, &Verifier), Refusal> {
+) -> Result<(PrincipalId, &Verifier), Refusal> {
     let principal = principal.ok_or(Refusal::UnknownUser)?;
     let PrincipalKind::User { verifier, .. } = &principal.kind else {
         return Err(Refusal::ServiceAccount);
@@ -122,10 +104,6 @@ fn password_login(
     if principal.valid_until.is_some_and(|end| end <= now) {
         return Err(Refusal::Expired);
     }
-    let login = Login {
-        principal: principal.id,
-        valid_until: principal.valid_until,
-    };
     let verifier = verifier.as_ref().ok_or(Refusal::NoPassword)?;
-    Ok((login, verifier))
+    Ok((principal.id, verifier))
 }

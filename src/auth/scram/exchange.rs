@@ -145,11 +145,8 @@ impl AwaitClientFinal {
             return Err(Refusal::WrongPassword.into());
         }
         Ok(Verified {
-            authenticated: Authenticated::new(
-                principal,
-                Method::Scram,
-                self.credential.valid_until(),
-            ),
+            // VALID UNTIL may be put off: it is asked of the record, at each epoch.
+            authenticated: Authenticated::new(principal, Method::Scram, None),
             server_final: server_final(signature.as_ref()),
         })
     }
@@ -201,7 +198,7 @@ mod tests {
     }
 
     fn known(mechanism: Mechanism) -> AwaitClientFirst {
-        let credential = Credential::known(PrincipalId(7), pencil(), None);
+        let credential = Credential::known(PrincipalId(7), pencil());
         AwaitClientFirst::new(credential, mechanism)
     }
 

@@ -97,6 +97,9 @@ fn every_core_has_the_change_when_the_statement_returns_under_load() {
         held: Held::default(),
         usage: Usage::new(KeyUsage::default(), None),
         key_requests: Requests::channel().0,
+        reports: Reports::default(),
+        revocations: Revocations::default(),
+        times: times(),
     };
     let thread = control.spawn(inbox).expect("a thread");
     let root = Caller {

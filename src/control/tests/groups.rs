@@ -31,6 +31,9 @@ fn requests_that_wait_together_share_an_epoch_and_are_answered_in_order() {
         held: Held::default(),
         usage: Usage::new(KeyUsage::default(), None),
         key_requests: Requests::channel().0,
+        reports: Reports::default(),
+        revocations: Revocations::default(),
+        times: times(),
     };
     let thread = control.spawn(inbox).expect("a thread");
     let answers = block_on(all);

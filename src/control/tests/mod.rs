@@ -19,13 +19,17 @@ use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::port::{self, Handle};
 use crate::catalog::provider_request::ProviderWanted;
 use crate::catalog::request::{IfExists, Named, Request, TenantRef, UserChange};
+use crate::catalog::revocation::{Reports, Revocations};
 use crate::catalog::store::memory::{Faults, MemoryDirectory};
 use crate::catalog::store::{Embedded, Recovered};
 use crate::catalog::verifier::Verifier;
 use crate::catalog::{DatabaseId, Epoch, KeyId, Oid, PrincipalId, RelationId, TenantId};
+use crate::diagnostic::SqlState;
+use crate::telemetry::histogram::Histogram;
 use futures::executor::block_on;
 use parking_lot::Mutex;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Cores that adopt at once, or never.
 #[derive(Clone, Default)]
@@ -129,6 +133,9 @@ impl Bench {
             held: Held::default(),
             usage: Usage::new(KeyUsage::default(), None),
             key_requests,
+            reports: Reports::default(),
+            revocations: Revocations::default(),
+            times: times(),
         };
         Bench {
             handle: Some(handle),
@@ -172,6 +179,9 @@ impl Bench {
             held: Held::default(),
             usage: Usage::new(KeyUsage::default(), None),
             key_requests,
+            reports: Reports::default(),
+            revocations: Revocations::default(),
+            times: times(),
         };
         self.handle = Some(handle);
         self.thread = Some(control.spawn(inbox).expect("a thread"));
@@ -249,6 +259,14 @@ impl Drop for Bench {
                 "the control thread ended well"
             );
         }
+    }
+}
+
+fn times() -> Times {
+    let nobody_looks = Histogram::new(1).observer(0);
+    Times {
+        adoption: nobody_looks.clone(),
+        revocation: nobody_looks,
     }
 }
 

@@ -75,6 +75,9 @@ fn first_words(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Di
     if cursor.take(&["revoke"]) {
         return Some(grant::parse(cursor, Direction::Revoke));
     }
+    if cursor.take(&["kill", "session"]) {
+        return Some(cursor.name().map(CredentialStatement::KillSession));
+    }
     if cursor.take(&["use", "database"]) {
         return Some(cursor.name().map(CredentialStatement::UseDatabase));
     }
@@ -133,8 +136,7 @@ fn drop(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnosti
 
 /// Statements whose feature is not there yet, by their first words.
 fn later(cursor: &mut Cursor<'_>) -> Option<String> {
-    const FEATURES: [&[&str]; 10] = [
-        &["kill", "session"],
+    const FEATURES: [&[&str]; 9] = [
         &["verify", "audit", "chain"],
         &["reassign", "owned"],
         &["drop", "owned"],

@@ -6,7 +6,7 @@ use crate::diagnostic::Diagnostic;
 
 /// After SHOW; None for a setting.
 pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diagnostic>> {
-    const WORDS: [(&[&str], Show); 9] = [
+    const WORDS: [(&[&str], Show); 10] = [
         (&["users"], Show::Users),
         (&["roles"], Show::Roles),
         (&["databases"], Show::Databases),
@@ -14,10 +14,11 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diag
         (&["service", "accounts"], Show::ServiceAccounts),
         (&["permissions"], Show::Permissions),
         (&["sessions"], Show::Sessions),
+        (&["revocations"], Show::Revocations),
         (&["tls"], Show::Tls),
         (&["oidc", "providers"], Show::OidcProviders),
     ];
-    const LATER: [&[&str]; 2] = [&["audit", "log"], &["revocations"]];
+    const LATER: [&[&str]; 1] = [&["audit", "log"]];
     for words in LATER {
         if cursor.take(words) {
             let words = words.join(" ").to_ascii_uppercase();

@@ -38,6 +38,8 @@ pub enum CredentialStatement {
     RowPolicy(RowPolicyStatement),
     /// USE DATABASE: the session goes on in another one.
     UseDatabase(String),
+    /// KILL SESSION: carried out by the core that has it. No change of the catalog.
+    KillSession(String),
     /// SHOW: answered from the snapshot.
     Show(Show),
     /// EXPLAIN AUTHENTICATION: answered from the snapshot and the keys of providers.
@@ -142,6 +144,8 @@ pub enum Show {
     Session,
     /// SHOW SESSIONS: answered by the session rooms of all cores.
     Sessions,
+    /// SHOW REVOCATIONS
+    Revocations,
     /// SHOW TLS
     Tls,
     /// EXPLAIN ACCESS
@@ -188,6 +192,7 @@ impl CredentialStatement {
             CredentialStatement::Table(_)
             | CredentialStatement::RowPolicy(_)
             | CredentialStatement::UseDatabase(_)
+            | CredentialStatement::KillSession(_)
             | CredentialStatement::Show(_)
             | CredentialStatement::ExplainAuthentication(_) => false,
         }
@@ -230,6 +235,7 @@ impl CredentialStatement {
             CredentialStatement::RowPolicy(RowPolicyStatement::Create(_)) => "CREATE RLS POLICY",
             CredentialStatement::RowPolicy(RowPolicyStatement::Drop { .. }) => "DROP RLS POLICY",
             CredentialStatement::UseDatabase(_) => "USE DATABASE",
+            CredentialStatement::KillSession(_) => "KILL SESSION",
             CredentialStatement::Show(_) => "SHOW",
             CredentialStatement::ExplainAuthentication(_) => "EXPLAIN AUTHENTICATION",
         }

@@ -1,0 +1,42 @@
+//! The times that /metrics shows, as histograms.
+
+use crate::telemetry::Metrics;
+use crate::telemetry::histogram::{Histogram, Labelled};
+
+/// Where times are counted.
+pub struct Times {
+    /// From an epoch's publication until every core has adopted it; control's.
+    pub adoption: Histogram,
+    /// Of those that ended sessions or stopped statements.
+    pub revocation: Histogram,
+}
+
+impl Times {
+    /// Nothing yet.
+    pub fn new() -> Times {
+        Times {
+            adoption: Histogram::new(1),
+            revocation: Histogram::new(1),
+        }
+    }
+
+    /// Shows them.
+    pub fn register(&self, metrics: &Metrics) {
+        let alone = |histogram: &Histogram| {
+            vec![Labelled {
+                labels: &[],
+                histogram: histogram.clone(),
+            }]
+        };
+        metrics.histograms(
+            "catalog_adoption_seconds",
+            "From an epoch's publication until every core has adopted it",
+            alone(&self.adoption),
+        );
+        metrics.histograms(
+            "revocation_seconds",
+            "The same, of epochs that ended sessions or stopped statements",
+            alone(&self.revocation),
+        );
+    }
+}
