@@ -21,6 +21,7 @@ use crate::data_dir::DataDir;
 use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Engine};
 use crate::exposition;
+use crate::session::figures::Figures;
 use crate::session::off_core::OffCore;
 use crate::session::services::{Encryption, PlainBearer, PlainConnections, now_microseconds};
 use crate::session::{CoreServices, Limits, Parts, Signal};
@@ -145,6 +146,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
             true => PlainBearer::Allowed,
             false => PlainBearer::Refused,
         },
+        figures: Figures::new(cores),
         limits: Limits {
             message_bytes_max: config.server.message_bytes_max as usize,
             outbox_bytes_max: config.server.outbox_bytes_max as usize,
@@ -168,6 +170,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         shared.publisher.clone(),
         shared.encryption.tls.clone(),
     );
+    shared.figures.register(&shared.http.metrics);
     times.register(&shared.http.metrics);
     exposition::providers::register(
         &shared.http.metrics,
@@ -379,6 +382,7 @@ struct Shared {
     key_requests: Requests,
     plain_bearer: PlainBearer,
     encryption: Encryption,
+    figures: Figures,
     limits: Limits,
     http: http::Service,
 }
@@ -410,6 +414,7 @@ impl Shared {
             key_requests: self.key_requests.clone(),
             plain_bearer: self.plain_bearer,
             encryption: self.encryption.clone(),
+            figures: Rc::new(self.figures.of_core(context.core.index())),
             limits: self.limits,
             send: Box::new(send),
         });

@@ -13,6 +13,7 @@ use crate::catalog::{KeyId, PrincipalId};
 use crate::diagnostic::{Diagnostic, Severity};
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 /// Who tries, before anything of it is believed.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,8 @@ pub struct Attempt {
     pub protocol: Protocol,
     /// Where they are.
     pub peer: SocketAddr,
+    /// When they began.
+    pub began: Instant,
 }
 
 /// What a credential says of itself, true or not.
@@ -221,12 +224,13 @@ impl LoginRefused {
 
 impl Attempt {
     /// It has failed: noted, and then its client may be told what is returned.
-    pub async fn refused(&self, _services: &CoreServices, refused: LoginRefused) -> Diagnostic {
+    pub async fn refused(&self, services: &CoreServices, refused: LoginRefused) -> Diagnostic {
         let LoginRefused {
             claim,
             reason,
             told,
         } = refused;
+        services.parts.figures.refused(claim.method);
         tracing::info!(
             peer = %self.peer,
             protocol = self.protocol.as_str(),
@@ -245,9 +249,11 @@ impl Attempt {
     /// What its client is told instead.
     pub async fn succeeded(
         &self,
-        _services: &CoreServices,
+        services: &CoreServices,
         identity: &Identity,
     ) -> Result<(), Diagnostic> {
+        let figures = &services.parts.figures;
+        figures.logged_in(identity.method, self.began.elapsed());
         tracing::debug!(
             peer = %self.peer,
             protocol = self.protocol.as_str(),

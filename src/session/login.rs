@@ -75,6 +75,8 @@ pub struct Wish {
     pub settings: Vec<(String, String)>,
     /// Where it is.
     pub peer: SocketAddr,
+    /// When it began to say who it is.
+    pub began: Instant,
     /// The client certificate that its connection has presented.
     pub certificate: Option<Rc<Presented>>,
 }
@@ -122,6 +124,7 @@ impl Session {
         let attempt = Attempt {
             protocol: wish.protocol,
             peer: wish.peer,
+            began: wish.began,
         };
         let claim = Claim::proved(&authenticated);
         let now = now_microseconds();

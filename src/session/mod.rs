@@ -16,6 +16,7 @@ mod cursors;
 pub mod end;
 mod explain;
 pub mod extended;
+pub mod figures;
 pub mod format;
 pub mod live;
 pub mod login;

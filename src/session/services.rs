@@ -5,6 +5,7 @@
 
 use super::cancel_key::{BackendPid, CancelSecret};
 use super::end::EndReason;
+use super::figures::CoreFigures;
 use super::off_core::OffCore;
 use super::plans::Plans;
 use super::registry::{Handle, Registry, SameLogin};
@@ -155,6 +156,8 @@ pub struct Parts {
     pub plain_bearer: PlainBearer,
     /// TLS, and what becomes of connections without it.
     pub encryption: Encryption,
+    /// What this core counts.
+    pub figures: Rc<CoreFigures>,
     /// What sessions may take.
     pub limits: Limits,
     /// Sends word to a core; its `message` hands it to [`CoreServices::signal`] there.
@@ -209,7 +212,7 @@ impl CoreServices {
         let random = ring::rand::SystemRandom::new();
         let secret = CancelSecret::random(&random);
         let services = Rc::new(CoreServices {
-            sessions: Rc::new(Registry::new(parts.core.0, secret)),
+            sessions: Rc::new(Registry::new(parts.core.0, secret, parts.figures.clone())),
             settings: settings::Shared::default(),
             rights_cache: rights::Cache::default(),
             templates: RefCell::default(),

@@ -88,6 +88,11 @@ impl Metrics {
         });
     }
 
+    /// Registers lines that differ by two labels.
+    pub fn family(&self, family: Family) {
+        self.collect(family);
+    }
+
     /// The text of /metrics (OpenMetrics, as Prometheus reads it).
     ///
     /// # Errors
@@ -116,7 +121,8 @@ pub struct PerCore {
 }
 
 impl PerCore {
-    fn new(cores: usize) -> PerCore {
+    /// Of so many cores, shown by whoever registers it.
+    pub fn new(cores: usize) -> PerCore {
         PerCore {
             cells: (0..cores).map(|_| CachePadded::default()).collect(),
         }
@@ -175,6 +181,41 @@ pub struct Figure<T> {
     pub help: &'static str,
     /// Picks the value.
     pub value: fn(&T) -> u64,
+}
+
+/// The labels of a line of [`Metrics::family`], and its value.
+pub type FamilyLine = ([String; 2], u64);
+
+/// Lines of one name that differ by two labels.
+pub struct Family {
+    /// Counter or gauge.
+    pub kind: Kind,
+    /// Without the prefix, and a counter's without `_total`.
+    pub name: &'static str,
+    /// One sentence without its stop.
+    pub help: &'static str,
+    /// The labels' names.
+    pub labels: [&'static str; 2],
+    /// Called once for each scrape, on the core that serves it: it must not block.
+    pub read: Box<dyn Fn() -> Vec<FamilyLine> + Send + Sync>,
+}
+
+impl fmt::Debug for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Collector for Family {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let metric_type = self.kind.metric_type();
+        let mut metric = encoder.encode_descriptor(self.name, self.help, None, metric_type)?;
+        for (values, value) in (self.read)() {
+            let labels = [0, 1].map(|place| (self.labels[place], &*values[place]));
+            self.kind.encode(value, metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
 }
 
 /// What a room gave when it was asked.

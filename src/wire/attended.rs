@@ -6,7 +6,7 @@ use crate::session::registry::Handle;
 use shards::Stream;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Does what a client has asked for: the session counts as running meanwhile, a client that goes
 /// away cancels it, and an adoption that waited for its end is let go.
@@ -17,6 +17,7 @@ pub async fn attended<T>(
     mut work: impl Future<Output = T> + Unpin,
 ) -> T {
     handle.begin_statement();
+    let began = Instant::now();
     let outcome = {
         let mut gone = pin!(stream.peer_gone());
         let mut watching = true;
@@ -32,6 +33,8 @@ pub async fn attended<T>(
         .await
     };
     handle.end_statement();
+    let figures = &services.parts.figures;
+    figures.statement(handle.protocol(), began.elapsed());
     if handle.take_fence() {
         services.release_fence();
     }

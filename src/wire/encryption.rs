@@ -12,6 +12,7 @@ use rustls::pki_types::UnixTime;
 use rustls::server::ServerConfig;
 use shards::{Stream, TlsError};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What a connection begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,7 @@ pub async fn accept(
     let attempt = Attempt {
         protocol,
         peer: stream.peer(),
+        began: Instant::now(),
     };
     match shards::timeout(deadline, handshake).await {
         Ok(Ok(())) => {

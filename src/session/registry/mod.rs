@@ -12,6 +12,7 @@ pub use same_login::SameLogin;
 use super::Protocol;
 use super::cancel_key::{BackendPid, CancelSecret, SESSIONS_MAX};
 use super::end::EndReason;
+use super::figures::CoreFigures;
 use crate::access;
 use crate::auth::identity::Identity;
 use crate::auth::presented::Presented;
@@ -43,6 +44,8 @@ pub struct Registry {
     sessions: RefCell<Slab<Rc<Handle>>>,
     by_login: Logins,
     logins: Cell<u64>,
+    by_protocol: [Cell<usize>; 3],
+    figures: Rc<CoreFigures>,
     /// What changes of the catalog have ended and stopped since it was last asked.
     revoked: RefCell<Counts>,
 }
@@ -65,6 +68,8 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let place = self.handle.pid().place as usize;
         self.handle.end_statement();
+        let protocol = self.handle.protocol();
+        self.registry.count(protocol, |sessions| sessions - 1);
         self.registry.by_login.remove(&self.handle);
         self.registry.sessions.borrow_mut().remove(place);
         self.handle.is_gone();
@@ -73,13 +78,15 @@ impl Drop for Entry {
 
 impl Registry {
     /// Without sessions.
-    pub fn new(core: u16, secret: CancelSecret) -> Registry {
+    pub fn new(core: u16, secret: CancelSecret, figures: Rc<CoreFigures>) -> Registry {
         Registry {
             core,
             secret,
             sessions: RefCell::new(Slab::new()),
             by_login: Logins::default(),
             logins: Cell::new(0),
+            by_protocol: Default::default(),
+            figures,
             revoked: RefCell::default(),
         }
     }
@@ -104,6 +111,7 @@ impl Registry {
             place: u32::try_from(place.key()).expect("SESSIONS_MAX is below 2^32"),
         };
         let login = self.by_login.of(&identity, valid_until);
+        self.count(arrival.protocol, |sessions| sessions + 1);
         let id = SessionId { pid, serial };
         let handle = Rc::new(Handle::new(id, arrival, identity, login));
         self.by_login.add(&handle);
@@ -112,6 +120,12 @@ impl Registry {
             registry: self.clone(),
             handle,
         })
+    }
+
+    fn count(&self, protocol: Protocol, counted: impl FnOnce(usize) -> usize) {
+        let sessions = &self.by_protocol[protocol as usize];
+        sessions.set(counted(sessions.get()));
+        self.figures.set_sessions(protocol, sessions.get());
     }
 
     /// After SET tenant or USE DATABASE: the same login elsewhere.
@@ -215,6 +229,7 @@ mod tests {
     use super::*;
     use crate::auth::identity::Method;
     use crate::catalog::{DatabaseId, PrincipalId, TenantId};
+    use crate::session::figures::Figures;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
 
@@ -228,7 +243,8 @@ mod tests {
 
     fn registry() -> Rc<Registry> {
         let secret = CancelSecret::random(&ring::rand::SystemRandom::new());
-        Rc::new(Registry::new(3, secret))
+        let figures = Rc::new(Figures::new(4).of_core(3));
+        Rc::new(Registry::new(3, secret, figures))
     }
 
     fn identity(principal: u32, ends_at: Option<i64>) -> Arc<Identity> {

@@ -14,6 +14,7 @@ use crate::session::{CoreServices, Protocol, token_login};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use shards::Stream;
+use std::time::Instant;
 use zeroize::Zeroizing;
 
 /// Whoever sends a request, as its connection knows them.
@@ -40,6 +41,7 @@ pub async fn present(head: &Head, from: Presenter<'_>) -> Result<Authenticated, 
     let attempt = Attempt {
         protocol: Protocol::Http,
         peer: from.stream.peer(),
+        began: Instant::now(),
     };
     let (certificate, field) = match verify_all(head, from).await {
         Ok(presented) => presented,

@@ -28,6 +28,7 @@ use crate::session::{CoreServices, Protocol, Session};
 use crate::wire::attended::attended;
 use shards::Stream;
 use std::rc::Rc;
+use std::time::Instant;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +190,8 @@ impl Exchange<'_> {
             protocol: Protocol::Http,
             settings: Vec::new(),
             peer: self.stream.peer(),
+            // What came before it waited for the body.
+            began: Instant::now(),
             certificate: self.certificate.cloned(),
         };
         let mut session = Session::log_in(self.services.clone(), authenticated, wish).await?;

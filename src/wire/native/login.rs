@@ -27,7 +27,7 @@ use crate::wire::encryption::{self, Opened};
 use bytes::BytesMut;
 use shards::{Admission, Stream};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zeroize::Zeroize;
 
 /// How long a Hello may take (REFERENCE §5).
@@ -240,9 +240,11 @@ async fn authenticate(
     }
     login::admit(services)?;
     let peer = stream.peer();
+    let began = Instant::now();
     let attempt = Attempt {
         protocol: Protocol::Native,
         peer,
+        began,
     };
     let presented = verify_all(stream, services, certificate.as_deref(), auth).await;
     let (by_certificate, by_auth) = match presented {
@@ -256,6 +258,7 @@ async fn authenticate(
         protocol: Protocol::Native,
         settings: Vec::new(),
         peer,
+        began,
         certificate,
     };
     let Some(authenticated) = authenticated else {

@@ -29,6 +29,7 @@ use shards::{Admission, Stream};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Serves one connection until it ends.
 pub async fn serve(stream: Stream, services: Rc<CoreServices>) {
@@ -57,6 +58,7 @@ async fn log_in(
     let Some(asked) = await_startup(&stream, &services).await? else {
         return Ok(None);
     };
+    let began = Instant::now();
     admit(&stream, &services)?;
     let presented = login::presented(&stream, &services);
     let verified = match verify(&stream, &services, asked, presented.as_deref()).await {
@@ -66,11 +68,12 @@ async fn log_in(
             let attempt = Attempt {
                 protocol: Protocol::Pgwire,
                 peer: stream.peer(),
+                began,
             };
             return Err(attempt.refused(&services, refused).await);
         }
     };
-    let connection = Connection::begin(stream, services, verified, presented);
+    let connection = Connection::begin(stream, services, verified, presented, began);
     connection.await.map(Some)
 }
 
@@ -295,6 +298,7 @@ impl Connection {
         services: Rc<CoreServices>,
         verified: Verified,
         certificate: Option<Rc<Presented>>,
+        began: Instant,
     ) -> Result<Box<Connection>, Diagnostic> {
         let Verified {
             request,
@@ -306,6 +310,7 @@ impl Connection {
             protocol: Protocol::Pgwire,
             settings: request.settings,
             peer: stream.peer(),
+            began,
             certificate,
         };
         let session = Session::log_in(services, authenticated, wish).await?;
