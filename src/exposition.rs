@@ -8,8 +8,10 @@ mod times;
 
 pub use times::Times;
 
+use crate::auth::derivation::Derivation;
 use crate::auth::tls::{InForce, Status};
-use crate::catalog::Snapshot;
+use crate::catalog::{Snapshot, port};
+use crate::session::off_core::OffCore;
 use crate::storage::{Storage, StorageMetrics};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{Figure, Kind, Reading};
@@ -51,6 +53,19 @@ const CORES: &[Figure<CoreMetrics>] = &[
         "receive_buffers_exhausted",
         "Times the socket ring had no free buffer",
         |core| core.buffers_exhausted,
+    ),
+    counter("ring_enters", "Times the socket ring was entered", |core| {
+        core.ring_enters
+    }),
+    counter(
+        "ring_completions",
+        "Completions of the socket ring",
+        |core| core.ring_completions,
+    ),
+    gauge(
+        "core_wakes_waiting",
+        "Tasks woken by other threads that the core has not come to yet",
+        |core| core.wakes_waiting,
     ),
     counter("core_slices", "Slices run", |core| core.slices),
     gauge(
@@ -164,6 +179,7 @@ const STORAGE: &[Figure<StorageMetrics>] = &[
 struct CatalogMetrics {
     epoch: u64,
     late_cores: u64,
+    requests_waiting: u64,
 }
 
 const CATALOG: &[Figure<CatalogMetrics>] = &[
@@ -177,7 +193,49 @@ const CATALOG: &[Figure<CatalogMetrics>] = &[
         "Cores that have not adopted it yet",
         |catalog| catalog.late_cores,
     ),
+    gauge(
+        "catalog_requests_waiting",
+        "Credential statements that wait for the control core",
+        |catalog| catalog.requests_waiting,
+    ),
 ];
+
+/// Work beside the cores.
+struct QueueMetrics {
+    derivation: u64,
+    texts: u64,
+}
+
+const QUEUES: &[Figure<QueueMetrics>] = &[
+    gauge(
+        "derivation_queue",
+        "Passwords that wait to be derived",
+        |queues| queues.derivation,
+    ),
+    gauge(
+        "text_queue",
+        "Long statement texts that wait to be parsed",
+        |queues| queues.texts,
+    ),
+];
+
+/// The rooms whose figures are read.
+pub struct Rooms {
+    /// Session cores.
+    pub cores: MetricsHandle,
+    /// What is kept.
+    pub storage: Storage,
+    /// The catalog, as it is published.
+    pub publisher: Arc<Publisher<Snapshot>>,
+    /// The way to whoever changes it.
+    pub control: port::Handle,
+    /// Where passwords become verifiers.
+    pub derivation: Derivation,
+    /// Where long texts are parsed.
+    pub off_core: OffCore,
+    /// What TLS begins with.
+    pub tls: Option<InForce>,
+}
 
 /// TLS, as it is in force.
 struct TlsMetrics {
@@ -227,13 +285,16 @@ const fn gauge<T>(name: &'static str, help: &'static str, value: fn(&T) -> u64) 
 }
 
 /// Registers what the rooms of a running server show.
-pub fn register(
-    metrics: &Metrics,
-    cores: MetricsHandle,
-    storage: Storage,
-    publisher: Arc<Publisher<Snapshot>>,
-    tls: Option<InForce>,
-) {
+pub fn register(metrics: &Metrics, rooms: Rooms) {
+    let Rooms {
+        cores,
+        storage,
+        publisher,
+        control,
+        derivation,
+        off_core,
+        tls,
+    } = rooms;
     if let Some(tls) = tls {
         metrics.figures(TLS, move || {
             whole_server(TlsMetrics {
@@ -255,6 +316,13 @@ pub fn register(
         whole_server(CatalogMetrics {
             epoch,
             late_cores: publisher.late(epoch).len() as u64,
+            requests_waiting: control.waiting() as u64,
+        })
+    });
+    metrics.figures(QUEUES, move || {
+        whole_server(QueueMetrics {
+            derivation: derivation.waiting() as u64,
+            texts: off_core.waiting() as u64,
         })
     });
 }
@@ -272,6 +340,7 @@ mod tests {
         let names: Vec<&str> = (CORES.iter().map(|figure| figure.name))
             .chain(STORAGE.iter().map(|figure| figure.name))
             .chain(CATALOG.iter().map(|figure| figure.name))
+            .chain(QUEUES.iter().map(|figure| figure.name))
             .chain(TLS.iter().map(|figure| figure.name))
             .collect();
         for name in &names {

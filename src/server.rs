@@ -105,7 +105,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     let usage_file = UsageFile::open(&data_dir.catalog())?;
     let key_usage = KeyUsage::new(usage_file.read());
     let (reports, revocations) = (Reports::default(), Revocations::default());
-    let times = exposition::Times::new();
+    let times = exposition::Times::default();
     let control = Control {
         store: Box::new(store),
         current: snapshot,
@@ -165,10 +165,15 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     let runtime = Runtime::start(options, move |context| make.core(context))?;
     exposition::register(
         &shared.http.metrics,
-        runtime.metrics(),
-        shared.storage.clone(),
-        shared.publisher.clone(),
-        shared.encryption.tls.clone(),
+        exposition::Rooms {
+            cores: runtime.metrics(),
+            storage: shared.storage.clone(),
+            publisher: shared.publisher.clone(),
+            control: shared.control.clone(),
+            derivation: shared.derivation.clone(),
+            off_core: shared.off_core.clone(),
+            tls: shared.encryption.tls.clone(),
+        },
     );
     shared.figures.register(&shared.http.metrics);
     times.register(&shared.http.metrics);

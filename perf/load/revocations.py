@@ -28,6 +28,7 @@ class As:
 
     def __init__(self, server, user):
         self.port, self.database, self.user = server.port, server.database, user
+        self.environment = server.environment
 
 
 def until_closed(connections):

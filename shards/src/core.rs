@@ -85,7 +85,8 @@ impl CoreShared {
 
     pub(crate) fn metrics(&self) -> CoreMetrics {
         let connections = self.connections.load(Ordering::Relaxed) as u64;
-        CoreMetrics::collect(self.id, connections, &self.counters, &self.slices)
+        let waiting = self.woken.len() as u64;
+        CoreMetrics::collect(self.id, connections, &self.counters, &self.slices, waiting)
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Counters {
     pub(crate) panics: Counter,
     pub(crate) buffers_exhausted: Counter,
     pub(crate) major_faults: Counter,
+    pub(crate) ring_enters: Counter,
+    pub(crate) ring_completions: Counter,
 }
 
 /// The longest slice that the histogram tells apart, a minute.
@@ -97,6 +99,12 @@ pub struct CoreMetrics {
     pub slice_us_max: u64,
     /// Page faults that had to wait for the disk.
     pub major_faults: u64,
+    /// Times the socket ring was entered; how many completions each brought is how full it runs.
+    pub ring_enters: u64,
+    /// Completions of the socket ring.
+    pub ring_completions: u64,
+    /// Tasks that other threads have woken and the core has not come to yet.
+    pub wakes_waiting: u64,
 }
 
 impl CoreMetrics {
@@ -105,6 +113,7 @@ impl CoreMetrics {
         connections: u64,
         counters: &Counters,
         slices: &Slices,
+        wakes_waiting: u64,
     ) -> Self {
         let slices = slices.0.lock().clone();
         Self {
@@ -124,6 +133,9 @@ impl CoreMetrics {
             slice_us_p999: slices.value_at_quantile(0.999),
             slice_us_max: slices.max(),
             major_faults: counters.major_faults.get(),
+            ring_enters: counters.ring_enters.get(),
+            ring_completions: counters.ring_completions.get(),
+            wakes_waiting,
         }
     }
 }
@@ -137,7 +149,7 @@ mod tests {
         let slices = Slices::new();
         slices.record(Duration::from_micros(3));
         slices.record(Duration::from_secs(3600));
-        let metrics = CoreMetrics::collect(CoreId(0), 0, &Counters::default(), &slices);
+        let metrics = CoreMetrics::collect(CoreId(0), 0, &Counters::default(), &slices, 0);
         assert_eq!(metrics.slices, 2);
         assert_eq!(metrics.slice_us_p50, 3);
         assert!(metrics.slice_us_max >= SLICE_US_MAX);

@@ -167,6 +167,11 @@ impl Derivation {
         Ok(Derivation { jobs })
     }
 
+    /// How many passwords wait.
+    pub fn waiting(&self) -> usize {
+        self.jobs.len()
+    }
+
     /// The verifier for `PASSWORD '…'`: derived, or taken as it is when it is one already.
     ///
     /// Waits without blocking the core. `iterations` is the configured `scram_iterations`.

@@ -136,6 +136,11 @@ impl Handle {
         answer.await.unwrap_or_else(|_| Err(shutting_down()))
     }
 
+    /// How many credential statements wait, the one under way included.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Tells when API keys were last presented to this core. Never waits; a core tells once every
     /// few seconds, each key once.
     pub fn keys_used(&self, used: Vec<(KeyId, i64)>) {

@@ -11,15 +11,17 @@ pub struct Times {
     pub revocation: Histogram,
 }
 
-impl Times {
+impl Default for Times {
     /// Nothing yet.
-    pub fn new() -> Times {
+    fn default() -> Times {
         Times {
             adoption: Histogram::new(1),
             revocation: Histogram::new(1),
         }
     }
+}
 
+impl Times {
     /// Shows them.
     pub fn register(&self, metrics: &Metrics) {
         let alone = |histogram: &Histogram| {

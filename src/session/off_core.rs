@@ -46,6 +46,11 @@ impl OffCore {
         Ok(OffCore { jobs })
     }
 
+    /// How many texts wait.
+    pub fn waiting(&self) -> usize {
+        self.jobs.len()
+    }
+
     /// Runs the work there, and awaits what it gives.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod credential_order;
 mod credentials;
 mod crowd;
 mod cursors;
+mod dashboard;
 mod definitions;
 mod early_release;
 mod everyday;

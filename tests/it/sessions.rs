@@ -262,7 +262,7 @@ fn kill_session_is_for_ones_own_for_a_tenants_admin_and_for_superusers() {
     let mut own = Wire::log_in(&server);
     own.send(&query("SHOW SESSIONS"));
     let rows = own.until_ready();
-    let newest = rows.iter().filter(|it| it.tag == 'D').next_back();
+    let newest = rows.iter().rfind(|it| it.tag == 'D');
     let id = newest
         .expect("its own at least")
         .row()

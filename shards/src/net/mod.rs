@@ -244,6 +244,7 @@ impl Net {
         drop(list);
         let mut ring = self.ring.borrow_mut();
         if ring.has_work() {
+            self.shared.counters.ring_enters.add(1);
             ring.enter();
         }
     }
@@ -259,6 +260,7 @@ impl Net {
             self.complete(completion);
         }
         let count = completions.len();
+        self.shared.counters.ring_completions.add(count as u64);
         completions.clear();
         self.completions.replace(completions);
         if count > 0 {

@@ -1,0 +1,62 @@
+//! The dashboard of `docs/grafana` asks for nothing that /metrics has not got.
+
+use crate::authority::Authority;
+use crate::server::TestServer;
+use regex::Regex;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// Names that an expression asks for.
+fn asked_for(dashboard: &Value) -> BTreeSet<String> {
+    let names = Regex::new("nodedb_[a-z0-9_]+").expect("an expression");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let targets = panels
+        .iter()
+        .filter_map(|panel| panel["targets"].as_array());
+    let expressions = targets
+        .flatten()
+        .map(|it| it["expr"].as_str().expect("a text"));
+    expressions
+        .flat_map(|text| names.find_iter(text).map(|it| it.as_str().to_owned()))
+        .collect()
+}
+
+/// The names that /metrics announces, with those that each kind's samples have.
+fn shown(server: &TestServer) -> BTreeSet<String> {
+    let mut http = TcpStream::connect(server.http()).expect("the HTTP port listens");
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    http.write_all(request.as_bytes()).expect("it reads");
+    let mut text = String::new();
+    http.read_to_string(&mut text).expect("it answers");
+    let announced = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let samples = announced.flat_map(|line| {
+        let (name, kind) = line.split_once(' ').expect("a name and its kind");
+        let endings: &[&str] = match kind {
+            "counter" => &["_total"],
+            "histogram" => &["_bucket", "_count", "_sum"],
+            _ => &[""],
+        };
+        endings.iter().map(move |ending| format!("{name}{ending}"))
+    });
+    samples.collect()
+}
+
+#[test]
+fn the_dashboard_asks_for_nothing_that_is_not_there() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/grafana/nodedb.json");
+    let dashboard = fs::read_to_string(path).expect("it is there");
+    let dashboard: Value = serde_json::from_str(&dashboard).expect("it is JSON");
+    let directory = TempDir::new().expect("a temporary directory");
+    Authority::new("authority").write_server_files(directory.path());
+    let file = "[server.tls]\ncert = \"server.crt\"\nkey = \"server.key\"\n";
+    let server = TestServer::start_in_directory(directory, file);
+    let (asked, shown) = (asked_for(&dashboard), shown(&server));
+    assert!(asked.len() > 30, "{asked:?}");
+    let missing: Vec<&String> = asked.difference(&shown).collect();
+    assert!(missing.is_empty(), "{missing:?} of\n{shown:#?}");
+}
