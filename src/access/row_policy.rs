@@ -3,15 +3,19 @@
 use super::rights::Rights;
 use crate::catalog::definition::Relation;
 use crate::catalog::row_policy::{Policy, PolicyMode, RowAccess};
+use smallvec::SmallVec;
+
+/// Places of policies; more than a few are on the heap.
+pub type Places = SmallVec<[usize; 4]>;
 
 /// The policies that apply, by their places among the table's. One of the permissive ones must hold,
 /// and all of the restrictive ones: without a permissive one nothing is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applying {
     /// OR-ed.
-    pub permissive: Vec<usize>,
+    pub permissive: Places,
     /// AND-ed.
-    pub restrictive: Vec<usize>,
+    pub restrictive: Places,
 }
 
 /// Whether the rows of a relation are hidden from whoever no policy shows them. A superuser is bound

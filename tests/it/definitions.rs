@@ -111,7 +111,11 @@ fn the_owner_of_a_table_that_is_being_committed_cannot_be_dropped() {
     let owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'hers'";
     assert_eq!(server.psql(owner), "alice");
     root.run("DROP TABLE hers");
-    assert_eq!(root.run("DROP USER alice"), "C:DROP ROLE Z:I");
+    let dropped = root.run("DROP USER alice");
+    assert_eq!(
+        dropped, "N:00000 C:DROP ROLE Z:I",
+        "it says that her session has ended"
+    );
 }
 
 /// Rows that others had deleted since the snapshot came back with the rebuilt table.

@@ -237,8 +237,16 @@ fn a_resumed_session_is_refused_once_its_certificate_has_expired() {
     let resumed = s_client(&server, &["-sess_in", "session.pem"]);
     assert!(!resumed.contains("status"), "{resumed}");
     let log = server.log();
-    assert!(log.contains("a resumed TLS session is refused"), "{log}");
     assert!(log.contains("refusal=expired"), "{log}");
+    let refused = "login refused";
+    let line = log
+        .lines()
+        .find(|line| line.contains(refused))
+        .expect("it is noted");
+    assert!(
+        line.contains("method=\"certificate\" reason=expired"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -278,7 +278,9 @@ impl Target {
 
     /// Whether row policies show a row of it; one that cannot be read is shown to nobody.
     pub fn shows(&self, guard: &Guard, row: &[u8], input: Input<'_>) -> bool {
-        let row = self.layout.decode_row(row);
+        let row = self
+            .layout
+            .decode_columns(row, |column| guard.looks_at(column));
         row.is_ok_and(|row| guard.shows(&row, input))
     }
 

@@ -166,6 +166,15 @@ impl Predicate {
         }
     }
 
+    /// Whether it looks at the column of this position.
+    pub fn looks_at(&self, column: usize) -> bool {
+        match self {
+            Predicate::Owned { column: owned, .. } => *owned == column,
+            Predicate::General(value) => value.columns().any(|it| it == column),
+            Predicate::Never => false,
+        }
+    }
+
     /// For [`Predicate::Owned`] the value that its column must have; None for any other.
     pub fn owner(&self, input: Input<'_>) -> Option<ScalarValue> {
         match self {

@@ -12,6 +12,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Scalar};
 use datafusion::arrow::compute::kernels::cmp;
 use datafusion::arrow::compute::{and, or, prep_null_mask_filter};
 use datafusion::common::ScalarValue;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What a statement does to the rows of a table.
@@ -39,17 +40,21 @@ pub enum Purpose {
 #[derive(Clone, Debug)]
 pub struct Guard {
     /// Of rows that are there: all must hold.
-    visible: Vec<Rule>,
+    visible: Rules,
     /// Of rows that INSERT makes.
-    inserted: Vec<Rule>,
+    inserted: Rules,
     /// Of rows as UPDATE leaves them.
-    updated: Vec<Rule>,
+    updated: Rules,
 }
+
+/// A point statement makes a guard each time it runs: what most have, one rule of one policy, takes no
+/// memory from the heap.
+type Rules = SmallVec<[Rule; 1]>;
 
 /// The policies of one kind of access together.
 #[derive(Clone, Debug)]
 struct Rule {
-    permissive: Vec<Bound>,
+    permissive: SmallVec<[Bound; 1]>,
     restrictive: Vec<Bound>,
 }
 
@@ -84,6 +89,12 @@ impl Guard {
             bound.predicate.add_columns(&mut columns);
         }
         columns
+    }
+
+    /// Whether [`Guard::shows`] looks at the column of this position.
+    pub fn looks_at(&self, column: usize) -> bool {
+        let mut bounds = self.visible.iter().flat_map(Rule::bounds);
+        bounds.any(|bound| bound.predicate.looks_at(column))
     }
 
     /// Values that a column must have for a row to be visible: what a scan can look up in an index.
@@ -250,19 +261,19 @@ impl Binder<'_> {
     }
 
     /// The rules of these accesses; policies FOR ALL are asked once.
-    fn rules(&self, wanted: &[(RowAccess, Clause)]) -> Vec<Rule> {
-        let mut known: Vec<(Applying, bool)> = Vec::new();
-        let mut rules = Vec::new();
+    fn rules(&self, wanted: &[(RowAccess, Clause)]) -> Rules {
+        let mut known: SmallVec<[(Applying, bool); 2]> = SmallVec::new();
+        let mut rules = Rules::new();
         for (access, clause) in wanted {
             let applying = row_policy::applying(self.relation, &self.context.rights, *access);
             let same_clause = matches!(clause, Clause::Using) || self.checks_are_using(&applying);
-            if known.contains(&(applying.clone(), true)) && same_clause {
+            if same_clause && known.iter().any(|(one, same)| *same && *one == applying) {
                 continue;
             }
-            let bind = |places: &[usize]| places.iter().map(|at| self.bind(*at, *clause)).collect();
+            let bind = |place: &usize| self.bind(*place, *clause);
             rules.push(Rule {
-                permissive: bind(&applying.permissive),
-                restrictive: bind(&applying.restrictive),
+                permissive: applying.permissive.iter().map(bind).collect(),
+                restrictive: applying.restrictive.iter().map(bind).collect(),
             });
             known.push((applying, same_clause));
         }

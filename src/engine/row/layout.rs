@@ -131,6 +131,18 @@ impl RowLayout {
     /// # Errors
     /// XX001 for bytes that are no such row.
     pub fn decode_row(&self, row: &[u8]) -> Result<Vec<ScalarValue>, RowError> {
+        self.decode_columns(row, |_| true)
+    }
+
+    /// As [`RowLayout::decode_row`], of the wanted columns alone: the others are NULL.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn decode_columns(
+        &self,
+        row: &[u8],
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Vec<ScalarValue>, RowError> {
         let parts = self.parts(row)?;
         let mut rest = parts.values;
         let mut values = Vec::with_capacity(self.columns.len());
@@ -146,7 +158,7 @@ impl RowLayout {
                 Some(bytes)
             };
             values.push(match bytes {
-                Some(bytes) if !column.dropped => column.physical.get(bytes)?,
+                Some(bytes) if !column.dropped && wanted(index) => column.physical.get(bytes)?,
                 _ => column.physical.null(),
             });
         }

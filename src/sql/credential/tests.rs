@@ -372,10 +372,8 @@ fn service_accounts_have_a_database_and_no_password() {
 #[test]
 fn what_is_not_there_yet_is_0a000_and_names_the_feature() {
     for (text, feature) in [
-        ("KILL SESSION '1'", "KILL SESSION"),
         ("SHOW AUDIT LOG LIMIT 5", "SHOW AUDIT LOG"),
         ("VERIFY AUDIT CHAIN", "VERIFY AUDIT CHAIN"),
-        ("SHOW REVOCATIONS", "SHOW REVOCATIONS"),
         ("CREATE ROLE x LOGIN PASSWORD 'y'", "CREATE ROLE with LOGIN"),
         (
             "CREATE USER x SUPERUSER PASSWORD 'y'",
@@ -637,5 +635,21 @@ fn row_policies_are_taken_as_they_are_pasted() {
         "EXPLAIN ACCESS SELECT ON t",
     ] {
         assert_eq!(error(wrong).sqlstate(), SqlState::SYNTAX_ERROR, "{wrong}");
+    }
+}
+
+#[test]
+fn kill_session_takes_an_id_as_show_sessions_prints_it_and_nothing_else() {
+    for text in ["KILL SESSION '200002.1b'", "kill session '200002.1b';"] {
+        let parsed = parse(text);
+        let Some(Ok(CredentialStatement::KillSession(id))) = &parsed else {
+            panic!("{text}: {parsed:?}");
+        };
+        assert_eq!(id, "200002.1b");
+        assert!(!parsed.expect("known").expect("read").stands_alone());
+    }
+    for text in ["KILL SESSION", "KILL SESSION 1 2", "KILL SESSION 200002.1b"] {
+        let refused = parse(text).expect("its own").expect_err(text);
+        assert_eq!(refused.sqlstate().as_str(), "42601", "{text}");
     }
 }
