@@ -47,14 +47,13 @@ pub struct Guard {
     updated: Rules,
 }
 
-/// A point statement makes a guard each time it runs: what most have, one rule of one policy, takes no
-/// memory from the heap.
-type Rules = SmallVec<[Rule; 1]>;
+/// On the heap: the futures of point statements hold a guard, and each message sets one up.
+type Rules = Vec<Rule>;
 
 /// The policies of one kind of access together.
 #[derive(Clone, Debug)]
 struct Rule {
-    permissive: SmallVec<[Bound; 1]>,
+    permissive: Vec<Bound>,
     restrictive: Vec<Bound>,
 }
 
