@@ -5,6 +5,7 @@
 //! knows everybody. ARCHITECTURE.md tells the life of a login and of a query.
 
 pub mod access;
+pub mod audit;
 pub mod auth;
 pub mod backup;
 pub mod catalog;

@@ -13,3 +13,4 @@ pub mod parse;
 pub mod row_locks;
 pub mod template;
 pub mod utility;
+pub mod without_literals;

@@ -1,0 +1,191 @@
+//! One entry, as the rooms above make it.
+
+use super::event::Event;
+use crate::catalog::TenantId;
+use std::fmt::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The longest value of a detail, in characters; the rest is cut off. Names and reasons are shorter: what is
+/// longer was sent by somebody who tries how much the log takes.
+pub const VALUE_CHARS_MAX: usize = 512;
+
+/// Details of one entry.
+pub const DETAILS_MAX: usize = 16;
+
+/// Where something came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The server itself.
+    Server,
+    /// A client.
+    Peer(SocketAddr),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Server => f.write_str("server"),
+            Source::Peer(peer) => peer.fmt(f),
+        }
+    }
+}
+
+/// What has happened, when, about whom.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    event: Event,
+    /// Unix microseconds.
+    at: i64,
+    tenant: Option<TenantId>,
+    database: Option<Arc<str>>,
+    source: Source,
+    detail: Vec<(&'static str, String)>,
+}
+
+impl Entry {
+    /// It has happened now. Allocates; some hundred nanoseconds.
+    pub fn new(event: Event, source: Source) -> Entry {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let at = since.map_or(0, |since| since.as_micros());
+        Entry {
+            event,
+            at: i64::try_from(at).unwrap_or(i64::MAX),
+            tenant: None,
+            database: None,
+            source,
+            detail: Vec::new(),
+        }
+    }
+
+    /// Whose administrators may read it, besides superusers. None: nobody's, as for a name that nobody has.
+    pub fn of_tenant(mut self, tenant: Option<TenantId>) -> Entry {
+        self.tenant = tenant;
+        self
+    }
+
+    /// The database that it is about.
+    pub fn in_database(mut self, database: Option<Arc<str>>) -> Entry {
+        self.database = database;
+        self
+    }
+
+    /// Something to be known about it. Never a secret: values are shown to whoever reads the log.
+    ///
+    /// # Panics
+    /// Past [`DETAILS_MAX`]: a mistake of ours.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Entry {
+        assert!(self.detail.len() < DETAILS_MAX, "an entry has few details");
+        self.detail.push((name, value.into()));
+        self
+    }
+
+    /// [`Entry::with`], where there is something.
+    pub fn with_some(self, name: &'static str, value: Option<impl Into<String>>) -> Entry {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// What kind it is.
+    pub fn event(&self) -> Event {
+        self.event
+    }
+
+    /// Its JSON object, still open: its hash closes it.
+    pub fn body(&self, seq: u64) -> String {
+        let mut body = String::with_capacity(256);
+        let at = timestamp(self.at);
+        let event = self.event.as_str();
+        let ok = "a String takes everything";
+        write!(
+            body,
+            "{{\"seq\":{seq},\"timestamp\":\"{at}\",\"event\":\"{event}\""
+        )
+        .expect(ok);
+        match self.tenant {
+            Some(tenant) => write!(body, ",\"tenant_id\":{tenant}").expect(ok),
+            None => body.push_str(",\"tenant_id\":null"),
+        }
+        body.push_str(",\"database\":");
+        match &self.database {
+            Some(database) => push_json(&mut body, database),
+            None => body.push_str("null"),
+        }
+        write!(body, ",\"source\":\"{}\",\"detail\":{{", self.source).expect(ok);
+        for (index, (name, value)) in self.detail.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(body, "{comma}\"{name}\":").expect(ok);
+            push_json(&mut body, value);
+        }
+        body.push('}');
+        body
+    }
+}
+
+/// Unix microseconds in 27 characters, such as `2026-11-29T13:00:00.000000Z`.
+pub fn timestamp(microseconds: i64) -> String {
+    // The clock of a machine stays within the years that have four digits.
+    let at = chrono::DateTime::from_timestamp_micros(microseconds).unwrap_or_default();
+    at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+/// A JSON string of at most [`VALUE_CHARS_MAX`] characters.
+fn push_json(body: &mut String, value: &str) {
+    let cut = value.char_indices().nth(VALUE_CHARS_MAX);
+    let (shown, ellipsis) = match cut {
+        Some((end, _)) => (&value[..end], "…"),
+        None => (value, ""),
+    };
+    let text = serde_json::to_string(&format!("{shown}{ellipsis}"));
+    body.push_str(&text.expect("a text is JSON"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::line::LINE_BYTES_MAX;
+    use super::*;
+
+    #[test]
+    fn an_entry_is_one_json_object_on_one_line_whatever_it_holds() {
+        let entry = Entry::new(
+            Event::LoginRefused,
+            Source::Peer("[::1]:7".parse().expect("an address")),
+        )
+        .of_tenant(Some(TenantId(42)))
+        .in_database(Some(Arc::from("a\"b")))
+        .with("user", "al\nice\u{1}\"}")
+        .with_some("key", None::<String>);
+        let body = entry.body(9);
+        assert!(!body.contains('\n'));
+        let read: serde_json::Value = serde_json::from_str(&format!("{body}}}")).expect("JSON");
+        assert_eq!(read["seq"], 9);
+        assert_eq!(read["event"], "login_refused");
+        assert_eq!(read["tenant_id"], 42);
+        assert_eq!(read["database"], "a\"b");
+        assert_eq!(read["source"], "[::1]:7");
+        let detail = serde_json::json!({"user": "al\nice\u{1}\"}"});
+        assert_eq!(read["detail"], detail);
+    }
+
+    #[test]
+    fn the_longest_entry_is_shorter_than_the_longest_line() {
+        let long = "\u{1}".repeat(10 * VALUE_CHARS_MAX);
+        let mut entry =
+            Entry::new(Event::Login, Source::Server).in_database(Some(Arc::from(long.as_str())));
+        for _ in 0..DETAILS_MAX {
+            entry = entry.with("a_name_of_twenty_four_xx", long.clone());
+        }
+        let body = entry.body(u64::MAX);
+        assert!(body.len() < LINE_BYTES_MAX - super::super::chain::SEAL_BYTES);
+        assert!(body.contains('…'));
+    }
+
+    #[test]
+    fn a_timestamp_has_one_length() {
+        assert_eq!(timestamp(0), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(timestamp(1_795_957_200_000_001).len(), 27);
+    }
+}
