@@ -3,6 +3,7 @@
 //! a core (DESIGN §5).
 
 use criterion::{BatchSize, Criterion};
+use nodedb::audit::{self, Audit, ChainKey, Level};
 use nodedb::auth::api_key::{self, NewSecret};
 use nodedb::catalog::key::ApiKey;
 use nodedb::catalog::key_usage::KeyUsage;
@@ -166,6 +167,15 @@ fn create(store: Embedded, principals: Principals) {
     const STATEMENTS: u32 = 1_000;
     let (handle, inbox) = port::channel();
     let nobody_looks = Histogram::new(1).observer(0);
+    let audit_directory = tempfile::tempdir().expect("a directory");
+    let key = ChainKey::new(&[1; 32]);
+    let audit = Audit::start(
+        audit_directory.path(),
+        key,
+        Level::Standard,
+        audit::Options::default(),
+    );
+    let (audit, audit_thread) = audit.expect("an audit log");
     let control = Control {
         store: Box::new(store),
         current: Arc::new(Snapshot {
@@ -184,6 +194,7 @@ fn create(store: Embedded, principals: Principals) {
             adoption: nobody_looks.clone(),
             revocation: nobody_looks,
         },
+        audit,
     };
     let thread = control.spawn(inbox).expect("a thread");
     let by = port::Caller {
@@ -192,6 +203,7 @@ fn create(store: Embedded, principals: Principals) {
         token: None,
         tenant: TenantId::SYSTEM,
         database: DatabaseId::FIRST,
+        peer: "127.0.0.1:1".parse().expect("an address"),
     };
     let random = SystemRandom::new();
     let (began, cpu_before) = (Instant::now(), cpu());
@@ -228,6 +240,7 @@ fn create(store: Embedded, principals: Principals) {
     );
     drop(handle);
     thread.join().expect("it ends");
+    audit_thread.close();
 }
 
 fn main() {

@@ -4,6 +4,8 @@
 //! <data_dir>/lock                 flock'ed for the life of the process; holds its number
 //! <data_dir>/mock_key             32 random bytes: the key of mock challenges (auth::scram::mock)
 //! <data_dir>/superuser_password   made at first start, unless the password was given
+//! <data_dir>/audit_key            32 random bytes: the key of the audit log's chain
+//! <data_dir>/audit/               the audit log (audit)
 //! <data_dir>/catalog/             the principals' log (catalog::store)
 //! <data_dir>/rows/                the row store (storage)
 //! <data_dir>/backup.socket        where `nodedb backup` asks (backup), while the server runs
@@ -13,6 +15,7 @@
 //! is empty or has been ours before: a wrong `data_dir` must not change the mode of somebody's
 //! home.
 
+use crate::audit::ChainKey;
 use crate::auth::secret::MockKey;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -20,6 +23,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 const LOCK_FILE: &str = "lock";
 /// The key of mock challenges.
@@ -28,6 +32,8 @@ pub const MOCK_KEY_FILE: &str = "mock_key";
 pub const CATALOG_DIRECTORY: &str = "catalog";
 /// Where the rows are.
 pub const ROWS_DIRECTORY: &str = "rows";
+/// The key of the audit log's chain.
+pub const AUDIT_KEY_FILE: &str = "audit_key";
 const OWNER_ONLY_DIRECTORY: u32 = 0o700;
 const OWNER_ONLY_FILE: u32 = 0o600;
 
@@ -140,23 +146,39 @@ impl DataDir {
     ///
     /// If the kernel gives no random bytes.
     pub fn mock_key(&self) -> Result<MockKey, DataDirError> {
-        let path = self.path.join(MOCK_KEY_FILE);
+        self.key(MOCK_KEY_FILE).map(MockKey::new)
+    }
+
+    /// Where the audit log is.
+    pub fn audit(&self) -> PathBuf {
+        self.path.join("audit")
+    }
+
+    /// The key of the audit log's chain; made when it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`DataDirError::Damaged`] or `Io`.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel gives no random bytes.
+    pub fn audit_key(&self) -> Result<ChainKey, DataDirError> {
+        let key = Zeroizing::new(self.key(AUDIT_KEY_FILE)?);
+        Ok(ChainKey::new(&key))
+    }
+
+    fn key(&self, name: &str) -> Result<[u8; 32], DataDirError> {
+        let path = self.path.join(name);
         match fs::read(&path) {
-            Ok(bytes) => match <[u8; 32]>::try_from(bytes.as_slice()) {
-                Ok(key) => Ok(MockKey::new(key)),
-                Err(_) => Err(DataDirError::Damaged {
-                    path,
-                    found: bytes.len(),
-                    expected: 32,
-                }),
-            },
+            Ok(bytes) => key_of(path, bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut key = [0; 32];
                 SystemRandom::new()
                     .fill(&mut key)
                     .expect("the kernel's random generator answers");
-                self.write(MOCK_KEY_FILE, &key)?;
-                Ok(MockKey::new(key))
+                self.write(name, &key)?;
+                Ok(key)
             }
             Err(error) => Err(failed("read", &path)(error)),
         }
@@ -204,6 +226,26 @@ impl DataDir {
             Ok(()) | Err(_) => Ok(()),
         }
     }
+}
+
+/// The key of an audit log's chain from its file, whoever has the data directory.
+///
+/// # Errors
+///
+/// [`DataDirError::Damaged`] or `Io`.
+pub fn read_audit_key(path: &Path) -> Result<ChainKey, DataDirError> {
+    let bytes = fs::read(path).map_err(failed("read", path))?;
+    let key = Zeroizing::new(key_of(path.to_owned(), bytes)?);
+    Ok(ChainKey::new(&key))
+}
+
+fn key_of(path: PathBuf, bytes: Vec<u8>) -> Result<[u8; 32], DataDirError> {
+    let bytes = Zeroizing::new(bytes);
+    <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| DataDirError::Damaged {
+        path,
+        found: bytes.len(),
+        expected: 32,
+    })
 }
 
 fn take_lock(directory: &Path, path: &Path) -> Result<File, DataDirError> {

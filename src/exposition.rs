@@ -3,6 +3,7 @@
 //! Beside `server`, since it looks into rooms that do not know each other. Everything here is
 //! read when somebody asks, from counters that the rooms keep anyway.
 
+pub mod audit;
 pub mod providers;
 mod times;
 

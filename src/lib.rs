@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod audit_command;
 pub mod auth;
 pub mod backup;
 pub mod catalog;

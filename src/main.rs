@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use nodedb::config::{Config, ConfigError, Environment};
-use nodedb::{backup, server, superuser, telemetry, tls_init};
+use nodedb::{audit_command, backup, server, superuser, telemetry, tls_init};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -62,6 +62,32 @@ enum Command {
     /// Certificates for TLS
     #[command(subcommand)]
     Tls(Tls),
+    /// The audit log, with the server running or stopped
+    #[command(subcommand)]
+    Audit(Audit),
+}
+
+#[derive(Debug, Subcommand)]
+enum Audit {
+    /// Say whether the audit log is as it was written, and if not, from which entry on
+    ///
+    /// Exit status: 0 it is, 1 it is not, 2 it cannot be read.
+    #[command(verbatim_doc_comment)]
+    Verify {
+        /// A directory, or one file of it [default: audit in data_dir]
+        path: Option<PathBuf>,
+        /// The key of the chain [default: audit_key beside the directory]
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+    /// Print the entries, the oldest first, one JSON object a line
+    Export {
+        /// A directory, or one file of it [default: audit in data_dir]
+        path: Option<PathBuf>,
+        /// From this date or time on, such as 2026-11-29 or 2026-11-29T13:00:00Z
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,6 +120,20 @@ fn main() -> ExitCode {
             make_backup(arguments.config.as_deref(), &directory, &environment)
         }
         Some(Command::Tls(Tls::Init { dir, user })) => tls_init(&dir, &user),
+        Some(Command::Audit(Audit::Verify { path, key })) => {
+            return audit_verify(
+                path,
+                key.as_deref(),
+                arguments.config.as_deref(),
+                &environment,
+            );
+        }
+        Some(Command::Audit(Audit::Export { path, since })) => audit_export(
+            path,
+            since.as_deref(),
+            arguments.config.as_deref(),
+            &environment,
+        ),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -144,6 +184,48 @@ fn make_backup(
 fn tls_init(directory: &Path, user: &str) -> Result<(), Box<dyn Error>> {
     print!("{}", tls_init::init(directory, user)?);
     Ok(())
+}
+
+fn audit_verify(
+    path: Option<PathBuf>,
+    key: Option<&Path>,
+    file: Option<&Path>,
+    environment: &Environment,
+) -> ExitCode {
+    let verified = audit_path(path, file, environment).and_then(|path| {
+        let mut output = std::io::stdout().lock();
+        Ok(audit_command::verify(&path, key, &mut output)?)
+    });
+    match verified {
+        Ok(audit_command::Verdict::Whole) => ExitCode::SUCCESS,
+        Ok(audit_command::Verdict::Broken) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("nodedb: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn audit_export(
+    path: Option<PathBuf>,
+    since: Option<&str>,
+    file: Option<&Path>,
+    environment: &Environment,
+) -> Result<(), Box<dyn Error>> {
+    let path = audit_path(path, file, environment)?;
+    let mut output = std::io::BufWriter::new(std::io::stdout().lock());
+    Ok(audit_command::export(&path, since, &mut output)?)
+}
+
+fn audit_path(
+    path: Option<PathBuf>,
+    file: Option<&Path>,
+    environment: &Environment,
+) -> Result<PathBuf, Box<dyn Error>> {
+    Ok(match path {
+        Some(path) => path,
+        None => load(file, environment)?.server.data_dir.join("audit"),
+    })
 }
 
 /// A file that was named must be there; nodedb.toml need not be.

@@ -1,5 +1,6 @@
 //! The one place that knows every room: starts them in order and ends them in order.
 
+use crate::audit::{self, Audit, Entry, Event, Source};
 use crate::auth::derivation::Derivation;
 use crate::auth::jwks::{self, KeySets, Requests};
 use crate::auth::rate::Rates;
@@ -56,6 +57,15 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     let tls_stamps = tls_files.as_ref().map(TlsFiles::stamps);
     let encryption = encryption(config)?;
     let data_dir = DataDir::open(&config.server.data_dir)?;
+    let (audit, audit_thread) = Audit::start(
+        &data_dir.audit(),
+        data_dir.audit_key()?,
+        config.audit.level,
+        audit::Options {
+            files_max: config.audit.files_max,
+            ..audit::Options::default()
+        },
+    )?;
     let (mut store, recovered) = Embedded::open(&data_dir.catalog())?;
     let (mut epoch, mut principals) = (recovered.epoch, recovered.principals);
     if principals.is_empty() {
@@ -100,7 +110,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     let (handle, inbox) = port::channel();
     let (key_requests, key_inbox) = Requests::channel();
     let key_sets = KeySets::default();
-    key_fetcher(config, data_dir.path(), key_sets.clone())?.spawn(key_inbox)?;
+    key_fetcher(config, data_dir.path(), key_sets.clone(), audit.clone())?.spawn(key_inbox)?;
     control::follow_all(&key_requests, &snapshot.principals);
     let usage_file = UsageFile::open(&data_dir.catalog())?;
     let key_usage = KeyUsage::new(usage_file.read());
@@ -120,6 +130,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
             adoption: times.adoption.observer(0),
             revocation: times.revocation.observer(0),
         },
+        audit: audit.clone(),
     };
     let control = control.spawn(inbox)?;
     let shared = Shared {
@@ -142,6 +153,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         key_sets,
         key_requests,
         encryption,
+        audit: audit.clone(),
         plain_bearer: match config.server.allow_plain_bearer {
             true => PlainBearer::Allowed,
             false => PlainBearer::Refused,
@@ -177,6 +189,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     );
     shared.figures.register(&shared.http.metrics);
     times.register(&shared.http.metrics);
+    exposition::audit::register(&shared.http.metrics, audit.clone());
     exposition::providers::register(
         &shared.http.metrics,
         shared.key_sets.clone(),
@@ -190,6 +203,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
                 terms: in_force.current().terms(),
                 in_force: in_force.clone(),
                 changed: tell_cores(runtime.mesh()),
+                audit: audit.clone(),
             };
             Some(watch.spawn()?)
         }
@@ -202,6 +216,8 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         key_usage: shared.key_usage.clone(),
         key_sets: config.auth.jwks.cache_dir.clone(),
     })?;
+    let version = env!("CARGO_PKG_VERSION");
+    audit.record_own(Entry::new(Event::Start, Source::Server).with("version", version));
     readiness.enter(http::Phase::Serving);
     announce(&runtime, &shared.encryption);
     wait_for_end(watch.as_ref())?;
@@ -211,6 +227,8 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     runtime.join();
     drop(shared);
     let _ = control.join();
+    audit.record_own(Entry::new(Event::Stop, Source::Server));
+    audit_thread.close();
     Ok(())
 }
 
@@ -218,7 +236,12 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
 ///
 /// # Errors
 /// A host that is none, and authorities that cannot be read.
-fn key_fetcher(config: &Config, data_dir: &Path, sets: KeySets) -> Result<Fetcher, Box<dyn Error>> {
+fn key_fetcher(
+    config: &Config,
+    data_dir: &Path,
+    sets: KeySets,
+    audit: Audit,
+) -> Result<Fetcher, Box<dyn Error>> {
     let jwks = &config.auth.jwks;
     let microseconds = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
     let allowed = AllowedHosts::parse(&jwks.allow_http_hosts)?;
@@ -231,6 +254,7 @@ fn key_fetcher(config: &Config, data_dir: &Path, sets: KeySets) -> Result<Fetche
         source: Arc::new(HttpsSource::new(allowed, &jwks.ca)?),
         sets,
         clock: Arc::new(now_microseconds),
+        audit,
     })
 }
 
@@ -388,6 +412,7 @@ struct Shared {
     plain_bearer: PlainBearer,
     encryption: Encryption,
     figures: Figures,
+    audit: Audit,
     limits: Limits,
     http: http::Service,
 }
@@ -420,6 +445,7 @@ impl Shared {
             plain_bearer: self.plain_bearer,
             encryption: self.encryption.clone(),
             figures: Rc::new(self.figures.of_core(context.core.index())),
+            audit: self.audit.clone(),
             limits: self.limits,
             send: Box::new(send),
         });

@@ -52,6 +52,7 @@ targets![
     keys,
     definition,
     catalog_log,
+    audit_lines,
     config,
 ];
 

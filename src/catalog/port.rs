@@ -12,6 +12,7 @@ use crossbeam::channel::{Receiver, Sender, unbounded};
 use futures::channel::oneshot;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -32,6 +33,8 @@ pub struct Caller {
     pub tenant: TenantId,
     /// The database of its session.
     pub database: DatabaseId,
+    /// Where its client is.
+    pub peer: SocketAddr,
 }
 
 /// What a provider's mapping gives is worked out from this.

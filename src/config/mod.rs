@@ -15,6 +15,7 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub use key_sets::Jwks;
 
+use crate::audit::Level;
 use crate::auth::certificate::Strictness;
 use crate::auth::certificate_map::CertificateMap;
 use crate::auth::tls::{Demand, VersionMin};
@@ -35,6 +36,8 @@ pub struct Config {
     pub storage: Storage,
     /// `[auth]`
     pub auth: Auth,
+    /// `[audit]`
+    pub audit: Audit,
 }
 
 /// `[server]`
@@ -149,6 +152,15 @@ pub struct Auth {
     pub certificate_map: CertificateMap,
     /// `[auth.jwks]`
     pub jwks: Jwks,
+}
+
+/// `[audit]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// What is recorded.
+    pub level: Level,
+    /// Files that are kept, of 64 MiB each; 0: all of them.
+    pub files_max: u32,
 }
 
 impl Default for Server {

@@ -3,7 +3,8 @@
 use super::error::ConfigError;
 use super::key_sets;
 use super::reader::{Section, Source};
-use super::{Auth, Config, Cores, Http, LogFormat, MIB, Ports, Server, Storage, Tls};
+use super::{Audit, Auth, Config, Cores, Http, LogFormat, MIB, Ports, Server, Storage, Tls};
+use crate::audit::Level;
 use crate::auth::certificate::Strictness;
 use crate::auth::certificate_map::{CertificateMap, Rule};
 use crate::auth::scram::{ITERATIONS_MAX, ITERATIONS_MIN};
@@ -37,6 +38,9 @@ const TRANSACTION_BYTES: RangeInclusive<u64> = MIB..=64 * super::TIB;
 /// Prepared statements of one session, and portals.
 const SESSION_OBJECTS: RangeInclusive<u32> = 1..=1_048_576;
 
+/// Files of the audit log that are kept: 0 is all of them, and more are more than a directory lists well.
+const AUDIT_FILES: RangeInclusive<u32> = 0..=100_000;
+
 /// Deadlines from a second to a day.
 const DEADLINE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
 
@@ -51,7 +55,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
     read_server(root.section("server")?, &mut config.server)?;
     read_storage(root.section("storage")?, &mut config.storage)?;
     read_auth(root.section("auth")?, &mut config.auth)?;
-    root.not_yet("audit")?;
+    read_audit(root.section("audit")?, &mut config.audit)?;
     root.finish()?;
     Ok(config)
 }
@@ -179,6 +183,19 @@ fn read_auth(mut section: Section<'_>, auth: &mut Auth) -> Result<(), ConfigErro
     let mut certificates = section.section("cert")?;
     certificates.read("map", &mut auth.certificate_map, certificate_map)?;
     certificates.finish()?;
+    section.finish()
+}
+
+fn read_audit(mut section: Section<'_>, audit: &mut Audit) -> Result<(), ConfigError> {
+    section.read("level", &mut audit.level, |value| match value.as_str() {
+        Some("minimal") => Ok(Level::Minimal),
+        Some("standard") => Ok(Level::Standard),
+        Some("full") => Ok(Level::Full),
+        _ => Err("must be \"minimal\", \"standard\" or \"full\"".to_owned()),
+    })?;
+    section.read("files_max", &mut audit.files_max, |value| {
+        whole(value, AUDIT_FILES)
+    })?;
     section.finish()
 }
 

@@ -39,6 +39,7 @@ fn the_annotated_file_shows_every_key() {
     // The section of TLS is shown as a comment: it has no defaults to be read from.
     let nested = [
         "server: ",
+        "audit: ",
         "ports: ",
         "http: ",
         "tls: ",
@@ -119,6 +120,9 @@ fn every_key_is_read() {
         [auth]
         superuser_name = "root"
         scram_iterations = 100_000
+        [audit]
+        level = "minimal"
+        files_max = 4
         [auth.jwks]
         refresh_secs = 60
         [auth.cert]
@@ -126,6 +130,10 @@ fn every_key_is_read() {
         "#,
     );
     let expected = Config {
+        audit: Audit {
+            level: Level::Minimal,
+            files_max: 4,
+        },
         server: Server {
             host: "0.0.0.0".to_owned(),
             data_dir: PathBuf::from("/srv/nodedb"),
@@ -228,11 +236,34 @@ fn a_rule_for_certificates_has_one_kind_of_name_and_a_login() {
 }
 
 #[test]
-fn what_this_version_does_not_have_is_refused_rather_than_ignored() {
-    for (text, line, key) in [
-        ("[auth.throttle]\nwindow_secs = 60\n", 1, "auth.throttle"),
-        ("[audit]\nlevel = \"full\"\n", 1, "audit"),
+fn the_audit_log_has_three_levels_and_keeps_as_many_files_as_it_is_told() {
+    let read = |text: &str| {
+        let config = Config::parse(text, Path::new("nodedb.toml"), &Environment::default());
+        config.expect("it is good").audit
+    };
+    let standard = Audit {
+        level: Level::Standard,
+        files_max: 0,
+    };
+    assert_eq!(read(""), standard);
+    for (word, level) in [
+        ("minimal", Level::Minimal),
+        ("standard", Level::Standard),
+        ("full", Level::Full),
     ] {
+        let text = format!("[audit]\nlevel = \"{word}\"\nfiles_max = 16\n");
+        let files_max = 16;
+        assert_eq!(read(&text), Audit { level, files_max });
+    }
+    assert_eq!(
+        error("[audit]\nlevel = \"off\"\n"),
+        "nodedb.toml, line 2: `audit.level` must be \"minimal\", \"standard\" or \"full\""
+    );
+}
+
+#[test]
+fn what_this_version_does_not_have_is_refused_rather_than_ignored() {
+    for (text, line, key) in [("[auth.throttle]\nwindow_secs = 60\n", 1, "auth.throttle")] {
         assert_eq!(
             error(text),
             format!(

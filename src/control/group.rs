@@ -65,6 +65,11 @@ impl Group {
         &self.orphans
     }
 
+    /// The requests with what became of each so far, in order.
+    pub fn outcomes(&self) -> &[Outcome] {
+        &self.outcomes
+    }
+
     /// The requests with their answers, in order.
     pub fn into_outcomes(self) -> Vec<Outcome> {
         self.outcomes

@@ -6,6 +6,7 @@
 //! committed travel in the same epochs; they are durable before they come here.
 
 mod adoption;
+mod audited;
 mod authority;
 pub mod configured_providers;
 mod draft;
@@ -34,12 +35,13 @@ pub use resolve::NAME_BYTES_MAX;
 pub use rows::RowKeeper;
 pub use usage::Usage;
 
+use crate::audit::{Audit, Ticket, Unwritable};
 use crate::auth::jwks::Requests;
 use crate::catalog::Snapshot;
 use crate::catalog::port::{Ask, Errand, Inbox, Reply};
 use crate::catalog::revocation::{Reports, Revocations};
 use crate::catalog::store::Store;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, SqlState};
 use adoption::Adoption;
 use group::{Group, Outcome};
 use std::sync::Arc;
@@ -70,6 +72,8 @@ pub struct Control {
     pub revocations: Revocations,
     /// How long adoptions take.
     pub times: Times,
+    /// Where statements are recorded.
+    pub audit: Audit,
 }
 
 impl Control {
@@ -110,17 +114,31 @@ impl Control {
     fn carry_out(&mut self, asks: Vec<Ask>) {
         let mut group = Group::new(&self.current);
         let now = unix_micros();
+        let unwritable = self.audit.unwritable();
         for ask in asks {
-            group.add(ask, now, &mut self.held);
+            match &unwritable {
+                // Refused before it is done: what cannot be recorded is not to happen.
+                Some(unwritable) if ask.request.is_statement() => {
+                    ask.answer(Err(unwritable.clone().into()));
+                }
+                _ => group.add(ask, now, &mut self.held),
+            }
         }
+        // Its fsync runs beside the catalog's and the adoption.
+        let mut recorded = vec![self.record(&group)];
         if let Err(error) = self.make_durable(&group) {
             group.fail(&self.current, &error);
+            // What was recorded as done has not been: the entries behind say so.
+            recorded.push(self.record(&group));
         }
         let before = self.current.clone();
         let adoption = self.publish(&group);
         let forgotten = self.forget(&group);
+        let unrecorded = recorded.into_iter().find_map(|ticket| ticket.wait().err());
+        let unrecorded = unrecorded.map(unrecorded_warning);
         let late = adoption.as_ref().and_then(Adoption::warning);
-        let mut warnings: Vec<Diagnostic> = late.into_iter().chain(forgotten).collect();
+        let warnings = late.into_iter().chain(forgotten).chain(unrecorded);
+        let mut warnings: Vec<Diagnostic> = warnings.collect();
         warnings.dedup();
         let mut outcomes = group.into_outcomes();
         if let Some(mut adoption) = adoption {
@@ -141,6 +159,14 @@ impl Control {
         {
             tracing::error!(%error, "the catalog log could not be compacted");
         }
+    }
+
+    /// What was asked for, and what became of it.
+    fn record(&self, group: &Group) -> Ticket {
+        let principals = &self.current.principals;
+        let outcomes = group.outcomes().iter();
+        let entries = outcomes.filter_map(|it| audited::entry(&it.ask, &it.result, principals));
+        self.audit.submit(entries.collect())
     }
 
     fn make_durable(&mut self, group: &Group) -> Result<(), Diagnostic> {
@@ -221,6 +247,16 @@ fn answer(outcome: Outcome, warnings: &[Diagnostic]) {
         reply
     });
     ask.answer(answer);
+}
+
+/// The disk took the change and does not take the entry about it.
+fn unrecorded_warning(unwritable: Unwritable) -> Diagnostic {
+    let error = Diagnostic::from(unwritable);
+    Diagnostic::warning(
+        SqlState::WARNING,
+        "the change is made, and its entry in the audit log is not durable yet",
+    )
+    .with_detail(error.message())
 }
 
 fn unix_micros() -> i64 {

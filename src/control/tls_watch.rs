@@ -6,6 +6,7 @@
 
 use super::tls_files::{Stamps, TlsFault, TlsFiles};
 use super::unix_micros;
+use crate::audit::{Audit, Entry, Event, Source};
 use crate::auth::tls::{InForce, Terms, TlsSet};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use rustls::pki_types::UnixTime;
@@ -30,6 +31,8 @@ pub struct TlsWatch {
     pub in_force: InForce,
     /// Called on the thread when a new set is in force.
     pub changed: Box<dyn Fn() + Send>,
+    /// Where it is recorded.
+    pub audit: Audit,
 }
 
 /// Tells the thread to look now; it ends when this is dropped.
@@ -86,6 +89,11 @@ impl TlsWatch {
                     serial = certificate.serial,
                     "the TLS files have been read again and are in force"
                 );
+                let entry = Entry::new(Event::Certificates, Source::Server)
+                    .with("outcome", "in force")
+                    .with("subject", &*certificate.subject)
+                    .with("serial", &*certificate.serial);
+                self.audit.record_own(entry);
                 self.in_force.replace(set, unix_micros());
                 (self.changed)();
             }
@@ -96,6 +104,10 @@ impl TlsWatch {
                         reason,
                         "the TLS files cannot be taken into force: the old ones stay"
                     );
+                    let entry = Entry::new(Event::Certificates, Source::Server)
+                        .with("outcome", "refused")
+                        .with("reason", reason);
+                    self.audit.record_own(entry);
                 }
             }
         }

@@ -7,9 +7,12 @@
 
 use super::login::{bad_credential, bad_password};
 use super::{CoreServices, Protocol};
+use crate::access::Rights;
+use crate::audit::{Entry, Event, Source, Unwritable};
 use crate::auth::identity::{Identity, Method};
 use crate::auth::{Authenticated, api_key, certificate, order, presented, scram, token};
-use crate::catalog::{KeyId, PrincipalId};
+use crate::catalog::snapshot::Principals;
+use crate::catalog::{KeyId, PrincipalId, TenantId};
 use crate::diagnostic::{Diagnostic, Severity};
 use std::fmt;
 use std::net::SocketAddr;
@@ -24,6 +27,16 @@ pub struct Attempt {
     pub peer: SocketAddr,
     /// When they began.
     pub began: Instant,
+}
+
+/// Whether the one before it on its connection was the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// Of whoever comes now.
+    First,
+    /// Of a connection that has a session a request: the same login as for the request before. It counts, and
+    /// the audit log has it already.
+    Again,
 }
 
 /// What a credential says of itself, true or not.
@@ -223,7 +236,8 @@ impl LoginRefused {
 }
 
 impl Attempt {
-    /// It has failed: noted, and then its client may be told what is returned.
+    /// It has failed: recorded, and then its client may be told what is returned. Waits for a place in the
+    /// audit's queue, not for the disk.
     pub async fn refused(&self, services: &CoreServices, refused: LoginRefused) -> Diagnostic {
         let LoginRefused {
             claim,
@@ -240,17 +254,44 @@ impl Attempt {
             %reason,
             "login refused"
         );
+        let event = match reason.fault() {
+            Fault::Denied => Event::AccessRefused,
+            Fault::BadCredential | Fault::Undecided => Event::LoginRefused,
+        };
+        let entry = self.entry(services, event, &claim);
+        let entry = entry.with("reason", reason.to_string());
+        // Where it cannot be recorded it is counted; what the client is told tells nothing of that, or it would
+        // tell a bad credential from a good one.
+        let _ = services.parts.audit.record(entry).await;
         told
     }
 
-    /// It has succeeded: noted, and then its session may begin.
+    /// What is known of whoever tries.
+    fn entry(&self, services: &CoreServices, event: Event, claim: &Claim) -> Entry {
+        let adopted = services.parts.catalog.current();
+        let principals = &adopted.snapshot().principals;
+        let whose = claim.principal.and_then(|id| Whose::of(principals, id));
+        let named = claim.name.clone();
+        Entry::new(event, Source::Peer(self.peer))
+            .of_tenant(whose.as_ref().map(|whose| whose.tenant))
+            .with("protocol", self.protocol.as_str())
+            .with_some("method", claim.method.map(|method| method.as_str()))
+            .with_some("user", named.or(whose.map(|whose| whose.name)))
+            .with_some("key", claim.key.map(|key| key.to_string()))
+    }
+
+    /// It has succeeded: recorded, and then its session may begin. Waits for a place in the audit's queue, not
+    /// for the disk.
     ///
     /// # Errors
-    /// What its client is told instead.
+    /// FATAL 53100 where nothing can be recorded, but for a superuser: somebody has to be able to come in and
+    /// mend it.
     pub async fn succeeded(
         &self,
         services: &CoreServices,
         identity: &Identity,
+        rights: &Rights,
+        login: Login,
     ) -> Result<(), Diagnostic> {
         let figures = &services.parts.figures;
         figures.logged_in(identity.method, self.began.elapsed());
@@ -261,17 +302,34 @@ impl Attempt {
             user = &*identity.name,
             "logged in"
         );
-        Ok(())
+        let audit = &services.parts.audit;
+        if login == Login::Again || !audit.keeps(Event::Login) {
+            return Ok(());
+        }
+        let adopted = services.parts.catalog.current();
+        let database = adopted.snapshot().principals.database(identity.database);
+        let entry = Entry::new(Event::Login, Source::Peer(self.peer))
+            .of_tenant(Some(rights.tenant()))
+            .in_database(database.map(|database| database.name.clone()))
+            .with("protocol", self.protocol.as_str())
+            .with("method", identity.method.as_str())
+            .with("user", &*identity.name)
+            .with_some("key", identity.key.map(|used| used.id.to_string()));
+        let recorded = match rights.is_superuser() {
+            true => audit.record_reserved(entry),
+            false => audit.record(entry).await,
+        };
+        recorded.map_err(fatal)
     }
 
     /// Which of the credentials that a client has presented says who it is; all have been verified. Two of
-    /// different logins are noted.
+    /// different logins are recorded.
     ///
     /// # Errors
     /// What the client is told instead.
     pub async fn decide(
         &self,
-        _services: &CoreServices,
+        services: &CoreServices,
         certificate: Option<Authenticated>,
         other: Option<Authenticated>,
     ) -> Result<Option<Authenticated>, Diagnostic> {
@@ -287,9 +345,41 @@ impl Attempt {
                 also_login = %contradicting.principal(),
                 "two credentials of different logins were presented; the first in order counts"
             );
+            let adopted = services.parts.catalog.current();
+            let other = Whose::of(&adopted.snapshot().principals, contradicting.principal());
+            let claim = Claim::proved(&decision.identity);
+            let entry = self
+                .entry(services, Event::CredentialsContradict, &claim)
+                .with("other_method", contradicting.method().as_str())
+                .with_some("other_user", other.map(|other| other.name));
+            services.parts.audit.record(entry).await.map_err(fatal)?;
         }
         Ok(Some(decision.identity))
     }
+}
+
+/// Whose name and tenant an entry is about.
+struct Whose {
+    name: String,
+    tenant: TenantId,
+}
+
+impl Whose {
+    /// A user, a service account, or the provider of a token.
+    fn of(principals: &Principals, id: PrincipalId) -> Option<Whose> {
+        let record = principals.principal(id);
+        let record = record.map(|it| (it.name.to_string(), it.tenant));
+        let provider = || {
+            let provider = principals.provider(id)?;
+            Some((format!("provider {}", provider.name), provider.tenant))
+        };
+        let (name, tenant) = record.or_else(provider)?;
+        Some(Whose { name, tenant })
+    }
+}
+
+fn fatal(unwritable: Unwritable) -> Diagnostic {
+    Diagnostic::from(unwritable).with_severity(Severity::Fatal)
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@
 //! secret is made here, shown once, and only its hash goes on. The statement returns when every core
 //! has adopted its epoch (DESIGN §2).
 
+use super::audited::Refusal;
 use super::run::interruptible;
 use super::transaction::{Block, not_in_a_block};
-use super::{Answer, Session, show};
+use super::{Answer, Session, audited, show};
 use crate::auth::api_key::{self, NewSecret};
 use crate::auth::derivation::Derived;
 use crate::auth::secret::Password;
@@ -21,6 +22,9 @@ use crate::engine::{Engine, definitions};
 use crate::sql::credential::{CredentialStatement, RotateApiKey, RowPolicyStatement, TableGrant};
 use ring::rand::SystemRandom;
 use std::pin::pin;
+
+/// What has become of a change of definitions when its statement has run: its transaction may yet be rolled back.
+const IN_TRANSACTION: &str = "done in its transaction";
 
 /// The column of the one row that shows a key.
 pub(super) const API_KEY_COLUMN: &str = "api_key";
@@ -39,6 +43,7 @@ impl Session {
         if statement.stands_alone() && !matches!(self.block, Block::None) {
             return Err(not_in_a_block(statement.title()));
         }
+        let title = statement.title();
         match statement {
             CredentialStatement::CreateUser(mut create) => {
                 let verifier = self.derive(create.password.take()).await?;
@@ -62,11 +67,29 @@ impl Session {
                 Box::pin(self.refresh_keys(&name)).await.map(Answer::Done)
             }
             CredentialStatement::Change(request) => self.ask(request).await,
-            CredentialStatement::Table(grant) => self.run_table_grant(&grant).await,
-            CredentialStatement::RowPolicy(policy) => self.run_row_policy(&policy).await,
+            CredentialStatement::Table(grant) => {
+                let detail = audited::of_grant(&grant);
+                let answer = self.run_table_grant(&grant).await;
+                self.note_credential_statement(title, detail, IN_TRANSACTION, answer)
+                    .await
+            }
+            CredentialStatement::RowPolicy(policy) => {
+                let detail = audited::of_policy(&policy);
+                let answer = self.run_row_policy(&policy).await;
+                self.note_credential_statement(title, detail, IN_TRANSACTION, answer)
+                    .await
+            }
             CredentialStatement::UseDatabase(name) => self.use_database(&name),
-            CredentialStatement::KillSession(id) => Box::pin(self.kill_session(&id)).await,
+            CredentialStatement::KillSession(id) => {
+                let answer = Box::pin(self.kill_session(&id)).await;
+                let (details, done) = (vec![("session", id)], "done");
+                Box::pin(self.note_credential_statement(title, details, done, answer)).await
+            }
             CredentialStatement::Show(show) => self.show_credentials(show).await,
+            CredentialStatement::ShowAuditLog { limit } => {
+                Box::pin(self.show_audit_log(limit)).await
+            }
+            CredentialStatement::VerifyAuditChain => Box::pin(self.verify_audit_chain()).await,
             CredentialStatement::ExplainAuthentication(about) => {
                 Box::pin(self.explain_authentication(about)).await
             }
@@ -132,7 +155,10 @@ impl Session {
     pub(super) async fn ask_control(&mut self, request: Request) -> Result<CommandTag, Diagnostic> {
         let control = self.services.parts.control.clone();
         let _asking = self.handle().asks_control();
-        let mut reply = control.execute(self.caller(), request).await?;
+        let replied = control.execute(self.caller(), request).await;
+        // The control core has recorded it, whatever it was.
+        self.refusal = Refusal::of(&replied);
+        let mut reply = replied?;
         self.notices.append(&mut reply.notices);
         Ok(CommandTag::Plain(reply.tag))
     }

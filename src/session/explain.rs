@@ -34,6 +34,8 @@ impl Session {
             about = subject,
             "authentication is explained"
         );
+        let statement = "EXPLAIN AUTHENTICATION";
+        self.note_explained(statement, subject.to_owned()).await?;
         let (snapshot, identity) = (adopted.snapshot().clone(), self.identity.clone());
         let parts = &self.services.parts;
         let keys = parts.key_sets.clone();

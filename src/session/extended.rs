@@ -141,6 +141,11 @@ impl Session {
 
     async fn execute_bound(&mut self, portal: &mut Portal) -> Result<Executed, Diagnostic> {
         let prepared = portal.prepared.clone();
+        if self.notes_statements()
+            && let Some(text) = prepared.body.text()
+        {
+            Box::pin(self.note_statement(&text)).await?;
+        }
         let answer = match &prepared.body {
             Body::Empty => return Ok(Executed::Empty),
             Body::Engine {

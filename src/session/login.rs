@@ -5,21 +5,22 @@
 //! was proved is still true (DESIGN §2: after a statement has returned, no core serves the old
 //! state). [`Session::log_in`] resolves database and rights under the catalog of now.
 
-use super::attempt::{Attempt, Claim, LoginRefused, Reason};
+use super::attempt::{Attempt, Claim, Login, LoginRefused, Reason};
 use super::registry::Arrival;
 use super::services::{CoreServices, Draining, PlainBearer, now_microseconds};
 use super::{Beginning, Protocol, Session};
 use crate::access;
-use crate::auth::identity::{Identity, Method};
+use crate::auth::identity::{Identity, KeyUsed, Method};
 use crate::auth::presented::Presented;
 use crate::auth::rate::TooOften;
 use crate::auth::scram::{Credential, Refusal};
 use crate::auth::secret::Password;
 use crate::auth::{Authenticated, api_key};
 use crate::catalog::principal::Principal;
-use crate::catalog::{KeyId, PrincipalId, TenantId};
+use crate::catalog::{DatabaseId, KeyId, PrincipalId, TenantId};
 use crate::diagnostic::{Diagnostic, SqlState};
 use shards::Stream;
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::rc::Rc;
@@ -79,6 +80,29 @@ pub struct Wish {
     pub began: Instant,
     /// The client certificate that its connection has presented.
     pub certificate: Option<Rc<Presented>>,
+    /// Where a connection has a session a request: whose the last one was.
+    pub earlier: Option<Rc<Cell<Option<Who>>>>,
+}
+
+/// Whose a session is, as a connection with many sessions remembers it: the same one again is no login of its
+/// own in the audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Who {
+    principal: PrincipalId,
+    method: Method,
+    key: Option<KeyUsed>,
+    database: DatabaseId,
+}
+
+impl Who {
+    fn of(identity: &Identity) -> Who {
+        Who {
+            principal: identity.principal,
+            method: identity.method,
+            key: identity.key,
+            database: identity.database,
+        }
+    }
 }
 
 /// The client certificate that a connection has presented, if any. Asked once a connection: it costs
@@ -146,7 +170,15 @@ impl Session {
         });
         match entered {
             Ok(session) => {
-                attempt.succeeded(&services, &session.identity).await?;
+                let who = Who::of(&session.identity);
+                let earlier = wish.earlier.and_then(|earlier| earlier.replace(Some(who)));
+                let login = match earlier == Some(who) {
+                    true => Login::Again,
+                    false => Login::First,
+                };
+                let (identity, rights) = (&session.identity, &session.rights);
+                let noted = attempt.succeeded(&services, identity, rights, login);
+                noted.await?;
                 Ok(session)
             }
             Err(refused) => Err(attempt.refused(&services, refused).await),

@@ -6,6 +6,8 @@
 //! idle one keeps little: no transaction, no buffers, settings shared with others.
 
 pub mod attempt;
+mod audit_log;
+mod audited;
 pub mod cancel_key;
 pub mod command;
 pub mod control;
@@ -73,6 +75,8 @@ pub struct Session {
     effects: Option<Arc<SessionEffects>>,
     notices: Vec<Diagnostic>,
     reminder: Reminder,
+    /// The control core has recorded what it refused the statement that runs.
+    refusal: audited::Refusal,
 }
 
 /// client_min_messages; INFO is sent whatever it says.
@@ -201,6 +205,7 @@ impl Session {
             effects: None,
             notices: Vec::new(),
             reminder,
+            refusal: audited::Refusal::default(),
         })
     }
 
@@ -268,6 +273,7 @@ impl Session {
             }),
             tenant: self.rights.tenant(),
             database: self.identity.database,
+            peer: self.entry.peer(),
         }
     }
 

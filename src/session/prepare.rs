@@ -4,7 +4,7 @@ use super::command::Command;
 use super::credential::API_KEY_COLUMN;
 use super::message::Message;
 use super::prepared::{Body, Prepared, Source};
-use super::{Answer, Session, explain, show};
+use super::{Answer, Session, audit_log, explain, show};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::outcome::ResultField;
@@ -203,6 +203,8 @@ async fn credential_fields(
             _ => Ok(None),
         },
         CredentialStatement::ExplainAuthentication(_) => Ok(Some(explain::fields())),
+        CredentialStatement::ShowAuditLog { .. } => Ok(Some(audit_log::shown_fields())),
+        CredentialStatement::VerifyAuditChain => Ok(Some(audit_log::verified_fields())),
         CredentialStatement::CreateApiKey(_) | CredentialStatement::RotateApiKey(_) => {
             Ok(Some(show::one_text_fields(API_KEY_COLUMN)))
         }

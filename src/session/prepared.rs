@@ -51,6 +51,19 @@ pub enum Body {
     },
 }
 
+impl Body {
+    /// Its text, as far as it is kept; None for an empty one.
+    pub fn text(&self) -> Option<Zeroizing<String>> {
+        let text = match self {
+            Body::Empty => return None,
+            Body::Session(statement) | Body::Copy(statement) => statement.to_string(),
+            Body::Credential(text) => return Some(text.clone()),
+            Body::Engine { source, .. } => source.text.to_string(),
+        };
+        Some(Zeroizing::new(text))
+    }
+}
+
 /// A statement and the text that its spans point into.
 #[derive(Clone)]
 pub struct Source {

@@ -12,6 +12,7 @@ use super::registry::{Handle, Registry, SameLogin};
 use super::token_login::Tokens;
 use super::{live, rights, settings};
 use crate::access;
+use crate::audit::Audit;
 use crate::auth::certificate_map::CertificateMap;
 use crate::auth::derivation::Derivation;
 use crate::auth::jwks::{KeySets, Requests};
@@ -158,6 +159,8 @@ pub struct Parts {
     pub encryption: Encryption,
     /// What this core counts.
     pub figures: Rc<CoreFigures>,
+    /// Where what happens is recorded.
+    pub audit: Audit,
     /// What sessions may take.
     pub limits: Limits,
     /// Sends word to a core; its `message` hands it to [`CoreServices::signal`] there.

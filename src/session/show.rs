@@ -76,11 +76,12 @@ impl Session {
             Show::Session => return self.show_session(),
             Show::Tls => return self.show_tls(adopted.snapshot()),
             Show::OidcProviders => return self.show_oidc_providers(adopted.snapshot()),
-            Show::Access(ref asked) => tracing::info!(
-                by = &*self.identity.name,
-                about = asked.login,
-                "access is explained"
-            ),
+            Show::Access(ref asked) => {
+                let (by, about) = (&*self.identity.name, &asked.login);
+                tracing::info!(by, about, "access is explained");
+                let about = asked.login.clone();
+                self.note_explained("EXPLAIN ACCESS", about).await?;
+            }
             Show::Sessions => return Box::pin(self.show_sessions()).await,
             Show::Revocations => return self.show_revocations(),
             _ => {}

@@ -19,6 +19,7 @@ use crate::catalog::{Request, Snapshot};
 use crate::diagnostic::{Diagnostic, SqlState};
 use shards::Adopted;
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// What a core knows of tokens and of the keys that they are signed with.
@@ -121,7 +122,7 @@ pub async fn token(
     match token::bearer(principals, &provider, &verified, now) {
         Ok(Bearer::Proved(proved)) => Ok(proved),
         Ok(Bearer::ToBeMade(name)) => {
-            let making = make_user(services, &provider, &verified.claims, name);
+            let making = make_user(services, &provider, &verified.claims, name, origin.peer);
             Box::pin(making).await?;
             let adopted = services.parts.catalog.current();
             let principals = &adopted.snapshot().principals;
@@ -235,6 +236,7 @@ async fn make_user(
     provider: &Provider,
     claims: &Claims,
     name: Arc<str>,
+    peer: SocketAddr,
 ) -> Result<(), LoginRefused> {
     let adopted = services.parts.catalog.current();
     let tenant = adopted.snapshot().principals.tenant(provider.tenant);
@@ -250,6 +252,7 @@ async fn make_user(
         })),
         tenant: tenant.id,
         database: tenant.default_database,
+        peer,
     };
     let request = Request::MakeUserOfToken { name: name.clone() };
     let made = services.parts.control.execute(caller, request).await;

@@ -61,11 +61,6 @@ fn errors_carry_codes_positions_and_the_missing_statement() {
         "{error}"
     );
     assert!(error.contains("LINE 1:"), "{error}");
-    let error = server.psql_error("VERIFY AUDIT CHAIN");
-    assert!(
-        error.contains("0A000: VERIFY AUDIT CHAIN is not supported"),
-        "{error}"
-    );
     let error = server.psql_error("DROP DATABASE logs");
     assert!(
         error.contains("3D000: database \"logs\" does not exist"),

@@ -11,10 +11,13 @@ fn root() -> PathBuf {
 
 /// What each room may import; a room may always import itself and `diagnostic`.
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
-    let below_session = vec!["engine", "storage", "access", "sql", "catalog", "auth"];
+    let below_session = vec![
+        "engine", "storage", "access", "sql", "catalog", "auth", "audit",
+    ];
     BTreeMap::from([
         ("catalog", vec![]),
         ("auth", vec!["catalog"]),
+        ("audit", vec!["catalog"]),
         ("sql", vec!["catalog", "auth"]),
         ("access", vec!["sql", "catalog", "auth"]),
         ("storage", vec!["catalog"]),
@@ -28,7 +31,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ),
         (
             "control",
-            vec!["access", "catalog", "auth", "sql", "telemetry"],
+            vec!["access", "catalog", "auth", "sql", "audit", "telemetry"],
         ),
         (
             "wire",
@@ -36,7 +39,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ),
         ("backup", vec!["storage", "catalog", "data_dir"]),
         ("telemetry", vec!["config"]),
-        ("config", vec!["auth", "catalog"]),
+        ("config", vec!["auth", "catalog", "audit"]),
         ("diagnostic", vec![]),
     ])
 }

@@ -2,6 +2,7 @@
 
 use crate::issuer::{Behaviour, Issuer};
 use crate::signer::{Kind, Signer};
+use nodedb::audit::{Audit, ChainKey, Level, Options};
 use nodedb::auth::jwks::{
     DOCUMENT_BYTES_MAX, Followed, KeySets, Requests, Source, SourceError, Terms,
 };
@@ -253,6 +254,12 @@ fn fetcher(world: &World) -> (Requests, KeySets) {
     let (requests, inbox) = Requests::channel();
     let sets = KeySets::default();
     let ca = world.issuer.write_ca(world.directory.path());
+    let audit = Audit::start(
+        &world.directory.path().join("audit"),
+        ChainKey::new(&[1; 32]),
+        Level::Standard,
+        Options::default(),
+    );
     let fetcher = Fetcher {
         terms: Terms::default(),
         kept: Kept::new(world.directory.path().join("jwks")),
@@ -262,6 +269,7 @@ fn fetcher(world: &World) -> (Requests, KeySets) {
             let since = SystemTime::now().duration_since(UNIX_EPOCH);
             since.expect("after 1970").as_micros() as i64
         }),
+        audit: audit.expect("an audit log").0,
     };
     fetcher.spawn(inbox).expect("a thread");
     requests.follow(followed(&world.issuer));

@@ -2,6 +2,7 @@
 
 mod access;
 mod architecture;
+mod audit;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod authority;
 mod backup;

@@ -1,5 +1,6 @@
 //! The targets, one file a parser. Each has `seeds` and `run`.
 
+pub mod audit_lines;
 pub mod catalog_log;
 pub mod config;
 pub mod copy;

@@ -7,6 +7,7 @@
 use super::kept::Kept;
 use super::locate::{self, Found};
 use super::provider::Provider;
+use crate::audit::Audit;
 use crate::auth::jwks::{
     Answer, Followed, Following, KeySets, Occasion, Outcome, Request, Source, Terms,
 };
@@ -46,6 +47,8 @@ pub struct Fetcher {
     pub sets: KeySets,
     /// The clock.
     pub clock: Clock,
+    /// Where news of providers are recorded.
+    pub audit: Audit,
 }
 
 impl Fetcher {
@@ -239,7 +242,7 @@ impl Running {
             Answer::NotNow => return false,
             Answer::Begin => {}
         }
-        provider.log_circuit(before);
+        provider.log_circuit(before, &self.fetcher.audit);
         let (generation, followed) = (provider.generation, provider.followed.clone());
         self.fetches += 1;
         self.publish(id);
@@ -287,8 +290,8 @@ impl Running {
         let before = provider.following.circuit();
         let reason = fetched.as_ref().err().cloned();
         let news = provider.following.ended(fetched, now);
-        provider.log(news, reason.as_deref());
-        provider.log_circuit(before);
+        provider.log(news, reason.as_deref(), &self.fetcher.audit);
+        provider.log_circuit(before, &self.fetcher.audit);
         if let Some(document) = document {
             let kept = self.fetcher.kept.write(&provider.followed, &document, now);
             if let Err(error) = kept {

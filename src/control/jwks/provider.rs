@@ -1,5 +1,6 @@
 //! A provider as the fetcher has it, and what the log says of it.
 
+use crate::audit::{Audit, Entry, Event, Source};
 use crate::auth::jwks::{Circuit, Followed, Following, News, Outcome};
 use futures::channel::oneshot;
 
@@ -17,7 +18,8 @@ pub(super) struct Provider {
 
 impl Provider {
     /// How a fetch has ended.
-    pub fn log(&self, news: News, reason: Option<&str>) {
+    pub fn log(&self, news: News, reason: Option<&str>, audit: &Audit) {
+        self.record(news, reason, audit);
         let (provider, issuer) = (&*self.followed.name, &*self.followed.issuer);
         let Some(keys) = self.following.keys() else {
             tracing::warn!(
@@ -47,11 +49,35 @@ impl Provider {
         }
     }
 
+    /// New keys and failures; that a provider shows the same keys again every hour is no news.
+    fn record(&self, news: News, reason: Option<&str>, audit: &Audit) {
+        let outcome = match news {
+            News::NewKeys => "in force",
+            News::Failed => "failed",
+            News::SameKeys => return,
+        };
+        let keys = self.following.keys().map_or(0, |keys| keys.len());
+        let entry = Entry::new(Event::ProviderKeys, Source::Server)
+            .with("provider", &*self.followed.name)
+            .with("issuer", &*self.followed.issuer)
+            .with("outcome", outcome)
+            .with("keys", keys.to_string())
+            .with_some("reason", reason);
+        audit.record_own(entry);
+    }
+
     /// What has become of the breaker, if anything has.
-    pub fn log_circuit(&self, before: Circuit) {
+    pub fn log_circuit(&self, before: Circuit, audit: &Audit) {
         let now = self.following.circuit();
         if now == before {
             return;
+        }
+        if now.name() != before.name() {
+            let entry = Entry::new(Event::ProviderCircuit, Source::Server)
+                .with("provider", &*self.followed.name)
+                .with("circuit", now.name())
+                .with("was", before.name());
+            audit.record_own(entry);
         }
         let (provider, circuit, was) = (&*self.followed.name, now.name(), before.name());
         match now {

@@ -89,6 +89,7 @@ fn every_core_has_the_change_when_the_statement_returns_under_load() {
     })
     .expect("the runtime starts");
     let (handle, inbox) = port::channel();
+    let audit_directory = tempfile::tempdir().expect("a directory");
     let control = Control {
         store: Box::new(store),
         current: current.clone(),
@@ -100,6 +101,7 @@ fn every_core_has_the_change_when_the_statement_returns_under_load() {
         reports: Reports::default(),
         revocations: Revocations::default(),
         times: times(),
+        audit: crate::audit::tests::audit(audit_directory.path()),
     };
     let thread = control.spawn(inbox).expect("a thread");
     let root = Caller {

@@ -34,6 +34,7 @@ fn requests_that_wait_together_share_an_epoch_and_are_answered_in_order() {
         reports: Reports::default(),
         revocations: Revocations::default(),
         times: times(),
+        audit: bench.audit.clone(),
     };
     let thread = control.spawn(inbox).expect("a thread");
     let answers = block_on(all);

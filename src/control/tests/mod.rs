@@ -85,6 +85,7 @@ impl From<Caller> for port::Caller {
             token: None,
             tenant: caller.tenant,
             database: caller.database,
+            peer: "127.0.0.1:1".parse().expect("an address"),
         }
     }
 }
@@ -96,6 +97,9 @@ struct Bench {
     cores: Cores,
     rows: Rows,
     directory: MemoryDirectory,
+    audit: Audit,
+    /// Held until the test has ended.
+    _audit_directory: tempfile::TempDir,
     root: Caller,
     /// What the fetcher of keys would be asked.
     key_inbox: Option<crossbeam::channel::Receiver<jwks::Request>>,
@@ -125,6 +129,8 @@ impl Bench {
         let rows = Rows::default();
         let (handle, inbox) = port::channel();
         let (key_requests, key_inbox) = Requests::channel();
+        let audit_directory = tempfile::tempdir().expect("a directory");
+        let audit = crate::audit::tests::audit(audit_directory.path());
         let control = Control {
             store: Box::new(store),
             current,
@@ -136,8 +142,11 @@ impl Bench {
             reports: Reports::default(),
             revocations: Revocations::default(),
             times: times(),
+            audit: audit.clone(),
         };
         Bench {
+            audit,
+            _audit_directory: audit_directory,
             handle: Some(handle),
             thread: Some(control.spawn(inbox).expect("a thread")),
             cores,
@@ -182,6 +191,7 @@ impl Bench {
             reports: Reports::default(),
             revocations: Revocations::default(),
             times: times(),
+            audit: self.audit.clone(),
         };
         self.handle = Some(handle);
         self.thread = Some(control.spawn(inbox).expect("a thread"));

@@ -289,6 +289,7 @@ fn a_token_makes_the_user_that_its_provider_lets_it_make_and_nobody_else() {
             })),
             tenant: TenantId::SYSTEM,
             database: DatabaseId::FIRST,
+            peer: "127.0.0.1:1".parse().expect("an address"),
         };
         let name = Arc::from(name);
         let asked = bench

@@ -18,12 +18,8 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diag
         (&["tls"], Show::Tls),
         (&["oidc", "providers"], Show::OidcProviders),
     ];
-    const LATER: [&[&str]; 1] = [&["audit", "log"]];
-    for words in LATER {
-        if cursor.take(words) {
-            let words = words.join(" ").to_ascii_uppercase();
-            return Some(Err(Diagnostic::unsupported(format!("SHOW {words}"))));
-        }
+    if cursor.take(&["audit", "log"]) {
+        return Some(audit_log(cursor));
     }
     for (words, show) in WORDS {
         if cursor.take(words) {
@@ -50,6 +46,15 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Option<Result<CredentialStatement, Diag
         return Some(Ok(CredentialStatement::Show(Show::Session)));
     }
     None
+}
+
+/// `[LIMIT n]`
+fn audit_log(cursor: &mut Cursor<'_>) -> Result<CredentialStatement, Diagnostic> {
+    let limit = match cursor.take(&["limit"]) {
+        true => Some(cursor.number()?),
+        false => None,
+    };
+    Ok(CredentialStatement::ShowAuditLog { limit })
 }
 
 /// `[FOR name]`

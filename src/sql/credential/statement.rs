@@ -42,6 +42,13 @@ pub enum CredentialStatement {
     KillSession(String),
     /// SHOW: answered from the snapshot.
     Show(Show),
+    /// SHOW AUDIT LOG: answered from its files.
+    ShowAuditLog {
+        /// LIMIT
+        limit: Option<u32>,
+    },
+    /// VERIFY AUDIT CHAIN: likewise.
+    VerifyAuditChain,
     /// EXPLAIN AUTHENTICATION: answered from the snapshot and the keys of providers.
     ExplainAuthentication(ExplainAuthentication),
 }
@@ -194,6 +201,8 @@ impl CredentialStatement {
             | CredentialStatement::UseDatabase(_)
             | CredentialStatement::KillSession(_)
             | CredentialStatement::Show(_)
+            | CredentialStatement::ShowAuditLog { .. }
+            | CredentialStatement::VerifyAuditChain
             | CredentialStatement::ExplainAuthentication(_) => false,
         }
     }
@@ -237,6 +246,8 @@ impl CredentialStatement {
             CredentialStatement::UseDatabase(_) => "USE DATABASE",
             CredentialStatement::KillSession(_) => "KILL SESSION",
             CredentialStatement::Show(_) => "SHOW",
+            CredentialStatement::ShowAuditLog { .. } => "SHOW AUDIT LOG",
+            CredentialStatement::VerifyAuditChain => "VERIFY AUDIT CHAIN",
             CredentialStatement::ExplainAuthentication(_) => "EXPLAIN AUTHENTICATION",
         }
     }

@@ -372,8 +372,6 @@ fn service_accounts_have_a_database_and_no_password() {
 #[test]
 fn what_is_not_there_yet_is_0a000_and_names_the_feature() {
     for (text, feature) in [
-        ("SHOW AUDIT LOG LIMIT 5", "SHOW AUDIT LOG"),
-        ("VERIFY AUDIT CHAIN", "VERIFY AUDIT CHAIN"),
         ("CREATE ROLE x LOGIN PASSWORD 'y'", "CREATE ROLE with LOGIN"),
         (
             "CREATE USER x SUPERUSER PASSWORD 'y'",

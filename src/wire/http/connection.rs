@@ -36,6 +36,7 @@ pub async fn serve(stream: Stream, service: &Service, services: &Rc<CoreServices
     }
     let peer = Peer::of(stream.peer().ip());
     let certificate = login::presented(&stream, services);
+    let earlier = Rc::default();
     loop {
         let next = match receive(&stream).await {
             Ok(Some(head)) => match Endpoint::of(&head.path) {
@@ -45,6 +46,7 @@ pub async fn serve(stream: Stream, service: &Service, services: &Rc<CoreServices
                         head: &head,
                         endpoint,
                         certificate: certificate.as_ref(),
+                        earlier: &earlier,
                         origins: &service.origins,
                         services,
                     };

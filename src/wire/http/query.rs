@@ -23,10 +23,11 @@ use crate::auth::Authenticated;
 use crate::auth::identity::Method as ProvedBy;
 use crate::auth::presented::Presented;
 use crate::diagnostic::Diagnostic;
-use crate::session::login::{self, Wish};
+use crate::session::login::{self, Who, Wish};
 use crate::session::{CoreServices, Protocol, Session};
 use crate::wire::attended::attended;
 use shards::Stream;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -76,6 +77,8 @@ pub struct Exchange<'a> {
     pub endpoint: Endpoint,
     /// The client certificate of its connection, if any.
     pub certificate: Option<&'a Rc<Presented>>,
+    /// Whose the session of the request before it on this connection was.
+    pub earlier: &'a Rc<Cell<Option<Who>>>,
     /// Which pages may ask.
     pub origins: &'a Origins,
     /// What its core works with.
@@ -193,6 +196,7 @@ impl Exchange<'_> {
             // What came before it waited for the body.
             began: Instant::now(),
             certificate: self.certificate.cloned(),
+            earlier: Some(self.earlier.clone()),
         };
         let mut session = Session::log_in(self.services.clone(), authenticated, wish).await?;
         let mut output = self.output(admitted);

@@ -38,7 +38,8 @@ pub async fn run(
     output: &mut Output<'_>,
 ) -> Result<Option<CommandTag>, Diagnostic> {
     let ran = run_query(session, query, output).await;
-    if ran.is_err() {
+    if let Err(error) = &ran {
+        Box::pin(session.note_refusal(error)).await;
         session.fail();
     }
     ran
@@ -50,6 +51,10 @@ async fn run_query(
     output: &mut Output<'_>,
 ) -> Result<Option<CommandTag>, Diagnostic> {
     session.adopt()?;
+    // One with parameters is recorded when it is executed.
+    if session.notes_statements() && query.parameters.is_empty() {
+        Box::pin(session.note_statement(&query.sql)).await?;
+    }
     if query.access == Access::ReadOnly {
         return Box::pin(run_read_only(session, query, output)).await;
     }

@@ -115,6 +115,7 @@ impl Connection {
             Ok(never) => match never {},
         };
         self.session.abandon();
+        Box::pin(self.session.note_end(reason)).await;
         if let Some(diagnostic) = reason.diagnostic() {
             self.refuse(&diagnostic);
         }
@@ -218,6 +219,7 @@ impl Connection {
         self.seq = request.seq;
         let done = self.carry_out(request.operation, request.fields).await;
         if let Err(error) = done {
+            Box::pin(self.session.note_refusal(&error)).await;
             self.fail(error)?;
         }
         // Sent with what follows of the pipeline in this slice, and not held up by what takes longer.

@@ -97,6 +97,9 @@ impl Connection {
 
     async fn statements(&mut self, text: &str) -> Result<(), Diagnostic> {
         self.session.adopt()?;
+        if self.session.notes_statements() {
+            Box::pin(self.session.note_statement(text)).await?;
+        }
         if let Some(done) = self.point(text).await? {
             self.session.end_implicit().await?;
             self.complete(done);

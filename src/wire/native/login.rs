@@ -260,6 +260,7 @@ async fn authenticate(
         peer,
         began,
         certificate,
+        earlier: None,
     };
     let Some(authenticated) = authenticated else {
         let refused = LoginRefused::credential(Claim::default(), Reason::NoCredential);

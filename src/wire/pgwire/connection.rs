@@ -312,6 +312,7 @@ impl Connection {
             peer: stream.peer(),
             began,
             certificate,
+            earlier: None,
         };
         let session = Session::log_in(services, authenticated, wish).await?;
         let connection = Connection {
@@ -349,6 +350,7 @@ impl Connection {
             }
         };
         self.session.abandon();
+        Box::pin(self.session.note_end(reason)).await;
         if let Some(diagnostic) = reason.diagnostic() {
             error::diagnostic(&mut self.stream.outbox(), &diagnostic);
         }
@@ -413,6 +415,7 @@ impl Connection {
                 Ok(()) => Ok(()),
                 Err(error) => {
                     self.cycle = Cycle::SkipToSync;
+                    Box::pin(self.session.note_refusal(&error)).await;
                     self.fail(error)
                 }
             },

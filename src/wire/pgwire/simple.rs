@@ -17,6 +17,7 @@ use std::sync::Arc;
 impl Connection {
     pub(super) async fn simple_query(&mut self, text: &str) -> Result<(), EndReason> {
         if let Err(error) = self.run_text(text).await {
+            Box::pin(self.session.note_refusal(&error)).await;
             self.fail(error)?;
         }
         self.ready();
@@ -25,6 +26,9 @@ impl Connection {
 
     async fn run_text(&mut self, text: &str) -> Result<(), Diagnostic> {
         self.session.adopt()?;
+        if self.session.notes_statements() {
+            Box::pin(self.session.note_statement(text)).await?;
+        }
         if let Some(tag) = self.run_point(text).await? {
             return self.complete(tag, Tail::Last).await;
         }

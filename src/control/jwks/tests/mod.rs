@@ -122,6 +122,7 @@ impl World {
             source: answers.clone(),
             sets: sets.clone(),
             clock,
+            audit: crate::audit::tests::audit(&directory.join("audit")),
         };
         World {
             time,
