@@ -7,6 +7,7 @@ use nodedb::audit::{self, Audit, ChainKey, Level};
 use nodedb::auth::api_key::{self, NewSecret};
 use nodedb::catalog::key::ApiKey;
 use nodedb::catalog::key_usage::KeyUsage;
+use nodedb::catalog::passwords::Passwords;
 use nodedb::catalog::principal::{Database, Principal, PrincipalKind, Tenant};
 use nodedb::catalog::request::{IfExists, KeyWanted};
 use nodedb::catalog::revocation::{Reports, Revocations};
@@ -45,18 +46,19 @@ fn principal(number: u32, name: String, kind: PrincipalKind) -> Change {
         enabled: true,
         valid_until: None,
         created_at: 0,
+        allowance: Default::default(),
         kind,
     }))
 }
 
 fn user(number: u32) -> Change {
     let kind = PrincipalKind::User {
-        verifier: Some(Verifier {
+        passwords: Passwords::from(Some(Verifier {
             iterations: 4_096,
             salt: vec![7; 16],
             stored_key: [1; 32],
             server_key: [2; 32],
-        }),
+        })),
         default_database: None,
         connect: Vec::new(),
     };
@@ -83,6 +85,7 @@ fn key(number: u32, id: KeyId, secret: &NewSecret) -> Change {
         scopes: None,
         networks: None,
         rate_per_second: None,
+        allowance: Default::default(),
         created_at: 0,
         expires_at: None,
     }))
@@ -94,6 +97,7 @@ fn first() -> Principals {
         id: TenantId::SYSTEM,
         name: Arc::from("system"),
         default_database: DatabaseId::FIRST,
+        allowance: Default::default(),
     })));
     principals.apply(&Change::PutDatabase(Arc::new(Database {
         id: DatabaseId::FIRST,
@@ -110,6 +114,7 @@ fn first() -> Principals {
         enabled: true,
         valid_until: None,
         created_at: 0,
+        allowance: Default::default(),
         kind: PrincipalKind::ServiceAccount {
             databases: Vec::new(),
         },

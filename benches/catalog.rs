@@ -22,8 +22,9 @@ fn user(number: u32) -> Change {
         enabled: true,
         valid_until: None,
         created_at: 0,
+        allowance: Default::default(),
         kind: PrincipalKind::User {
-            verifier: None,
+            passwords: Default::default(),
             default_database: None,
             connect: Vec::new(),
         },
@@ -36,6 +37,7 @@ fn snapshot() -> Snapshot {
         id: TenantId::SYSTEM,
         name: Arc::from("system"),
         default_database: DatabaseId::FIRST,
+        allowance: Default::default(),
     }));
     let database = Change::PutDatabase(Arc::new(Database {
         id: DatabaseId::FIRST,

@@ -89,6 +89,7 @@ fn snapshot() -> Snapshot {
             id: TenantId::SYSTEM,
             name: "system".into(),
             default_database: DATABASE,
+            allowance: Default::default(),
         })),
         Change::PutDatabase(Arc::new(Database {
             id: DATABASE,
@@ -105,8 +106,9 @@ fn snapshot() -> Snapshot {
             enabled: true,
             valid_until: None,
             created_at: 0,
+            allowance: Default::default(),
             kind: PrincipalKind::User {
-                verifier: None,
+                passwords: Default::default(),
                 default_database: None,
                 connect: Vec::new(),
             },

@@ -274,6 +274,9 @@ pub struct Fields {
     pub data_type: Option<String>,
     /// n
     pub constraint: Option<String>,
+    /// When trying again may help, where that is known: HTTP's Retry-After. PostgreSQL has no field for
+    /// it, and so the hint says it as well.
+    pub retry_after_seconds: Option<u32>,
 }
 
 macro_rules! builders {
@@ -302,6 +305,7 @@ impl Diagnostic {
             column: None,
             data_type: None,
             constraint: None,
+            retry_after_seconds: None,
         }))
     }
 
@@ -361,6 +365,13 @@ impl Diagnostic {
     #[must_use]
     pub fn with_position(mut self, position: u32) -> Self {
         self.0.position = Some(position);
+        self
+    }
+
+    /// Sets when trying again may help.
+    #[must_use]
+    pub fn with_retry_after(mut self, seconds: u32) -> Self {
+        self.0.retry_after_seconds = Some(seconds);
         self
     }
 

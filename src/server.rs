@@ -3,8 +3,10 @@
 use crate::audit::{self, Audit, Entry, Event, Source};
 use crate::auth::derivation::Derivation;
 use crate::auth::jwks::{self, KeySets, Requests};
+use crate::auth::password_policy::{Denylist, PasswordPolicy, Verifiers};
 use crate::auth::rate::Rates;
 use crate::auth::scram::mock::Mock;
+use crate::auth::throttle::Throttle;
 use crate::auth::tls::{Demand, InForce, Terms, TlsSet};
 use crate::backup;
 use crate::catalog::definition::Relation;
@@ -23,12 +25,14 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Engine};
 use crate::exposition;
 use crate::session::figures::Figures;
+use crate::session::in_use::InUse;
 use crate::session::off_core::OffCore;
 use crate::session::services::{Encryption, PlainBearer, PlainConnections, now_microseconds};
 use crate::session::{CoreServices, Limits, Parts, Signal};
 use crate::storage::{self, Storage};
 use crate::superuser;
 use crate::telemetry::Metrics;
+use crate::wire::proxied::Proxies;
 use crate::wire::{http, native, pgwire};
 use rustls::pki_types::UnixTime;
 use shards::{CoreContext, CoreId, Listener, ListenerId, Mesh, Publisher, Runtime, Shard, Stream};
@@ -149,6 +153,9 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
             config.auth.scram_iterations,
         )),
         scram_iterations: config.auth.scram_iterations,
+        password_policy: Arc::new(password_policy(config)?),
+        throttle: Throttle::new(config.auth.throttle),
+        in_use: InUse::default(),
         key_rates: Rates::default(),
         key_sets,
         key_requests,
@@ -170,7 +177,9 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
             metrics: Metrics::new(),
             readiness: Arc::default(),
             origins: http::Origins::new(&config.server.http.cors_origins),
+            proxies: http::TrustedProxies::new(&config.server.http.trusted_proxies),
         },
+        proxies: Proxies::new(&config.server.proxy_protocol),
     };
     let readiness = shared.http.readiness.clone();
     let make = shared.clone();
@@ -255,6 +264,28 @@ fn key_fetcher(
         sets,
         clock: Arc::new(now_microseconds),
         audit,
+    })
+}
+
+/// `[auth.password]`
+///
+/// # Errors
+/// A denylist that cannot be read.
+fn password_policy(config: &Config) -> Result<PasswordPolicy, Box<dyn Error>> {
+    let wanted = &config.auth.password;
+    let denylist = match &wanted.denylist {
+        None => Denylist::default(),
+        Some(path) => Denylist::read(path)
+            .map_err(|error| format!("[auth.password] denylist {}: {error}", path.display()))?,
+    };
+    Ok(PasswordPolicy {
+        min_length: usize::from(wanted.min_length),
+        reuse: usize::from(wanted.reuse),
+        verifiers: match wanted.allow_verifiers {
+            true => Verifiers::Taken,
+            false => Verifiers::Refused,
+        },
+        denylist,
     })
 }
 
@@ -406,6 +437,9 @@ struct Shared {
     off_core: OffCore,
     mock: Arc<Mock>,
     scram_iterations: u32,
+    password_policy: Arc<PasswordPolicy>,
+    throttle: Throttle,
+    in_use: InUse,
     key_rates: Rates,
     key_sets: KeySets,
     key_requests: Requests,
@@ -415,6 +449,7 @@ struct Shared {
     audit: Audit,
     limits: Limits,
     http: http::Service,
+    proxies: Proxies,
 }
 
 impl Shared {
@@ -439,6 +474,9 @@ impl Shared {
             off_core: self.off_core.clone(),
             mock: self.mock.clone(),
             scram_iterations: self.scram_iterations,
+            password_policy: self.password_policy.clone(),
+            throttle: self.throttle.clone(),
+            in_use: self.in_use.clone(),
             key_rates: self.key_rates.clone(),
             key_sets: self.key_sets.clone(),
             key_requests: self.key_requests.clone(),
@@ -452,6 +490,7 @@ impl Shared {
         Core {
             services,
             http: self.http.clone(),
+            proxies: self.proxies.clone(),
         }
     }
 }
@@ -459,6 +498,23 @@ impl Shared {
 struct Core {
     services: Rc<CoreServices>,
     http: http::Service,
+    proxies: Proxies,
+}
+
+impl Core {
+    fn serve(self: Rc<Self>, listener: ListenerId, stream: Stream) {
+        match listener {
+            PGWIRE => {
+                shards::spawn(pgwire::serve(stream, self.services.clone()));
+            }
+            NATIVE => {
+                shards::spawn(native::serve(stream, self.services.clone()));
+            }
+            _ => {
+                shards::spawn(async move { http::serve(stream, &self.http, &self.services).await });
+            }
+        }
+    }
 }
 
 impl Shard for Core {
@@ -466,17 +522,14 @@ impl Shard for Core {
 
     fn accepted(self: &Rc<Self>, listener: ListenerId, stream: Stream) {
         let core = self.clone();
-        match listener {
-            PGWIRE => {
-                shards::spawn(pgwire::serve(stream, core.services.clone()));
-            }
-            NATIVE => {
-                shards::spawn(native::serve(stream, core.services.clone()));
-            }
-            _ => {
-                shards::spawn(async move { http::serve(stream, &core.http, &core.services).await });
-            }
+        if !self.proxies.send_headers(stream.hop().ip()) {
+            return core.serve(listener, stream);
         }
+        shards::spawn(async move {
+            if let Some(stream) = core.proxies.unwrap(stream).await {
+                core.serve(listener, stream);
+            }
+        });
     }
 
     fn message(self: &Rc<Self>, message: Signal) {

@@ -264,10 +264,10 @@ mod tests {
         let (_, recovered) = Embedded::open(&config.server.data_dir.join("catalog")).unwrap();
         let superuser = recovered.principals.principal_named("nodedb").unwrap();
         assert!(superuser.enabled);
-        let PrincipalKind::User { verifier, .. } = &superuser.kind else {
+        let PrincipalKind::User { passwords, .. } = &superuser.kind else {
             panic!("{superuser:?}");
         };
-        assert!(fits(password.trim_end(), verifier.as_ref().unwrap()));
+        assert!(fits(password.trim_end(), passwords.verifier().unwrap()));
     }
 
     #[test]

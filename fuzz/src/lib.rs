@@ -48,6 +48,7 @@ targets![
     http_head,
     http_body,
     native,
+    proxied,
     rows,
     keys,
     definition,

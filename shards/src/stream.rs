@@ -28,16 +28,32 @@ pub enum Admission {
 pub struct Stream {
     pub(crate) net: Rc<Net>,
     pub(crate) connection: Rc<Connection>,
+    peer: SocketAddr,
 }
 
 impl Stream {
     pub(crate) fn new(net: Rc<Net>, connection: Rc<Connection>) -> Self {
-        Self { net, connection }
+        let peer = connection.peer;
+        Self {
+            net,
+            connection,
+            peer,
+        }
     }
 
-    /// The peer's address.
+    /// The peer's address, or whose connection it is by what a proxy has said.
     pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Whoever is at the other end, be it a proxy.
+    pub fn hop(&self) -> SocketAddr {
         self.connection.peer
+    }
+
+    /// A proxy has said whose connection it is.
+    pub fn set_peer(&mut self, peer: SocketAddr) {
+        self.peer = peer;
     }
 
     /// Our own address. Costs a system call.

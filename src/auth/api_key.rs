@@ -236,6 +236,7 @@ mod tests {
                 scopes: None,
                 networks: None,
                 rate_per_second: None,
+                allowance: Default::default(),
                 created_at: 0,
                 expires_at: None,
             };
@@ -259,8 +260,9 @@ mod tests {
                 enabled: true,
                 valid_until: None,
                 created_at: 0,
+                allowance: Default::default(),
                 kind: PrincipalKind::User {
-                    verifier: None,
+                    passwords: Default::default(),
                     default_database: None,
                     connect: Vec::new(),
                 },

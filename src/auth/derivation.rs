@@ -10,11 +10,12 @@ use super::scram::{Credential, ITERATIONS_MAX, ITERATIONS_MIN, Refusal};
 use super::secret::{PASSWORD_BYTES_MAX, Password};
 use crate::catalog::verifier::Verifier;
 use crate::diagnostic::{Diagnostic, SqlState};
-use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded, select};
 use futures::channel::oneshot;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::num::NonZeroU32;
 use std::{io, thread};
+use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 /// Passwords that may wait to be hashed (DESIGN §2).
@@ -44,6 +45,9 @@ pub enum DerivationError {
     /// Empty, where one is needed.
     #[error("the password is empty")]
     Empty,
+    /// One of the user's own, now or earlier (`[auth.password] reuse`).
+    #[error("the password has been used before")]
+    Reused,
 }
 
 impl DerivationError {
@@ -55,7 +59,8 @@ impl DerivationError {
             DerivationError::Md5
             | DerivationError::IterationsOutOfRange(_)
             | DerivationError::TooLong
-            | DerivationError::Empty => SqlState::INVALID_PARAMETER_VALUE,
+            | DerivationError::Empty
+            | DerivationError::Reused => SqlState::INVALID_PARAMETER_VALUE,
         }
     }
 }
@@ -66,6 +71,7 @@ impl From<DerivationError> for Diagnostic {
         match error {
             DerivationError::QueueFull => diagnostic.with_hint("Try again in a moment."),
             DerivationError::Stopped | DerivationError::Empty => diagnostic,
+            DerivationError::Reused => diagnostic.with_hint("Choose another one."),
             DerivationError::Md5 => {
                 diagnostic.with_hint("Give the password itself, or a SCRAM-SHA-256 verifier of it.")
             }
@@ -104,12 +110,39 @@ impl Derived {
     }
 }
 
+/// How a new password becomes a verifier.
+#[derive(Debug)]
+pub struct Recipe {
+    /// PBKDF2 rounds.
+    pub iterations: NonZeroU32,
+    /// Its salt; None: one of its own.
+    pub salt: Option<Vec<u8>>,
+    /// Verifiers that it may not fit: each costs as much as the one that is made.
+    pub differs_from: Vec<Verifier>,
+}
+
+impl Recipe {
+    /// Of a password that nothing came before.
+    ///
+    /// # Panics
+    ///
+    /// If `iterations` is 0: the configuration does not let it through.
+    pub fn fresh(iterations: u32) -> Recipe {
+        let iterations = NonZeroU32::new(iterations).expect("scram_iterations is at least 4096");
+        Recipe {
+            iterations,
+            salt: None,
+            differs_from: Vec::new(),
+        }
+    }
+}
+
 /// What a thread is asked to work out.
 enum Job {
     /// A verifier of a new password.
     Derive {
         password: Password,
-        iterations: NonZeroU32,
+        recipe: Recipe,
         reply: oneshot::Sender<Result<Derived, DerivationError>>,
     },
     /// Whether a password that was presented is the one.
@@ -126,10 +159,10 @@ impl Job {
         match self {
             Job::Derive {
                 password,
-                iterations,
+                recipe,
                 reply,
             } if !reply.is_canceled() => {
-                let _ = reply.send(derive_now(&password, iterations, random));
+                let _ = reply.send(derive_by(&password, &recipe, random));
             }
             Job::Verify {
                 password,
@@ -143,10 +176,22 @@ impl Job {
     }
 }
 
+/// Whose password is to be checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presenter {
+    /// Of a name that has logged in from there lately.
+    Known,
+    /// Anybody's.
+    Stranger,
+}
+
 /// The way to the derivation threads. Cloning shares; the threads end with the last clone.
 #[derive(Clone)]
 pub struct Derivation {
     jobs: Sender<Job>,
+    /// Passwords of those who are known: first, and in a queue of their own, so that whoever fills the
+    /// other one with guesses keeps nobody out who was in before.
+    known: Sender<Job>,
 }
 
 impl Derivation {
@@ -158,13 +203,14 @@ impl Derivation {
     pub fn start(threads: usize) -> io::Result<Derivation> {
         assert!(threads > 0, "somebody has to derive");
         let (jobs, queue) = bounded(QUEUE_JOBS_MAX);
+        let (known, first) = bounded(QUEUE_JOBS_MAX);
         for index in 0..threads {
-            let queue = queue.clone();
+            let (first, queue) = (first.clone(), queue.clone());
             thread::Builder::new()
                 .name(format!("derivation-{index}"))
-                .spawn(move || work(&queue))?;
+                .spawn(move || work(&first, &queue))?;
         }
-        Ok(Derivation { jobs })
+        Ok(Derivation { jobs, known })
     }
 
     /// How many passwords wait.
@@ -174,30 +220,26 @@ impl Derivation {
 
     /// The verifier for `PASSWORD '…'`: derived, or taken as it is when it is one already.
     ///
-    /// Waits without blocking the core. `iterations` is the configured `scram_iterations`.
+    /// Waits without blocking the core.
     ///
     /// # Errors
     ///
     /// [`DerivationError`]: 53300 when the queue is full, 22023 for what is not taken.
-    ///
-    /// # Panics
-    ///
-    /// If `iterations` is 0: the configuration does not let it through.
     pub async fn derive(
         &self,
         password: Password,
-        iterations: u32,
+        recipe: Recipe,
     ) -> Result<Derived, DerivationError> {
         if password.expose().len() > PASSWORD_BYTES_MAX {
             return Err(DerivationError::TooLong);
         }
-        let iterations = NonZeroU32::new(iterations).expect("scram_iterations is at least 4096");
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Derive {
+        let job = Job::Derive {
             password,
-            iterations,
+            recipe,
             reply,
-        })?;
+        };
+        send(&self.jobs, job)?;
         answer.await.unwrap_or(Err(DerivationError::Stopped))
     }
 
@@ -213,36 +255,53 @@ impl Derivation {
         &self,
         password: Password,
         credential: Credential,
+        presenter: Presenter,
     ) -> Result<Result<Authenticated, Refusal>, DerivationError> {
         if password.expose().len() > PASSWORD_BYTES_MAX {
             return Ok(Err(Refusal::WrongPassword));
         }
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Verify {
+        let queue = match presenter {
+            Presenter::Known => &self.known,
+            Presenter::Stranger => &self.jobs,
+        };
+        let job = Job::Verify {
             password,
             credential,
             reply,
-        })?;
+        };
+        send(queue, job)?;
         answer.await.map_err(|_| DerivationError::Stopped)
-    }
-
-    fn send(&self, job: Job) -> Result<(), DerivationError> {
-        self.jobs.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(_) => DerivationError::QueueFull,
-            TrySendError::Disconnected(_) => DerivationError::Stopped,
-        })
     }
 }
 
-fn work(queue: &Receiver<Job>) {
+fn send(queue: &Sender<Job>, job: Job) -> Result<(), DerivationError> {
+    queue.try_send(job).map_err(|refused| match refused {
+        TrySendError::Full(_) => DerivationError::QueueFull,
+        TrySendError::Disconnected(_) => DerivationError::Stopped,
+    })
+}
+
+fn work(first: &Receiver<Job>, queue: &Receiver<Job>) {
     // Nice is a property of each thread on Linux. Without it the thread works all the same, only
     // with a session core's weight.
     if let Err(error) = rustix::process::nice(NICE) {
         tracing::warn!(%error, "a derivation thread keeps the ordinary priority");
     }
     let random = SystemRandom::new();
-    for job in queue {
+    while let Some(job) = next(first, queue) {
         job.carry_out(&random);
+    }
+}
+
+/// The next job; waits for it. None when nobody sends any more: both queues end together.
+fn next(first: &Receiver<Job>, queue: &Receiver<Job>) -> Option<Job> {
+    if let Ok(job) = first.try_recv() {
+        return Some(job);
+    }
+    select! {
+        recv(first) -> job => job.ok().or_else(|| queue.recv().ok()),
+        recv(queue) -> job => job.ok().or_else(|| first.recv().ok()),
     }
 }
 
@@ -260,6 +319,19 @@ pub fn derive_now(
     iterations: NonZeroU32,
     random: &dyn SecureRandom,
 ) -> Result<Derived, DerivationError> {
+    let recipe = Recipe {
+        iterations,
+        salt: None,
+        differs_from: Vec::new(),
+    };
+    derive_by(password, &recipe, random)
+}
+
+fn derive_by(
+    password: &Password,
+    recipe: &Recipe,
+    random: &dyn SecureRandom,
+) -> Result<Derived, DerivationError> {
     if password.is_empty() {
         return Ok(Derived::Empty);
     }
@@ -272,99 +344,42 @@ pub fn derive_now(
             Err(DerivationError::IterationsOutOfRange(count))
         }
         PasswordForm::Verifier(ready) if is_of_empty_password(&ready) => Ok(Derived::Empty),
+        PasswordForm::Verifier(ready) if recipe.differs_from.contains(&ready) => {
+            Err(DerivationError::Reused)
+        }
         PasswordForm::Verifier(ready) => Ok(Derived::Verifier(ready)),
         PasswordForm::Plain => {
-            let mut salt = [0; SALT_BYTES];
-            random
-                .fill(&mut salt)
-                .expect("the kernel's random generator answers");
+            let mut earlier = recipe.differs_from.iter();
+            if earlier.any(|earlier| is_of(password, earlier)) {
+                return Err(DerivationError::Reused);
+            }
+            let salt = recipe.salt.clone().unwrap_or_else(|| {
+                let mut salt = vec![0; SALT_BYTES];
+                let filled = random.fill(&mut salt);
+                filled.expect("the kernel's random generator answers");
+                salt
+            });
             Ok(Derived::Verifier(verifier::derive(
-                password, &salt, iterations,
+                password,
+                &salt,
+                recipe.iterations,
             )))
         }
     }
 }
 
+/// Whether the verifier is of this password.
+fn is_of(password: &Password, known: &Verifier) -> bool {
+    NonZeroU32::new(known.iterations).is_some_and(|iterations| {
+        let derived = verifier::derive(password, &known.salt, iterations);
+        bool::from(derived.stored_key.ct_eq(&known.stored_key))
+    })
+}
+
 /// PostgreSQL looks for it too (CVE-2017-7546): an empty password must not come in by this door.
 fn is_of_empty_password(ready: &Verifier) -> bool {
-    let empty = Password::new(String::new());
-    let iterations = NonZeroU32::new(ready.iterations).expect("parsing refuses 0 iterations");
-    verifier::derive(&empty, &ready.salt, iterations) == *ready
+    is_of(&Password::new(String::new()), ready)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use futures::executor::block_on;
-
-    fn password(text: &str) -> Password {
-        Password::new(text.to_owned())
-    }
-
-    #[test]
-    fn a_derived_verifier_has_a_salt_of_its_own() {
-        let derivation = Derivation::start(1).unwrap();
-        let derive = || {
-            block_on(derivation.derive(password("secret"), 4096))
-                .unwrap()
-                .into_verifier()
-                .unwrap()
-        };
-        let (one, other) = (derive(), derive());
-        assert_eq!(one.iterations, 4096);
-        assert_eq!(one.salt.len(), SALT_BYTES);
-        assert_ne!(one.salt, other.salt);
-        assert_ne!(one.stored_key, other.stored_key);
-    }
-
-    #[test]
-    fn a_ready_verifier_comes_back_as_it_was() {
-        let derivation = Derivation::start(1).unwrap();
-        let iterations = NonZeroU32::new(5000).unwrap();
-        let ready = verifier::derive(&password("secret"), &[3; 16], iterations);
-        let text = password(&verifier::to_text(&ready));
-        let derived = block_on(derivation.derive(text, 4096)).unwrap();
-        assert_eq!(derived, Derived::Verifier(ready));
-    }
-
-    #[test]
-    fn an_empty_password_is_none_even_as_a_verifier() {
-        let derivation = Derivation::start(1).unwrap();
-        let derive = |text: &str| block_on(derivation.derive(password(text), 4096));
-        assert_eq!(derive(""), Ok(Derived::Empty));
-        let iterations = NonZeroU32::new(4096).unwrap();
-        let ready = verifier::derive(&password(""), &[3; 16], iterations);
-        assert_eq!(derive(&verifier::to_text(&ready)), Ok(Derived::Empty));
-    }
-
-    #[test]
-    fn what_is_not_taken_is_22023() {
-        let derivation = Derivation::start(1).unwrap();
-        let derive = |text: &str| block_on(derivation.derive(password(text), 4096)).unwrap_err();
-        let md5 = derive("md5deadbeefdeadbeefdeadbeefdeadbeef");
-        assert_eq!(md5, DerivationError::Md5);
-        assert_eq!(Diagnostic::from(md5).sqlstate().as_str(), "22023");
-        let long = derive(&"x".repeat(PASSWORD_BYTES_MAX + 1));
-        assert_eq!(long, DerivationError::TooLong);
-        assert_eq!(Diagnostic::from(long).sqlstate().as_str(), "22023");
-        assert!(
-            block_on(derivation.derive(password(&"x".repeat(PASSWORD_BYTES_MAX)), 4096)).is_ok()
-        );
-    }
-
-    #[test]
-    fn past_the_queue_is_53300() {
-        // No thread takes jobs here, so that the queue fills for certain.
-        let (jobs, _queue) = bounded(QUEUE_JOBS_MAX);
-        let derivation = Derivation { jobs };
-        let mut waiting = Vec::new();
-        for _ in 0..QUEUE_JOBS_MAX {
-            let mut job = Box::pin(derivation.derive(password("secret"), 4096));
-            assert!(futures::FutureExt::now_or_never(&mut job).is_none());
-            waiting.push(job);
-        }
-        let refused = block_on(derivation.derive(password("secret"), 4096)).unwrap_err();
-        assert_eq!(refused, DerivationError::QueueFull);
-        assert_eq!(Diagnostic::from(refused).sqlstate().as_str(), "53300");
-    }
-}
+mod tests;

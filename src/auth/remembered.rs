@@ -62,6 +62,7 @@ impl Remembered {
             password.expose().as_bytes(),
             &verifier.salt,
             &verifier.stored_key,
+            &credential.second().stored_key,
         ] {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
@@ -147,8 +148,9 @@ mod tests {
             enabled: true,
             valid_until: None,
             created_at: 0,
+            allowance: Default::default(),
             kind: PrincipalKind::User {
-                verifier: Some(verifier::derive(&password(secret), &[7; 16], iterations)),
+                passwords: Some(verifier::derive(&password(secret), &[7; 16], iterations)).into(),
                 default_database: None,
                 connect: Vec::new(),
             },

@@ -206,8 +206,9 @@ mod tests {
             enabled: true,
             valid_until: None,
             created_at: 0,
+            allowance: Default::default(),
             kind: PrincipalKind::User {
-                verifier: None,
+                passwords: Default::default(),
                 default_database: None,
                 connect: Vec::new(),
             },

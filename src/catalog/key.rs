@@ -1,5 +1,6 @@
 //! An API key as the catalog keeps it (REFERENCE §3): everything but its secret.
 
+use super::allowance::Allowance;
 use super::ids::{DatabaseId, KeyId, PrincipalId, TenantId};
 use super::principal::Parent;
 use ipnet::IpNet;
@@ -48,6 +49,8 @@ pub struct ApiKey {
     pub networks: Option<Box<[IpNet]>>,
     /// WITH RATE: requests a second; None: any number.
     pub rate_per_second: Option<NonZeroU32>,
+    /// CONNECTION LIMIT, STATEMENT LIMIT.
+    pub allowance: Allowance,
     /// CREATE time, Unix microseconds.
     pub created_at: i64,
     /// EXPIRES, Unix microseconds.
@@ -122,6 +125,7 @@ mod tests {
             scopes: None,
             networks: None,
             rate_per_second: None,
+            allowance: Allowance::default(),
             created_at: 0,
             expires_at: Some(900),
         }

@@ -3,12 +3,14 @@
 //! The catalog is an immutable [`Snapshot`] with structural sharing; a [`Request`] becomes
 //! changes, changes make the next epoch (DESIGN §2). Nothing here does I/O but `store`.
 
+pub mod allowance;
 pub mod change;
 pub mod definition;
 pub mod ids;
 pub mod index;
 pub mod key;
 pub mod key_usage;
+pub mod passwords;
 pub mod port;
 pub mod principal;
 pub mod provider;

@@ -2,9 +2,10 @@
 //!
 //! API keys stand in `key`, identity providers in `provider`.
 
+use super::allowance::Allowance;
 use super::ids::{DatabaseId, PrincipalId, TenantId};
+use super::passwords::Passwords;
 use super::role::Ladder;
-use super::verifier::Verifier;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ pub struct Tenant {
     pub name: Arc<str>,
     /// Its default database, named `nodedb`.
     pub default_database: DatabaseId,
+    /// CONNECTION LIMIT, STATEMENT LIMIT: of all its logins together.
+    pub allowance: Allowance,
 }
 
 /// Which name space a login name belongs to.
@@ -24,8 +27,8 @@ pub struct Tenant {
 pub enum PrincipalKind {
     /// Logs in with a password (if it has one), a certificate, keys of its own.
     User {
-        /// None: PASSWORD NULL, password login is off.
-        verifier: Option<Verifier>,
+        /// What its password is checked against.
+        passwords: Passwords,
         /// SET DEFAULT DATABASE; None is the tenant's.
         default_database: Option<DatabaseId>,
         /// Databases opened with GRANT CONNECT.
@@ -57,6 +60,8 @@ pub struct Principal {
     pub valid_until: Option<i64>,
     /// CREATE time, Unix microseconds.
     pub created_at: i64,
+    /// CONNECTION LIMIT, STATEMENT LIMIT.
+    pub allowance: Allowance,
     /// User or service account.
     pub kind: PrincipalKind,
 }

@@ -4,6 +4,7 @@
 //! never travel here, only verifiers (REFERENCE §3). Names are as the client gave them, quotes
 //! removed; resolving and permission checks happen in control, on the newest catalog.
 
+use super::allowance::AllowanceChange;
 use super::definition::DefinitionChange;
 use super::ids::{KeyId, PrincipalId, TenantId};
 use super::key::SecretHash;
@@ -57,6 +58,8 @@ pub enum Request {
         role: Option<String>,
         /// TENANT; default the creator's.
         tenant: Option<TenantRef>,
+        /// CONNECTION LIMIT, STATEMENT LIMIT
+        limits: AllowanceChange,
     },
     /// ALTER USER
     AlterUser {
@@ -92,6 +95,13 @@ pub enum Request {
         /// The databases it may use from now on, the first its default.
         databases: Vec<String>,
     },
+    /// ALTER SERVICE ACCOUNT … CONNECTION LIMIT, STATEMENT LIMIT
+    LimitServiceAccount {
+        /// Its name.
+        name: String,
+        /// What changes.
+        limits: AllowanceChange,
+    },
     /// DROP SERVICE ACCOUNT
     DropServiceAccount {
         /// IF EXISTS
@@ -116,6 +126,13 @@ pub enum Request {
         secret: SecretHash,
         /// GRACE: how long the old secret goes on beside it; None: not at all.
         grace_minutes: Option<u32>,
+    },
+    /// ALTER API KEY … CONNECTION LIMIT, STATEMENT LIMIT
+    LimitApiKey {
+        /// Its name or id.
+        name: String,
+        /// What changes.
+        limits: AllowanceChange,
     },
     /// DROP API KEY
     DropApiKey {
@@ -198,6 +215,13 @@ pub enum Request {
         /// The new name.
         name: String,
     },
+    /// ALTER TENANT n CONNECTION LIMIT, STATEMENT LIMIT
+    LimitTenant {
+        /// Which.
+        tenant: TenantRef,
+        /// What changes.
+        limits: AllowanceChange,
+    },
     /// DROP TENANT
     DropTenant {
         /// IF EXISTS
@@ -267,6 +291,8 @@ pub struct KeyWanted {
     pub rate_per_second: Option<NonZeroU32>,
     /// EXPIRES; None: never.
     pub expires: Option<Expires>,
+    /// CONNECTION LIMIT, STATEMENT LIMIT
+    pub limits: AllowanceChange,
 }
 
 /// When a credential ends.
@@ -312,8 +338,13 @@ impl Named {
 /// ALTER USER's forms.
 #[derive(Clone, Debug)]
 pub enum UserChange {
-    /// PASSWORD; None is PASSWORD NULL.
-    Password(Option<Verifier>),
+    /// PASSWORD, ADD PASSWORD, DROP OLD PASSWORD
+    Password {
+        /// Which, and to what.
+        change: PasswordChange,
+        /// How many of those that are replaced are remembered.
+        remembered: usize,
+    },
     /// SET ROLE
     Role(String),
     /// SET DEFAULT DATABASE
@@ -324,13 +355,31 @@ pub enum UserChange {
     Disable,
     /// ENABLE
     Enable,
+    /// CONNECTION LIMIT, STATEMENT LIMIT
+    Limits(AllowanceChange),
+}
+
+/// What becomes of a user's passwords.
+#[derive(Clone, Debug)]
+pub enum PasswordChange {
+    /// PASSWORD; None is PASSWORD NULL.
+    Set(Option<Verifier>),
+    /// ADD PASSWORD
+    Add(Verifier),
+    /// DROP OLD PASSWORD
+    DropOld,
 }
 
 impl UserChange {
     /// The words after the name.
     fn title(&self) -> &'static str {
         match self {
-            UserChange::Password(_) => "PASSWORD",
+            UserChange::Password { change, .. } => match change {
+                PasswordChange::Set(_) => "PASSWORD",
+                PasswordChange::Add(_) => "ADD PASSWORD",
+                PasswordChange::DropOld => "DROP OLD PASSWORD",
+            },
+            UserChange::Limits(limits) => limits.title(),
             UserChange::Role(_) => "SET ROLE",
             UserChange::DefaultDatabase(_) => "SET DEFAULT DATABASE",
             UserChange::ValidUntil(_) => "VALID UNTIL",
@@ -348,10 +397,12 @@ impl Request {
             Request::AlterUser { .. } => "ALTER USER",
             Request::DropUser { .. } => "DROP USER",
             Request::CreateServiceAccount { .. } => "CREATE SERVICE ACCOUNT",
-            Request::AlterServiceAccount { .. } => "ALTER SERVICE ACCOUNT",
+            Request::AlterServiceAccount { .. } | Request::LimitServiceAccount { .. } => {
+                "ALTER SERVICE ACCOUNT"
+            }
             Request::DropServiceAccount { .. } => "DROP SERVICE ACCOUNT",
             Request::CreateApiKey { .. } => "CREATE API KEY",
-            Request::RotateApiKey { .. } => "ALTER API KEY",
+            Request::RotateApiKey { .. } | Request::LimitApiKey { .. } => "ALTER API KEY",
             Request::DropApiKey { .. } => "DROP API KEY",
             Request::CreateRole { .. } => "CREATE ROLE",
             Request::DropRole { .. } => "DROP ROLE",
@@ -362,7 +413,7 @@ impl Request {
             Request::CreateDatabase { .. } => "CREATE DATABASE",
             Request::DropDatabase { .. } => "DROP DATABASE",
             Request::CreateTenant { .. } => "CREATE TENANT",
-            Request::RenameTenant { .. } => "ALTER TENANT",
+            Request::RenameTenant { .. } | Request::LimitTenant { .. } => "ALTER TENANT",
             Request::DropTenant { .. } => "DROP TENANT",
             Request::CreateProvider { .. } => "CREATE OIDC PROVIDER",
             Request::SetClaimMapping { .. } => "ALTER OIDC PROVIDER",
@@ -389,6 +440,11 @@ impl Request {
             | Request::DropProvider { name, .. } => name.clone(),
             Request::AlterUser { name, change } => format!("{name} {}", change.title()),
             Request::AlterServiceAccount { name, .. } => format!("{name} SET DATABASES"),
+            Request::LimitServiceAccount { name, limits }
+            | Request::LimitApiKey { name, limits } => {
+                format!("{name} {}", limits.title())
+            }
+            Request::LimitTenant { tenant, limits } => format!("{tenant} {}", limits.title()),
             Request::CreateApiKey { id, key, .. } => match &key.name {
                 Some(name) => name.clone(),
                 None => id.to_string(),
@@ -424,13 +480,17 @@ impl Request {
             | Request::DropProvider { .. } => true,
             Request::AlterUser { change, .. } => match change {
                 UserChange::Role(_) | UserChange::ValidUntil(_) | UserChange::Disable => true,
-                UserChange::Password(_) | UserChange::DefaultDatabase(_) | UserChange::Enable => {
-                    false
-                }
+                UserChange::Password { .. }
+                | UserChange::DefaultDatabase(_)
+                | UserChange::Enable
+                | UserChange::Limits(_) => false,
             },
             Request::CreateUser { .. }
             | Request::CreateServiceAccount { .. }
+            | Request::LimitServiceAccount { .. }
             | Request::CreateApiKey { .. }
+            | Request::LimitApiKey { .. }
+            | Request::LimitTenant { .. }
             | Request::CreateRole { .. }
             | Request::GrantRole { .. }
             | Request::GrantConnect { .. }

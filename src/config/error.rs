@@ -33,14 +33,6 @@ pub enum ConfigError {
         /// The nearest one that exists there.
         nearest: String,
     },
-    /// A key or section of a feature that this version does not have.
-    #[error("{at}: `{key}` is not supported yet; remove it, since it would have no effect")]
-    Unsupported {
-        /// Where.
-        at: Position,
-        /// With its section.
-        key: String,
-    },
     /// A key that its section needs.
     #[error("{}: `{key}` is missing", path.display())]
     Missing {

@@ -18,7 +18,9 @@ pub use key_sets::Jwks;
 use crate::audit::Level;
 use crate::auth::certificate::Strictness;
 use crate::auth::certificate_map::CertificateMap;
+use crate::auth::throttle;
 use crate::auth::tls::{Demand, VersionMin};
+use ipnet::IpNet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,6 +67,8 @@ pub struct Server {
     pub prepared_statements_max: u32,
     /// Whether API keys and tokens are taken unencrypted from beyond loopback.
     pub allow_plain_bearer: bool,
+    /// Networks whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Vec<IpNet>,
     /// `[server.ports]`
     pub ports: Ports,
     /// `[server.http]`
@@ -128,6 +132,8 @@ pub struct Ports {
 pub struct Http {
     /// Origins whose pages may ask from a browser, as a browser writes them.
     pub cors_origins: Vec<String>,
+    /// Networks of proxies whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// `[storage]`
@@ -150,6 +156,10 @@ pub struct Auth {
     pub scram_iterations: u32,
     /// For whom client certificates log in, besides their common names.
     pub certificate_map: CertificateMap,
+    /// `[auth.throttle]`
+    pub throttle: throttle::Limits,
+    /// `[auth.password]`
+    pub password: PasswordRules,
     /// `[auth.jwks]`
     pub jwks: Jwks,
 }
@@ -161,6 +171,19 @@ pub struct Audit {
     pub level: Level,
     /// Files that are kept, of 64 MiB each; 0: all of them.
     pub files_max: u32,
+}
+
+/// `[auth.password]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordRules {
+    /// The fewest characters of a new one.
+    pub min_length: u8,
+    /// How many earlier ones of a user are remembered and refused.
+    pub reuse: u8,
+    /// A file of passwords that are refused, one a line.
+    pub denylist: Option<PathBuf>,
+    /// Whether a verifier, which none of this can be checked on, is taken in a password's place.
+    pub allow_verifiers: bool,
 }
 
 impl Default for Server {
@@ -177,6 +200,7 @@ impl Default for Server {
             outbox_bytes_max: 256 * KIB,
             prepared_statements_max: 1_024,
             allow_plain_bearer: false,
+            proxy_protocol: Vec::new(),
             ports: Ports::default(),
             http: Http::default(),
             tls: None,
@@ -204,12 +228,25 @@ impl Default for Storage {
     }
 }
 
+impl Default for PasswordRules {
+    fn default() -> PasswordRules {
+        PasswordRules {
+            min_length: 2,
+            reuse: 0,
+            denylist: None,
+            allow_verifiers: true,
+        }
+    }
+}
+
 impl Default for Auth {
     fn default() -> Auth {
         Auth {
             superuser_name: "nodedb".to_owned(),
             scram_iterations: 4_096,
             certificate_map: CertificateMap::default(),
+            throttle: throttle::Limits::default(),
+            password: PasswordRules::default(),
             jwks: Jwks::default(),
         }
     }

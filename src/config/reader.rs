@@ -155,18 +155,6 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A key or section that REFERENCE knows and this version cannot do: an error when present.
-    pub(super) fn not_yet(&self, key: &'static str) -> Result<(), ConfigError> {
-        let found = self.table.and_then(|table| table.get_key_value(key));
-        match found {
-            None => Ok(()),
-            Some((found, _)) => Err(ConfigError::Unsupported {
-                at: self.source.position(found.span().start),
-                key: self.qualified(key),
-            }),
-        }
-    }
-
     /// The end of the section: an error for the first key that nobody asked for.
     pub(super) fn finish(self) -> Result<(), ConfigError> {
         let keys = self.table.into_iter().flat_map(|table| table.keys());

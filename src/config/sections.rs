@@ -3,15 +3,21 @@
 use super::error::ConfigError;
 use super::key_sets;
 use super::reader::{Section, Source};
-use super::{Audit, Auth, Config, Cores, Http, LogFormat, MIB, Ports, Server, Storage, Tls};
+use super::{
+    Audit, Auth, Config, Cores, Http, LogFormat, MIB, PasswordRules, Ports, Server, Storage, Tls,
+};
 use crate::audit::Level;
 use crate::auth::certificate::Strictness;
 use crate::auth::certificate_map::{CertificateMap, Rule};
 use crate::auth::scram::{ITERATIONS_MAX, ITERATIONS_MIN};
+use crate::auth::throttle;
 use crate::auth::tls::{Demand, VersionMin};
 use crate::auth::x509::NameKind;
+use crate::catalog::passwords::EARLIER_MAX;
 use bytesize::ByteSize;
+use ipnet::IpNet;
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,6 +49,15 @@ const AUDIT_FILES: RangeInclusive<u32> = 0..=100_000;
 
 /// Deadlines from a second to a day.
 const DEADLINE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
+
+/// Failed log-ins until somebody has to wait: a million is as good as no limit.
+const FAILURES: RangeInclusive<u32> = 1..=1_000_000;
+
+/// Within which they count: up to a day.
+const WINDOW_SECONDS: RangeInclusive<u32> = 1..=86_400;
+
+/// Earlier passwords that can be remembered of a user: each costs a new one its derivation again.
+const EARLIER_PASSWORDS_MAX: u8 = EARLIER_MAX as u8;
 
 /// Reads all of a file.
 pub(super) fn read(text: &str, path: &Path) -> Result<Config, ConfigError> {
@@ -88,6 +103,7 @@ fn read_server(mut section: Section<'_>, server: &mut Server) -> Result<(), Conf
         |value| whole(value, SESSION_OBJECTS),
     )?;
     section.read("allow_plain_bearer", &mut server.allow_plain_bearer, flag)?;
+    section.read("proxy_protocol", &mut server.proxy_protocol, networks)?;
     read_ports(section.section("ports")?, &mut server.ports)?;
     read_http(section.section("http")?, &mut server.http)?;
     server.tls = read_tls(section.section("tls")?)?;
@@ -157,6 +173,7 @@ fn read_http(mut section: Section<'_>, http: &mut Http) -> Result<(), ConfigErro
         let listed = value.as_array().ok_or_else(not_origins)?;
         listed.iter().map(|each| origin(each.get_ref())).collect()
     })?;
+    section.read("trusted_proxies", &mut http.trusted_proxies, networks)?;
     section.finish()
 }
 
@@ -178,7 +195,8 @@ fn read_auth(mut section: Section<'_>, auth: &mut Auth) -> Result<(), ConfigErro
     section.read("scram_iterations", &mut auth.scram_iterations, |value| {
         whole(value, ITERATIONS_MIN..=ITERATIONS_MAX)
     })?;
-    section.not_yet("throttle")?;
+    read_throttle(section.section("throttle")?, &mut auth.throttle)?;
+    read_password(section.section("password")?, &mut auth.password)?;
     key_sets::read(section.section("jwks")?, &mut auth.jwks)?;
     let mut certificates = section.section("cert")?;
     certificates.read("map", &mut auth.certificate_map, certificate_map)?;
@@ -196,6 +214,45 @@ fn read_audit(mut section: Section<'_>, audit: &mut Audit) -> Result<(), ConfigE
     section.read("files_max", &mut audit.files_max, |value| {
         whole(value, AUDIT_FILES)
     })?;
+    section.finish()
+}
+
+fn read_throttle(
+    mut section: Section<'_>,
+    throttle: &mut throttle::Limits,
+) -> Result<(), ConfigError> {
+    let failures = |value: &DeValue<'_>| whole(value, FAILURES);
+    section.read(
+        "per_name_failures",
+        &mut throttle.per_name_failures,
+        failures,
+    )?;
+    section.read(
+        "per_address_failures",
+        &mut throttle.per_address_failures,
+        failures,
+    )?;
+    section.read("window_secs", &mut throttle.window_secs, |value| {
+        whole(value, WINDOW_SECONDS)
+    })?;
+    section.finish()
+}
+
+fn read_password(
+    mut section: Section<'_>,
+    password: &mut PasswordRules,
+) -> Result<(), ConfigError> {
+    section.read("min_length", &mut password.min_length, |value| {
+        whole(value, 1..=128)
+    })?;
+    section.read("reuse", &mut password.reuse, |value| {
+        whole(value, 0..=EARLIER_PASSWORDS_MAX)
+    })?;
+    section.read("denylist", &mut password.denylist, |value| {
+        let path = value.as_str().ok_or("must be a text")?;
+        Ok((!path.is_empty()).then(|| PathBuf::from(path)))
+    })?;
+    section.read("allow_verifiers", &mut password.allow_verifiers, flag)?;
     section.finish()
 }
 
@@ -242,6 +299,23 @@ pub(super) fn nonempty(value: &DeValue<'_>) -> Result<String, String> {
         Some(text) if !text.is_empty() => Ok(text.to_owned()),
         _ => Err("must be a text that is not empty".to_owned()),
     }
+}
+
+/// Networks, or single addresses.
+fn networks(value: &DeValue<'_>) -> Result<Vec<IpNet>, String> {
+    let wanted = || {
+        "must be a list of networks such as \"10.0.0.0/8\", \"192.0.2.1\" or \"2001:db8::/32\", without bits to \
+         the right of their masks"
+            .to_owned()
+    };
+    let listed = value.as_array().ok_or_else(wanted)?;
+    let networks = listed.iter().map(|each| {
+        let text = each.get_ref().as_str()?;
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        let network = text.parse::<IpNet>().or_else(|_| address()).ok()?;
+        (network.trunc() == network).then_some(network)
+    });
+    networks.collect::<Option<_>>().ok_or_else(wanted)
 }
 
 fn not_origins() -> String {

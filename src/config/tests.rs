@@ -47,6 +47,8 @@ fn the_annotated_file_shows_every_key() {
         "auth: ",
         "rules: ",
         "jwks: ",
+        "throttle: ",
+        "password: ",
     ]
     .len();
     assert_eq!(
@@ -103,7 +105,8 @@ fn every_key_is_read() {
         prepared_statements_max = 5
         allow_plain_bearer = true
         ports = { pgwire = 1, native = 3, http = 2 }
-        http = { cors_origins = ["https://app.example", "http://[::1]:3000"] }
+        proxy_protocol = ["10.0.0.0/8"]
+        http = { cors_origins = ["https://app.example", "http://[::1]:3000"], trusted_proxies = ["192.0.2.1"] }
         [server.tls]
         cert = "a.crt"
         key = "a.key"
@@ -146,6 +149,7 @@ fn every_key_is_read() {
             outbox_bytes_max: 64 * KIB,
             prepared_statements_max: 5,
             allow_plain_bearer: true,
+            proxy_protocol: vec!["10.0.0.0/8".parse().expect("a network")],
             ports: Ports {
                 pgwire: 1,
                 native: 3,
@@ -156,6 +160,7 @@ fn every_key_is_read() {
                     "https://app.example".to_owned(),
                     "http://[::1]:3000".to_owned(),
                 ],
+                trusted_proxies: vec!["192.0.2.1/32".parse().expect("a network")],
             },
             tls: Some(Tls {
                 cert: PathBuf::from("a.crt"),
@@ -180,6 +185,8 @@ fn every_key_is_read() {
                 Rule::new(NameKind::Uri, r"spiffe://example\.org/(\w+)", "$1").expect("a rule"),
                 Rule::new(NameKind::Common, "Batch .*", "batch").expect("a rule"),
             ]),
+            throttle: throttle::Limits::default(),
+            password: PasswordRules::default(),
             jwks: Jwks {
                 refresh: Duration::from_secs(60),
                 ..Jwks::default()
@@ -262,14 +269,47 @@ fn the_audit_log_has_three_levels_and_keeps_as_many_files_as_it_is_told() {
 }
 
 #[test]
-fn what_this_version_does_not_have_is_refused_rather_than_ignored() {
-    for (text, line, key) in [("[auth.throttle]\nwindow_secs = 60\n", 1, "auth.throttle")] {
+fn the_throttle_and_the_rules_of_passwords_are_read_within_their_bounds() {
+    let read = parse(
+        "[auth.throttle]\nper_name_failures = 3\nper_address_failures = 9\nwindow_secs = 10\n\
+         [auth.password]\nmin_length = 12\nreuse = 5\ndenylist = \"common.txt\"\n\
+         allow_verifiers = false\n",
+    );
+    let auth = read.expect("it is good").auth;
+    let throttle = throttle::Limits {
+        per_name_failures: 3,
+        per_address_failures: 9,
+        window_secs: 10,
+    };
+    assert_eq!(auth.throttle, throttle);
+    let password = PasswordRules {
+        min_length: 12,
+        reuse: 5,
+        denylist: Some(PathBuf::from("common.txt")),
+        allow_verifiers: false,
+    };
+    assert_eq!(auth.password, password);
+    for (text, key, range) in [
+        (
+            "[auth.throttle]\nper_name_failures = 0",
+            "throttle.per_name_failures",
+            "1 to 1000000",
+        ),
+        (
+            "[auth.throttle]\nwindow_secs = 86401",
+            "throttle.window_secs",
+            "1 to 86400",
+        ),
+        (
+            "[auth.password]\nmin_length = 0",
+            "password.min_length",
+            "1 to 128",
+        ),
+        ("[auth.password]\nreuse = 25", "password.reuse", "0 to 24"),
+    ] {
         assert_eq!(
             error(text),
-            format!(
-                "nodedb.toml, line {line}: `{key}` is not supported yet; \
-                 remove it, since it would have no effect"
-            )
+            format!("nodedb.toml, line 2: `auth.{key}` must be a whole number from {range}")
         );
     }
 }
@@ -496,4 +536,15 @@ fn an_origin_is_what_a_browser_would_write() {
         assert!(message.contains("origins such as"), "{wrong}: {message}");
     }
     assert!(error("[server.http]\ncors_origins = \"https://app.example\"").contains("a list"));
+    for wrong in [
+        "\"10.0.0.0/8\"",
+        "[\"10.0.0.1/8\"]",
+        "[\"proxy.example\"]",
+        "[8]",
+    ] {
+        for key in ["[server]\nproxy_protocol", "[server.http]\ntrusted_proxies"] {
+            let message = error(&format!("{key} = {wrong}"));
+            assert!(message.contains("must be a list of networks"), "{message}");
+        }
+    }
 }

@@ -2,9 +2,10 @@
 //! and hashes of secrets have no way into it, and a new request does not compile before it is decided what is said.
 
 use crate::audit::{Entry, Event, Source};
+use crate::catalog::allowance::AllowanceChange;
 use crate::catalog::port::{Ask, Reply};
 use crate::catalog::provider_request::ProviderWanted;
-use crate::catalog::request::{Expires, KeyWanted, Request, TenantRef, UserChange};
+use crate::catalog::request::{Expires, KeyWanted, PasswordChange, Request, TenantRef, UserChange};
 use crate::catalog::snapshot::Principals;
 use crate::catalog::verifier::Verifier;
 use crate::diagnostic::Diagnostic;
@@ -47,9 +48,9 @@ fn about(entry: Entry, request: &Request) -> Entry {
             verifier,
             role,
             tenant,
+            limits,
             if_exists: _,
-        } => entry
-            .with("name", name.as_str())
+        } => limited(entry.with("name", name.as_str()), limits)
             .with("password", password(verifier.as_ref()))
             .with_some("role", role.as_deref())
             .with_some("tenant", tenant.as_ref().map(tenant_text)),
@@ -70,6 +71,12 @@ fn about(entry: Entry, request: &Request) -> Entry {
         Request::AlterServiceAccount { name, databases } => entry
             .with("name", name.as_str())
             .with("databases", databases.join(", ")),
+        Request::LimitServiceAccount { name, limits } | Request::LimitApiKey { name, limits } => {
+            limited(entry.with("name", name.as_str()), limits)
+        }
+        Request::LimitTenant { tenant, limits } => {
+            limited(entry.with("tenant", tenant_text(tenant)), limits)
+        }
         Request::CreateApiKey { id, secret: _, key } => {
             wanted_key(entry.with("key", id.to_string()), key)
         }
@@ -137,7 +144,14 @@ fn about(entry: Entry, request: &Request) -> Entry {
 
 fn change_of_user(entry: Entry, change: &UserChange) -> Entry {
     match change {
-        UserChange::Password(verifier) => entry.with("password", password(verifier.as_ref())),
+        UserChange::Password {
+            change,
+            remembered: _,
+        } => match change {
+            PasswordChange::Set(verifier) => entry.with("password", password(verifier.as_ref())),
+            PasswordChange::Add(verifier) => entry.with("added_password", password(Some(verifier))),
+            PasswordChange::DropOld => entry.with("password", "the old one is dropped"),
+        },
         UserChange::Role(role) => entry.with("role", role.as_str()),
         UserChange::DefaultDatabase(database) => entry.with("default_database", database.as_str()),
         UserChange::ValidUntil(until) => {
@@ -146,7 +160,16 @@ fn change_of_user(entry: Entry, change: &UserChange) -> Entry {
         }
         UserChange::Disable => entry.with("enabled", "false"),
         UserChange::Enable => entry.with("enabled", "true"),
+        UserChange::Limits(limits) => limited(entry, limits),
     }
+}
+
+/// CONNECTION LIMIT and STATEMENT LIMIT, where they change.
+fn limited(entry: Entry, limits: &AllowanceChange) -> Entry {
+    let text = |limit: Option<u32>| limit.map_or_else(|| "none".to_owned(), |it| it.to_string());
+    entry
+        .with_some("connection_limit", limits.connections.map(text))
+        .with_some("statement_limit", limits.statements.map(text))
 }
 
 fn wanted_key(entry: Entry, key: &KeyWanted) -> Entry {
@@ -159,12 +182,13 @@ fn wanted_key(entry: Entry, key: &KeyWanted) -> Entry {
         networks,
         rate_per_second,
         expires,
+        limits,
     } = key;
     let networks = networks.as_ref().map(|networks| {
         let texts: Vec<String> = networks.iter().map(|it| it.to_string()).collect();
         texts.join(", ")
     });
-    entry
+    limited(entry, limits)
         .with_some("name", name.as_deref())
         .with_some("for", owner.as_deref())
         .with_some("role", role.as_deref())

@@ -2,6 +2,8 @@
 
 use super::exec::DEFAULT_DATABASE;
 use super::resolve::new_role_name;
+use crate::catalog::allowance::Allowance;
+use crate::catalog::passwords::Passwords;
 use crate::catalog::principal::{Database, Principal, PrincipalKind, Tenant};
 use crate::catalog::role::Ladder;
 use crate::catalog::snapshot::Principals;
@@ -40,8 +42,9 @@ pub fn first_start(
         enabled: true,
         valid_until: None,
         created_at: first.now,
+        allowance: Allowance::default(),
         kind: PrincipalKind::User {
-            verifier: Some(first.verifier),
+            passwords: Passwords::from(Some(first.verifier)),
             default_database: None,
             connect: Vec::new(),
         },
@@ -51,6 +54,7 @@ pub fn first_start(
             id: TenantId::SYSTEM,
             name: Arc::from("system"),
             default_database: DatabaseId::FIRST,
+            allowance: Allowance::default(),
         })),
         Change::PutDatabase(Arc::new(Database {
             id: DatabaseId::FIRST,
@@ -87,10 +91,10 @@ pub fn reset_superuser(
     };
     let old = principals.principal_named(name).ok_or_else(missing)?;
     let mut user = Principal::clone(old);
-    let PrincipalKind::User { verifier, .. } = &mut user.kind else {
+    let PrincipalKind::User { passwords, .. } = &mut user.kind else {
         return Err(missing());
     };
-    *verifier = Some(new);
+    *passwords = Passwords::from(Some(new));
     user.enabled = true;
     user.valid_until = None;
     if !user.ladder.contains(&Ladder::Superuser) {

@@ -6,7 +6,7 @@
 //! were asked (too many connections, a server that stops), has made no attempt.
 
 use super::login::{bad_credential, bad_password};
-use super::{CoreServices, Protocol};
+use super::{CoreServices, Protocol, throttling};
 use crate::access::Rights;
 use crate::audit::{Entry, Event, Source, Unwritable};
 use crate::auth::identity::{Identity, Method};
@@ -236,8 +236,9 @@ impl LoginRefused {
 }
 
 impl Attempt {
-    /// It has failed: recorded, and then its client may be told what is returned. Waits for a place in the
-    /// audit's queue, not for the disk.
+    /// It has failed: recorded and counted, and then its client may be told what is returned: where too many
+    /// have failed before it, that and no more (53300). Waits for a place in the audit's queue, not for the
+    /// disk, and for 2 s at most where others have guessed at the name.
     pub async fn refused(&self, services: &CoreServices, refused: LoginRefused) -> Diagnostic {
         let LoginRefused {
             claim,
@@ -249,7 +250,7 @@ impl Attempt {
             peer = %self.peer,
             protocol = self.protocol.as_str(),
             method = claim.method.map(|method| method.as_str()),
-            user = claim.name,
+            user = claim.name.as_deref(),
             principal = claim.principal.map(|principal| principal.0),
             %reason,
             "login refused"
@@ -263,7 +264,10 @@ impl Attempt {
         // Where it cannot be recorded it is counted; what the client is told tells nothing of that, or it would
         // tell a bad credential from a good one.
         let _ = services.parts.audit.record(entry).await;
-        told
+        match throttling::failed(services, &claim, &reason, self.peer).await {
+            Ok(()) => told,
+            Err(too_many) => too_many.with_severity(told.fields().severity),
+        }
     }
 
     /// What is known of whoever tries.

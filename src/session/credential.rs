@@ -9,9 +9,11 @@ use super::run::interruptible;
 use super::transaction::{Block, not_in_a_block};
 use super::{Answer, Session, audited, show};
 use crate::auth::api_key::{self, NewSecret};
-use crate::auth::derivation::Derived;
+use crate::auth::derivation::{DerivationError, Derived, Recipe};
 use crate::auth::secret::Password;
 use crate::catalog::key::SecretHash;
+use crate::catalog::principal::PrincipalKind;
+use crate::catalog::request::{PasswordChange, UserChange};
 use crate::catalog::verifier::Verifier;
 use crate::catalog::{KeyId, Request};
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -19,12 +21,26 @@ use crate::engine::context::StatementContext;
 use crate::engine::outcome::CommandTag;
 use crate::engine::transaction::Transaction;
 use crate::engine::{Engine, definitions};
-use crate::sql::credential::{CredentialStatement, RotateApiKey, RowPolicyStatement, TableGrant};
+use crate::sql::credential::{
+    AlterPassword, CredentialStatement, PasswordWanted, RotateApiKey, RowPolicyStatement,
+    TableGrant,
+};
 use ring::rand::SystemRandom;
+use std::num::NonZeroU32;
 use std::pin::pin;
 
 /// What has become of a change of definitions when its statement has run: its transaction may yet be rolled back.
 const IN_TRANSACTION: &str = "done in its transaction";
+
+/// Which salt a new verifier is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Salt {
+    /// One of its own.
+    Own,
+    /// That of the password in force: a SCRAM challenge names one, before it is known which of two
+    /// passwords is going to be proved.
+    OfTheFirst,
+}
 
 /// The column of the one row that shows a key.
 pub(super) const API_KEY_COLUMN: &str = "api_key";
@@ -46,13 +62,11 @@ impl Session {
         let title = statement.title();
         match statement {
             CredentialStatement::CreateUser(mut create) => {
-                let verifier = self.derive(create.password.take()).await?;
+                let recipe = Recipe::fresh(self.services.parts.scram_iterations);
+                let verifier = self.derive(create.password.take(), recipe).await?;
                 self.ask(create.into_request(verifier)).await
             }
-            CredentialStatement::AlterPassword(mut alter) => {
-                let verifier = self.derive(alter.password.take()).await?;
-                self.ask(alter.into_request(verifier)).await
-            }
+            CredentialStatement::AlterPassword(alter) => Box::pin(self.alter_password(alter)).await,
             CredentialStatement::CreateApiKey(key) => {
                 let id = api_key::random_id(&SystemRandom::new());
                 self.show_secret(id, |secret| Request::CreateApiKey { id, secret, key })
@@ -134,14 +148,59 @@ impl Session {
         show::one_text(API_KEY_COLUMN, &token, tag)
     }
 
+    async fn alter_password(&mut self, alter: AlterPassword) -> Result<Answer, Diagnostic> {
+        let AlterPassword { name, wanted } = alter;
+        let remembered = self.services.parts.password_policy.reuse;
+        let change = match wanted {
+            PasswordWanted::Set(password) => {
+                let recipe = self.recipe(&name, Salt::Own)?;
+                PasswordChange::Set(self.derive(password, recipe).await?)
+            }
+            PasswordWanted::Add(password) => {
+                let recipe = self.recipe(&name, Salt::OfTheFirst)?;
+                let added = self.derive(Some(password), recipe).await?;
+                PasswordChange::Add(added.ok_or(DerivationError::Empty)?)
+            }
+            PasswordWanted::DropOld => PasswordChange::DropOld,
+        };
+        self.ask(Request::AlterUser {
+            name,
+            change: UserChange::Password { change, remembered },
+        })
+        .await
+    }
+
+    /// How a new password of this user becomes a verifier, by what it has now. Whether whoever asks may
+    /// alter it, and whether it is still so then, is for control to say.
+    fn recipe(&mut self, user: &str, salt: Salt) -> Result<Recipe, Diagnostic> {
+        let adopted = self.adopt()?;
+        let parts = &self.services.parts;
+        let mut recipe = Recipe::fresh(parts.scram_iterations);
+        let user = adopted.snapshot().principals.principal_named(user);
+        if let Some(PrincipalKind::User { passwords, .. }) = user.map(|it| &it.kind) {
+            if let (Salt::OfTheFirst, Some(first)) = (salt, passwords.verifier()) {
+                recipe.salt = Some(first.salt.clone());
+                recipe.iterations = NonZeroU32::new(first.iterations).unwrap_or(recipe.iterations);
+            }
+            if parts.password_policy.reuse > 0 {
+                recipe.differs_from = passwords.used().cloned().collect();
+            }
+        }
+        Ok(recipe)
+    }
+
     /// The verifier of a password, worked out off the core; None: PASSWORD NULL, or an empty one.
-    async fn derive(&mut self, password: Option<Password>) -> Result<Option<Verifier>, Diagnostic> {
+    async fn derive(
+        &mut self,
+        password: Option<Password>,
+        recipe: Recipe,
+    ) -> Result<Option<Verifier>, Diagnostic> {
         let Some(password) = password else {
             return Ok(None);
         };
-        let iterations = self.services.parts.scram_iterations;
+        self.services.parts.password_policy.check(&password)?;
         let derivation = self.services.parts.derivation.clone();
-        let derived = derivation.derive(password, iterations).await?;
+        let derived = derivation.derive(password, recipe).await?;
         if derived == Derived::Empty {
             self.notices.push(Derived::empty_notice());
         }

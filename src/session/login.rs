@@ -8,8 +8,9 @@
 use super::attempt::{Attempt, Claim, Login, LoginRefused, Reason};
 use super::registry::Arrival;
 use super::services::{CoreServices, Draining, PlainBearer, now_microseconds};
-use super::{Beginning, Protocol, Session};
+use super::{Beginning, Protocol, Session, throttling};
 use crate::access;
+use crate::auth::derivation::Presenter;
 use crate::auth::identity::{Identity, KeyUsed, Method};
 use crate::auth::presented::Presented;
 use crate::auth::rate::TooOften;
@@ -30,7 +31,7 @@ use std::time::Instant;
 /// Where a credential comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
-    /// The peer's address.
+    /// The client's address, by what a trusted proxy says where there is one.
     pub peer: SocketAddr,
     /// What has carried it.
     pub carrier: Carrier,
@@ -41,25 +42,35 @@ pub struct Origin {
 pub enum Carrier {
     /// A TLS connection.
     Tls,
+    /// A plain one within this machine.
+    Loopback,
     /// A plain one.
     Plain,
 }
 
+impl Carrier {
+    fn of(hop: SocketAddr, is_tls: bool) -> Carrier {
+        match is_tls {
+            true => Carrier::Tls,
+            false if hop.ip().to_canonical().is_loopback() => Carrier::Loopback,
+            false => Carrier::Plain,
+        }
+    }
+}
+
 impl Origin {
-    /// That of what has come by this connection.
-    pub fn of(stream: &Stream) -> Origin {
+    /// That of what this client has sent by this connection.
+    pub fn of(stream: &Stream, client: SocketAddr) -> Origin {
         Origin {
-            peer: stream.peer(),
-            carrier: match stream.tls() {
-                Some(_) => Carrier::Tls,
-                None => Carrier::Plain,
-            },
+            peer: client,
+            carrier: Carrier::of(stream.hop(), stream.tls().is_some()),
         }
     }
 
-    /// Whether nobody on the way has read what came from there: TLS, or this machine.
+    /// Whether nobody on the way to this server has read what came from there: TLS, or this machine.
+    /// What became of it before a proxy is the proxy's matter.
     pub fn keeps_secrets(&self) -> bool {
-        self.carrier == Carrier::Tls || self.peer.ip().to_canonical().is_loopback()
+        matches!(self.carrier, Carrier::Tls | Carrier::Loopback)
     }
 }
 
@@ -273,19 +284,15 @@ impl Witness {
         self.principal.as_ref().map(|principal| principal.id)
     }
 
-    /// The proof, if the login is still what it was checked against.
+    /// Whether the login is still what its proof was checked against.
     ///
     /// # Errors
     /// It has been changed or dropped meanwhile: refused as a wrong password is.
-    pub fn confirm(
-        self,
-        services: &CoreServices,
-        proved: Authenticated,
-    ) -> Result<Authenticated, Refusal> {
+    pub fn confirm(&self, services: &CoreServices) -> Result<(), Refusal> {
         let adopted = services.parts.catalog.current();
         let now = adopted.snapshot().principals.principal_named(&self.name);
         match (&self.principal, now) {
-            (Some(then), Some(now)) if Arc::ptr_eq(then, now) => Ok(proved),
+            (Some(then), Some(now)) if Arc::ptr_eq(then, now) => Ok(()),
             _ => Err(Refusal::WrongPassword),
         }
     }
@@ -299,7 +306,7 @@ impl Witness {
 ///
 /// # Errors
 /// 42501 for one that somebody on its way could read; 28P01 in one text whatever was wrong, 53300
-/// when too many passwords wait to be checked, 57P01 when the server stops.
+/// when too many have failed or too many wait to be checked, 57P01 when the server stops.
 pub async fn password(
     services: &CoreServices,
     name: &str,
@@ -315,26 +322,38 @@ pub async fn password(
         );
         return Err(LoginRefused::told(claim(), told));
     }
+    let peer = origin.peer;
+    throttling::admit(services, name, peer).map_err(|told| LoginRefused::told(claim(), told))?;
     let remembered = &services.remembered;
     let trace = remembered.borrow().trace(name, &password, &credential);
+    let wrong = |refusal| LoginRefused::password(claim(), Reason::Password(refusal));
     let found = remembered
         .borrow()
         .find(&trace, &credential, Instant::now());
-    if let Some(proved) = found {
-        return Ok(proved);
-    }
-    let principal = witness.principal.clone();
-    let derivation = &services.parts.derivation;
-    let checked = derivation.verify(password, credential).await;
-    let checked = checked.map_err(|told| LoginRefused::told(claim(), told))?;
-    let claim = claim();
-    let proved = checked
-        .and_then(|proved| witness.confirm(services, proved))
-        .map_err(|refusal| LoginRefused::password(claim, Reason::Password(refusal)))?;
-    if let Some(principal) = principal {
+    let was_known = found.is_some();
+    let proved = match found {
+        Some(proved) => proved,
+        None => {
+            let presenter = match services.parts.throttle.knows(name, peer.ip()) {
+                true => Presenter::Known,
+                false => Presenter::Stranger,
+            };
+            let checked = services
+                .parts
+                .derivation
+                .verify(password, credential, presenter);
+            let checked = checked.await;
+            let checked = checked.map_err(|told| LoginRefused::told(claim(), told))?;
+            checked.map_err(wrong)?
+        }
+    };
+    let settled = throttling::proved(services, name, peer).await;
+    settled.map_err(|told| LoginRefused::told(claim(), told))?;
+    witness.confirm(services).map_err(wrong)?;
+    if let (false, Some(principal)) = (was_known, &witness.principal) {
         // Unchanged since, or it would not have been confirmed.
         let now = Instant::now();
-        remembered.borrow_mut().keep(trace, principal, now);
+        remembered.borrow_mut().keep(trace, principal.clone(), now);
     }
     Ok(proved)
 }
@@ -419,16 +438,18 @@ mod tests {
 
     #[test]
     fn secrets_are_kept_by_tls_and_by_this_machine() {
-        for (peer, carrier, keeps) in [
-            ("127.0.0.1:5", Carrier::Plain, true),
-            ("[::1]:5", Carrier::Plain, true),
-            ("[::ffff:127.0.0.1]:5", Carrier::Plain, true),
-            ("192.0.2.1:5", Carrier::Plain, false),
-            ("[2001:db8::1]:5", Carrier::Plain, false),
-            ("192.0.2.1:5", Carrier::Tls, true),
+        for (hop, is_tls, keeps) in [
+            ("127.0.0.1:5", false, true),
+            ("[::1]:5", false, true),
+            ("[::ffff:127.0.0.1]:5", false, true),
+            ("192.0.2.1:5", false, false),
+            ("[2001:db8::1]:5", false, false),
+            ("192.0.2.1:5", true, true),
         ] {
-            let peer = peer.parse().expect("an address");
-            assert_eq!(Origin { peer, carrier }.keeps_secrets(), keeps, "{peer}");
+            // Whoever the client is, behind a proxy: the way to this server counts.
+            let peer = SocketAddr::from(([127, 0, 0, 1], 5));
+            let carrier = Carrier::of(hop.parse().expect("an address"), is_tls);
+            assert_eq!(Origin { peer, carrier }.keeps_secrets(), keeps, "{hop}");
         }
     }
 }

@@ -20,6 +20,7 @@ mod explain;
 pub mod extended;
 pub mod figures;
 pub mod format;
+pub mod in_use;
 pub mod live;
 pub mod login;
 pub mod message;
@@ -38,6 +39,7 @@ pub mod settings;
 pub mod show;
 mod sql_prepare;
 mod tenant;
+pub mod throttling;
 pub mod token_login;
 pub mod transaction;
 
@@ -77,6 +79,10 @@ pub struct Session {
     reminder: Reminder,
     /// The control core has recorded what it refused the statement that runs.
     refusal: audited::Refusal,
+    /// Its place among the sessions of its tenant, login and key.
+    _counted: Box<in_use::Held>,
+    /// What limits the statements that it runs; most have nothing.
+    statement_shares: Box<[in_use::Share]>,
 }
 
 /// client_min_messages; INFO is sent whatever it says.
@@ -170,6 +176,14 @@ impl Beginning {
     }
 }
 
+/// Whether limits bind whoever has these rights.
+fn bound(rights: &Rights) -> in_use::Bound {
+    match rights.is_superuser() {
+        true => in_use::Bound::ByNone,
+        false => in_use::Bound::ByLimits,
+    }
+}
+
 impl Session {
     /// Begins a session in a database that has been resolved.
     ///
@@ -179,6 +193,17 @@ impl Session {
         let adopted = services.parts.catalog.current();
         let rights = services.rights(&adopted, &beginning.identity);
         let settings = beginning.settings(&services, &rights)?;
+        let (snapshot, bound) = (adopted.snapshot(), bound(&rights));
+        let shares = in_use::of_session(snapshot, &beginning.identity, bound);
+        let counted = services
+            .parts
+            .in_use
+            .take(in_use::Kind::Connections, &shares);
+        let counted = counted.map_err(|reached| {
+            let told = reached.diagnostic(snapshot);
+            told.with_severity(Severity::Fatal)
+        })?;
+        let statement_shares = in_use::of_statement(snapshot, &beginning.identity, bound);
         let entry = services
             .sessions
             .enter(
@@ -206,6 +231,8 @@ impl Session {
             notices: Vec::new(),
             reminder,
             refusal: audited::Refusal::default(),
+            _counted: Box::new(counted),
+            statement_shares,
         })
     }
 
@@ -252,6 +279,8 @@ impl Session {
                 self.services.sessions.revoke(&self.entry, reason);
             }
             self.rights = self.services.rights(&adopted, &self.identity);
+            let bound = bound(&self.rights);
+            self.statement_shares = in_use::of_statement(adopted.snapshot(), &self.identity, bound);
             self.entry.set_epoch(adopted.epoch());
         }
         match self.entry.ending().and_then(|reason| reason.diagnostic()) {

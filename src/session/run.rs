@@ -1,6 +1,7 @@
 //! Running one statement: told apart, run in the session's transaction, answered.
 
 use super::command::Command;
+use super::in_use::Kind;
 use super::prepared::{Planned, Source};
 use super::registry::Handle;
 use super::services::now_microseconds;
@@ -152,9 +153,15 @@ impl Session {
     /// Opens a transaction where none is, and gives the statement's context.
     ///
     /// # Errors
-    /// The session ends, or storage has no reader left.
+    /// The session ends, storage has no reader left, or too many of its login's statements run (53300).
     pub(super) fn begin_engine_statement(&mut self) -> Result<StatementContext, Diagnostic> {
         let adopted = self.adopt()?;
+        if !self.statement_shares.is_empty() && !self.entry.is_counted() {
+            let in_use = &self.services.parts.in_use;
+            let counted = in_use.take(Kind::Statements, &self.statement_shares);
+            let counted = counted.map_err(|reached| reached.diagnostic(adopted.snapshot()))?;
+            self.entry.count_until_it_ends(counted);
+        }
         let open = self.open()?;
         let snapshot = open.transaction.snapshot(adopted.snapshot());
         Ok(self.context(snapshot))

@@ -6,6 +6,7 @@
 use super::cancel_key::{BackendPid, CancelSecret};
 use super::end::EndReason;
 use super::figures::CoreFigures;
+use super::in_use::InUse;
 use super::off_core::OffCore;
 use super::plans::Plans;
 use super::registry::{Handle, Registry, SameLogin};
@@ -16,10 +17,12 @@ use crate::audit::Audit;
 use crate::auth::certificate_map::CertificateMap;
 use crate::auth::derivation::Derivation;
 use crate::auth::jwks::{KeySets, Requests};
+use crate::auth::password_policy::PasswordPolicy;
 use crate::auth::presented::Presented;
 use crate::auth::rate::Rates;
 use crate::auth::remembered::Remembered;
 use crate::auth::scram::mock::Mock;
+use crate::auth::throttle::Throttle;
 use crate::auth::tls::InForce;
 use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::revocation::{CoreReport, Counts, Ended, Reports, Revocation, Revocations};
@@ -147,6 +150,12 @@ pub struct Parts {
     pub mock: Arc<Mock>,
     /// PBKDF2 rounds of new verifiers.
     pub scram_iterations: u32,
+    /// What new passwords have to be.
+    pub password_policy: Arc<PasswordPolicy>,
+    /// Failed log-ins, on all cores together.
+    pub throttle: Throttle,
+    /// Sessions and statements at once, on all cores together.
+    pub in_use: InUse,
     /// How often API keys may be presented, on all cores together.
     pub key_rates: Rates,
     /// The keys of identity providers.

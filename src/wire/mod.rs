@@ -6,3 +6,4 @@ pub mod http;
 mod input;
 pub mod native;
 pub mod pgwire;
+pub mod proxied;

@@ -137,12 +137,12 @@ fn the_ladder_is_enforced_on_every_statement() {
         ("admin", "DROP TABLE x", String::new()),
         (
             "admin",
-            "CREATE USER x WITH PASSWORD 'y'",
+            "CREATE USER x WITH PASSWORD 'yy'",
             denied("permission denied to create role"),
         ),
         (
             "tenant_admin",
-            "CREATE USER x WITH PASSWORD 'y'",
+            "CREATE USER x WITH PASSWORD 'yy'",
             String::new(),
         ),
         (
@@ -152,7 +152,7 @@ fn the_ladder_is_enforced_on_every_statement() {
         ),
         (
             "tenant_admin",
-            "CREATE USER y WITH PASSWORD 'y' ROLE superuser",
+            "CREATE USER y WITH PASSWORD 'yy' ROLE superuser",
             denied("must be superuser to create superusers"),
         ),
     ] {
@@ -256,7 +256,7 @@ fn a_user_changes_their_own_password_and_nobody_elses() {
         ""
     );
     assert!(try_log_in(&server, "alice", "nodedb").is_err());
-    let done = server.psql_as("alice", "new", "nodedb", "ALTER USER bob PASSWORD 'x'");
+    let done = server.psql_as("alice", "new", "nodedb", "ALTER USER bob PASSWORD 'xx'");
     assert_eq!(said(&done), "ERROR:  permission denied");
 }
 

@@ -2,7 +2,7 @@
 //! credential is verified, a bad one fails whatever its place, and the first in order says who it is.
 
 use crate::authority::{Authority, named};
-use crate::server::TestServer;
+use crate::server::{TestServer, UNTHROTTLED};
 use crate::tls_protocols::{connect, inside_with};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SanType};
 use serde_json::{Value, json};
@@ -51,7 +51,8 @@ fn begin() -> Story {
         parameters.subject_alt_names = uris.collect();
         authority.issue(&parameters).write(directory.path(), file);
     }
-    let server = TestServer::start_in_directory(directory, CONFIGURATION);
+    let file = format!("{CONFIGURATION}\n{UNTHROTTLED}");
+    let server = TestServer::start_in_directory(directory, &file);
     for name in ["alice", "bob", "dora"] {
         server.psql(&format!("CREATE USER {name} WITH PASSWORD 'of {name}'"));
     }

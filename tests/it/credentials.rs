@@ -1,6 +1,6 @@
 //! The credential statements of the seed and of REFERENCE §1, §2 and §7, through psql.
 
-use crate::server::{SUPERUSER_PASSWORD, TestServer};
+use crate::server::{SUPERUSER_PASSWORD, TestServer, UNTHROTTLED};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Output, Stdio};
 
@@ -95,7 +95,7 @@ fn sleeping_session(server: &TestServer) -> Child {
 
 #[test]
 fn a_dropped_user_is_refused_on_every_core_and_its_sessions_end() {
-    let server = TestServer::start();
+    let server = TestServer::start_configured(UNTHROTTLED);
     for round in 0..10 {
         server.psql("CREATE USER mayfly WITH PASSWORD 'short'");
         let mut sessions: Vec<_> = (0..6).map(|_| sleeping_session(&server)).collect();
@@ -182,25 +182,25 @@ fn credential_statements_are_refused_inside_a_transaction() {
     let server = TestServer::start();
     assert!(
         server
-            .psql_error("BEGIN; CREATE USER x WITH PASSWORD 'y'; COMMIT")
+            .psql_error("BEGIN; CREATE USER x WITH PASSWORD 'yy'; COMMIT")
             .contains("25001")
     );
     assert!(
         server
-            .psql_error("SELECT 1; CREATE USER x WITH PASSWORD 'y'")
+            .psql_error("SELECT 1; CREATE USER x WITH PASSWORD 'yy'")
             .contains("25001")
     );
-    server.psql("CREATE USER x WITH PASSWORD 'y'; CREATE USER z WITH PASSWORD 'y'");
+    server.psql("CREATE USER x WITH PASSWORD 'yy'; CREATE USER z WITH PASSWORD 'yy'");
     assert_eq!(server.psql("SHOW USERS").lines().count(), 3);
 }
 
 #[test]
 fn errors_carry_their_sqlstate_and_a_hint() {
     let server = TestServer::start();
-    server.psql("CREATE USER alice WITH PASSWORD 'a'");
+    server.psql("CREATE USER alice WITH PASSWORD 'aa'");
     assert!(
         server
-            .psql_error("CREATE USER alice WITH PASSWORD 'a'")
+            .psql_error("CREATE USER alice WITH PASSWORD 'aa'")
             .contains("42710")
     );
     assert!(server.psql_error("DROP USER nobody").contains("42704"));
@@ -220,26 +220,26 @@ fn errors_carry_their_sqlstate_and_a_hint() {
 #[test]
 fn nobody_grants_what_they_do_not_hold() {
     let server = TestServer::start();
-    server.psql("CREATE USER boss WITH PASSWORD 'b' ROLE tenant_admin");
-    server.psql("CREATE USER worker WITH PASSWORD 'w'");
+    server.psql("CREATE USER boss WITH PASSWORD 'bb' ROLE tenant_admin");
+    server.psql("CREATE USER worker WITH PASSWORD 'ww'");
     let refused = |user: &str, password: &str, sql: &str| {
         let done = server.psql_as(user, password, "nodedb", sql);
         assert!(!done.status.success(), "{user} may not {sql}");
     };
-    refused("worker", "w", "CREATE USER x WITH PASSWORD 'y'");
-    refused("worker", "w", "SHOW USERS");
-    refused("worker", "w", "CREATE TABLE t (id int)");
+    refused("worker", "ww", "CREATE USER x WITH PASSWORD 'yy'");
+    refused("worker", "ww", "SHOW USERS");
+    refused("worker", "ww", "CREATE TABLE t (id int)");
     refused(
         "boss",
-        "b",
-        "CREATE USER x WITH PASSWORD 'y' ROLE superuser",
+        "bb",
+        "CREATE USER x WITH PASSWORD 'yy' ROLE superuser",
     );
-    refused("boss", "b", "CREATE TENANT other");
+    refused("boss", "bb", "CREATE TENANT other");
     let done = server.psql_as(
         "boss",
-        "b",
+        "bb",
         "nodedb",
-        "CREATE USER x WITH PASSWORD 'y' ROLE admin",
+        "CREATE USER x WITH PASSWORD 'yy' ROLE admin",
     );
     assert!(done.status.success(), "{}", text(&done.stderr));
 }

@@ -133,6 +133,6 @@ fn a_password_that_is_changed_while_the_body_arrives_runs_nothing() {
         "0"
     );
     server.psql("ALTER USER alice ENABLE");
-    let other = "CREATE USER bob WITH PASSWORD 'x'";
+    let other = "CREATE USER bob WITH PASSWORD 'xx'";
     assert_eq!(ask("new", other), "HTTP/1.1 200 OK", "another's change");
 }

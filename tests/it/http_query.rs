@@ -137,7 +137,7 @@ fn errors_have_their_status_and_say_where() {
         ("SELECT * FROM nowhere", 404, "42P01"),
         ("SELECT 1 / 0", 400, "22012"),
         ("COPY t TO STDOUT", 501, "0A000"),
-        ("CREATE USER nodedb WITH PASSWORD 'x'", 409, "42710"),
+        ("CREATE USER nodedb WITH PASSWORD 'xx'", 409, "42710"),
     ] {
         let (given, reply) = sql(&server, text);
         assert_eq!(given, status, "{text}: {reply}");

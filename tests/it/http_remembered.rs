@@ -1,7 +1,7 @@
 //! A password over HTTP is hashed once a minute, and what has changed is seen at once.
 
 use crate::http_client::{Client, basic, curl, read_head, status};
-use crate::server::TestServer;
+use crate::server::{TestServer, UNTHROTTLED};
 use std::io::Read;
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,8 @@ fn a_right_password_is_hashed_once_and_a_wrong_one_each_time() {
 
 #[test]
 fn what_is_remembered_goes_with_the_statement_that_changes_the_user() {
-    let server = TestServer::start_with(&[("NODEDB_CORES", "2")]);
+    let file = format!("[server]\ncores = 2\n{UNTHROTTLED}");
+    let server = TestServer::start_configured(&file);
     server.psql("CREATE USER alice WITH PASSWORD 'right'");
     let asked = |user: &str| {
         // Several connections, so that each core has a say.

@@ -4,7 +4,7 @@
 use crate::http_client::curl;
 use crate::issuer::{Behaviour, Issuer, now};
 use crate::native_wire::{CLIENT_CAPABILITIES, Native, frame};
-use crate::server::TestServer;
+use crate::server::{TestServer, UNTHROTTLED};
 use crate::signer::{Kind, Signer, base64url};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ fn begin(more: &str) -> Story {
     let directory = TempDir::new().expect("a temporary directory");
     let ca = issuer.write_ca(directory.path());
     let file = format!(
-        "[auth.jwks]\nallow_http_hosts = [\"{}\"]\nca = [\"{}\"]\n{}",
+        "{UNTHROTTLED}[auth.jwks]\nallow_http_hosts = [\"{}\"]\nca = [\"{}\"]\n{}",
         issuer.host(),
         ca.display(),
         more.replace("ISSUER", &issuer.url()),
@@ -167,7 +167,7 @@ fn claims_give_no_rights() {
     for sql in [
         "INSERT INTO t VALUES (1)",
         "DROP TABLE t",
-        "CREATE USER x WITH PASSWORD 'y'",
+        "CREATE USER x WITH PASSWORD 'yy'",
         "SHOW USERS",
         "SET tenant = 1",
     ] {
@@ -374,7 +374,7 @@ fn a_token_leads_to_the_user_that_it_names_or_makes_it() {
     let story = begin("");
     story
         .server
-        .psql("CREATE USER al WITH PASSWORD 'x' ROLE admin");
+        .psql("CREATE USER al WITH PASSWORD 'xx' ROLE admin");
     story.create(
         "named",
         ", audience = 'named', username_claim = 'preferred_username'",
@@ -450,7 +450,9 @@ fn what_whoever_has_no_user_makes_belongs_to_the_owner_of_the_database() {
         "{reply}"
     );
     assert_eq!(
-        story.by_token(&token, "CREATE USER bo WITH PASSWORD 'x'").0,
+        story
+            .by_token(&token, "CREATE USER bo WITH PASSWORD 'xx'")
+            .0,
         200
     );
     story.server.psql("DROP OIDC PROVIDER acme");
@@ -607,7 +609,7 @@ fn authentication_is_explained_to_those_who_look_after_it() {
     let story = begin("");
     story
         .server
-        .psql("CREATE USER al WITH PASSWORD 'x' ROLE admin");
+        .psql("CREATE USER al WITH PASSWORD 'xx' ROLE admin");
     story.server.psql("CREATE API KEY k FOR al");
     story.create(
         "acme",
@@ -671,7 +673,7 @@ fn authentication_is_explained_to_those_who_look_after_it() {
     assert!(missing.contains("42704"), "{missing}");
     let denied = story
         .server
-        .psql_as("al", "x", "nodedb", "EXPLAIN AUTHENTICATION FOR USER al");
+        .psql_as("al", "xx", "nodedb", "EXPLAIN AUTHENTICATION FOR USER al");
     let told = String::from_utf8_lossy(&denied.stderr);
     assert!(
         told.contains("permission denied to explain authentication"),

@@ -359,13 +359,13 @@ fn dropping_a_user_ends_its_sessions_with_57p01() {
 fn credential_statements_stand_alone() {
     let server = TestServer::start();
     let mut wire = Wire::log_in(&server);
-    let mixed = "CREATE USER a WITH PASSWORD 'x'; SHOW timezone; BEGIN";
+    let mixed = "CREATE USER a WITH PASSWORD 'xx'; SHOW timezone; BEGIN";
     assert_eq!(wire.exchange(&query(mixed)), "E:25001 Z:I");
     wire.exchange(&query("BEGIN"));
-    let inside = query("CREATE USER a WITH PASSWORD 'x'");
+    let inside = query("CREATE USER a WITH PASSWORD 'xx'");
     assert_eq!(wire.exchange(&inside), "E:25001 Z:E");
     wire.exchange(&query("ROLLBACK"));
-    let several = "CREATE USER a WITH PASSWORD 'x'; CREATE USER a WITH PASSWORD 'x'";
+    let several = "CREATE USER a WITH PASSWORD 'xx'; CREATE USER a WITH PASSWORD 'xx'";
     assert_eq!(wire.exchange(&query(several)), "C:CREATE ROLE E:42710 Z:I");
     let prepared = [
         parse("", "DROP USER a"),

@@ -3,7 +3,7 @@
 
 use crate::http_client::{Client, basic, read_head, status};
 use crate::native_wire::{CLIENT_CAPABILITIES, Native};
-use crate::server::TestServer;
+use crate::server::{TestServer, UNTHROTTLED};
 use serde_json::json;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
@@ -75,7 +75,7 @@ fn assert_ended(client: &mut Native) {
 
 #[test]
 fn two_hundred_sessions_of_every_kind_end_with_their_owner_and_nobody_comes_in_again() {
-    let server = TestServer::start_with(&[("NODEDB_CORES", "2")]);
+    let server = TestServer::start_configured(&format!("[server]\ncores = 2\n{UNTHROTTLED}"));
     server.psql("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0)");
     server.psql("CREATE USER alice WITH PASSWORD 'secret'");
     let key = server.psql("CREATE API KEY hers FOR alice");

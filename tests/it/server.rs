@@ -14,6 +14,10 @@ use tempfile::TempDir;
 /// The superuser's password in every test.
 pub const SUPERUSER_PASSWORD: &str = "correct horse battery staple";
 
+/// For tests whose log-ins are meant to fail, over and over.
+pub const UNTHROTTLED: &str =
+    "[auth.throttle]\nper_name_failures = 1_000_000\nper_address_failures = 1_000_000\n";
+
 /// How long a start or an end may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 

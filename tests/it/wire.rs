@@ -3,8 +3,9 @@
 
 use crate::server::{SUPERUSER_PASSWORD, TestServer};
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
+use rustix::net::{self, AddressFamily, SocketType};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A reply takes at most so long on a busy machine.
@@ -124,7 +125,18 @@ pub fn sync() -> Vec<u8> {
 impl Wire {
     /// A connection that has said nothing yet.
     pub fn connect(address: SocketAddr) -> Wire {
-        let stream = TcpStream::connect(address).expect("the server listens");
+        Wire::over(TcpStream::connect(address).expect("the server listens"))
+    }
+
+    /// A connection from one of this machine's addresses: all of 127.0.0.0/8 are.
+    pub fn connect_from(from: Ipv4Addr, address: SocketAddr) -> Wire {
+        let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        net::bind(&socket, &SocketAddr::from((from, 0))).expect("an address of this machine");
+        net::connect(&socket, &address).expect("the server listens");
+        Wire::over(TcpStream::from(socket))
+    }
+
+    fn over(stream: TcpStream) -> Wire {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
         Wire {
@@ -174,6 +186,16 @@ impl Wire {
                 _ => self.welcome.push(reply),
             }
         }
+    }
+
+    /// All that comes until the server closes, or cuts, the connection.
+    pub fn text_to_end(&mut self) -> String {
+        let mut text = Vec::new();
+        match self.stream.read_to_end(&mut text) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
+        }
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     /// Sends bytes as they are.

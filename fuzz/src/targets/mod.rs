@@ -14,6 +14,7 @@ pub mod jwt;
 pub mod keys;
 pub mod messages;
 pub mod native;
+pub mod proxied;
 pub mod rows;
 pub mod scram;
 pub mod settings;

@@ -4,6 +4,7 @@
 //! Source: PostgreSQL §55.2.1 "Start-up", §55.3.1 "SCRAM-SHA-256 Authentication".
 
 use crate::scram::Keys;
+use crate::sources::Sources;
 use crate::transport::{Link, Transport};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -50,6 +51,7 @@ pub struct Target {
     transport: Transport,
     startup: Vec<u8>,
     keys: Keys,
+    sources: Option<Sources>,
 }
 
 impl Target {
@@ -74,6 +76,22 @@ impl Target {
             transport,
             startup,
             keys,
+            sources: None,
+        }
+    }
+
+    /// From these addresses in turn, over IPv4.
+    pub fn from_sources(self, sources: Sources) -> Target {
+        Target {
+            sources: Some(sources),
+            ..self
+        }
+    }
+
+    fn connect(&self) -> io::Result<TcpStream> {
+        match &self.sources {
+            None => TcpStream::connect(self.address),
+            Some(sources) => sources.connect(self.address),
         }
     }
 }
@@ -139,7 +157,7 @@ struct Connection {
 impl Connection {
     fn open(target: &Target) -> Result<Connection, LoginError> {
         let stream = loop {
-            match TcpStream::connect(target.address) {
+            match target.connect() {
                 // Every port waits out its last connection: the kernel frees some each moment.
                 Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
                     thread::sleep(Duration::from_millis(1));

@@ -2,4 +2,5 @@
 
 pub mod connection;
 pub mod scram;
+pub mod sources;
 pub mod transport;

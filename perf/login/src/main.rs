@@ -6,12 +6,17 @@
 //! checks the server's signature each time, and ends each session with Terminate. It works
 //! against any server of PostgreSQL's protocol; the password is PGPASSWORD. Over TLS each handshake is a whole
 //! one, unless --resume.
+//!
+//! With --guess the password is a wrong one, and what is counted is how each log-in is refused: the load of a
+//! flood, from as many addresses as --sources says.
 
 use clap::Parser;
 use hdrhistogram::Histogram;
 use login_driver::connection::{LoginError, Target, log_in};
 use login_driver::scram::Keys;
+use login_driver::sources::Sources;
 use login_driver::transport::{Certificate, Handshakes, Transport};
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +54,15 @@ struct Arguments {
     /// How many connections log in at the same time
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
+    /// With a wrong password, on purpose: counts how each is refused
+    #[arg(long)]
+    guess: bool,
+    /// From so many addresses of 127.16.0.0/12 in turn
+    #[arg(long)]
+    sources: Option<u32>,
+    /// How long each connection waits between two logins
+    #[arg(long, default_value_t = 0)]
+    pause_ms: u64,
     /// For how long
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
@@ -90,46 +104,75 @@ fn target(arguments: &Arguments) -> Result<Target, LoginError> {
         (true, false) => Transport::tls(certificate, Handshakes::Full)?,
         (true, true) => Transport::tls(certificate, Handshakes::Resumed)?,
     };
-    Ok(Target::new(
-        address,
-        transport,
-        &arguments.user,
-        database,
-        Keys::new(password),
-    ))
+    let keys = Keys::new(password);
+    let target = Target::new(address, transport, &arguments.user, database, keys);
+    Ok(match arguments.sources {
+        None => target,
+        Some(count) => target.from_sources(Sources::new(count)),
+    })
 }
 
 /// What one run came to.
 struct Report {
     connections: u16,
     seconds: f64,
+    tally: Tally,
+}
+
+/// What has come of one connection's logins, or of all.
+struct Tally {
     latencies_us: Histogram<u64>,
+    /// How often a server has said what, of those that were meant to be refused.
+    refusals: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    fn new() -> Tally {
+        let latencies_us = Histogram::new_with_max(LATENCY_US_MAX, 3);
+        Tally {
+            latencies_us: latencies_us.expect("3 digits up to a minute fit"),
+            refusals: BTreeMap::new(),
+        }
+    }
+
+    fn add(&mut self, other: &Tally) {
+        let added = self.latencies_us.add(&other.latencies_us);
+        added.expect("all histograms have the same bounds");
+        for (words, count) in &other.refusals {
+            *self.refusals.entry(words.clone()).or_default() += count;
+        }
+    }
 }
 
 impl Report {
     fn to_json(&self) -> String {
-        let logins = self.latencies_us.len();
+        let latencies_us = &self.tally.latencies_us;
+        let logins = latencies_us.len();
+        let refusals: Vec<_> = (self.tally.refusals.iter())
+            .map(|(words, count)| format!(",{words:?}:{count}"))
+            .collect();
         format!(
             "{{\"logins\":{logins},\"seconds\":{:.3},\"logins_per_second\":{:.1},\
-             \"connections\":{},\"latency_us\":{{\"p50\":{},\"p99\":{},\"max\":{}}}}}",
+             \"connections\":{},\"latency_us\":{{\"p50\":{},\"p99\":{},\"max\":{}}}{}}}",
             self.seconds,
             logins as f64 / self.seconds,
             self.connections,
-            self.latencies_us.value_at_quantile(0.5),
-            self.latencies_us.value_at_quantile(0.99),
-            self.latencies_us.max(),
+            latencies_us.value_at_quantile(0.5),
+            latencies_us.value_at_quantile(0.99),
+            latencies_us.max(),
+            refusals.concat(),
         )
     }
 }
 
 fn drive(target: &Target, arguments: &Arguments) -> Result<Report, LoginError> {
     // The first login derives the client key: that is not what is measured.
-    log_in(target)?;
+    attempt(target, arguments.guess)?;
     let begin = Instant::now();
     let end = begin + Duration::from_secs(arguments.seconds);
     let outcomes = thread::scope(|scope| {
         let workers: Vec<_> = (0..arguments.connections)
-            .map(|_| scope.spawn(|| log_in_until(target, end)))
+            .map(|_| scope.spawn(|| log_in_until(target, arguments, end)))
             .collect();
         workers
             .into_iter()
@@ -137,32 +180,39 @@ fn drive(target: &Target, arguments: &Arguments) -> Result<Report, LoginError> {
             .collect::<Vec<_>>()
     });
     let seconds = begin.elapsed().as_secs_f64();
-    let mut latencies_us = histogram();
+    let mut tally = Tally::new();
     for outcome in outcomes {
-        latencies_us
-            .add(outcome?)
-            .expect("all histograms have the same bounds");
+        tally.add(&outcome?);
     }
     Ok(Report {
         connections: arguments.connections,
         seconds,
-        latencies_us,
+        tally,
     })
 }
 
-fn log_in_until(target: &Target, end: Instant) -> Result<Histogram<u64>, LoginError> {
-    let mut latencies_us = histogram();
-    loop {
-        let begin = Instant::now();
-        if begin >= end {
-            return Ok(latencies_us);
-        }
-        log_in(target)?;
-        let elapsed_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
-        latencies_us.saturating_record(elapsed_us);
+/// One login; what the server has said, where it was meant to be refused.
+fn attempt(target: &Target, guess: bool) -> Result<Option<String>, LoginError> {
+    match (log_in(target), guess) {
+        (Ok(()), false) => Ok(None),
+        (Ok(()), true) => Err(LoginError::Unexpected("a welcome to a wrong password")),
+        (Err(LoginError::Refused(words)), true) => Ok(Some(words)),
+        (Err(error), _) => Err(error),
     }
 }
 
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_max(LATENCY_US_MAX, 3).expect("3 digits up to a minute fit")
+fn log_in_until(target: &Target, arguments: &Arguments, end: Instant) -> Result<Tally, LoginError> {
+    let mut tally = Tally::new();
+    loop {
+        let begin = Instant::now();
+        if begin >= end {
+            return Ok(tally);
+        }
+        if let Some(words) = attempt(target, arguments.guess)? {
+            *tally.refusals.entry(words).or_default() += 1;
+        }
+        let elapsed_us = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        tally.latencies_us.saturating_record(elapsed_us);
+        thread::sleep(Duration::from_millis(arguments.pause_ms));
+    }
 }

@@ -134,17 +134,23 @@ fn password(report: &mut Report<'_>, user: &Principal) {
             Outcome::Info,
             "a service account has no password".to_owned(),
         ),
-        PrincipalKind::User { verifier: None, .. } => (
-            Outcome::Info,
-            "it has no password, and every one is refused".to_owned(),
-        ),
-        PrincipalKind::User {
-            verifier: Some(verifier),
-            ..
-        } => (
-            Outcome::Pass,
-            format!("it has one, of {} iterations", verifier.iterations),
-        ),
+        PrincipalKind::User { passwords, .. } => match (passwords.verifier(), passwords.added()) {
+            (None, _) => (
+                Outcome::Info,
+                "it has no password, and every one is refused".to_owned(),
+            ),
+            (Some(verifier), None) => (
+                Outcome::Pass,
+                format!("it has one, of {} iterations", verifier.iterations),
+            ),
+            (Some(verifier), Some(_)) => (
+                Outcome::Pass,
+                format!(
+                    "it has two, of {} iterations, until ALTER USER … DROP OLD PASSWORD",
+                    verifier.iterations
+                ),
+            ),
+        },
     };
     report.add("4 scram-sha-256", "password", outcome, detail);
 }

@@ -28,6 +28,7 @@ impl World {
             scopes: None,
             networks: None,
             rate_per_second: None,
+            allowance: Default::default(),
             created_at: 0,
             expires_at: None,
         };
@@ -146,7 +147,7 @@ fn a_key_leads_to_the_first_of_its_list_and_nowhere_else() {
     );
     world.edit("readonly", |it| {
         it.kind = PrincipalKind::User {
-            verifier: None,
+            passwords: Default::default(),
             default_database: None,
             connect: vec![PROD],
         };

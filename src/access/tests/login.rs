@@ -17,7 +17,7 @@ fn no_name_or_ones_own_name_lead_to_the_default_database() {
     assert_eq!(login_as(&world, "stranger", None), Ok(OTHER));
     world.edit("readonly", |it| {
         it.kind = PrincipalKind::User {
-            verifier: None,
+            passwords: Default::default(),
             default_database: Some(PROD),
             connect: vec![PROD],
         };
@@ -75,7 +75,7 @@ fn reach_is_the_default_the_owned_the_granted_and_for_admins_the_tenant() {
     );
     world.edit("readonly", |it| {
         it.kind = PrincipalKind::User {
-            verifier: None,
+            passwords: Default::default(),
             default_database: None,
             connect: vec![PROD],
         };

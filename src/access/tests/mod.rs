@@ -49,6 +49,7 @@ impl World {
             id: TenantId(id),
             name: Arc::from(name),
             default_database,
+            allowance: Default::default(),
         })));
     }
 
@@ -71,8 +72,9 @@ impl World {
             enabled: true,
             valid_until: None,
             created_at: 0,
+            allowance: Default::default(),
             kind: PrincipalKind::User {
-                verifier: None,
+                passwords: Default::default(),
                 default_database: None,
                 connect: Vec::new(),
             },

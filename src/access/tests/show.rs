@@ -137,7 +137,7 @@ fn grants_name_roles_databases_and_tables() {
     let mut world = World::new();
     world.edit("readonly", |it| {
         it.kind = PrincipalKind::User {
-            verifier: None,
+            passwords: Default::default(),
             default_database: None,
             connect: vec![PROD],
         };

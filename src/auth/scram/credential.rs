@@ -18,8 +18,19 @@ use subtle::ConstantTimeEq;
 #[derive(Debug)]
 pub struct Credential {
     verifier: Verifier,
+    second: Second,
     /// The user that may log in with it.
     standing: Result<PrincipalId, Refusal>,
+}
+
+/// What is tried beside the verifier. There always is something, so that who has two passwords takes no
+/// longer than who has one, or none.
+#[derive(Debug)]
+enum Second {
+    /// ADD PASSWORD: of the first one's salt and iterations.
+    Added(Verifier),
+    /// Nothing fits it.
+    Mock(Verifier),
 }
 
 impl Credential {
@@ -31,11 +42,16 @@ impl Credential {
         // The mock is made for known names as well, so that both take the same time.
         let mocked = mock.verifier(user);
         match password_login(principals.principal_named(user), now) {
-            Ok((principal, verifier)) => Credential {
+            Ok((principal, verifier, added)) => Credential {
                 verifier: verifier.clone(),
+                second: match added {
+                    Some(added) => Second::Added(added.clone()),
+                    None => Second::Mock(mocked),
+                },
                 standing: Ok(principal),
             },
             Err(refusal) => Credential {
+                second: Second::Mock(mocked.clone()),
                 verifier: mocked,
                 standing: Err(refusal),
             },
@@ -45,6 +61,23 @@ impl Credential {
     /// The verifier to walk the exchange with.
     pub(in crate::auth) fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    /// The other verifier: the one that has been added, or one that nothing fits.
+    pub(in crate::auth) fn second(&self) -> &Verifier {
+        match &self.second {
+            Second::Added(verifier) | Second::Mock(verifier) => verifier,
+        }
+    }
+
+    /// The verifier that fits, of the two that are tried; both are, whichever fits.
+    pub(in crate::auth) fn fitting(&self, fits: impl Fn(&Verifier) -> bool) -> Option<&Verifier> {
+        let (first, second) = (fits(&self.verifier), fits(self.second()));
+        match (first, second, &self.second) {
+            (true, _, _) => Some(&self.verifier),
+            (false, true, Second::Added(added)) => Some(added),
+            (false, true, Second::Mock(_)) | (false, false, _) => None,
+        }
     }
 
     /// Who may log in with it; to be asked only when the proof has been worked out.
@@ -62,9 +95,9 @@ impl Credential {
     pub fn check(&self, password: &Password) -> Result<Authenticated, Refusal> {
         let iterations = NonZeroU32::new(self.verifier.iterations).ok_or(Refusal::NoPassword)?;
         let derived = super::verifier::derive(password, &self.verifier.salt, iterations);
-        let fits = bool::from(derived.stored_key.ct_eq(&self.verifier.stored_key));
+        let fitting = self.fitting(|it| bool::from(derived.stored_key.ct_eq(&it.stored_key)));
         let principal = self.standing()?;
-        if !fits {
+        if fitting.is_none() {
             return Err(Refusal::WrongPassword);
         }
         // VALID UNTIL may be put off: it is asked of the record, at each epoch.
@@ -75,8 +108,22 @@ impl Credential {
     #[doc(hidden)]
     pub fn known(principal: PrincipalId, verifier: Verifier) -> Credential {
         Credential {
+            second: Second::Mock(Verifier {
+                stored_key: [0; 32],
+                server_key: [0; 32],
+                ..verifier.clone()
+            }),
             verifier,
             standing: Ok(principal),
+        }
+    }
+
+    /// The same one while its password is being replaced, for tests.
+    #[cfg(test)]
+    pub fn with_added(self, added: Verifier) -> Credential {
+        Credential {
+            second: Second::Added(added),
+            ..self
         }
     }
 
@@ -85,6 +132,7 @@ impl Credential {
     pub fn mock(mock: &Mock, user: &str, refusal: Refusal) -> Credential {
         Credential {
             verifier: mock.verifier(user),
+            second: Second::Mock(mock.verifier(user)),
             standing: Err(refusal),
         }
     }
@@ -93,9 +141,9 @@ impl Credential {
 fn password_login(
     principal: Option<&std::sync::Arc<Principal>>,
     now: i64,
-) -> Result<(PrincipalId, &Verifier), Refusal> {
+) -> Result<(PrincipalId, &Verifier, Option<&Verifier>), Refusal> {
     let principal = principal.ok_or(Refusal::UnknownUser)?;
-    let PrincipalKind::User { verifier, .. } = &principal.kind else {
+    let PrincipalKind::User { passwords, .. } = &principal.kind else {
         return Err(Refusal::ServiceAccount);
     };
     if !principal.enabled {
@@ -104,6 +152,6 @@ fn password_login(
     if principal.valid_until.is_some_and(|end| end <= now) {
         return Err(Refusal::Expired);
     }
-    let verifier = verifier.as_ref().ok_or(Refusal::NoPassword)?;
-    Ok((principal.id, verifier))
+    let verifier = passwords.verifier().ok_or(Refusal::NoPassword)?;
+    Ok((principal.id, verifier, passwords.added()))
 }

@@ -11,6 +11,7 @@ use super::messages::{ClientFinal, ClientFirst, server_final, server_first};
 use crate::auth::Authenticated;
 use crate::auth::identity::Method;
 use crate::auth::secret::{ClientKey, StoredKey};
+use crate::catalog::verifier::Verifier;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ring::rand::SecureRandom;
@@ -137,11 +138,13 @@ impl AwaitClientFinal {
         }
         self.transcript.extend_from_slice(client.without_proof);
 
-        let verifier = self.credential.verifier();
-        let fits = proof_fits(&verifier.stored_key, &client.proof, &self.transcript);
-        let signature = sign(&verifier.server_key, &self.transcript);
+        let fits = |it: &Verifier| proof_fits(&it.stored_key, &client.proof, &self.transcript);
+        let fitting = self.credential.fitting(fits);
+        // The server proves that it knows the password which the client has proved to know.
+        let signed_by = fitting.unwrap_or(self.credential.verifier());
+        let signature = sign(&signed_by.server_key, &self.transcript);
         let principal = self.credential.standing()?;
-        if !fits {
+        if fitting.is_none() {
             return Err(Refusal::WrongPassword.into());
         }
         Ok(Verified {
@@ -180,7 +183,6 @@ mod tests {
     use super::*;
     use crate::auth::secret::{MockKey, Password, TlsExporter};
     use crate::catalog::PrincipalId;
-    use crate::catalog::verifier::Verifier;
 
     /// RFC 7677 §3, the example conversation (user `user`, password `pencil`).
     const CLIENT_FIRST: &[u8] = b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO";
@@ -255,6 +257,30 @@ mod tests {
         // libpq sends an empty name; the signature covers whatever was sent.
         let (_, reply) = begin(b"n,,n=somebody-else,r=rOprNGfwEbeRWgbNEkqO");
         assert_eq!(reply, SERVER_FIRST);
+    }
+
+    #[test]
+    fn either_of_two_passwords_is_proved_and_the_server_proves_the_same_one() {
+        let other = Verifier {
+            stored_key: [3; 32],
+            server_key: [4; 32],
+            ..pencil()
+        };
+        for (first, added) in [(pencil(), other.clone()), (other.clone(), pencil())] {
+            let credential = Credential::known(PrincipalId(7), first).with_added(added);
+            let state = AwaitClientFirst::new(credential, Mechanism::Plain);
+            let (state, reply) = state.receive_with(CLIENT_FIRST, SERVER_NONCE).unwrap();
+            assert_eq!(reply, SERVER_FIRST);
+            let verified = state.receive(CLIENT_FINAL).unwrap();
+            assert_eq!(verified.server_final, SERVER_FINAL);
+        }
+        let neither = Credential::known(PrincipalId(7), other.clone()).with_added(other);
+        let state = AwaitClientFirst::new(neither, Mechanism::Plain);
+        let (state, _) = state.receive_with(CLIENT_FIRST, SERVER_NONCE).unwrap();
+        assert_eq!(
+            state.receive(CLIENT_FINAL).unwrap_err(),
+            ScramError::Refused(Refusal::WrongPassword)
+        );
     }
 
     #[test]

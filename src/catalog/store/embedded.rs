@@ -13,7 +13,7 @@ use super::directory::{AppendFile, Directory, DiskDirectory};
 use super::image::{IMAGE_FORMAT, Image, decode_image, encode_image};
 use super::record::{
     Header, LOG_FORMAT, LOG_HEADER_BYTES, RECORD_PAYLOAD_BYTES_MAX, RecordFault,
-    contains_intact_record, decode_header, decode_record, encode_header, encode_record,
+    contains_intact_record, decode_header, decode_record_of, encode_header, encode_record,
 };
 use super::{Store, StoreError};
 use crate::catalog::snapshot::Principals;
@@ -80,8 +80,8 @@ impl Embedded {
     /// As [`Embedded::open`].
     pub fn open_in(directory: Box<dyn Directory>) -> Result<(Embedded, Recovered), StoreError> {
         let (image_epoch, mut principals, image_bytes) = read_image(&*directory)?;
-        let scan = read_log(&*directory, image_epoch, &mut principals)?;
-        let log = match &scan {
+        let mut scan = read_log(&*directory, image_epoch, &mut principals)?;
+        let log = match &mut scan {
             Some(scan) if scan.format == LOG_FORMAT => open_log(&*directory)?,
             Some(scan) => migrated_log(&*directory, scan)?,
             None => new_log(&*directory, image_epoch)?,
@@ -286,8 +286,14 @@ fn read_log(
             Err(damaged(directory, LOG, 0, what))
         }
         Header::Base(base, format) => {
-            let scan = scan_records(directory, &contents, base, image_epoch, principals)?;
-            Ok(Some(Scan { format, ..scan }))
+            let start = Scan {
+                intact_bytes: LOG_HEADER_BYTES as u64,
+                last_epoch: base,
+                base,
+                format,
+                torn: None,
+            };
+            scan_records(directory, &contents, start, image_epoch, principals).map(Some)
         }
         Header::Newer(found) => Err(StoreError::NewerFormat {
             path: directory.path(LOG),
@@ -301,15 +307,15 @@ fn read_log(
 fn scan_records(
     directory: &dyn Directory,
     contents: &[u8],
-    base: Epoch,
+    start: Scan,
     image_epoch: Epoch,
     principals: &mut Principals,
 ) -> Result<Scan, StoreError> {
     let mut at = LOG_HEADER_BYTES;
-    let mut last_epoch = base;
+    let mut last_epoch = start.last_epoch;
     let mut torn = None;
     while at < contents.len() {
-        match decode_record(&contents[at..]) {
+        match decode_record_of(start.format, &contents[at..]) {
             Ok(record) if record.epoch <= last_epoch => {
                 let what = "the record's epoch is not after the one before";
                 return Err(damaged(directory, LOG, at as u64, what));
@@ -334,9 +340,8 @@ fn scan_records(
     Ok(Scan {
         intact_bytes: at as u64,
         last_epoch: last_epoch.max(image_epoch),
-        base,
-        format: LOG_FORMAT,
         torn,
+        ..start
     })
 }
 
@@ -358,17 +363,35 @@ fn new_log(directory: &dyn Directory, base: Epoch) -> Result<Box<dyn AppendFile>
     open_log(directory)
 }
 
-/// The log of an older format under the header of ours: an older server must not take up a log
-/// that may get records it does not know. Its records read the same; the torn tail comes along, to
-/// be cut next.
-fn migrated_log(directory: &dyn Directory, scan: &Scan) -> Result<Box<dyn AppendFile>, StoreError> {
+/// The log of an older format written anew in ours: an older server must not take up a log that may
+/// get records it does not know. The torn tail comes along, to be cut next; the scan says where it is now.
+fn migrated_log(
+    directory: &dyn Directory,
+    scan: &mut Scan,
+) -> Result<Box<dyn AppendFile>, StoreError> {
     let contents = directory
         .read(LOG)
         .map_err(io_error(directory, "cannot read", LOG))?;
+    let contents: &[u8] = contents.as_deref().unwrap_or_default();
     let mut bytes = encode_header(scan.base).to_vec();
-    if let Some(contents) = &contents {
-        bytes.extend_from_slice(&contents[LOG_HEADER_BYTES..]);
+    let mut at = LOG_HEADER_BYTES;
+    let intact = usize::try_from(scan.intact_bytes).expect("the file was read into memory");
+    while at < intact {
+        let record = decode_record_of(scan.format, &contents[at..]);
+        let record = record.expect("it was read a moment ago");
+        let encoded = encode_record(record.epoch, &record.changes);
+        bytes.extend(encoded.map_err(|bytes| StoreError::TooLarge {
+            bytes,
+            max: RECORD_PAYLOAD_BYTES_MAX,
+        })?);
+        at += record.bytes;
     }
+    scan.intact_bytes = bytes.len() as u64;
+    scan.torn = scan.torn.map(|torn| TornTail {
+        offset: scan.intact_bytes,
+        ..torn
+    });
+    bytes.extend_from_slice(&contents[at..]);
     write_aside(directory, LOG_NEW, &bytes)?;
     put_in_place(directory, LOG_NEW, LOG)?;
     tracing::info!(

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! The payload is the marks and then a list of each kind of object. Format 1 ends where the API keys
-//! of format 2 begin, and format 2 where the identity providers of format 3 do.
+//! of format 2 begin, and format 2 where the identity providers of format 3 do. Format 4 has limits, and
+//! users with two passwords (`older`).
 
 use super::super::change::Marks;
 use super::super::ids::Epoch;
@@ -20,6 +21,7 @@ use super::super::principal::{Database, Principal, Role, Tenant};
 use super::super::provider::{Origin, Provider};
 use super::super::snapshot::Principals;
 use super::loading::{self, Part, Parts};
+use super::older::{OLDER_FORMAT, OlderKey, OlderPrincipal, OlderTenant};
 use super::record::{u32_at, u64_at};
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 /// The first bytes of a snapshot file.
 pub const IMAGE_MAGIC: [u8; 8] = *b"NDBCSNP\n";
 /// The newest format of the snapshot file that this server reads, and the one it writes.
-pub const IMAGE_FORMAT: u32 = 3;
+pub const IMAGE_FORMAT: u32 = 4;
 /// The size of its header.
 pub const IMAGE_HEADER_BYTES: usize = 36;
 /// The largest payload: some ten million users.
@@ -132,12 +134,19 @@ pub fn decode_image(bytes: &[u8]) -> Image {
 fn read(payload: &[u8], format: u32, parts: &Parts) -> Option<()> {
     let mut rest = Rest(payload);
     parts.put(Part::Marks(rest.take()?));
-    parts.put_all(rest.list()?, Part::Tenants)?;
-    parts.put_all(rest.list()?, Part::Principals)?;
+    if format > OLDER_FORMAT {
+        parts.put_all(rest.list()?, Part::Tenants)?;
+        parts.put_all(rest.list()?, Part::Principals)?;
+    } else {
+        parts.put_all(rest.older::<OlderTenant, _>()?, Part::Tenants)?;
+        parts.put_all(rest.older::<OlderPrincipal, _>()?, Part::Principals)?;
+    }
     parts.put_all(rest.list()?, Part::Roles)?;
     parts.put_all(rest.list()?, Part::Databases)?;
-    if format > 1 {
-        parts.put_all(rest.list()?, Part::Keys)?;
+    match format {
+        1 => {}
+        2..=OLDER_FORMAT => parts.put_all(rest.older::<OlderKey, _>()?, Part::Keys)?,
+        _ => parts.put_all(rest.list()?, Part::Keys)?,
     }
     if format > 2 {
         parts.put_all(rest.list()?, Part::Providers)?;
@@ -160,5 +169,13 @@ impl Rest<'_> {
     fn list<T: DeserializeOwned>(&mut self) -> Option<impl Iterator<Item = Option<T>>> {
         let length: u64 = self.take()?;
         Some((0..length).map(|_| self.take()))
+    }
+
+    /// A list of what has changed since, as it is now.
+    fn older<Older, Now>(&mut self) -> Option<impl Iterator<Item = Option<Now>>>
+    where
+        Older: DeserializeOwned + Into<Now>,
+    {
+        Some(self.list::<Older>()?.map(|older| older.map(Older::into)))
     }
 }

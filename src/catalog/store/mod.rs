@@ -11,6 +11,7 @@ pub mod image;
 mod loading;
 #[cfg(test)]
 pub(crate) mod memory;
+mod older;
 #[doc(hidden)]
 pub mod record;
 #[cfg(test)]

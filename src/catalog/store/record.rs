@@ -17,13 +17,15 @@
 
 use super::super::change::Change;
 use super::super::ids::Epoch;
+use super::older::{OLDER_FORMAT, OlderChange};
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use serde::de::DeserializeOwned;
 
 /// The first bytes of a log.
 pub const LOG_MAGIC: [u8; 8] = *b"NDBCLOG\n";
 /// The newest format of the log that this server reads, and the one it writes. Format 1 had no API
-/// keys, format 2 no identity providers; whatever they have reads the same in format 3.
-pub const LOG_FORMAT: u32 = 3;
+/// keys, format 2 no identity providers, format 3 no limits and no second passwords (`older`).
+pub const LOG_FORMAT: u32 = 4;
 /// The size of the log's header.
 pub const LOG_HEADER_BYTES: usize = 24;
 /// The size of a record's head.
@@ -140,17 +142,35 @@ pub fn encode_record(epoch: Epoch, changes: &[Change]) -> Result<Vec<u8>, usize>
 /// # Errors
 /// Why there is none.
 pub fn decode_record(bytes: &[u8]) -> Result<Record, RecordFault> {
+    decode_record_of(LOG_FORMAT, bytes)
+}
+
+/// Reads the record that begins at the first byte of a log of this format.
+///
+/// # Errors
+/// Why there is none.
+pub fn decode_record_of(format: u32, bytes: &[u8]) -> Result<Record, RecordFault> {
     let payload = checked_payload(bytes)?;
-    let (changes, used): (Vec<Change>, usize) =
-        bincode::serde::decode_from_slice(payload, CONFIG).map_err(|_| RecordFault::Undecodable)?;
-    if used != payload.len() {
-        return Err(RecordFault::Undecodable);
-    }
+    let changes: Vec<Change> = match format {
+        ..=OLDER_FORMAT => {
+            let changes: Vec<OlderChange> = whole(payload)?;
+            changes.into_iter().map(Change::from).collect()
+        }
+        _ => whole(payload)?,
+    };
     Ok(Record {
         epoch: Epoch(u64_at(bytes, 4)),
         changes,
         bytes: RECORD_HEAD_BYTES + payload.len(),
     })
+}
+
+/// What the payload holds, to its end.
+fn whole<T: DeserializeOwned>(payload: &[u8]) -> Result<T, RecordFault> {
+    match bincode::serde::decode_from_slice(payload, CONFIG) {
+        Ok((value, used)) if used == payload.len() => Ok(value),
+        Ok(_) | Err(_) => Err(RecordFault::Undecodable),
+    }
 }
 
 /// Whether an intact record begins anywhere in the bytes.

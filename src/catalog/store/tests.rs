@@ -1,14 +1,16 @@
 //! The embedded store under crashes, damage, full disks and failing syncs.
 
 use super::embedded::COMPACTION_LOG_BYTES_MIN;
-use super::image::{IMAGE_HEADER_BYTES, decode_image};
+use super::image::{IMAGE_HEADER_BYTES, Image, decode_image};
 use super::memory::{Faults, MemoryDirectory};
+use super::older::{OlderChange, OlderKey, OlderPrincipal, OlderTenant};
 use super::record::{
     LOG_HEADER_BYTES, RECORD_HEAD_BYTES, contains_intact_record, decode_header, decode_record,
     encode_record,
 };
 use super::*;
 use crate::catalog::key::{ApiKey, PreviousSecret, SecretHash};
+use crate::catalog::passwords::Passwords;
 use crate::catalog::principal::{Database, Parent, Principal, PrincipalKind, Role, Tenant};
 use crate::catalog::provider::{Origin, tests::provider};
 use crate::catalog::role::Ladder;
@@ -34,13 +36,14 @@ fn user(id: u32, name: &str) -> Change {
         enabled: true,
         valid_until: Some(1_000_000),
         created_at: 5,
+        allowance: Default::default(),
         kind: PrincipalKind::User {
-            verifier: Some(Verifier {
+            passwords: Passwords::from(Some(Verifier {
                 iterations: 4096,
                 salt: vec![7; 16],
                 stored_key: [1; 32],
                 server_key: [2; 32],
-            }),
+            })),
             default_database: Some(DatabaseId(5)),
             connect: vec![DatabaseId(6)],
         },
@@ -65,6 +68,7 @@ fn key(id: u8, name: &str, owner: u32) -> Change {
         scopes: Some(Box::new([Arc::from("read:orders")])),
         networks: Some(Box::new(["10.0.0.0/8".parse().expect("a network")])),
         rate_per_second: std::num::NonZeroU32::new(100),
+        allowance: Default::default(),
         created_at: 5,
         expires_at: Some(9),
     }))
@@ -217,25 +221,55 @@ fn a_newer_format_is_refused_with_both_numbers() {
         let refused = open(&directory).map(|_| ()).expect_err("it is newer");
         let message = refused.to_string();
         assert!(message.contains("format 9"), "{message}");
-        assert!(message.contains("format 3"), "{message}");
+        assert!(message.contains("format 4"), "{message}");
         assert!(message.contains(name), "{message}");
         directory.put(name, bytes);
     }
 }
 
-/// The file as a server before identity providers (2) or before API keys (1) wrote it: the same bytes
-/// under another number, and a snapshot without the lists that came later, which are empty here and
-/// the last bytes of the payload.
-fn as_format(format: u32, name: &str, mut bytes: Vec<u8>) -> Vec<u8> {
-    bytes[8..12].copy_from_slice(&format.to_le_bytes());
+/// The file as a server before limits and second passwords (3), identity providers (2) or API keys (1)
+/// wrote it: its objects without the fields, and its snapshot without the lists, that came later.
+fn as_format(format: u32, name: &str, bytes: &[u8]) -> Vec<u8> {
+    let config = bincode::config::standard();
     if name == LOG {
-        let head = crc32fast::hash(&bytes[..20]);
-        bytes[20..24].copy_from_slice(&head.to_le_bytes());
-        return bytes;
+        let mut older = bytes[..LOG_HEADER_BYTES].to_vec();
+        older[8..12].copy_from_slice(&format.to_le_bytes());
+        let head = crc32fast::hash(&older[..20]);
+        older[20..24].copy_from_slice(&head.to_le_bytes());
+        let mut rest = &bytes[LOG_HEADER_BYTES..];
+        while !rest.is_empty() {
+            let record = decode_record(rest).expect("it is intact");
+            let changes: Vec<OlderChange> = record.changes.iter().map(OlderChange::from).collect();
+            let payload = bincode::serde::encode_to_vec(changes, config).expect("plain data");
+            let mut head = (payload.len() as u32).to_le_bytes().to_vec();
+            head.extend(record.epoch.0.to_le_bytes());
+            head.extend(crc32fast::hash(&head).to_le_bytes());
+            head.extend(crc32fast::hash(&payload).to_le_bytes());
+            older.extend(head);
+            older.extend(payload);
+            rest = &rest[record.bytes..];
+        }
+        return older;
     }
-    for _ in format..3 {
-        assert_eq!(bytes.pop(), Some(0), "the list is empty");
+    let Image::State(_, principals) = decode_image(bytes) else {
+        panic!("it is a snapshot");
+    };
+    let tenants: Vec<OlderTenant> = principals.tenants().map(|it| (&**it).into()).collect();
+    let all: Vec<OlderPrincipal> = principals.all().map(|it| (&**it).into()).collect();
+    let roles: Vec<_> = principals.roles().cloned().collect();
+    let databases: Vec<_> = principals.databases().cloned().collect();
+    let keys: Vec<OlderKey> = principals.keys().map(|it| (&**it).into()).collect();
+    let providers: Vec<_> = principals.providers().cloned().collect();
+    let first = (principals.marks(), tenants, all, roles, databases);
+    let mut payload = bincode::serde::encode_to_vec(first, config).expect("plain data");
+    if format > 1 {
+        payload.extend(bincode::serde::encode_to_vec(keys, config).expect("plain data"));
     }
+    if format > 2 {
+        payload.extend(bincode::serde::encode_to_vec(providers, config).expect("plain data"));
+    }
+    let mut bytes = [&bytes[..IMAGE_HEADER_BYTES], &payload].concat();
+    bytes[8..12].copy_from_slice(&format.to_le_bytes());
     let length = (bytes.len() - IMAGE_HEADER_BYTES) as u64;
     bytes[20..28].copy_from_slice(&length.to_le_bytes());
     let body = crc32fast::hash(&bytes[IMAGE_HEADER_BYTES..]);
@@ -247,7 +281,7 @@ fn as_format(format: u32, name: &str, mut bytes: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn the_files_of_an_older_format_are_read_and_the_log_is_taken_over() {
-    for format in [1, 2] {
+    for format in [1, 2, 3] {
         read_and_take_over(format);
     }
 }
@@ -262,7 +296,7 @@ fn read_and_take_over(format: u32) {
         .expect("it is kept");
     drop(store);
     for name in [LOG, SNAPSHOT] {
-        directory.put(name, as_format(format, name, directory.bytes(name)));
+        directory.put(name, as_format(format, name, &directory.bytes(name)));
     }
     let mut expected = principals;
     expected.apply(&last);
@@ -271,7 +305,7 @@ fn read_and_take_over(format: u32) {
         assert_eq!(content(&recovered.principals), content(&expected));
         assert_eq!(recovered.epoch, epoch);
         // An older server does not take it up any more.
-        assert_eq!(directory.bytes(LOG)[8], 3);
+        assert_eq!(directory.bytes(LOG)[8], 4);
     }
     let (mut store, _) = open(&directory).expect("it opens");
     let new = [key(1, "ci", 20_009), put_provider(20_010, "acme")];
@@ -285,8 +319,9 @@ fn read_and_take_over(format: u32) {
 #[test]
 fn a_torn_tail_of_an_older_log_is_cut_as_well() {
     let (directory, _, states) = with_epochs(2);
-    let mut bytes = as_format(1, LOG, directory.bytes(LOG));
-    let intact = bytes.len();
+    let intact = directory.bytes(LOG).len();
+    let mut bytes = as_format(1, LOG, &directory.bytes(LOG));
+    assert!(bytes.len() < intact, "limits take room");
     bytes.extend_from_slice(&[0; 100]);
     directory.put(LOG, bytes);
     let (_, recovered) = open(&directory).expect("it opens");
@@ -524,6 +559,7 @@ fn any_change() -> impl Strategy<Value = Change> {
                 id: TenantId(id),
                 name: Arc::from(format!("t{id}")),
                 default_database: DatabaseId(5),
+                allowance: Default::default(),
             }))
         }),
         id.clone()

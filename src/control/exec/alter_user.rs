@@ -3,10 +3,10 @@
 use super::superuser_left;
 use crate::access::database_in_reach;
 use crate::access::rights::{Held, denied};
+use crate::catalog::passwords::PasswordsFault;
 use crate::catalog::principal::{Parent, Principal, PrincipalKind};
-use crate::catalog::request::UserChange;
+use crate::catalog::request::{PasswordChange, UserChange};
 use crate::catalog::role::Ladder;
-use crate::catalog::verifier::Verifier;
 use crate::control::draft::Draft;
 use crate::control::resolve::quoted;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -26,12 +26,17 @@ pub fn carry_out(
     };
     may_alter(draft, &user, &change)?;
     match change {
-        UserChange::Password(verifier) => set_password(draft, &user, verifier),
+        UserChange::Password { change, remembered } => {
+            change_password(draft, &user, change, remembered)?;
+        }
         UserChange::Role(role) => set_role(draft, &user, &role)?,
         UserChange::DefaultDatabase(database) => set_default_database(draft, &user, &database)?,
         UserChange::ValidUntil(end) => draft.change_principal(&user, |it| it.valid_until = end),
         UserChange::Disable => draft.change_principal(&user, |it| it.enabled = false),
         UserChange::Enable => draft.change_principal(&user, |it| it.enabled = true),
+        UserChange::Limits(limits) => draft.change_principal(&user, |it| {
+            it.allowance = limits.applied_to(it.allowance);
+        }),
     }
     superuser_left::require(draft)?;
     Ok("ALTER ROLE")
@@ -43,7 +48,7 @@ fn may_alter(draft: &Draft, user: &Principal, change: &UserChange) -> Result<(),
     let own = user.id == draft.by.principal
         && matches!(
             change,
-            UserChange::Password(_) | UserChange::DefaultDatabase(_)
+            UserChange::Password { .. } | UserChange::DefaultDatabase(_)
         );
     let held = Held::of(draft.snapshot(), user);
     // A credential that may less than its user, a key with a role or a token, does not become more.
@@ -71,13 +76,53 @@ pub(super) fn require_power_over(
     Ok(())
 }
 
-fn set_password(draft: &mut Draft, user: &Principal, new: Option<Verifier>) {
-    draft.change_principal(user, |it| match &mut it.kind {
-        PrincipalKind::User { verifier, .. } => *verifier = new,
-        PrincipalKind::ServiceAccount { .. } => {
-            unreachable!("Draft::user gives users only")
+fn change_password(
+    draft: &mut Draft,
+    user: &Principal,
+    change: PasswordChange,
+    remembered: usize,
+) -> Result<(), Diagnostic> {
+    let PrincipalKind::User { passwords, .. } = &user.kind else {
+        unreachable!("Draft::user gives users only")
+    };
+    let mut next = passwords.clone();
+    let changed = match change {
+        PasswordChange::Set(verifier) => {
+            next.set(verifier, remembered);
+            Ok(())
+        }
+        PasswordChange::Add(verifier) => next.add(verifier),
+        PasswordChange::DropOld => next.drop_old(remembered),
+    };
+    changed.map_err(|fault| unfit(&user.name, fault))?;
+    draft.change_principal(user, |it| {
+        if let PrincipalKind::User { passwords, .. } = &mut it.kind {
+            *passwords = next;
         }
     });
+    Ok(())
+}
+
+fn unfit(user: &str, fault: PasswordsFault) -> Diagnostic {
+    let state = SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
+    match fault {
+        PasswordsFault::TwoAlready => {
+            Diagnostic::error(state, format!("user \"{user}\" has two passwords already"))
+                .with_hint(format!("ALTER USER {} DROP OLD PASSWORD", quoted(user)))
+        }
+        PasswordsFault::AnotherSalt => Diagnostic::error(
+            SqlState::INVALID_PARAMETER_VALUE,
+            "a second verifier must have the salt and the iterations of the first",
+        )
+        .with_detail("A client is told one salt before it proves its password.")
+        .with_hint(
+            "Give the password itself. If you did, the first one has been changed meanwhile: try again.",
+        ),
+        PasswordsFault::OnlyOne => {
+            Diagnostic::error(state, format!("user \"{user}\" has no second password"))
+                .with_hint(format!("ALTER USER {} ADD PASSWORD '…'", quoted(user)))
+        }
+    }
 }
 
 /// SET ROLE leaves exactly this role, custom ones that were granted besides included.

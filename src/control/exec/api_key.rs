@@ -5,6 +5,7 @@
 use super::alter_user::require_power_over;
 use crate::access::database_in_reach;
 use crate::access::rights::denied;
+use crate::catalog::allowance::{Allowance, AllowanceChange};
 use crate::catalog::key::{ApiKey, PreviousSecret, SecretHash};
 use crate::catalog::principal::{Database, Principal, PrincipalKind};
 use crate::catalog::request::{Expires, IfExists, KeyWanted};
@@ -76,6 +77,7 @@ pub fn create(
         scopes: scopes.map(|all| all.iter().map(|scope| Arc::from(&**scope)).collect()),
         networks: wanted.networks.map(Vec::into_boxed_slice),
         rate_per_second: wanted.rate_per_second,
+        allowance: wanted.limits.applied_to(Allowance::default()),
         created_at: draft.now,
         expires_at: wanted
             .expires
@@ -114,6 +116,25 @@ pub fn rotate(
         secret,
         generation,
         previous: previous.map(Box::new),
+        ..ApiKey::clone(&key)
+    };
+    draft.change(Change::PutKey(Arc::new(next)));
+    Ok("ALTER API KEY")
+}
+
+/// CONNECTION LIMIT, STATEMENT LIMIT.
+pub fn limit(
+    draft: &mut Draft,
+    name: &str,
+    limits: AllowanceChange,
+) -> Result<&'static str, Diagnostic> {
+    draft
+        .by
+        .require(Ladder::TenantAdmin, "permission denied to alter API key")?;
+    let key = find(draft, name)?;
+    require_power_over_owner(draft, &key)?;
+    let next = ApiKey {
+        allowance: limits.applied_to(key.allowance),
         ..ApiKey::clone(&key)
     };
     draft.change(Change::PutKey(Arc::new(next)));

@@ -1,5 +1,6 @@
 //! CREATE TENANT: with its default database, `nodedb`.
 
+use crate::catalog::allowance::Allowance;
 use crate::catalog::principal::{Database, Tenant};
 use crate::catalog::request::{IfExists, TenantRef};
 use crate::catalog::{Change, TenantId};
@@ -60,6 +61,7 @@ pub(super) fn create(draft: &mut Draft, name: &str, id: TenantId) -> Result<(), 
         id,
         name,
         default_database: database,
+        allowance: Allowance::default(),
     })));
     draft.change(Change::PutDatabase(Arc::new(Database {
         id: database,

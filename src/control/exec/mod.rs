@@ -12,6 +12,7 @@ mod drop_database;
 mod drop_role;
 mod drop_tenant;
 mod drop_user;
+mod limits;
 mod membership;
 mod new_login;
 mod oidc_provider;
@@ -38,7 +39,16 @@ pub fn carry_out(draft: &mut Draft, request: Request) -> Result<&'static str, Di
             verifier,
             role,
             tenant,
-        } => create_user::carry_out(draft, if_exists, &name, verifier, role.as_deref(), tenant),
+            limits,
+        } => {
+            let wanted = create_user::Wanted {
+                verifier,
+                role: role.as_deref(),
+                tenant,
+                limits,
+            };
+            create_user::carry_out(draft, if_exists, &name, wanted)
+        }
         Request::AlterUser { name, change } => alter_user::carry_out(draft, &name, change),
         Request::DropUser { if_exists, name } => drop_user::carry_out(draft, if_exists, &name),
         Request::CreateServiceAccount {
@@ -51,6 +61,9 @@ pub fn carry_out(draft: &mut Draft, request: Request) -> Result<&'static str, Di
         Request::AlterServiceAccount { name, databases } => {
             service_account::set_databases(draft, &name, &databases)
         }
+        Request::LimitServiceAccount { name, limits } => {
+            service_account::limit(draft, &name, limits)
+        }
         Request::DropServiceAccount { if_exists, name } => {
             service_account::drop(draft, if_exists, &name)
         }
@@ -60,6 +73,7 @@ pub fn carry_out(draft: &mut Draft, request: Request) -> Result<&'static str, Di
             secret,
             grace_minutes,
         } => api_key::rotate(draft, id, secret, grace_minutes),
+        Request::LimitApiKey { name, limits } => api_key::limit(draft, &name, limits),
         Request::DropApiKey { if_exists, name } => api_key::drop(draft, if_exists, &name),
         Request::CreateRole {
             if_exists,
@@ -83,6 +97,7 @@ pub fn carry_out(draft: &mut Draft, request: Request) -> Result<&'static str, Di
             id,
         } => create_tenant::carry_out(draft, if_exists, &name, id),
         Request::RenameTenant { tenant, name } => rename_tenant::carry_out(draft, &tenant, &name),
+        Request::LimitTenant { tenant, limits } => limits::of_tenant(draft, &tenant, limits),
         Request::DropTenant {
             if_exists,
             tenant,

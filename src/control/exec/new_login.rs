@@ -2,6 +2,7 @@
 //! tenant, a role.
 
 use super::create_tenant;
+use crate::catalog::allowance::Allowance;
 use crate::catalog::principal::{Parent, Principal, PrincipalKind};
 use crate::catalog::request::{IfExists, TenantRef};
 use crate::catalog::role::Ladder;
@@ -104,7 +105,12 @@ impl NewLogin {
     ///
     /// # Errors
     /// 54000 when all numbers have been given.
-    pub fn make(self, draft: &mut Draft, kind: PrincipalKind) -> Result<(), Diagnostic> {
+    pub fn make(
+        self,
+        draft: &mut Draft,
+        kind: PrincipalKind,
+        allowance: Allowance,
+    ) -> Result<(), Diagnostic> {
         let (ladder, roles) = match self.role {
             Parent::Ladder(rung) => (vec![rung], Vec::new()),
             Parent::Role(role) => (Vec::new(), vec![role]),
@@ -118,6 +124,7 @@ impl NewLogin {
             enabled: true,
             valid_until: None,
             created_at: draft.now,
+            allowance,
             kind,
         };
         draft.change(Change::PutPrincipal(Arc::new(principal)));

@@ -3,6 +3,7 @@
 use super::alter_user::require_power_over;
 use super::new_login::{Kind, NewLogin};
 use super::{api_key, dependents};
+use crate::catalog::allowance::{Allowance, AllowanceChange};
 use crate::catalog::principal::{Principal, PrincipalKind};
 use crate::catalog::request::{IfExists, TenantRef};
 use crate::catalog::role::Ladder;
@@ -23,7 +24,8 @@ pub fn create(
     let login = NewLogin::resolve(draft, Kind::ServiceAccount, if_exists, name, role, tenant)?;
     if let Some(login) = login {
         let databases = vec![draft.database(login.tenant, database)?.id];
-        login.make(draft, PrincipalKind::ServiceAccount { databases })?;
+        let kind = PrincipalKind::ServiceAccount { databases };
+        login.make(draft, kind, Allowance::default())?;
     }
     Ok("CREATE SERVICE ACCOUNT")
 }
@@ -34,13 +36,7 @@ pub fn set_databases(
     name: &str,
     names: &[String],
 ) -> Result<&'static str, Diagnostic> {
-    draft.by.require(Ladder::TenantAdmin, "permission denied")?;
-    let account = find(draft, name)?;
-    require_power_over(
-        draft,
-        &account,
-        "must be superuser to alter superuser roles",
-    )?;
+    let account = to_alter(draft, name)?;
     let mut list: Vec<DatabaseId> = Vec::with_capacity(names.len());
     for name in names {
         let id = draft.database(account.tenant, name)?.id;
@@ -52,6 +48,31 @@ pub fn set_databases(
         it.kind = PrincipalKind::ServiceAccount { databases: list };
     });
     Ok("ALTER SERVICE ACCOUNT")
+}
+
+/// CONNECTION LIMIT, STATEMENT LIMIT.
+pub fn limit(
+    draft: &mut Draft,
+    name: &str,
+    limits: AllowanceChange,
+) -> Result<&'static str, Diagnostic> {
+    let account = to_alter(draft, name)?;
+    draft.change_principal(&account, |it| {
+        it.allowance = limits.applied_to(it.allowance)
+    });
+    Ok("ALTER SERVICE ACCOUNT")
+}
+
+/// An account that whoever asks may alter.
+fn to_alter(draft: &Draft, name: &str) -> Result<Arc<Principal>, Diagnostic> {
+    draft.by.require(Ladder::TenantAdmin, "permission denied")?;
+    let account = find(draft, name)?;
+    require_power_over(
+        draft,
+        &account,
+        "must be superuser to alter superuser roles",
+    )?;
+    Ok(account)
 }
 
 pub fn drop(

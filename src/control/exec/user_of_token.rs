@@ -2,6 +2,8 @@
 
 use crate::access::rights::denied;
 use crate::catalog::Change;
+use crate::catalog::allowance::Allowance;
+use crate::catalog::passwords::Passwords;
 use crate::catalog::principal::{Parent, Principal, PrincipalKind};
 use crate::catalog::provider::FirstSight;
 use crate::control::draft::Draft;
@@ -42,8 +44,9 @@ pub fn make(draft: &mut Draft, name: &str) -> Result<&'static str, Diagnostic> {
         enabled: true,
         valid_until: None,
         created_at: draft.now,
+        allowance: Allowance::default(),
         kind: PrincipalKind::User {
-            verifier: None,
+            passwords: Passwords::default(),
             default_database: None,
             connect: Vec::new(),
         },

@@ -12,13 +12,14 @@ mod users;
 
 use super::*;
 use crate::auth::jwks;
+use crate::catalog::allowance::AllowanceChange;
 use crate::catalog::definition::{
     DefinitionChange, Definitions, Grant, Privileges, Relation, RelationBody, Table,
 };
 use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::port::{self, Handle};
 use crate::catalog::provider_request::ProviderWanted;
-use crate::catalog::request::{IfExists, Named, Request, TenantRef, UserChange};
+use crate::catalog::request::{IfExists, Named, PasswordChange, Request, TenantRef, UserChange};
 use crate::catalog::revocation::{Reports, Revocations};
 use crate::catalog::store::memory::{Faults, MemoryDirectory};
 use crate::catalog::store::{Embedded, Recovered};
@@ -300,6 +301,15 @@ fn create_user_in(name: &str, role: Option<&str>, tenant: Option<TenantRef>) -> 
         verifier: Some(verifier()),
         role: role.map(str::to_owned),
         tenant,
+        limits: AllowanceChange::default(),
+    }
+}
+
+/// PASSWORD, of which none before is remembered.
+fn set_password(verifier: Option<Verifier>) -> UserChange {
+    UserChange::Password {
+        change: PasswordChange::Set(verifier),
+        remembered: 0,
     }
 }
 

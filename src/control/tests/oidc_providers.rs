@@ -308,7 +308,7 @@ fn a_token_makes_the_user_that_its_provider_lets_it_make_and_nobody_else() {
     assert_eq!(made.ladder, [Ladder::ReadWrite]);
     assert!(matches!(
         made.kind,
-        PrincipalKind::User { verifier: None, .. }
+        PrincipalKind::User { ref passwords, .. } if passwords.verifier().is_none()
     ));
     // Two first log-ins at once.
     assert_eq!(ask("makes", "al@acme.example"), Ok(()));

@@ -79,7 +79,7 @@ fn users_and_accounts_share_one_name_space_and_are_not_each_other() {
         drop_account("alice", IfExists::Fail),
         drop_account("alice", IfExists::Skip),
         drop_user("bot"),
-        alter_user("bot", UserChange::Password(Some(verifier()))),
+        alter_user("bot", set_password(Some(verifier()))),
         grant_connect("nodedb", "bot"),
     ] {
         assert_eq!(

@@ -109,7 +109,7 @@ fn below_tenant_admin_nobody_changes_users_and_roles() {
         for request in [
             create_user("x", None),
             alter_user("victim", UserChange::Disable),
-            alter_user("victim", UserChange::Password(None)),
+            alter_user("victim", set_password(None)),
             alter_user(
                 &format!("u_{rung}"),
                 UserChange::Role("superuser".to_owned()),
@@ -134,14 +134,14 @@ fn everybody_may_set_their_own_password() {
     let bench = Bench::new();
     let alice = bench.user("alice", "readonly");
     let reply = bench
-        .ask(alice, alter_user("alice", UserChange::Password(None)))
+        .ask(alice, alter_user("alice", set_password(None)))
         .expect("it is her own");
     assert_eq!(reply.tag, "ALTER ROLE");
     let snapshot = bench.snapshot();
     let alice = snapshot.principals.principal_named("alice").expect("she");
     assert!(matches!(
         alice.kind,
-        PrincipalKind::User { verifier: None, .. }
+        PrincipalKind::User { ref passwords, .. } if passwords.verifier().is_none()
     ));
 }
 
@@ -158,7 +158,7 @@ fn nobody_gives_what_they_do_not_hold() {
         grant_role("superuser", "chief"),
         grant_role("powerful", "chief"),
         alter_user("chief", UserChange::Role("superuser".to_owned())),
-        alter_user("nodedb", UserChange::Password(None)),
+        alter_user("nodedb", set_password(None)),
         alter_user("nodedb", UserChange::Disable),
         revoke_role("superuser", "nodedb"),
         drop_user("nodedb"),
@@ -351,9 +351,33 @@ fn the_way_back_in_makes_the_superuser_usable_again() {
     let root = found.principals.principal_named("nodedb").expect("it");
     assert!(root.enabled);
     match &root.kind {
-        PrincipalKind::User { verifier, .. } => {
-            assert_eq!(verifier.as_ref().expect("it has one").iterations, 5000);
+        PrincipalKind::User { passwords, .. } => {
+            assert_eq!(passwords.verifier().expect("it has one").iterations, 5000);
         }
         PrincipalKind::ServiceAccount { .. } => panic!("it is a user"),
     }
+}
+
+#[test]
+fn limits_are_changed_one_by_one_and_kept() {
+    let bench = Bench::new();
+    let alice = bench.user("alice", "readwrite");
+    let change = |connections, statements| AllowanceChange {
+        connections,
+        statements,
+    };
+    for (limits, expected) in [
+        (change(Some(Some(5)), None), (Some(5), None)),
+        (change(None, Some(Some(2))), (Some(5), Some(2))),
+        (change(Some(None), None), (None, Some(2))),
+    ] {
+        bench.run(alter_user("alice", UserChange::Limits(limits)));
+        let recovered = bench.recovered();
+        let user = recovered.principals.principal_named("alice").expect("she");
+        let allowance = user.allowance;
+        assert_eq!((allowance.connections, allowance.statements), expected);
+    }
+    let wider = alter_user("alice", UserChange::Limits(change(Some(None), Some(None))));
+    let refused = bench.ask(alice, wider).expect_err("not her own");
+    assert_eq!(refused.sqlstate(), SqlState::INSUFFICIENT_PRIVILEGE);
 }

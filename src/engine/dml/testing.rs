@@ -366,6 +366,7 @@ fn principals() -> [Change; 3] {
             id: TenantId::SYSTEM,
             name: "system".into(),
             default_database: DATABASE,
+            allowance: Default::default(),
         })),
         Change::PutDatabase(Arc::new(Database {
             id: DATABASE,
@@ -382,8 +383,9 @@ fn principals() -> [Change; 3] {
             enabled: true,
             valid_until: None,
             created_at: 0,
+            allowance: Default::default(),
             kind: PrincipalKind::User {
-                verifier: None,
+                passwords: Default::default(),
                 default_database: None,
                 connect: Vec::new(),
             },

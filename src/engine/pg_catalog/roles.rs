@@ -81,6 +81,8 @@ struct Shown<'a> {
     name: &'a str,
     rung: Option<Ladder>,
     login: bool,
+    /// CONNECTION LIMIT
+    connections: Option<u32>,
 }
 
 fn shown(context: &StatementContext) -> Vec<Shown<'_>> {
@@ -91,6 +93,7 @@ fn shown(context: &StatementContext) -> Vec<Shown<'_>> {
             name: rung.as_str(),
             rung: Some(*rung),
             login: false,
+            connections: None,
         })
         .collect();
     all.extend(principals(context).map(|principal| Shown {
@@ -98,12 +101,14 @@ fn shown(context: &StatementContext) -> Vec<Shown<'_>> {
         name: &principal.name,
         rung: principal.ladder.iter().max().copied(),
         login: principal.enabled && matches!(principal.kind, PrincipalKind::User { .. }),
+        connections: principal.allowance.connections,
     }));
     all.extend(custom(context).map(|role| Shown {
         oid: role.id.0,
         name: &role.name,
         rung: None,
         login: false,
+        connections: None,
     }));
     all
 }
@@ -120,7 +125,7 @@ fn role_rows(shape: &SystemTable, context: &StatementContext) -> Vec<Row> {
             ("rolcreatedb", at_least(Ladder::Admin)),
             ("rolcanlogin", Cell::Bool(role.login)),
             ("rolbypassrls", at_least(Ladder::Superuser)),
-            ("rolconnlimit", number(-1)),
+            ("rolconnlimit", role.connections.map_or(number(-1), number)),
         ]
     };
     shown(context)

@@ -8,6 +8,7 @@ use crate::engine::context::{CancelFlag, CancelReason};
 use crate::session::Protocol;
 use crate::session::cancel_key::BackendPid;
 use crate::session::end::EndReason;
+use crate::session::in_use::Held;
 use crate::session::transaction::Status;
 use futures::channel::mpsc;
 use std::cell::{Cell, RefCell};
@@ -44,6 +45,8 @@ pub struct Handle {
     waker: Cell<Option<Waker>>,
     fenced: Cell<bool>,
     asking: Cell<bool>,
+    /// What it does, counted against limits of statements; most have none.
+    counted: RefCell<Option<Box<Held>>>,
     /// Whoever waits until it is gone: they hear of it by the end of their channel.
     waited_for: RefCell<Vec<mpsc::UnboundedSender<()>>>,
 }
@@ -112,6 +115,7 @@ impl Handle {
             waker: Cell::new(None),
             fenced: Cell::new(false),
             asking: Cell::new(false),
+            counted: RefCell::new(None),
             waited_for: RefCell::default(),
         }
     }
@@ -216,6 +220,17 @@ impl Handle {
         if self.activity.replace(Activity::Idle) == Activity::Running {
             self.same_login.borrow().one_less_runs();
         }
+        self.counted.take();
+    }
+
+    /// Whether what it does counts against a limit of statements already.
+    pub fn is_counted(&self) -> bool {
+        self.counted.borrow().is_some()
+    }
+
+    /// What it does counts against limits of statements, until [`Handle::end_statement`].
+    pub fn count_until_it_ends(&self, held: Held) {
+        *self.counted.borrow_mut() = Some(Box::new(held));
     }
 
     /// Stops the running statement; one that is not running is left alone.

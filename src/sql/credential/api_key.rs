@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::statement::{CredentialStatement, RotateApiKey};
-use super::timestamp;
+use super::{limits, timestamp};
 use crate::catalog::Request;
 use crate::catalog::request::{Expires, IfExists, KeyWanted};
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -16,7 +16,8 @@ type Parsed = Result<CredentialStatement, Diagnostic>;
 const SCOPE_BYTES_MAX: usize = 256;
 
 /// After CREATE API KEY: `['name'] [ROLE r] [FOR owner] [WITH DATABASES (d, …)] [WITH SCOPES ('s', …)]
-/// [WITH IPS ('10.0.0.0/8', …)] [WITH RATE n PER SECOND] [EXPIRES IN n DAYS | EXPIRES 'timestamp']`,
+/// [WITH IPS ('10.0.0.0/8', …)] [WITH RATE n PER SECOND] [CONNECTION LIMIT n] [STATEMENT LIMIT n]
+/// [EXPIRES IN n DAYS | EXPIRES 'timestamp']`,
 /// the clauses in any order, each once.
 pub fn create(cursor: &mut Cursor<'_>) -> Parsed {
     let mut wanted = KeyWanted::default();
@@ -34,6 +35,9 @@ const CLAUSES: [&str; 3] = ["for", "with", "expires"];
 
 fn clause(cursor: &mut Cursor<'_>, wanted: &mut KeyWanted) -> Result<(), Diagnostic> {
     let here = cursor.clone();
+    if limits::take(cursor, &mut wanted.limits)? {
+        return Ok(());
+    }
     let again = match cursor.word().as_deref() {
         Some("role") => {
             cursor.expect(&["role"])?;
@@ -150,9 +154,16 @@ fn network(cursor: &mut Cursor<'_>) -> Result<IpNet, Diagnostic> {
     }
 }
 
-/// After ALTER API KEY: `'name' ROTATE [GRACE n MINUTES]`.
+/// After ALTER API KEY: `'name' ROTATE [GRACE n MINUTES]`, or
+/// `'name' [CONNECTION LIMIT n] [STATEMENT LIMIT n]`.
 pub fn alter(cursor: &mut Cursor<'_>) -> Parsed {
     let name = cursor.name()?;
+    if let Some(limits) = limits::only(cursor)? {
+        return Ok(CredentialStatement::Change(Request::LimitApiKey {
+            name,
+            limits,
+        }));
+    }
     cursor.expect(&["rotate"])?;
     let mut grace_minutes = None;
     if cursor.take(&["grace"]) {

@@ -15,6 +15,7 @@ mod cursor;
 mod database;
 mod explain;
 mod grant;
+mod limits;
 mod oidc_provider;
 mod role;
 mod row_policy;
@@ -34,8 +35,8 @@ pub use grant::LIST_NAMES_MAX;
 pub use row_policy::{NewRowPolicy, RowPolicyStatement};
 pub use split::{Piece, split};
 pub use statement::{
-    AlterPassword, CreateUser, CredentialStatement, Direction, RotateApiKey, Show, TableGrant,
-    TableName,
+    AlterPassword, CreateUser, CredentialStatement, Direction, PasswordWanted, RotateApiKey, Show,
+    TableGrant, TableName,
 };
 
 use crate::diagnostic::Diagnostic;

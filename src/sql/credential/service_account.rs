@@ -1,6 +1,7 @@
 //! CREATE SERVICE ACCOUNT, ALTER SERVICE ACCOUNT, DROP SERVICE ACCOUNT.
 
 use super::cursor::Cursor;
+use super::limits;
 use super::statement::CredentialStatement;
 use crate::catalog::Request;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -47,9 +48,16 @@ pub fn create(cursor: &mut Cursor<'_>) -> Parsed {
     }))
 }
 
-/// After ALTER SERVICE ACCOUNT: `name SET DATABASES (d, …)`.
+/// After ALTER SERVICE ACCOUNT: `name SET DATABASES (d, …)`, or
+/// `name [CONNECTION LIMIT n] [STATEMENT LIMIT n]`.
 pub fn alter(cursor: &mut Cursor<'_>) -> Parsed {
     let name = cursor.name()?;
+    if let Some(limits) = limits::only(cursor)? {
+        return Ok(CredentialStatement::Change(Request::LimitServiceAccount {
+            name,
+            limits,
+        }));
+    }
     cursor.expect(&["set", "databases"])?;
     let databases = cursor.list(Cursor::name)?;
     Ok(CredentialStatement::Change(Request::AlterServiceAccount {

@@ -4,9 +4,10 @@ use super::explain::{ExplainAccess, ExplainAuthentication};
 use super::row_policy::RowPolicyStatement;
 use crate::auth::secret::Password;
 use crate::catalog::Request;
+use crate::catalog::allowance::AllowanceChange;
 use crate::catalog::definition::Privileges;
 use crate::catalog::provider_request::ProviderWanted;
-use crate::catalog::request::{IfExists, KeyWanted, TenantRef, UserChange};
+use crate::catalog::request::{IfExists, KeyWanted, TenantRef};
 use crate::catalog::verifier::Verifier;
 use crate::diagnostic::{Diagnostic, SqlState};
 
@@ -15,7 +16,7 @@ use crate::diagnostic::{Diagnostic, SqlState};
 pub enum CredentialStatement {
     /// CREATE USER: its password becomes a verifier before it is asked for.
     CreateUser(CreateUser),
-    /// ALTER USER … PASSWORD: likewise.
+    /// ALTER USER … PASSWORD, ADD PASSWORD, DROP OLD PASSWORD: likewise.
     AlterPassword(AlterPassword),
     /// CREATE API KEY: its secret is made, and shown, by the session.
     CreateApiKey(KeyWanted),
@@ -66,15 +67,28 @@ pub struct CreateUser {
     pub role: Option<String>,
     /// TENANT
     pub tenant: Option<TenantRef>,
+    /// CONNECTION LIMIT, STATEMENT LIMIT
+    pub limits: AllowanceChange,
 }
 
-/// ALTER USER … PASSWORD.
+/// ALTER USER … PASSWORD and its like.
 #[derive(Debug)]
 pub struct AlterPassword {
     /// The login name.
     pub name: String,
-    /// The new one; None is NULL. `auth::derivation` makes the verifier of it.
-    pub password: Option<Password>,
+    /// What becomes of its passwords.
+    pub wanted: PasswordWanted,
+}
+
+/// What ALTER USER wants of a user's passwords. `auth::derivation` makes the verifier of a new one.
+#[derive(Debug)]
+pub enum PasswordWanted {
+    /// PASSWORD: this one and no other; None is NULL.
+    Set(Option<Password>),
+    /// ADD PASSWORD: this one as well.
+    Add(Password),
+    /// DROP OLD PASSWORD: the added one alone.
+    DropOld,
 }
 
 /// ALTER API KEY … ROTATE.
@@ -170,16 +184,7 @@ impl CreateUser {
             verifier,
             role: self.role,
             tenant: self.tenant,
-        }
-    }
-}
-
-impl AlterPassword {
-    /// The request, with the verifier that was made of the password (None: no password).
-    pub fn into_request(self, verifier: Option<Verifier>) -> Request {
-        Request::AlterUser {
-            name: self.name,
-            change: UserChange::Password(verifier),
+            limits: self.limits,
         }
     }
 }

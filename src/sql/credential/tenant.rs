@@ -1,6 +1,7 @@
 //! CREATE, ALTER and DROP TENANT.
 
 use super::cursor::Cursor;
+use super::limits;
 use super::statement::CredentialStatement;
 use crate::catalog::Request;
 use crate::catalog::request::TenantRef;
@@ -28,9 +29,15 @@ pub fn create(cursor: &mut Cursor<'_>) -> Parsed {
     }))
 }
 
-/// After ALTER TENANT: `n|name RENAME TO name`.
+/// After ALTER TENANT: `n|name RENAME TO name`, or `n|name [CONNECTION LIMIT n] [STATEMENT LIMIT n]`.
 pub fn alter(cursor: &mut Cursor<'_>) -> Parsed {
     let tenant = cursor.tenant()?;
+    if let Some(limits) = limits::only(cursor)? {
+        return Ok(CredentialStatement::Change(Request::LimitTenant {
+            tenant,
+            limits,
+        }));
+    }
     cursor.expect(&["rename", "to"])?;
     let name = cursor.name()?;
     Ok(CredentialStatement::Change(Request::RenameTenant {

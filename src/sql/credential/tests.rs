@@ -93,7 +93,9 @@ fn the_verifier_that_psql_sends_is_a_password_like_any_other() {
     match ok(&format!("ALTER USER \"alice\" PASSWORD '{verifier}'")) {
         CredentialStatement::AlterPassword(alter) => {
             assert_eq!(alter.name, "alice");
-            let password = alter.password.expect("it is not NULL");
+            let PasswordWanted::Set(Some(password)) = alter.wanted else {
+                panic!("it is not NULL");
+            };
             assert_eq!(password.expose(), verifier);
         }
         other => panic!("{other:?}"),

@@ -1,24 +1,30 @@
 //! CREATE USER, ALTER USER, DROP USER.
 
 use super::cursor::Cursor;
-use super::statement::{AlterPassword, CreateUser, CredentialStatement};
-use super::timestamp;
+use super::statement::{AlterPassword, CreateUser, CredentialStatement, PasswordWanted};
+use super::{limits, timestamp};
 use crate::catalog::Request;
+use crate::catalog::allowance::AllowanceChange;
 use crate::catalog::request::UserChange;
 use crate::diagnostic::{Diagnostic, SqlState};
 
 type Parsed = Result<CredentialStatement, Diagnostic>;
 
 /// After CREATE USER:
-/// `[IF NOT EXISTS] name [WITH] PASSWORD 'secret' [ROLE role] [TENANT id|'name']`.
+/// `[IF NOT EXISTS] name [WITH] PASSWORD 'secret' [ROLE role] [TENANT id|'name'] [CONNECTION LIMIT n]
+/// [STATEMENT LIMIT n]`.
 pub fn create(cursor: &mut Cursor<'_>) -> Parsed {
     let if_exists = cursor.if_not_exists();
     let name = cursor.name()?;
     let mut password = None;
     let mut role = None;
     let mut tenant = None;
+    let mut limits = AllowanceChange::default();
     cursor.take(&["with"]);
     while !cursor.at_end() {
+        if limits::take(cursor, &mut limits)? {
+            continue;
+        }
         let again = |taken: bool, cursor: &Cursor<'_>| match taken {
             true => Err(cursor.error(SqlState::SYNTAX_ERROR, "conflicting or redundant options")),
             false => Ok(()),
@@ -51,6 +57,7 @@ pub fn create(cursor: &mut Cursor<'_>) -> Parsed {
         password,
         role,
         tenant,
+        limits,
     }))
 }
 
@@ -73,6 +80,20 @@ pub fn alter(cursor: &mut Cursor<'_>) -> Parsed {
         || cursor.take(&["with", "role"])
     {
         UserChange::Role(cursor.name()?)
+    } else if cursor.take(&["drop", "old", "password"]) {
+        return Ok(CredentialStatement::AlterPassword(AlterPassword {
+            name,
+            wanted: PasswordWanted::DropOld,
+        }));
+    } else if cursor.take(&["add", "password"]) {
+        let here = cursor.clone();
+        let password = cursor.password()?.ok_or_else(|| here.unexpected())?;
+        return Ok(CredentialStatement::AlterPassword(AlterPassword {
+            name,
+            wanted: PasswordWanted::Add(password),
+        }));
+    } else if let Some(limits) = limits::only(cursor)? {
+        UserChange::Limits(limits)
     } else if at_password(cursor) {
         let password = cursor.password()?;
         if !cursor.at_end() {
@@ -80,7 +101,7 @@ pub fn alter(cursor: &mut Cursor<'_>) -> Parsed {
         }
         return Ok(CredentialStatement::AlterPassword(AlterPassword {
             name,
-            password,
+            wanted: PasswordWanted::Set(password),
         }));
     } else {
         if !cursor.take(&["with"]) {
@@ -137,7 +158,7 @@ pub fn option_of_postgresql(cursor: &Cursor<'_>, statement: &str) -> Diagnostic 
         "in" => unsupported.with_hint("GRANT role TO name."),
         "valid" => unsupported.with_hint("ALTER USER … VALID UNTIL '…'"),
         "password" | "inherit" | "noinherit" | "replication" | "noreplication" | "bypassrls"
-        | "nobypassrls" | "connection" | "sysid" | "admin" | "rename" | "reset" => unsupported,
+        | "nobypassrls" | "sysid" | "admin" | "rename" | "reset" => unsupported,
         _ => match statement {
             // ALTER USER … SET parameter = value.
             "ALTER USER" => unsupported,

@@ -11,6 +11,7 @@ use crate::wire::encryption::{self, Opened};
 use bytes::Buf;
 use shards::{Admission, Stream};
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -34,26 +35,31 @@ pub async fn serve(stream: Stream, service: &Service, services: &Rc<CoreServices
         send(&stream, &error.response(), KeepAlive::Close, WithBody::Yes).await;
         return stream.close().await;
     }
-    let peer = Peer::of(stream.peer().ip());
     let certificate = login::presented(&stream, services);
     let earlier = Rc::default();
     loop {
         let next = match receive(&stream).await {
-            Ok(Some(head)) => match Endpoint::of(&head.path) {
-                Some(endpoint) => {
-                    let exchange = Exchange {
-                        stream: &stream,
-                        head: &head,
-                        endpoint,
-                        certificate: certificate.as_ref(),
-                        earlier: &earlier,
-                        origins: &service.origins,
-                        services,
-                    };
-                    Box::pin(exchange.respond()).await
+            Ok(Some(head)) => {
+                match (client_of(&stream, &head, service), Endpoint::of(&head.path)) {
+                    (client, Some(endpoint)) => {
+                        let exchange = Exchange {
+                            stream: &stream,
+                            client,
+                            head: &head,
+                            endpoint,
+                            certificate: certificate.as_ref(),
+                            earlier: &earlier,
+                            origins: &service.origins,
+                            services,
+                        };
+                        Box::pin(exchange.respond()).await
+                    }
+                    (client, None) => {
+                        let peer = Peer::of(client.ip());
+                        Box::pin(respond(&stream, &head, peer, service)).await
+                    }
                 }
-                None => Box::pin(respond(&stream, &head, peer, service)).await,
-            },
+            }
             Ok(None) => KeepAlive::Close,
             Err(error) => {
                 tracing::debug!(%error, peer = %stream.peer(), "an HTTP request is refused");
@@ -121,6 +127,12 @@ async fn receive_head(stream: &Stream) -> io::Result<Result<Option<Head>, HttpEr
             }
         }
     }
+}
+
+/// Where a request comes from.
+fn client_of(stream: &Stream, head: &Head, service: &Service) -> SocketAddr {
+    let forwarded_for = head.forwarded_for.as_deref();
+    service.proxies.client(stream.peer(), forwarded_for)
 }
 
 async fn respond(stream: &Stream, head: &Head, peer: Peer, service: &Service) -> KeepAlive {

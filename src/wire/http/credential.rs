@@ -14,6 +14,7 @@ use crate::session::{CoreServices, Protocol, token_login};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use shards::Stream;
+use std::net::SocketAddr;
 use std::time::Instant;
 use zeroize::Zeroizing;
 
@@ -22,6 +23,8 @@ use zeroize::Zeroizing;
 pub struct Presenter<'a> {
     /// The connection.
     pub stream: &'a Stream,
+    /// Where the request comes from, by what trusted proxies say.
+    pub client: SocketAddr,
     /// The client certificate that it came with.
     pub certificate: Option<&'a Presented>,
     /// What its core works with.
@@ -40,7 +43,7 @@ pub struct Presenter<'a> {
 pub async fn present(head: &Head, from: Presenter<'_>) -> Result<Authenticated, Diagnostic> {
     let attempt = Attempt {
         protocol: Protocol::Http,
-        peer: from.stream.peer(),
+        peer: from.client,
         began: Instant::now(),
     };
     let (certificate, field) = match verify_all(head, from).await {
@@ -83,7 +86,10 @@ async fn verify_all(
 /// What an Authorization field proves.
 async fn verify(authorization: &str, from: Presenter<'_>) -> Result<Authenticated, LoginRefused> {
     let Presenter {
-        stream, services, ..
+        stream,
+        client,
+        services,
+        ..
     } = from;
     let (scheme, value) = match authorization.split_once(' ') {
         Some((scheme, value)) => (scheme, value.trim_start_matches(' ')),
@@ -91,12 +97,16 @@ async fn verify(authorization: &str, from: Presenter<'_>) -> Result<Authenticate
     };
     if scheme.eq_ignore_ascii_case("bearer") {
         if value.starts_with(api_key::PREFIX) {
-            return login::api_key(services, value.trim_end_matches(' '), Origin::of(stream));
+            return login::api_key(
+                services,
+                value.trim_end_matches(' '),
+                Origin::of(stream, client),
+            );
         }
         let presented = token_login::Presented {
             text: value.trim_end_matches(' '),
             provider: None,
-            origin: Origin::of(stream),
+            origin: Origin::of(stream, client),
         };
         return token_login::token(services, presented).await;
     }
@@ -107,7 +117,7 @@ async fn verify(authorization: &str, from: Presenter<'_>) -> Result<Authenticate
         let claim = Claim::by(Method::Password);
         return Err(LoginRefused::password(claim, Reason::Scheme));
     };
-    let origin = Origin::of(stream);
+    let origin = Origin::of(stream, client);
     Box::pin(login::password(services, &name, password, origin)).await
 }
 

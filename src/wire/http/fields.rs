@@ -22,6 +22,8 @@ pub struct Fields<'a> {
     pub origin: Option<&'a [u8]>,
     /// Sec-Fetch-Site
     pub site: Option<&'a [u8]>,
+    /// X-Forwarded-For: each proxy may have added one.
+    pub forwarded_for: Vec<&'a [u8]>,
     /// Accept-Encoding
     pub coding: Coding,
     /// Expect: 100-continue
@@ -52,6 +54,8 @@ impl<'a> Fields<'a> {
                     fields.close |= option.eq_ignore_ascii_case(b"close");
                     fields.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
+            } else if is("x-forwarded-for") {
+                fields.forwarded_for.push(header.value);
             } else if is("accept-encoding") {
                 fields.coding = fields.coding.or(Coding::accepted(header.value));
             } else if let Some((place, twice)) = fields.single(header.name)

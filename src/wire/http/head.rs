@@ -45,6 +45,8 @@ pub struct Head {
     pub database: Option<String>,
     /// X-NodeDB-Tenant
     pub tenant: Option<String>,
+    /// X-Forwarded-For, all of them one after another.
+    pub forwarded_for: Option<String>,
     /// The page that asks, where a browser does.
     pub page: Page,
     /// How the reply's body may be coded.
@@ -182,6 +184,7 @@ fn interpret(request: &httparse::Request<'_, '_>) -> Result<Head, HttpError> {
         },
         database: fields.database.map(text).transpose()?,
         tenant: fields.tenant.map(text).transpose()?,
+        forwarded_for: forwarded_for(&fields)?,
         page: page(&fields)?,
         coding: fields.coding,
         expects_continue: fields.expects_continue && version == Version::Http11,
@@ -189,6 +192,12 @@ fn interpret(request: &httparse::Request<'_, '_>) -> Result<Head, HttpError> {
         body: fields.body(version)?,
         version,
     })
+}
+
+fn forwarded_for(fields: &Fields<'_>) -> Result<Option<String>, HttpError> {
+    let each: Result<Vec<_>, _> = fields.forwarded_for.iter().map(|it| text(it)).collect();
+    let each = each?;
+    Ok((!each.is_empty()).then(|| each.join(",")))
 }
 
 fn page(fields: &Fields<'_>) -> Result<Page, HttpError> {
@@ -264,6 +273,7 @@ mod tests {
                 authorization: None,
                 database: None,
                 tenant: None,
+                forwarded_for: None,
                 page: Page::None,
                 coding: Coding::Identity,
                 expects_continue: false,

@@ -4,7 +4,8 @@
 //! for health and metrics. `query` answers for SQL: `credential` finds who asks, `asked` and
 //! `parameters` what for, `run` runs it, and `json` writes the rows into an `output`: a `reply` that
 //! is whole when it is sent, or `lines` that go as they come. `response` prints, `gzip`
-//! compresses, `send` waits for slow readers, `cors` knows which pages may ask, `connection` is the loop between them and a socket.
+//! compresses, `send` waits for slow readers, `cors` knows which pages may ask,
+//! `forwarded` where a request comes from, `connection` is the loop between them and a socket.
 
 mod asked;
 mod body;
@@ -13,6 +14,7 @@ mod cors;
 mod credential;
 mod error;
 mod fields;
+mod forwarded;
 mod gzip;
 mod head;
 mod json;
@@ -32,6 +34,7 @@ pub use asked::{Access, Query, read_body};
 pub use connection::{REQUEST_DEADLINE, serve};
 pub use cors::Origins;
 pub use error::HttpError;
+pub use forwarded::TrustedProxies;
 pub use gzip::{Coding, GZIP_BYTES_MIN};
 pub use head::{
     Authorization, Body, HEAD_BYTES_MAX, HEADERS_MAX, Head, Method, Page, Parsed, Version, parse,

@@ -28,6 +28,7 @@ use crate::session::{CoreServices, Protocol, Session};
 use crate::wire::attended::attended;
 use shards::Stream;
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -71,6 +72,8 @@ impl Endpoint {
 pub struct Exchange<'a> {
     /// Its connection.
     pub stream: &'a Stream,
+    /// Where it comes from, by what trusted proxies say.
+    pub client: SocketAddr,
     /// Its head; the body is still to be read.
     pub head: &'a Head,
     /// What it is for.
@@ -175,6 +178,7 @@ impl Exchange<'_> {
     fn presenter(&self) -> Presenter<'_> {
         Presenter {
             stream: self.stream,
+            client: self.client,
             certificate: self.certificate.map(|it| &**it),
             services: self.services,
         }
@@ -192,7 +196,7 @@ impl Exchange<'_> {
             database: query.database.clone(),
             protocol: Protocol::Http,
             settings: Vec::new(),
-            peer: self.stream.peer(),
+            peer: self.client,
             // What came before it waited for the body.
             began: Instant::now(),
             certificate: self.certificate.cloned(),

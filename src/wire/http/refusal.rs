@@ -12,7 +12,10 @@ pub fn refusal(error: &Diagnostic) -> Response {
         Status::UNAUTHORIZED => {
             response.with_header("www-authenticate", "Bearer, Basic realm=\"nodedb\"")
         }
-        Status::TOO_MANY_REQUESTS => response.with_header("retry-after", "1"),
+        Status::TOO_MANY_REQUESTS => {
+            let seconds = error.fields().retry_after_seconds.unwrap_or(1);
+            response.with_header("retry-after", seconds.to_string())
+        }
         _ => response,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::cors::{self, Origins};
 use super::error::{HEALTH_METHODS, HttpError};
+use super::forwarded::TrustedProxies;
 use super::head::{Body, Head, Method};
 use super::readiness::{Phase, Readiness};
 use super::response::{Headers, Response, Status};
@@ -24,6 +25,8 @@ pub struct Service {
     pub readiness: Arc<Readiness>,
     /// Which pages may ask.
     pub origins: Origins,
+    /// Which proxies say where requests come from.
+    pub proxies: TrustedProxies,
 }
 
 /// Where a request comes from.
@@ -115,6 +118,7 @@ mod tests {
             metrics: Metrics::new(),
             readiness: Arc::new(Readiness::default()),
             origins: Origins::default(),
+            proxies: TrustedProxies::default(),
         }
     }
 
@@ -126,6 +130,7 @@ mod tests {
             authorization: None,
             database: None,
             tenant: None,
+            forwarded_for: None,
             page: Page::None,
             coding: Coding::Identity,
             expects_continue: false,

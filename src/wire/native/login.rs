@@ -292,14 +292,16 @@ async fn verify(
     match presented {
         Presented::Trust => Err(LoginRefused::credential(Claim::default(), Reason::Trust)),
         Presented::Password { user, password } => {
-            login::password(services, &user, password, Origin::of(stream)).await
+            login::password(services, &user, password, Origin::of(stream, stream.peer())).await
         }
-        Presented::ApiKey(token) => login::api_key(services, token.expose(), Origin::of(stream)),
+        Presented::ApiKey(token) => {
+            login::api_key(services, token.expose(), Origin::of(stream, stream.peer()))
+        }
         Presented::OidcBearer { token, provider } => {
             let presented = token_login::Presented {
                 text: token.expose(),
                 provider: provider.as_deref(),
-                origin: Origin::of(stream),
+                origin: Origin::of(stream, stream.peer()),
             };
             token_login::token(services, presented).await
         }

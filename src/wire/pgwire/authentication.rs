@@ -305,6 +305,21 @@ pub struct AwaitSaslFinal {
     exchange: AwaitClientFinal,
 }
 
+/// The client has proved who it is, and has not been told.
+#[derive(Debug)]
+pub struct Proved {
+    verified: Verified,
+    server_final: Vec<u8>,
+}
+
+impl Proved {
+    /// Tells it, with the server's own proof.
+    pub fn finish(self, outbox: &mut BytesMut) -> Verified {
+        seldom::authentication_sasl_final(outbox, &self.server_final);
+        self.verified
+    }
+}
+
 /// The client has proved who it is.
 #[derive(Debug)]
 pub struct Verified {
@@ -324,12 +339,14 @@ impl AwaitSaslFinal {
     ///
     /// # Errors
     /// The precise reason, for the log; the client is told its `diagnostic`.
-    pub fn receive(self, body: &[u8], outbox: &mut BytesMut) -> Result<Verified, ScramError> {
+    pub fn receive(self, body: &[u8]) -> Result<Proved, ScramError> {
         let verified = self.exchange.receive(body)?;
-        seldom::authentication_sasl_final(outbox, &verified.server_final);
-        Ok(Verified {
-            request: self.request,
-            authenticated: verified.authenticated,
+        Ok(Proved {
+            server_final: verified.server_final,
+            verified: Verified {
+                request: self.request,
+                authenticated: verified.authenticated,
+            },
         })
     }
 }

@@ -19,7 +19,7 @@ use crate::session::attempt::{Attempt, Claim, LoginRefused, Reason};
 use crate::session::login::{self, Wish};
 use crate::session::services::PlainConnections;
 use crate::session::transaction::Status;
-use crate::session::{CoreServices, EndReason, Protocol, Session, settings};
+use crate::session::{CoreServices, EndReason, Protocol, Session, settings, throttling};
 use crate::wire::attended::attended;
 use crate::wire::encryption::{self, Beginning, Opened, first_byte};
 use crate::wire::input::more_input;
@@ -96,11 +96,12 @@ async fn verify(
             authenticated,
         }));
     }
-    let state = asked.offer_sasl(&mut stream.outbox());
-    let user = state.request().user.clone();
+    let user = asked.request.user.clone();
     let (credential, witness) = login::look_up(services, &user);
     let claim = Claim::named(Method::Scram, &user, witness.principal());
-    let told = |told| LoginRefused::told(claim.clone(), told);
+    let told = |told: Diagnostic| LoginRefused::told(claim.clone(), told).fatal();
+    throttling::admit(services, &user, stream.peer()).map_err(told)?;
+    let state = asked.offer_sasl(&mut stream.outbox());
     let refused = |error: ScramError| LoginRefused {
         claim: claim.clone(),
         told: error.diagnostic(&user),
@@ -115,15 +116,13 @@ async fn verify(
     let Some(body) = sasl_message(stream).await.map_err(told)? else {
         return Ok(None);
     };
-    let received = state.receive(&body, &mut stream.outbox());
-    let verified = received.map_err(refused)?;
-    let authenticated = witness
-        .confirm(services, verified.authenticated)
-        .map_err(|refusal| refused(refusal.into()))?;
-    Ok(Some(Verified {
-        request: verified.request,
-        authenticated,
-    }))
+    let proved = state.receive(&body).map_err(refused)?;
+    let settled = throttling::proved(services, &user, stream.peer()).await;
+    settled.map_err(told)?;
+    // It may have been changed while the client took its time, or had to wait.
+    let confirmed = witness.confirm(services);
+    confirmed.map_err(|refusal| refused(refusal.into()))?;
+    Ok(Some(proved.finish(&mut stream.outbox())))
 }
 
 /// The user of the start-up packet must be the one that the certificate is for (REFERENCE §3).

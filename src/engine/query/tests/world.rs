@@ -270,8 +270,9 @@ fn principal(id: PrincipalId, name: &str, tenant: TenantId, rung: Ladder) -> Cha
         enabled: true,
         valid_until: None,
         created_at: 0,
+        allowance: Default::default(),
         kind: PrincipalKind::User {
-            verifier: None,
+            passwords: Default::default(),
             default_database: None,
             connect: Vec::new(),
         },
@@ -290,6 +291,7 @@ fn snapshot() -> Snapshot {
                 id: tenant,
                 name: name.into(),
                 default_database: database,
+                allowance: Default::default(),
             })));
         snapshot
             .principals
