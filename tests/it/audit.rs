@@ -84,7 +84,7 @@ fn a_login_and_a_refusal_are_recorded_with_the_true_reason_on_each_protocol() {
     let key = format!(
         "Authorization: Bearer ndb_{}.{}",
         "A".repeat(11),
-        "B".repeat(43)
+        "A".repeat(43)
     );
     let (status, _) = curl(&server, "/v1/query?sql=SELECT+1", &["-H", &key]);
     assert_eq!(status, 401);
