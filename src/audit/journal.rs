@@ -8,6 +8,7 @@ use super::line::LINE_BYTES_MAX;
 use super::medium::{Disk, Medium};
 use super::names;
 use super::recovery::{self, Recovered};
+use std::borrow::Borrow;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -137,7 +138,7 @@ impl Journal {
 
     /// Writes entries and makes them durable; says how many of them are, with what kept the others from it.
     /// What was written of those is taken back. Blocks: one fsync, or two where a file is full.
-    pub fn append(&mut self, entries: &[Entry]) -> (usize, io::Result<()>) {
+    pub fn append<E: Borrow<Entry>>(&mut self, entries: &[E]) -> (usize, io::Result<()>) {
         let mut durable = 0;
         while durable < entries.len() {
             match self.append_some(&entries[durable..]) {
@@ -149,7 +150,7 @@ impl Journal {
     }
 
     /// As many as fit into the file; none where it is full, and the next one begins.
-    fn append_some(&mut self, entries: &[Entry]) -> io::Result<usize> {
+    fn append_some<E: Borrow<Entry>>(&mut self, entries: &[E]) -> io::Result<usize> {
         let (name, length) = self.file_with_room()?;
         let mut pending = Pending {
             bytes: Vec::new(),
@@ -161,7 +162,7 @@ impl Journal {
         }
         let mut count = 0;
         for entry in entries {
-            let before = pending.push(entry, &self.key);
+            let before = pending.push(entry.borrow(), &self.key);
             let end = length + pending.bytes.len() as u64;
             // A new file takes one entry whatever its length.
             if end > self.options.file_bytes_max && (count > 0 || length > 0) {

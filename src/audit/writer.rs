@@ -442,7 +442,7 @@ impl Writer {
 
     /// Writes a group and tells who waits for it; what is left of it could not be written.
     fn write(&mut self, group: &mut VecDeque<Queued>) -> io::Result<()> {
-        let entries: Vec<Entry> = group.iter().map(|queued| queued.entry.clone()).collect();
+        let entries: Vec<&Entry> = group.iter().map(|queued| &queued.entry).collect();
         let (durable, outcome) = self.journal.append(&entries);
         *self.shared.head.lock() = self.journal.head().clone();
         let counts = &self.shared.counts;
