@@ -155,7 +155,7 @@ fn credential_statements_and_refusals_are_recorded_by_whom_and_with_what_became_
     server.psql("ALTER USER alice VALID UNTIL 'infinity'");
     for sql in [
         "CREATE TABLE u (id int)",
-        "CREATE USER bob WITH PASSWORD 'x'",
+        "CREATE USER bob WITH PASSWORD 'a horse of bob'",
     ] {
         let refused = server.psql_as("alice", "right horse", "nodedb", sql);
         assert!(!refused.status.success(), "{sql}");
