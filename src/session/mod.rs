@@ -48,8 +48,9 @@ pub use services::{CoreServices, Limits, Parts, Signal};
 
 use crate::access::{self, Rights};
 use crate::auth::identity::Identity;
-use crate::catalog::Snapshot;
 use crate::catalog::port::{Caller, TokenOfCaller};
+use crate::catalog::role::Ladder;
+use crate::catalog::{Snapshot, TenantId};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
 use crate::engine::context::{Notices, SessionEffects, StatementContext};
 use crate::engine::outcome::{CommandTag, Rows};
@@ -344,6 +345,13 @@ impl Session {
                     .push(error.with_severity(crate::diagnostic::Severity::Warning));
             }
         }
+    }
+
+    /// Whether it is somebody's who looks after the whole server: a superuser, or an admin of the first tenant.
+    pub fn is_operators(&self) -> bool {
+        let rights = &self.rights;
+        let of_first = rights.tenant() == TenantId::SYSTEM && rights.reaches(Ladder::Admin);
+        rights.is_superuser() || of_first
     }
 
     /// The settings in force, for what encodes rows.

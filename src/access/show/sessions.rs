@@ -9,6 +9,7 @@ use crate::diagnostic::Diagnostic;
 use std::sync::Arc;
 
 const BIGINT: SqlType = SqlType::scalar(TypeKind::Int8);
+const DOUBLE: SqlType = SqlType::scalar(TypeKind::Float8);
 
 /// The sessions, with the columns of REFERENCE §1.
 pub fn sessions(rows: Vec<Vec<Option<String>>>) -> Table {
@@ -45,7 +46,7 @@ pub fn revocations(rights: &Rights, all: &[Arc<Revocation>]) -> Result<Table, Di
         ("catalog_epoch", BIGINT),
         ("sessions_ended", BIGINT),
         ("statements_cancelled", BIGINT),
-        ("took_ms", TEXT),
+        ("took_ms", DOUBLE),
         ("cores", TEXT),
     ];
     let in_sight = |it: &&Arc<Revocation>| rights.is_superuser() || it.tenant == rights.tenant();

@@ -2,9 +2,11 @@
 
 use super::error::HttpError;
 use super::head::{Body, Head, Parsed, parse};
+use super::operator::Scrape;
 use super::query::{Endpoint, Exchange};
-use super::response::KeepAlive;
-use super::route::{Peer, Service, answer};
+use super::refusal::refusal;
+use super::response::{KeepAlive, Response};
+use super::route::{METRICS_PATH, Peer, Service, answer};
 use super::send::{IDLE_DEADLINE, OUTBOX_BYTES_MAX, WithBody, send};
 use crate::session::{CoreServices, Protocol, login};
 use crate::wire::encryption::{self, Opened};
@@ -55,8 +57,15 @@ pub async fn serve(stream: Stream, service: &Service, services: &Rc<CoreServices
                         Box::pin(exchange.respond()).await
                     }
                     (client, None) => {
-                        let peer = Peer::of(client.ip());
-                        Box::pin(respond(&stream, &head, peer, service)).await
+                        let scrape = Scrape {
+                            stream: &stream,
+                            client,
+                            head: &head,
+                            certificate: certificate.as_ref(),
+                            earlier: &earlier,
+                            services,
+                        };
+                        Box::pin(respond(scrape, service)).await
                     }
                 }
             }
@@ -135,12 +144,23 @@ fn client_of(stream: &Stream, head: &Head, service: &Service) -> SocketAddr {
     service.proxies.client(stream.peer(), forwarded_for)
 }
 
-async fn respond(stream: &Stream, head: &Head, peer: Peer, service: &Service) -> KeepAlive {
-    let response = answer(head, peer, service).unwrap_or_else(HttpError::response);
+async fn respond(request: Scrape<'_>, service: &Service) -> KeepAlive {
+    let (stream, head) = (request.stream, request.head);
+    let response = match Peer::of(request.client.ip()) {
+        Peer::Elsewhere if head.path == METRICS_PATH => match request.admit().await {
+            Ok(()) => answered(head, Peer::Operator, service),
+            Err(refused) => refusal(&refused),
+        },
+        peer => answered(head, peer, service),
+    };
     // The bytes of a refused body are still to come and must not be read as a request.
     let keep_alive = match head.body {
         Body::Empty => head.keep_alive,
         Body::Length(_) | Body::Chunked => KeepAlive::Close,
     };
     send(stream, &response, keep_alive, WithBody::to(head.method)).await
+}
+
+fn answered(head: &Head, peer: Peer, service: &Service) -> Response {
+    answer(head, peer, service).unwrap_or_else(HttpError::response)
 }

@@ -53,7 +53,7 @@ pub enum HttpError {
     #[error("only 100-continue can be expected")]
     Expectation,
     /// /metrics from elsewhere.
-    #[error("permission denied: metrics are open on loopback only")]
+    #[error("permission denied: metrics are open on loopback, and to admins")]
     NotLoopback,
     /// A page of an origin that `cors_origins` does not list.
     #[error("pages of this origin may not ask: cors_origins does not list it")]

@@ -19,6 +19,7 @@ mod gzip;
 mod head;
 mod json;
 mod lines;
+mod operator;
 mod output;
 mod parameters;
 mod query;

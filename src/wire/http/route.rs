@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// prometheus-client prints OpenMetrics 1.0, which Prometheus reads as its own text format too.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// Where the metrics are.
+pub const METRICS_PATH: &str = "/metrics";
+
 /// What a client can ask for, as OpenAPI 3.1; the drivers' tests hold the server to it.
 const DESCRIPTION: &str = include_str!("openapi.json");
 
@@ -36,6 +39,8 @@ pub enum Peer {
     Loopback,
     /// Anywhere else.
     Elsewhere,
+    /// Anywhere else, by somebody who may look at the whole server.
+    Operator,
 }
 
 impl Peer {
@@ -58,7 +63,7 @@ pub fn answer(head: &Head, peer: Peer, service: &Service) -> Result<Response, Ht
     let endpoint = match head.path.as_str() {
         "/health/live" => Endpoint::Live,
         "/health/ready" | "/healthz" => Endpoint::Ready,
-        "/metrics" => Endpoint::Metrics,
+        METRICS_PATH => Endpoint::Metrics,
         "/v1/openapi.json" => Endpoint::Description,
         _ => return Err(HttpError::NotFound),
     };
@@ -83,7 +88,7 @@ pub fn answer(head: &Head, peer: Peer, service: &Service) -> Result<Response, Ht
         },
         Endpoint::Description => Ok(Response::json(Status::OK, DESCRIPTION.to_owned())),
         Endpoint::Metrics => match peer {
-            Peer::Loopback => {
+            Peer::Loopback | Peer::Operator => {
                 let text = service.metrics.render().map_err(|error| {
                     tracing::error!(%error, "the metrics cannot be printed");
                     HttpError::Internal
@@ -168,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_for_loopback_only() {
+    fn metrics_are_for_this_machine_and_for_operators() {
         let service = service();
         let loopback = ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"];
         for address in loopback {
@@ -179,6 +184,10 @@ mod tests {
                 "{address}"
             );
         }
+        assert_eq!(
+            get("/metrics", Peer::Operator, &service),
+            Ok((200, "# EOF\n".to_owned()))
+        );
         for address in ["10.0.0.1", "::ffff:10.0.0.1", "2001:db8::1", "0.0.0.0"] {
             let peer = Peer::of(address.parse().unwrap());
             assert_eq!(

@@ -1,6 +1,7 @@
-//! The dashboard of `docs/grafana` asks for nothing that /metrics has not got.
+//! /metrics: who may read it, and that the dashboard of `docs/grafana` asks for nothing that it has not got.
 
 use crate::authority::Authority;
+use crate::http_client::{Client, as_superuser, basic, status};
 use crate::server::TestServer;
 use regex::Regex;
 use serde_json::Value;
@@ -59,4 +60,38 @@ fn the_dashboard_asks_for_nothing_that_is_not_there() {
     assert!(asked.len() > 30, "{asked:?}");
     let missing: Vec<&String> = asked.difference(&shown).collect();
     assert!(missing.is_empty(), "{missing:?} of\n{shown:#?}");
+}
+
+#[test]
+fn from_beyond_this_machine_it_takes_an_admin_of_the_first_tenant() {
+    let server = TestServer::start_configured("[server.http]\ntrusted_proxies = [\"127.0.0.1\"]\n");
+    for statement in [
+        "CREATE USER overseer WITH PASSWORD 'pw' ROLE admin",
+        "CREATE USER clerk WITH PASSWORD 'pw'",
+        "CREATE USER far WITH PASSWORD 'pw' ROLE tenant_admin TENANT 42",
+    ] {
+        server.psql(statement);
+    }
+    let answered = |forwarded: &str, authorization: &str| {
+        let mut client = Client::of(&server);
+        client.send(&format!(
+            "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{forwarded}{authorization}\r\n"
+        ));
+        status(&client.read_to_end()).to_owned()
+    };
+    let elsewhere = "X-Forwarded-For: 192.0.2.7\r\n";
+    assert_eq!(answered("", ""), "HTTP/1.1 200 OK");
+    assert_eq!(answered(elsewhere, ""), "HTTP/1.1 401 Unauthorized");
+    assert_eq!(
+        answered(elsewhere, &basic("overseer:wrong")),
+        "HTTP/1.1 401 Unauthorized"
+    );
+    for (who, expected) in [
+        (as_superuser(), "HTTP/1.1 200 OK"),
+        (basic("overseer:pw"), "HTTP/1.1 200 OK"),
+        (basic("clerk:pw"), "HTTP/1.1 403 Forbidden"),
+        (basic("far:pw"), "HTTP/1.1 403 Forbidden"),
+    ] {
+        assert_eq!(answered(elsewhere, &who), expected, "{who}");
+    }
 }
