@@ -21,6 +21,7 @@ pub mod variables;
 pub use login::{database_in_reach, login};
 pub use narrowing::narrows;
 pub use permit::Permit;
+pub(crate) use rights::denied;
 pub use rights::{Rights, rights};
 pub use standing::Standing;
 pub use validity::{EndReason, still_valid, valid_until};

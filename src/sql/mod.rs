@@ -11,6 +11,7 @@ pub mod lexer;
 pub mod locate;
 pub mod parse;
 pub mod row_locks;
+pub mod sequence;
 pub mod template;
 pub mod utility;
 pub mod without_literals;

@@ -1,13 +1,14 @@
 //! Statements of PostgreSQL's that sqlparser reads otherwise or not at all: VACUUM, ANALYZE,
-//! CREATE UNLOGGED TABLE, COPY, and CREATE SEQUENCE with its options in any order.
+//! CREATE UNLOGGED TABLE, COPY, and what there is of sequences.
 //!
 //! They are given the tree nodes that sqlparser has: `Vacuum` and `Analyze` of one table, and
 //! `CreateTable` with the option [`UNLOGGED_OPTION`].
 
 use super::fetch::{self, Verb};
+use super::sequence;
 use sqlparser::ast::{
-    Analyze, CreateTableOptions, Expr, Ident, ObjectName, SequenceOptions, SqlOption, Statement,
-    VacuumStatement, Value,
+    Analyze, CreateTableOptions, Expr, Ident, ObjectName, SqlOption, Statement, VacuumStatement,
+    Value,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -59,8 +60,9 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
         "CREATE" if word(parser, 1).as_deref() == Some("SEQUENCE") => {
             parser.next_token();
             parser.next_token();
-            Some(sequence(parser))
+            Some(sequence::create(parser))
         }
+        "ALTER" => sequence::alter(parser),
         "CREATE"
             if word(parser, 1).as_deref() == Some("UNLOGGED")
                 && word(parser, 2).as_deref() == Some("TABLE") =>
@@ -73,7 +75,8 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
     }
 }
 
-fn word(parser: &Parser<'_>, ahead: usize) -> Option<String> {
+/// The unquoted word that comes after so many tokens, in capitals.
+pub fn word(parser: &Parser<'_>, ahead: usize) -> Option<String> {
     match &parser.peek_nth_token_ref(ahead).token {
         Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_uppercase()),
         _ => None,
@@ -153,69 +156,6 @@ fn analyze(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
     }))
 }
 
-fn sequence(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
-    let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
-    let name = parser.parse_object_name(false)?;
-    let mut data_type = None;
-    let mut owned_by = None;
-    let mut sequence_options = Vec::new();
-    while let Some(option) = word(parser, 0) {
-        parser.next_token();
-        match option.as_str() {
-            "AS" => data_type = Some(parser.parse_data_type()?),
-            "OWNED" => {
-                parser.expect_keyword(Keyword::BY)?;
-                owned_by = Some(parser.parse_object_name(false)?);
-            }
-            other => sequence_options.push(sequence_option(parser, other)?),
-        }
-    }
-    Ok(Statement::CreateSequence {
-        temporary: false,
-        if_not_exists,
-        name,
-        data_type,
-        sequence_options,
-        owned_by,
-    })
-}
-
-fn sequence_option(parser: &mut Parser<'_>, option: &str) -> Result<SequenceOptions, ParserError> {
-    Ok(match option {
-        "INCREMENT" => {
-            let by = parser.parse_keyword(Keyword::BY);
-            SequenceOptions::IncrementBy(parser.parse_expr()?, by)
-        }
-        "START" => {
-            let with = parser.parse_keyword(Keyword::WITH);
-            SequenceOptions::StartWith(parser.parse_expr()?, with)
-        }
-        "MINVALUE" => SequenceOptions::MinValue(Some(parser.parse_expr()?)),
-        "MAXVALUE" => SequenceOptions::MaxValue(Some(parser.parse_expr()?)),
-        "CACHE" => SequenceOptions::Cache(parser.parse_expr()?),
-        // sqlparser's flag is of NO CYCLE.
-        "CYCLE" => SequenceOptions::Cycle(false),
-        "NO" => match word(parser, 0).as_deref() {
-            Some("MINVALUE") => {
-                parser.next_token();
-                SequenceOptions::MinValue(None)
-            }
-            Some("MAXVALUE") => {
-                parser.next_token();
-                SequenceOptions::MaxValue(None)
-            }
-            _ => {
-                parser.expect_keyword(Keyword::CYCLE)?;
-                SequenceOptions::Cycle(true)
-            }
-        },
-        _ => {
-            parser.prev_token();
-            return parser.expected_ref("an option of a sequence", parser.peek_token_ref());
-        }
-    })
-}
-
 fn unlogged_table(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
     parser.expect_keyword(Keyword::TABLE)?;
     let mut table = parser.parse_create_table(false, false, None, false)?;
@@ -260,22 +200,6 @@ mod tests {
         }
         assert!(matches!(one("ANALYZE VERBOSE t"), Statement::Analyze(_)));
         assert!(parse::parse("VACUUM (NOTHING) t").is_err());
-    }
-
-    #[test]
-    fn a_sequences_options_stand_in_any_order() {
-        let text = "create sequence s no cycle start 5 cache 3 increment -2 maxvalue 9 as int";
-        let Statement::CreateSequence {
-            sequence_options,
-            data_type,
-            ..
-        } = one(text)
-        else {
-            panic!("no sequence");
-        };
-        assert_eq!(sequence_options.len(), 5);
-        assert!(data_type.is_some());
-        assert!(parse::parse("create sequence s backwards").is_err());
     }
 
     #[test]

@@ -43,6 +43,7 @@ mod native_hostile;
 mod native_wire;
 mod oidc;
 mod passwords;
+mod pg_dump;
 mod pgbench;
 mod pgwire;
 mod plans;

@@ -3,6 +3,8 @@
 use super::column::{ColumnPlan, default_text};
 use super::constraint::{self, Existing, Spec};
 use super::create_table::{add_column, options_of};
+use super::identity;
+use super::sequence;
 use super::verify;
 use super::work::{Claim, NewName, Work, column_of, missing, position_of, table_of};
 use super::{name, policy, view};
@@ -13,6 +15,7 @@ use crate::engine::dml::value::{self, Row};
 use crate::engine::query::expression::Scope;
 use crate::engine::row::encode_missing;
 use crate::engine::types;
+use crate::sql::sequence::ALTER_OPTION;
 use crate::storage::{ALL_KEYS, Use};
 use sqlparser::ast::{self, AlterColumnOperation, AlterTableOperation};
 use std::sync::Arc;
@@ -44,6 +47,10 @@ pub async fn table(work: &mut Work<'_>, statement: &ast::AlterTable) -> Result<(
             change_owner(work, &mut relation, new_owner)?;
             continue;
         }
+        if let Some(column) = sequence_column(operation) {
+            sequence::belong(work, &mut relation, column).await?;
+            continue;
+        }
         table_of(&mut relation).map_err(|_| wrong_type(&found))?;
         if let Some(switch) = policy::switch(operation) {
             if let Some(switch) = switch? {
@@ -62,6 +69,23 @@ pub async fn table(work: &mut Work<'_>, statement: &ast::AlterTable) -> Result<(
         work.define(relation.clone())?;
     }
     work.define(relation)
+}
+
+/// Whether it was written as ALTER SEQUENCE.
+pub fn is_of_sequence(statement: &ast::AlterTable) -> bool {
+    let first = statement.operations.first();
+    first.is_some_and(|operation| sequence_column(operation).is_some())
+}
+
+/// What ALTER SEQUENCE says of the column that it belongs to ([`ALTER_OPTION`]).
+fn sequence_column(operation: &AlterTableOperation) -> Option<&ast::Expr> {
+    let AlterTableOperation::SetOptionsParens { options } = operation else {
+        return None;
+    };
+    match options.as_slice() {
+        [ast::SqlOption::KeyValue { key, value }] if key.value == ALTER_OPTION => Some(value),
+        _ => None,
+    }
 }
 
 fn wrong_type(relation: &Relation) -> Diagnostic {
@@ -551,7 +575,13 @@ impl Change<'_, '_> {
                 }
                 table.columns[at].sql_type = to;
             }
-            other => return Err(Diagnostic::unsupported(format!("ALTER COLUMN … {other}"))),
+            AlterColumnOperation::AddGenerated {
+                generated_as,
+                sequence_options,
+            } => {
+                let options = sequence_options.as_deref().unwrap_or_default();
+                identity::add(self.work, self.relation, position, *generated_as, options).await?;
+            }
         }
         Ok(())
     }

@@ -13,7 +13,9 @@ mod create_table;
 mod drop;
 mod foreign_key;
 mod grant;
+mod identity;
 mod index;
+mod lock;
 mod name;
 mod policy;
 mod sequence;
@@ -38,7 +40,8 @@ use sqlparser::ast::{self, Statement};
 use std::sync::Arc;
 use work::{Work, missing, own_store};
 
-/// Whether this room carries the statement out: definitions, TRUNCATE, COMMENT, VACUUM, ANALYZE.
+/// Whether this room carries the statement out: definitions, TRUNCATE, COMMENT, LOCK TABLE, VACUUM,
+/// ANALYZE.
 pub fn is_definition(statement: &Statement) -> bool {
     tag_of(statement).is_some()
 }
@@ -51,6 +54,7 @@ fn tag_of(statement: &Statement) -> Option<&'static str> {
         Statement::CreateView(_) => "CREATE VIEW",
         Statement::CreateSequence { .. } => "CREATE SEQUENCE",
         Statement::CreateSchema { .. } => "CREATE SCHEMA",
+        Statement::AlterTable(table) if alter::is_of_sequence(table) => "ALTER SEQUENCE",
         Statement::AlterTable(_) => "ALTER TABLE",
         Statement::AlterIndex { .. } => "ALTER INDEX",
         Statement::AlterView { .. } => "ALTER VIEW",
@@ -60,6 +64,7 @@ fn tag_of(statement: &Statement) -> Option<&'static str> {
         Statement::AlterPolicy(_) => "ALTER POLICY",
         Statement::DropPolicy(_) => "DROP POLICY",
         Statement::Comment { .. } => "COMMENT",
+        Statement::Lock(_) => "LOCK TABLE",
         Statement::Vacuum(_) => "VACUUM",
         Statement::Analyze(_) => "ANALYZE",
         _ => return None,
@@ -134,7 +139,7 @@ fn begin<'a>(
     context: &'a StatementContext,
     tag: &str,
 ) -> Result<Work<'a>, Diagnostic> {
-    if context.read_only && !matches!(tag, "VACUUM" | "ANALYZE") {
+    if context.read_only && !matches!(tag, "VACUUM" | "ANALYZE" | "LOCK TABLE") {
         return Err(Diagnostic::error(
             SqlState::READ_ONLY_SQL_TRANSACTION,
             format!("cannot execute {tag} in a read-only transaction"),
@@ -219,6 +224,7 @@ async fn dispatch(
             comment,
             if_exists: false,
         } => grant::comment(work, *object_type, object_name, comment.as_deref()).await?,
+        Statement::Lock(statement) => lock::tables(work, statement).await?,
         Statement::Vacuum(vacuum) => maintain(work, vacuum.table_name.as_ref())?,
         Statement::Analyze(analyze) => maintain(work, analyze.table_name.as_ref())?,
         _ => return Err(Diagnostic::unsupported(format!("this form of {tag}"))),

@@ -210,6 +210,51 @@ pub async fn create(work: &mut Work<'_>, statement: CreateSequence<'_>) -> Resul
     Ok(())
 }
 
+/// ALTER SEQUENCE … OWNED BY, of a sequence that is taken; for anything else in the option's place only
+/// that it is a sequence.
+///
+/// # Errors
+/// 42809; 55000 where owners differ; 0A000 for an identity column's; 42P01 and 42703.
+pub async fn belong(
+    work: &mut Work<'_>,
+    relation: &mut Relation,
+    column: &ast::Expr,
+) -> Result<(), Diagnostic> {
+    let name = relation.name.clone();
+    let RelationBody::Sequence(sequence) = &mut relation.body else {
+        return Err(Diagnostic::error(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!("\"{name}\" is not a sequence"),
+        ));
+    };
+    let ast::Expr::CompoundIdentifier(parts) = column else {
+        return Ok(());
+    };
+    let definitions = work.definitions();
+    let before = sequence.owned_by.and_then(|(table, column)| {
+        let table = definitions.get(table)?.table()?;
+        table.columns.get(usize::from(column))
+    });
+    if before.is_some_and(|column| column.identity.is_some()) {
+        return Err(Diagnostic::error(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "cannot change ownership of identity sequence",
+        ));
+    }
+    let parts = parts.iter().cloned().map(ast::ObjectNamePart::Identifier);
+    sequence.owned_by = owner_of(work, &ast::ObjectName(parts.collect())).await?;
+    if let Some((table, _)) = sequence.owned_by
+        && let Some(table) = definitions.get(table)
+        && table.owner != relation.owner
+    {
+        return Err(Diagnostic::error(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "sequence must have same owner as table it is linked to",
+        ));
+    }
+    Ok(())
+}
+
 /// The column of OWNED BY; None for OWNED BY NONE.
 async fn owner_of(
     work: &mut Work<'_>,

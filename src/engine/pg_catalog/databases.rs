@@ -2,6 +2,7 @@
 
 use super::cell::{Cell, number, row, text};
 use super::relations::{CATALOG_OWNER, catalog, own};
+use super::roles::DATABASE_OWNER;
 use super::{INFORMATION_SCHEMA_OID, PG_CATALOG_OID, PUBLIC_OID, Row};
 use crate::engine::context::StatementContext;
 use std::collections::BTreeSet;
@@ -49,12 +50,22 @@ pub fn pg_namespace(context: &StatementContext) -> Vec<Row> {
     namespaces(context)
         .into_iter()
         .map(|(oid, name)| {
+            // Of public, what PostgreSQL 15 makes it with: pg_dump takes anything else for a change.
+            let (owner, acl) = match oid == PUBLIC_OID.0 {
+                true => {
+                    let owner = DATABASE_OWNER.1;
+                    let items = [format!("{owner}=UC/{owner}"), format!("=U/{owner}")];
+                    (DATABASE_OWNER.0, Cell::List(items.map(text).to_vec()))
+                }
+                false => (CATALOG_OWNER, Cell::Null),
+            };
             row(
                 shape,
                 &[
                     ("oid", number(oid)),
                     ("nspname", text(name)),
-                    ("nspowner", number(CATALOG_OWNER)),
+                    ("nspowner", number(owner)),
+                    ("nspacl", acl),
                 ],
             )
         })

@@ -1,4 +1,4 @@
-//! Definitions as SQL text: pg_get_indexdef, pg_get_constraintdef, pg_get_viewdef.
+//! Definitions as SQL text: pg_get_indexdef, pg_get_constraintdef, pg_get_viewdef, pg_get_expr.
 //!
 //! Source: PostgreSQL 15, `ruleutils.c`, as far as what there is here goes.
 
@@ -8,9 +8,11 @@ use crate::catalog::definition::{
     ConstraintBody, Index, ReferentialAction, Relation, RelationBody, Table,
 };
 use crate::engine::context::StatementContext;
-use crate::engine::query::functions::names::{qualified, relation_of_oid};
+use crate::engine::query::functions::names::{qualified, relation_in_public, relation_of_oid};
 use crate::engine::query::functions::text::quote_ident;
-use crate::engine::query::resolve;
+use crate::engine::query::{qualify, resolve, rewrite};
+use crate::sql::parse;
+use sqlparser::ast::{Query, SelectItem, SetExpr, Statement};
 
 /// Whether names are qualified always, or only where the search_path does not find them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,10 +128,59 @@ fn action(on: &str, action: ReferentialAction) -> String {
     format!("{on} {words}")
 }
 
-/// A view's query.
-pub fn view(oid: Oid, context: &StatementContext) -> Option<String> {
-    match &relation_of_oid(oid, context)?.body {
-        RelationBody::View(view) => Some(format!(" {};", view.query.trim_end_matches(';'))),
-        _ => None,
+/// An expression that is kept as text, such as a default: a sequence is named with its schema where the
+/// search_path does not find it.
+pub fn expression(text: &str, context: &StatementContext) -> String {
+    match text.contains("nextval") {
+        true => qualify::sequences(text, |name| is_hidden(name, context)),
+        false => text.to_owned(),
     }
+}
+
+/// Whether a text's bare name of a relation of `public` is not found by the search_path.
+fn is_hidden(text: &str, context: &StatementContext) -> bool {
+    let found = relation_in_public(text, context);
+    found.is_ok_and(|relation| !resolve::is_visible(&relation, context))
+}
+
+/// A view's query: names as the search_path needs them, columns as the view calls them.
+pub fn view(oid: Oid, context: &StatementContext) -> Option<String> {
+    let relation = relation_of_oid(oid, context)?;
+    let RelationBody::View(view) = &relation.body else {
+        return None;
+    };
+    let stored = view.query.trim_end_matches(';');
+    let Ok(Statement::Query(mut query)) = parse::parse_one(stored) else {
+        return Some(format!(" {stored};"));
+    };
+    qualify::relations(&mut query, |name| is_hidden(&quote_ident(name), context));
+    let columns: Vec<&str> = view.columns.iter().map(|(name, _)| &**name).collect();
+    if labels(&query).is_some_and(|labels| labels == columns) {
+        return Some(format!(" {query};"));
+    }
+    let columns: Vec<_> = columns.into_iter().map(quote_ident).collect();
+    let columns = columns.join(", ");
+    let name = quote_ident(&relation.name);
+    Some(format!(
+        " SELECT {columns} FROM ({query}) AS {name} ({columns});"
+    ))
+}
+
+/// What a query calls its columns; None where `*` stands for some.
+fn labels(query: &Query) -> Option<Vec<String>> {
+    let mut body = &*query.body;
+    let select = loop {
+        match body {
+            SetExpr::Select(select) => break select,
+            SetExpr::Query(inner) => body = &inner.body,
+            SetExpr::SetOperation { left, .. } => body = left,
+            _ => return None,
+        }
+    };
+    let label = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) => Some(rewrite::labels::label(expr)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(rewrite::labels::folded(alias)),
+        _ => None,
+    };
+    select.projection.iter().map(label).collect()
 }

@@ -1,7 +1,7 @@
 //! The functions of pg_catalog about the catalogs.
 
 use super::deparse::{self, Names};
-use super::{databases, procedures, roles, table_of_oid};
+use super::{acl, databases, procedures, roles, table_of_oid};
 use crate::catalog::definition::{Privileges, Relation};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::catalog::{DatabaseId, Oid, PrincipalId};
@@ -34,6 +34,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     all.extend(descriptions());
     all.extend(visibility());
     all.extend(privileges());
+    all.push(acl::acldefault());
     all.extend(sizes());
     all
 }
@@ -46,7 +47,13 @@ fn definitions() -> Vec<Arc<ScalarUDF>> {
             "pg_get_expr",
             &[&[TEXT, OID], &[TEXT, OID, BOOL]],
             TEXT_TYPE,
-            |call| call.texts(|row| Ok(call.text(0, row).map(str::to_owned))),
+            |call| {
+                let statement = call.statement()?;
+                call.texts(|row| {
+                    let text = call.text(0, row);
+                    Ok(text.map(|text| deparse::expression(text, &statement.context)))
+                })
+            },
         ),
         Function::stable(
             "pg_get_indexdef",
@@ -146,6 +153,26 @@ fn of_numbers() -> Vec<Arc<ScalarUDF>> {
                 }))
             })
         }),
+        Function::stable(
+            "regnamespace_oid",
+            &[&[TEXT]],
+            SqlType::scalar(TypeKind::Oid),
+            |call| {
+                let statement = call.statement()?;
+                let known = databases::namespaces(&statement.context);
+                call.values::<UInt32Type>(|row| {
+                    let Some(name) = call.text(0, row) else {
+                        return Ok(None);
+                    };
+                    let found = known.iter().find(|(_, known)| known == name);
+                    let absent = || {
+                        let message = format!("schema \"{name}\" does not exist");
+                        failure::error(SqlState::INVALID_SCHEMA_NAME, message)
+                    };
+                    found.map(|(oid, _)| Some(*oid)).ok_or_else(absent)
+                })
+            },
+        ),
         Function::stable("regrole_name", &[&[OID]], TEXT_TYPE, |call| {
             let statement = call.statement()?;
             call.texts(|row| {

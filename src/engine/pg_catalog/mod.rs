@@ -5,10 +5,12 @@
 //! whoever asks: of the session's database, and of roles and databases only what its tenant may
 //! see (REFERENCE §2).
 
+mod acl;
 mod cell;
 mod constraints;
 mod databases;
 pub mod deparse;
+mod dependencies;
 pub mod functions;
 mod information_schema;
 mod policies;
@@ -135,7 +137,8 @@ fn rows_of(schema: &str, name: &str) -> Option<Rows> {
         ("pg_catalog", "pg_policy") => policies::pg_policy,
         ("pg_catalog", "pg_policies") => policies::pg_policies,
         ("pg_catalog", "pg_sequence") => relations::pg_sequence,
-        ("pg_catalog", "pg_depend") => relations::pg_depend,
+        ("pg_catalog", "pg_depend") => dependencies::pg_depend,
+        ("pg_catalog", "pg_rewrite") => dependencies::pg_rewrite,
         ("pg_catalog", "pg_description") => relations::pg_description,
         ("pg_catalog", "pg_namespace") => databases::pg_namespace,
         ("pg_catalog", "pg_database") => databases::pg_database,

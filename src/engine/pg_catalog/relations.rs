@@ -90,7 +90,7 @@ fn class_row(shape: &SystemTable, relation: &Relation, context: &StatementContex
         ("relreplident", text("n")),
         ("relispopulated", Cell::Bool(true)),
         ("reltuples", number(-1)),
-        ("relacl", acl(relation, context)),
+        ("relacl", super::acl::of_relation(relation, context)),
     ];
     match &relation.body {
         RelationBody::Table(table) => cells.extend([
@@ -167,34 +167,6 @@ fn options(table: &Table) -> Cell {
     } else {
         Cell::List(options)
     }
-}
-
-/// Grants in PostgreSQL's aclitem notation.
-fn acl(relation: &Relation, context: &StatementContext) -> Cell {
-    if relation.grants.is_empty() {
-        return Cell::Null;
-    }
-    let name = |id: PrincipalId| super::roles::name_of(id, context);
-    let owner = name(relation.owner).unwrap_or_default();
-    let mut items = vec![text(format!("{owner}=arwdDxt/{owner}"))];
-    for grant in &relation.grants {
-        let Some(grantee) = name(grant.grantee) else {
-            continue;
-        };
-        let held = [
-            (grant.privileges.insert, 'a'),
-            (grant.privileges.select, 'r'),
-            (grant.privileges.update, 'w'),
-            (grant.privileges.delete, 'd'),
-        ];
-        let letters: String = held
-            .into_iter()
-            .filter(|(held, _)| *held)
-            .map(|(_, letter)| letter)
-            .collect();
-        items.push(text(format!("{grantee}={letters}/{owner}")));
-    }
-    Cell::List(items)
 }
 
 /// One column of any relation.
@@ -380,7 +352,7 @@ pub fn pg_attrdef(context: &StatementContext) -> Vec<Row> {
 }
 
 /// Defaults have no OID of their own; a number that no other object has stands for one.
-fn default_oid(relation: Oid, column: usize) -> i64 {
+pub fn default_oid(relation: Oid, column: usize) -> i64 {
     let mixed = relation.0.wrapping_mul(1_601).wrapping_add(column as u32);
     i64::from(0xC000_0000 | (mixed & 0x3FFF_FFFF))
 }
@@ -411,43 +383,19 @@ pub fn pg_sequence(context: &StatementContext) -> Vec<Row> {
         .collect()
 }
 
-/// pg_depend: which column a sequence belongs to.
-pub fn pg_depend(context: &StatementContext) -> Vec<Row> {
-    let shape = catalog("pg_depend");
-    let class = catalog("pg_class").oid.0;
-    own(context)
-        .filter_map(|relation| match &relation.body {
-            RelationBody::Sequence(sequence) => Some((relation, sequence.owned_by?)),
-            _ => None,
-        })
-        .map(|(relation, (table, column))| {
-            let identity = context
-                .snapshot
-                .definitions
-                .get(table)
-                .and_then(|table| table.table())
-                .and_then(|table| table.columns.get(usize::from(column)))
-                .is_some_and(|column| column.identity.is_some());
-            row(
-                shape,
-                &[
-                    ("classid", number(class)),
-                    ("objid", number(relation.oid.0)),
-                    ("refclassid", number(class)),
-                    ("refobjid", number(table.0)),
-                    ("refobjsubid", number(i64::from(column) + 1)),
-                    ("deptype", text(if identity { "i" } else { "a" })),
-                ],
-            )
-        })
-        .collect()
-}
-
-/// pg_description: COMMENT ON relations.
+/// pg_description: COMMENT ON relations, and what PostgreSQL says of the schema that is always there.
 pub fn pg_description(context: &StatementContext) -> Vec<Row> {
     let shape = catalog("pg_description");
     let class = catalog("pg_class").oid.0;
-    own(context)
+    let public = row(
+        shape,
+        &[
+            ("objoid", number(super::PUBLIC_OID.0)),
+            ("classoid", number(catalog("pg_namespace").oid.0)),
+            ("description", text("standard public schema")),
+        ],
+    );
+    let commented = own(context)
         .filter(|relation| relation.comment.is_some())
         .map(|relation| {
             row(
@@ -458,6 +406,6 @@ pub fn pg_description(context: &StatementContext) -> Vec<Row> {
                     ("description", maybe(relation.comment.as_deref())),
                 ],
             )
-        })
-        .collect()
+        });
+    std::iter::once(public).chain(commented).collect()
 }

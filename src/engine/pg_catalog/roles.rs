@@ -12,6 +12,12 @@ use std::sync::Arc;
 /// pg_roles.oid of the lowest rung; the others follow.
 const RUNG_OID_FIRST: u32 = 4_201;
 
+/// Who owns the schema public: PostgreSQL's name for a database's owner, whoever that is.
+pub const DATABASE_OWNER: (u32, &str) = (6_171, "pg_database_owner");
+
+/// Who owns the catalogs.
+const CATALOG_OWNER: (u32, &str) = (super::relations::CATALOG_OWNER, "nodedb");
+
 fn rung_oid(rung: Ladder) -> u32 {
     let place = Ladder::ALL.iter().position(|known| *known == rung);
     RUNG_OID_FIRST + place.unwrap_or_default() as u32
@@ -42,8 +48,9 @@ fn custom(context: &StatementContext) -> impl Iterator<Item = &Arc<Role>> {
 
 /// The name of a role that the session may see.
 pub fn name_of(id: PrincipalId, context: &StatementContext) -> Option<String> {
-    if id.0 == super::relations::CATALOG_OWNER {
-        return Some("nodedb".to_owned());
+    let named = [CATALOG_OWNER, DATABASE_OWNER].into_iter();
+    if let Some((_, name)) = named.into_iter().find(|(oid, _)| *oid == id.0) {
+        return Some(name.to_owned());
     }
     let rung = Ladder::ALL.iter().find(|rung| rung_oid(**rung) == id.0);
     if let Some(rung) = rung {
@@ -110,6 +117,17 @@ fn shown(context: &StatementContext) -> Vec<Shown<'_>> {
         login: false,
         connections: None,
     }));
+    // Clients look up every owner that they read of, and the bootstrap superuser may be another tenant's.
+    for (oid, name) in [CATALOG_OWNER, DATABASE_OWNER] {
+        if all.iter().all(|role| role.oid != oid) {
+            all.push(Shown {
+                oid,
+                name,
+                rung: None,
+                login: false,
+            });
+        }
+    }
     all
 }
 

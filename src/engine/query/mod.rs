@@ -22,6 +22,7 @@ pub mod operators;
 mod plan;
 pub mod pool;
 mod provider;
+pub mod qualify;
 mod relations;
 pub mod resolve;
 pub mod rewrite;

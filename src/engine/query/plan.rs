@@ -5,7 +5,7 @@ use super::provider::{Provider, Used};
 use super::rewrite::{self, labels};
 use super::statement::Statement;
 use super::table::UserTable;
-use super::{Inner, failure, semantics, state};
+use super::{Inner, failure, qualify, resolve, semantics, state};
 use crate::catalog::Oid;
 use crate::catalog::definition::View;
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -247,6 +247,10 @@ pub(super) fn view(view: &View, provider: &Provider<'_>) -> Result<LogicalPlan> 
     else {
         return Err(damaged());
     };
+    // Its names mean what they meant when it was made, whatever the search_path of who reads it.
+    qualify::relations(&mut query, |name| {
+        resolve::relation(Some(resolve::PUBLIC), name, provider.context()).is_ok()
+    });
     rewrite::query(&mut query).map_err(failure::external)?;
     let plan = logical(provider, &query, &[])?;
     let columns = plan.schema().columns();

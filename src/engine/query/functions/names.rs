@@ -173,6 +173,30 @@ pub fn relation<'a>(
     }
 }
 
+/// The user's relation that a stored text names: a bare name is one of `public`, whatever the
+/// search_path.
+///
+/// # Errors
+/// As [`relation`].
+pub fn relation_in_public(
+    text: &str,
+    context: &StatementContext,
+) -> std::result::Result<Arc<Relation>, Diagnostic> {
+    let parts = split(text)?;
+    let found = match parts.as_slice() {
+        [name] => resolve::relation(Some(resolve::PUBLIC), name, context)?,
+        [schema, name] => resolve::relation(Some(schema), name, context)?,
+        _ => return Err(invalid_name()),
+    };
+    match found {
+        Resolved::Relation(relation) => Ok(relation),
+        Resolved::System(table) => Err(Diagnostic::error(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!("\"{}\" is a catalog", table.name),
+        )),
+    }
+}
+
 fn resolved(text: &str, context: &StatementContext) -> std::result::Result<Resolved, Diagnostic> {
     let parts = split(text)?;
     match parts.as_slice() {

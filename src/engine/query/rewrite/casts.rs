@@ -61,7 +61,7 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Diagnostic> {
             format: None,
             ..
         } => {
-            if let Some(function) = name_function(data_type) {
+            if let Some(function) = name_function(data_type, inner) {
                 return Ok(Some(call_of(function, vec![take(inner)])));
             }
             let to = types::from_ast(data_type)?;
@@ -87,12 +87,14 @@ fn is_text(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
 }
 
-/// regnamespace and regrole are no types here; what they print is.
-fn name_function(data_type: &DataType) -> Option<&'static str> {
+/// regnamespace and regrole are no types here; what they print is, and the OID of a schema that a
+/// literal names.
+fn name_function(data_type: &DataType, of: &Expr) -> Option<&'static str> {
     let DataType::Custom(name, _) = data_type else {
         return None;
     };
     match last_name(name).as_deref() {
+        Some("regnamespace") if is_text(of) => Some("regnamespace_oid"),
         Some("regnamespace") => Some("regnamespace_name"),
         Some("regrole") => Some("regrole_name"),
         _ => None,

@@ -8,6 +8,7 @@
 
 pub mod auth_variables;
 pub mod casts;
+mod catalogs;
 pub mod exists;
 pub mod labels;
 pub mod literals;

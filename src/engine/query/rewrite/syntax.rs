@@ -1,15 +1,13 @@
 //! Notation of PostgreSQL's that the planner does not know: schema-qualified functions and
 //! operators, COLLATE, ARRAY(subquery), set-returning functions, keywords that are functions.
 
+use super::catalogs;
 use super::labels::folded;
-use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::pg_catalog;
 use crate::engine::query::functions::set_returning;
-use crate::engine::query::resolve;
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, ObjectNamePart, Select, SelectItem, TableFactor,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, TableFactor,
     UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
@@ -19,19 +17,35 @@ use std::ops::ControlFlow;
 /// # Errors
 /// 0A000 for a collation or operator that is not here, 3F000 for an unknown schema of one.
 pub fn rewrite(tree: &mut impl VisitMut) -> Result<(), Diagnostic> {
-    match tree.visit(&mut Syntax) {
+    match tree.visit(&mut Syntax { queries: 0 }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
 }
 
-struct Syntax;
+struct Syntax {
+    /// Those around a SELECT; the outermost is one.
+    queries: usize,
+}
 
 impl VisitorMut for Syntax {
     type Break = Diagnostic;
 
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Diagnostic> {
+        self.queries += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Diagnostic> {
+        self.queries -= 1;
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Diagnostic> {
-        name_catalog_oids(select);
+        catalogs::name_oids(select);
+        if self.queries == 1 {
+            catalogs::show_vectors(select);
+        }
         for item in &mut select.projection {
             let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item
             else {
@@ -58,6 +72,10 @@ impl VisitorMut for Syntax {
         } = factor
         {
             strip_catalog(name);
+            if let Some(empty) = catalogs::foreign_options(name, args, alias) {
+                *factor = empty;
+                return ControlFlow::Continue(());
+            }
             // A function in FROM may always refer to the items before it.
             if args.args.iter().any(mentions_column) || *with_ordinality {
                 *factor = TableFactor::Function {
@@ -128,6 +146,11 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
             *expr = call_of("current_schema", Vec::new());
         }
         Expr::Function(function) => rewrite_function(function)?,
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            if let Some(letter) = catalogs::letter_of_name(root, access_chain) {
+                *expr = letter;
+            }
+        }
         // A sign binds closer than ^, which the parser has the other way round.
         Expr::UnaryOp {
             op: UnaryOperator::Minus,
@@ -164,52 +187,6 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
 
 fn taken(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, Expr::value(Value::Null))
-}
-
-/// `alias.tableoid` of a catalog in FROM is the catalog's OID.
-fn name_catalog_oids(select: &mut Select) {
-    let factors = select.from.iter().flat_map(|item| {
-        std::iter::once(&item.relation).chain(item.joins.iter().map(|join| &join.relation))
-    });
-    let known: Vec<(String, i64)> = factors
-        .filter_map(|factor| {
-            let TableFactor::Table { name, alias, .. } = factor else {
-                return None;
-            };
-            let table = last_name(name)?;
-            let table = pg_catalog::table(resolve::PG_CATALOG, &table)?;
-            let alias = alias.as_ref().map(|alias| folded(&alias.name));
-            let alias = alias.unwrap_or_else(|| table.name.to_owned());
-            Some((alias, i64::from(table.oid.0)))
-        })
-        .collect();
-    if !known.is_empty() {
-        let _ = select.visit(&mut CatalogOids(known));
-    }
-}
-
-struct CatalogOids(Vec<(String, i64)>);
-
-impl VisitorMut for CatalogOids {
-    type Break = ();
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let Expr::CompoundIdentifier(parts) = expr else {
-            return ControlFlow::Continue(());
-        };
-        let [alias, column] = parts.as_slice() else {
-            return ControlFlow::Continue(());
-        };
-        if folded(column) != "tableoid" {
-            return ControlFlow::Continue(());
-        }
-        let alias = folded(alias);
-        if let Some((_, oid)) = self.0.iter().find(|(known, _)| *known == alias) {
-            let number = Expr::value(Value::Number(oid.to_string(), false));
-            *expr = super::casts::call(number, SqlType::scalar(TypeKind::Oid));
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 /// A literal or parameter, whose type as an array nothing says yet.
