@@ -138,6 +138,7 @@ fn rows_of(schema: &str, name: &str) -> Option<Rows> {
         ("pg_catalog", "pg_policies") => policies::pg_policies,
         ("pg_catalog", "pg_sequence") => relations::pg_sequence,
         ("pg_catalog", "pg_depend") => dependencies::pg_depend,
+        ("pg_catalog", "pg_init_privs") => relations::pg_init_privs,
         ("pg_catalog", "pg_rewrite") => dependencies::pg_rewrite,
         ("pg_catalog", "pg_description") => relations::pg_description,
         ("pg_catalog", "pg_namespace") => databases::pg_namespace,

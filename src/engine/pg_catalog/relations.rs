@@ -72,11 +72,34 @@ pub fn pg_class(context: &StatementContext) -> Vec<Row> {
                 ("relnatts", number(table.columns.len() as i64)),
                 ("relam", number(if table.is_view { 0 } else { HEAP })),
                 ("relispopulated", Cell::Bool(true)),
-                ("relacl", Cell::List(vec![text("=r/nodedb")])),
+                ("relacl", everybody_reads()),
             ],
         )
     });
     users.chain(system).collect()
+}
+
+/// What holds of every catalog.
+fn everybody_reads() -> Cell {
+    Cell::List(vec![text("=r/nodedb")])
+}
+
+/// pg_init_privs: what holds of catalogs from the start, which is no GRANT of anybody's.
+pub fn pg_init_privs(_context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_init_privs");
+    let class = catalog("pg_class").oid.0;
+    let of_table = |table: &SystemTable| {
+        row(
+            shape,
+            &[
+                ("objoid", number(table.oid.0)),
+                ("classoid", number(class)),
+                ("privtype", text("i")),
+                ("initprivs", everybody_reads()),
+            ],
+        )
+    };
+    tables().iter().map(of_table).collect()
 }
 
 fn class_row(shape: &SystemTable, relation: &Relation, context: &StatementContext) -> Row {

@@ -47,10 +47,11 @@ pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
     .map(|transformed| transformed.data)
 }
 
-/// Quoted literals of one branch take the type of the other's column; texts and numbers that are
-/// neither literal do not match.
+/// Quoted literals of one branch take the type of the other's column, and names of OIDs are numbers where
+/// the first branch has numbers; texts and numbers that are neither literal do not match.
 fn union_of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
     let width = union.schema.fields().len();
+    let mut changed = false;
     for column in 0..width {
         let known = union
             .inputs
@@ -85,9 +86,34 @@ fn union_of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
             if is_text(found.kind) != is_text(known.kind) || found.array != known.array {
                 return Err(mismatch(known, found));
             }
+            if known.kind == TypeKind::Oid
+                && is_named_oid(found.kind)
+                && let LogicalPlan::Projection(projection) = branch.as_ref()
+            {
+                let mut exprs = projection.expr.clone();
+                let name = projection.schema.field(column).name().clone();
+                let named = exprs[column].clone().unalias();
+                exprs[column] = explicit(named, found, known, input)?.alias(name);
+                let below = projection.input.clone();
+                let projection = Projection::try_new(exprs, below)?;
+                *branch = Arc::new(LogicalPlan::Projection(projection));
+                changed = true;
+            }
         }
     }
-    Ok(union)
+    match changed {
+        // Its columns' types are those of its branches.
+        true => Union::try_new(union.inputs),
+        false => Ok(union),
+    }
+}
+
+/// An OID that prints as the name of what it numbers.
+fn is_named_oid(kind: TypeKind) -> bool {
+    matches!(
+        kind,
+        TypeKind::Regclass | TypeKind::Regtype | TypeKind::Regproc
+    )
 }
 
 fn mismatch(left: SqlType, right: SqlType) -> DataFusionError {
