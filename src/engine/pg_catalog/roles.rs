@@ -125,6 +125,7 @@ fn shown(context: &StatementContext) -> Vec<Shown<'_>> {
                 name,
                 rung: None,
                 login: false,
+                connections: None,
             });
         }
     }
