@@ -7,6 +7,7 @@ use super::registry::Handle;
 use super::services::now_microseconds;
 use super::transaction::{Block, Modes, Open};
 use super::{Answer, Session, command};
+use crate::catalog::Snapshot;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine;
@@ -61,12 +62,17 @@ impl Session {
         let opened = matches!(self.block, Block::None);
         let mut compiled = false;
         for _ in 0..PLANS_MAX {
-            let context = self.begin_engine_statement()?;
+            // Not counted yet: it may be a ROLLBACK, which no limit holds up.
+            let context = self.begin_uncounted_statement()?;
             let found = self.services.templates.borrow_mut().find(text, &context);
             let handle = self.entry.clone();
             let (statement, parameters) = match found {
-                Found::Statement(statement, parameters) => (statement, parameters),
+                Found::Statement(statement, parameters) => {
+                    self.count_statement(&context.snapshot)?;
+                    (statement, parameters)
+                }
                 Found::Unknown(compilation) if !compiled => {
+                    self.count_statement(&context.snapshot)?;
                     let engine = self.services.parts.engine.clone();
                     let compiling = async move { compilation.compile() };
                     let compiling = engine.query().pool().run(compiling);
@@ -155,16 +161,30 @@ impl Session {
     /// # Errors
     /// The session ends, storage has no reader left, or too many of its login's statements run (53300).
     pub(super) fn begin_engine_statement(&mut self) -> Result<StatementContext, Diagnostic> {
+        let context = self.begin_uncounted_statement()?;
+        self.count_statement(&context.snapshot)?;
+        Ok(context)
+    }
+
+    /// The same, while it is not known whether it is a statement of the engine's at all.
+    fn begin_uncounted_statement(&mut self) -> Result<StatementContext, Diagnostic> {
         let adopted = self.adopt()?;
-        if !self.statement_shares.is_empty() && !self.entry.is_counted() {
-            let in_use = &self.services.parts.in_use;
-            let counted = in_use.take(Kind::Statements, &self.statement_shares);
-            let counted = counted.map_err(|reached| reached.diagnostic(adopted.snapshot()))?;
-            self.entry.count_until_it_ends(counted);
-        }
         let open = self.open()?;
         let snapshot = open.transaction.snapshot(adopted.snapshot());
         Ok(self.context(snapshot))
+    }
+
+    /// Counts what the session does against limits of statements, until it has been answered; once, however
+    /// often it begins anew. Costs nothing where there are none.
+    fn count_statement(&self, snapshot: &Snapshot) -> Result<(), Diagnostic> {
+        if self.statement_shares.is_empty() || self.entry.is_counted() {
+            return Ok(());
+        }
+        let in_use = &self.services.parts.in_use;
+        let counted = in_use.take(Kind::Statements, &self.statement_shares);
+        let counted = counted.map_err(|reached| reached.diagnostic(snapshot))?;
+        self.entry.count_until_it_ends(counted);
+        Ok(())
     }
 
     /// Runs a plan that is current in the open transaction. None: it has waited for somebody who
