@@ -87,7 +87,7 @@ fn from_beyond_this_machine_it_takes_an_admin_of_the_first_tenant() {
         "HTTP/1.1 401 Unauthorized"
     );
     for (who, expected) in [
-        (as_superuser(), "HTTP/1.1 200 OK"),
+        (basic(&as_superuser()), "HTTP/1.1 200 OK"),
         (basic("overseer:pw"), "HTTP/1.1 200 OK"),
         (basic("clerk:pw"), "HTTP/1.1 403 Forbidden"),
         (basic("far:pw"), "HTTP/1.1 403 Forbidden"),

@@ -309,13 +309,7 @@ fn text_of(script: &Path) -> String {
 fn a_dump_from_here_restores_in_postgresql() {
     let (server, postgresql) = (TestServer::start(), Postgresql::start());
     server.get("nodedb", SCHEMA);
-    let script = dump(
-        &server,
-        "nodedb",
-        server.directory(),
-        "plain.sql",
-        &["--inserts"],
-    );
+    let script = dump(&server, "nodedb", server.directory(), "plain.sql", &[]);
     postgresql.get("postgres", "CREATE DATABASE here");
     postgresql.restore_script("here", &script);
     postgresql.assert_restored("here", &server.looks("nodedb"));

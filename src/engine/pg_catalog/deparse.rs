@@ -12,7 +12,7 @@ use crate::engine::query::functions::names::{qualified, relation_in_public, rela
 use crate::engine::query::functions::text::quote_ident;
 use crate::engine::query::{qualify, resolve, rewrite};
 use crate::sql::parse;
-use sqlparser::ast::{Query, SelectItem, SetExpr, Statement};
+use sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Statement};
 
 /// Whether names are qualified always, or only where the search_path does not find them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +90,9 @@ pub fn clause(shown: &Shown<'_>, names: Names, context: &StatementContext) -> Op
         ("p", _) => format!("PRIMARY KEY ({})", columns(table, &shown.columns)),
         ("u", _) => format!("UNIQUE ({})", columns(table, &shown.columns)),
         (_, Some(ConstraintBody::Check { expression })) => {
-            // PostgreSQL prints the expression in parentheses of its own.
-            format!("CHECK (({expression}))")
+            // PostgreSQL prints the expression in parentheses of its own, and keeps none around it: what was
+            // dumped and restored many times would have more each time.
+            format!("CHECK (({}))", without_parentheses(expression))
         }
         (
             _,
@@ -115,6 +116,14 @@ pub fn clause(shown: &Shown<'_>, names: Names, context: &StatementContext) -> Op
         }
         _ => return None,
     })
+}
+
+/// An expression's text without parentheses around the whole of it.
+fn without_parentheses(expression: &str) -> String {
+    match parse::parse_expression(expression) {
+        Ok(Expr::Nested(inner)) => without_parentheses(&inner.to_string()),
+        _ => expression.to_owned(),
+    }
 }
 
 fn action(on: &str, action: ReferentialAction) -> String {
