@@ -232,7 +232,7 @@ fn behind_a_trusted_proxy_a_client_counts_for_itself_and_nobody_else_says_where_
         let field = format!("X-Forwarded-For: {client}");
         curl(&server, "/metrics", &["-H", &field]).0
     };
-    assert_eq!(metrics("192.0.2.2"), 403, "it is not of this machine");
+    assert_eq!(metrics("192.0.2.2"), 401, "it is not of this machine");
     assert_eq!(curl(&server, "/metrics", &[]).0, 200);
     let untrusting = TestServer::start();
     untrusting.psql("CREATE USER alice WITH PASSWORD 'right'");
@@ -277,7 +277,7 @@ fn behind_a_proxy_that_sends_headers_every_protocol_knows_its_client() {
     let mut http = Wire::connect_from(host(1), server.http());
     let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     http.send(&[proxied([192, 0, 2, 2]), request.to_vec()].concat());
-    assert!(http.text_to_end().starts_with("HTTP/1.1 403 "));
+    assert!(http.text_to_end().starts_with("HTTP/1.1 401 "));
     // Who comes from there must begin so, and whoever comes from elsewhere must not.
     let mut bare = Wire::connect_from(host(1), server.pgwire());
     bare.send(&startup(0, &[("user", "alice")]));
