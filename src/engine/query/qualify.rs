@@ -42,20 +42,21 @@ pub fn relations_of(text: &str) -> BTreeSet<String> {
 }
 
 /// An expression's text, with `public` before the bare names of sequences in nextval for which this says
-/// so; as it is, where that is none.
+/// so. Whatever case its `regclass` was written in, it is printed as PostgreSQL does; a text without a nextval
+/// stays as it is.
 pub fn sequences(text: &str, wanted: impl Fn(&str) -> bool) -> String {
     let Ok(mut tree) = parse::parse_expression(text) else {
         return text.to_owned();
     };
-    let mut changed = false;
+    let mut found = false;
     let qualify = |name: &mut String| {
+        found = true;
         if !name.contains('.') && wanted(name) {
             *name = format!("{PUBLIC}.{name}");
-            changed = true;
         }
     };
     let _ = VisitMut::visit(&mut tree, &mut Sequences(qualify));
-    match changed {
+    match found {
         true => tree.to_string(),
         false => text.to_owned(),
     }
@@ -198,6 +199,10 @@ mod tests {
             "nextval('public.a_seq'::regclass)"
         );
         assert_eq!(qualified("nextval('s.a') + 1"), "nextval('s.a') + 1");
+        assert_eq!(
+            qualified("nextval('s.a'::REGCLASS)"),
+            "nextval('s.a'::regclass)"
+        );
         assert_eq!(qualified("'nextval(''a'')'"), "'nextval(''a'')'");
         assert_eq!(sequences_of("1 + nextval('\"A\"')"), ["\"A\""]);
     }
