@@ -68,17 +68,21 @@ impl Entry {
 
     /// The database that it is about.
     pub fn in_database(mut self, database: Option<Arc<str>>) -> Entry {
-        self.database = database;
+        self.database = database.map(|name| match end_of_shown(&name) {
+            Some(_) => Arc::from(shortened(name.to_string())),
+            None => name,
+        });
         self
     }
 
-    /// Something to be known about it. Never a secret: values are shown to whoever reads the log.
+    /// Something to be known about it. Never a secret: values are shown to whoever reads the log. Cut here, and
+    /// not when it is written: thousands of entries may wait.
     ///
     /// # Panics
     /// Past [`DETAILS_MAX`]: a mistake of ours.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Entry {
         assert!(self.detail.len() < DETAILS_MAX, "an entry has few details");
-        self.detail.push((name, value.into()));
+        self.detail.push((name, shortened(value.into())));
         self
     }
 
@@ -158,25 +162,36 @@ fn push_digits(text: &mut String, number: u32, highest: u32) {
     }
 }
 
-/// A JSON string of at most [`VALUE_CHARS_MAX`] characters.
+/// Where a value of more than [`VALUE_CHARS_MAX`] characters is cut; None for a shorter one.
+fn end_of_shown(value: &str) -> Option<usize> {
+    if value.len() <= VALUE_CHARS_MAX {
+        return None;
+    }
+    let next = value.char_indices().nth(VALUE_CHARS_MAX);
+    next.map(|(end, _)| end)
+}
+
+/// A value of at most [`VALUE_CHARS_MAX`] characters, with a mark where more followed; what was longer gives
+/// its memory back.
+fn shortened(mut value: String) -> String {
+    if let Some(end) = end_of_shown(&value) {
+        value.truncate(end);
+        value.push('…');
+        value.shrink_to_fit();
+    }
+    value
+}
+
+/// A JSON string.
 fn push_json(body: &mut String, value: &str) {
-    let cut = match value.len() > VALUE_CHARS_MAX {
-        true => value.char_indices().nth(VALUE_CHARS_MAX),
-        false => None,
-    };
-    let (shown, ellipsis) = match cut {
-        Some((end, _)) => (&value[..end], "…"),
-        None => (value, ""),
-    };
     let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-    if shown.bytes().all(is_plain) {
-        for part in ["\"", shown, ellipsis, "\""] {
+    if value.bytes().all(is_plain) {
+        for part in ["\"", value, "\""] {
             body.push_str(part);
         }
         return;
     }
-    let text = serde_json::to_string(&format!("{shown}{ellipsis}"));
-    body.push_str(&text.expect("a text is JSON"));
+    body.push_str(&serde_json::to_string(value).expect("a text is JSON"));
 }
 
 #[cfg(test)]
@@ -213,6 +228,13 @@ mod tests {
             Entry::new(Event::Login, Source::Server).in_database(Some(Arc::from(long.as_str())));
         for _ in 0..DETAILS_MAX {
             entry = entry.with("a_name_of_twenty_four_xx", long.clone());
+        }
+        for (_, value) in &entry.detail {
+            assert_eq!(value.chars().count(), VALUE_CHARS_MAX + 1);
+            assert!(
+                value.capacity() <= 4 * VALUE_CHARS_MAX,
+                "nor does it keep the rest"
+            );
         }
         let body = entry.body(u64::MAX);
         assert!(body.len() < LINE_BYTES_MAX - super::super::chain::SEAL_BYTES);
