@@ -223,6 +223,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         storage: shared.storage.clone(),
         control: shared.control.clone(),
         key_usage: shared.key_usage.clone(),
+        audit: audit.clone(),
         key_sets: config.auth.jwks.cache_dir.clone(),
     })?;
     let version = env!("CARGO_PKG_VERSION");

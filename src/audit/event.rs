@@ -68,6 +68,8 @@ events! {
     ProviderKeys = "provider_keys" from Minimal;
     /// A provider's circuit breaker has opened, half opened or closed.
     ProviderCircuit = "provider_circuit" from Minimal;
+    /// A copy of all data was asked for at the socket in the data directory, and what became of it.
+    Backup = "backup" from Minimal;
     /// The files of TLS have been taken into force, or have not.
     Certificates = "certificates" from Minimal;
     /// A file of the log begins.

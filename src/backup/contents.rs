@@ -2,6 +2,7 @@
 
 use super::frame::{FRAME_BYTES_MAX, Frame};
 use super::{LABEL_FILE, SOCKET_FILE};
+use crate::audit::Audit;
 use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::store::{files_of, usage};
 use crate::catalog::{Epoch, Snapshot, port};
@@ -32,6 +33,8 @@ pub struct Source {
     pub control: port::Handle,
     /// When API keys were last presented.
     pub key_usage: KeyUsage,
+    /// Where backups are recorded.
+    pub audit: Audit,
     /// `[auth.jwks] cache_dir`: in a backup where it is relative, and so in the data directory.
     pub key_sets: PathBuf,
 }

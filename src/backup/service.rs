@@ -6,6 +6,7 @@
 use super::SOCKET_FILE;
 use super::contents::{SendError, Source};
 use super::frame::{Frame, HELLO};
+use crate::audit::{self, Entry, Event};
 use parking_lot::Mutex;
 use rustix::net::sockopt::socket_peercred;
 use std::fs::{self, File, Permissions};
@@ -163,6 +164,7 @@ impl Acceptor {
             flushed.map_err(SendError::Gone)
         });
         let milliseconds = begun.elapsed().as_millis();
+        self.record((uid, pid), &sent);
         match sent {
             Ok(bytes) => tracing::info!(uid, pid, bytes, milliseconds, "a backup was sent"),
             Err(error) => {
@@ -172,6 +174,21 @@ impl Acceptor {
             }
         }
         self.over();
+    }
+
+    /// Whoever has a backup has all data.
+    fn record(&self, (uid, pid): (Option<u32>, Option<i32>), sent: &Result<u64, SendError>) {
+        let entry = Entry::new(Event::Backup, audit::Source::Server)
+            .with_some("uid", uid.map(|it| it.to_string()))
+            .with_some("pid", pid.map(|it| it.to_string()));
+        self.source.audit.record_own(match sent {
+            Ok(bytes) => entry
+                .with("outcome", "sent")
+                .with("bytes", bytes.to_string()),
+            Err(error) => entry
+                .with("outcome", "given up")
+                .with("reason", error.to_string()),
+        });
     }
 
     /// Whoever stops the service has taken the place for good.

@@ -37,7 +37,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
             "wire",
             [&["session", "telemetry"], below_session.as_slice()].concat(),
         ),
-        ("backup", vec!["storage", "catalog", "data_dir"]),
+        ("backup", vec!["storage", "catalog", "audit", "data_dir"]),
         ("telemetry", vec!["config"]),
         ("config", vec!["auth", "catalog", "audit"]),
         ("diagnostic", vec![]),

@@ -404,3 +404,20 @@ fn a_directory_that_holds_something_is_left_as_it_is_and_a_long_path_is_no_matte
     assert!(done.status.success(), "{done:?}");
     assert!(copy.directory().join("again/lock").exists());
 }
+
+#[test]
+fn who_has_taken_a_backup_stands_in_the_audit_log() {
+    let server = TestServer::start();
+    back_up(&server, &server.directory().join("copy"));
+    let deadline = Instant::now() + PATIENCE;
+    let entry = loop {
+        let log = server.psql("SHOW AUDIT LOG");
+        if let Some(entry) = log.lines().find(|line| line.contains("|backup|")) {
+            break entry.to_owned();
+        }
+        assert!(Instant::now() < deadline, "{log}");
+        thread::sleep(Duration::from_millis(20));
+    };
+    assert!(entry.contains("\"outcome\":\"sent\""), "{entry}");
+    assert!(entry.contains("\"uid\":\""), "{entry}");
+}
