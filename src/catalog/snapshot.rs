@@ -41,6 +41,15 @@ pub struct Principals {
     pub(super) marks: Marks,
 }
 
+/// What somebody is called in records of what happened, and whose administrators may read of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Called {
+    /// The login name; `provider NAME` for who goes by an identity provider.
+    pub name: String,
+    /// The home tenant.
+    pub tenant: TenantId,
+}
+
 impl Principals {
     /// Whether this is the state before the first start.
     pub fn is_empty(&self) -> bool {
@@ -60,6 +69,18 @@ impl Principals {
     /// The user or service account with this id.
     pub fn principal(&self, id: PrincipalId) -> Option<&Arc<Principal>> {
         self.principals.get(&id)
+    }
+
+    /// What a user, a service account, or whoever goes by the provider of this id is called.
+    pub fn called(&self, id: PrincipalId) -> Option<Called> {
+        let record = self.principal(id);
+        let record = record.map(|it| (it.name.to_string(), it.tenant));
+        let provider = || {
+            let provider = self.provider(id)?;
+            Some((format!("provider {}", provider.name), provider.tenant))
+        };
+        let (name, tenant) = record.or_else(provider)?;
+        Some(Called { name, tenant })
     }
 
     /// The user or service account of this name; names are unique in the whole server.

@@ -20,10 +20,7 @@ pub fn entry(
         return None;
     }
     let by = &ask.by;
-    let user = principals.principal(by.principal);
-    let user = user.map(|user| user.name.to_string());
-    let provider = || principals.provider(by.principal);
-    let user = user.or_else(|| provider().map(|it| format!("provider {}", it.name)));
+    let user = principals.called(by.principal).map(|it| it.name);
     let database = principals.database(by.database);
     let entry = Entry::new(Event::CredentialStatement, Source::Peer(by.peer))
         .of_tenant(Some(by.tenant))
@@ -53,7 +50,7 @@ fn about(entry: Entry, request: &Request) -> Entry {
         } => limited(entry.with("name", name.as_str()), limits)
             .with("password", password(verifier.as_ref()))
             .with_some("role", role.as_deref())
-            .with_some("tenant", tenant.as_ref().map(tenant_text)),
+            .with_some("tenant", tenant.as_ref().map(TenantRef::to_string)),
         Request::AlterUser { name, change } => {
             change_of_user(entry.with("name", name.as_str()), change)
         }
@@ -67,7 +64,7 @@ fn about(entry: Entry, request: &Request) -> Entry {
             .with("name", name.as_str())
             .with("for_database", database.as_str())
             .with_some("role", role.as_deref())
-            .with_some("tenant", tenant.as_ref().map(tenant_text)),
+            .with_some("tenant", tenant.as_ref().map(TenantRef::to_string)),
         Request::AlterServiceAccount { name, databases } => entry
             .with("name", name.as_str())
             .with("databases", databases.join(", ")),
@@ -75,7 +72,7 @@ fn about(entry: Entry, request: &Request) -> Entry {
             limited(entry.with("name", name.as_str()), limits)
         }
         Request::LimitTenant { tenant, limits } => {
-            limited(entry.with("tenant", tenant_text(tenant)), limits)
+            limited(entry.with("tenant", tenant.to_string()), limits)
         }
         Request::CreateApiKey { id, secret: _, key } => {
             wanted_key(entry.with("key", id.to_string()), key)
@@ -121,14 +118,14 @@ fn about(entry: Entry, request: &Request) -> Entry {
             .with("name", name.as_str())
             .with_some("id", id.map(|id| id.to_string())),
         Request::RenameTenant { tenant, name } => entry
-            .with("tenant", tenant_text(tenant))
+            .with("tenant", tenant.to_string())
             .with("name", name.as_str()),
         Request::DropTenant {
             tenant,
             cascade,
             if_exists: _,
         } => entry
-            .with("tenant", tenant_text(tenant))
+            .with("tenant", tenant.to_string())
             .with("cascade", cascade.to_string()),
         Request::CreateProvider {
             wanted,
@@ -217,13 +214,6 @@ fn password(verifier: Option<&Verifier>) -> &'static str {
     match verifier {
         Some(_) => "set",
         None => "none",
-    }
-}
-
-fn tenant_text(tenant: &TenantRef) -> String {
-    match tenant {
-        TenantRef::Id(id) => id.to_string(),
-        TenantRef::Name(name) => name.clone(),
     }
 }
 

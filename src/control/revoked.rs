@@ -6,7 +6,6 @@ use super::group::Outcome;
 use crate::catalog::Snapshot;
 use crate::catalog::revocation::{Ended, Revocation, Revocations};
 use crate::diagnostic::Diagnostic;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Tells each statement what it has ended, and remembers those that revoke.
@@ -44,7 +43,10 @@ pub fn tell(
             at: now,
             event: request.title(),
             subject: request.about(),
-            by: name_of(before, outcome),
+            by: before
+                .principals
+                .called(outcome.ask.by.principal)
+                .map(|it| it.name.into()),
             tenant: outcome.ask.by.tenant,
             epoch: Some(adoption.epoch.0),
             ended,
@@ -53,12 +55,6 @@ pub fn tell(
             took: adoption.took,
         });
     }
-}
-
-fn name_of(before: &Snapshot, outcome: &Outcome) -> Option<Arc<str>> {
-    let (principals, id) = (&before.principals, outcome.ask.by.principal);
-    let login = principals.principal(id).map(|it| it.name.clone());
-    login.or_else(|| principals.provider(id).map(|it| it.name.clone()))
 }
 
 fn notice(ended: Ended, adoption: &Adoption) -> Option<Diagnostic> {

@@ -26,7 +26,7 @@ impl Times {
     pub fn register(&self, metrics: &Metrics) {
         let alone = |histogram: &Histogram| {
             vec![Labelled {
-                labels: &[],
+                label: None,
                 histogram: histogram.clone(),
             }]
         };

@@ -11,8 +11,7 @@ use crate::access::Rights;
 use crate::audit::{Entry, Event, Source, Unwritable};
 use crate::auth::identity::{Identity, Method};
 use crate::auth::{Authenticated, api_key, certificate, order, presented, scram, token};
-use crate::catalog::snapshot::Principals;
-use crate::catalog::{KeyId, PrincipalId, TenantId};
+use crate::catalog::{KeyId, PrincipalId};
 use crate::diagnostic::{Diagnostic, Severity};
 use std::fmt;
 use std::net::SocketAddr;
@@ -274,7 +273,7 @@ impl Attempt {
     fn entry(&self, services: &CoreServices, event: Event, claim: &Claim) -> Entry {
         let adopted = services.parts.catalog.current();
         let principals = &adopted.snapshot().principals;
-        let whose = claim.principal.and_then(|id| Whose::of(principals, id));
+        let whose = claim.principal.and_then(|id| principals.called(id));
         let named = claim.name.clone();
         Entry::new(event, Source::Peer(self.peer))
             .of_tenant(whose.as_ref().map(|whose| whose.tenant))
@@ -297,8 +296,6 @@ impl Attempt {
         rights: &Rights,
         login: Login,
     ) -> Result<(), Diagnostic> {
-        let figures = &services.parts.figures;
-        figures.logged_in(identity.method, self.began.elapsed());
         tracing::debug!(
             peer = %self.peer,
             protocol = self.protocol.as_str(),
@@ -306,8 +303,23 @@ impl Attempt {
             user = &*identity.name,
             "logged in"
         );
+        if login == Login::Again {
+            return Ok(());
+        }
+        self.record_login(services, identity, rights).await?;
+        let figures = &services.parts.figures;
+        figures.logged_in(identity.method, self.began.elapsed());
+        Ok(())
+    }
+
+    async fn record_login(
+        &self,
+        services: &CoreServices,
+        identity: &Identity,
+        rights: &Rights,
+    ) -> Result<(), Diagnostic> {
         let audit = &services.parts.audit;
-        if login == Login::Again || !audit.keeps(Event::Login) {
+        if !audit.keeps(Event::Login) {
             return Ok(());
         }
         let adopted = services.parts.catalog.current();
@@ -350,7 +362,8 @@ impl Attempt {
                 "two credentials of different logins were presented; the first in order counts"
             );
             let adopted = services.parts.catalog.current();
-            let other = Whose::of(&adopted.snapshot().principals, contradicting.principal());
+            let principals = &adopted.snapshot().principals;
+            let other = principals.called(contradicting.principal());
             let claim = Claim::proved(&decision.identity);
             let entry = self
                 .entry(services, Event::CredentialsContradict, &claim)
@@ -359,26 +372,6 @@ impl Attempt {
             services.parts.audit.record(entry).await.map_err(fatal)?;
         }
         Ok(Some(decision.identity))
-    }
-}
-
-/// Whose name and tenant an entry is about.
-struct Whose {
-    name: String,
-    tenant: TenantId,
-}
-
-impl Whose {
-    /// A user, a service account, or the provider of a token.
-    fn of(principals: &Principals, id: PrincipalId) -> Option<Whose> {
-        let record = principals.principal(id);
-        let record = record.map(|it| (it.name.to_string(), it.tenant));
-        let provider = || {
-            let provider = principals.provider(id)?;
-            Some((format!("provider {}", provider.name), provider.tenant))
-        };
-        let (name, tenant) = record.or_else(provider)?;
-        Some(Whose { name, tenant })
     }
 }
 

@@ -86,7 +86,7 @@ impl Figures {
         metrics.family(Family {
             kind: Kind::Counter,
             name: "logins",
-            help: "Attempts to log in by method and outcome",
+            help: "Attempts to log in by method and outcome; the next request of one connection is none of its own",
             labels: ["method", "outcome"],
             read: Box::new(move || {
                 let names = METHODS.map(|method| method.as_str());
@@ -101,37 +101,31 @@ impl Figures {
                 [of("success", &logins), of("refused", &refused)].concat()
             }),
         });
-        let by_method = METHODS.map(|method| match method {
-            Method::Certificate => &[("method", "certificate")],
-            Method::Jwt => &[("method", "jwt")],
-            Method::ApiKey => &[("method", "api_key")],
-            Method::Scram => &[("method", "scram-sha-256")],
-            Method::Password => &[("method", "password")],
-        });
         metrics.histograms(
             "login_seconds",
             "From a client's first word about who it is until its session; over HTTP the session alone",
-            labelled(&by_method, &self.login_time),
+            labelled("method", METHODS.map(|it| it.as_str()), &self.login_time),
         );
-        let by_protocol = PROTOCOLS.map(|protocol| match protocol {
-            Protocol::Pgwire => &[("protocol", "pgwire")],
-            Protocol::Http => &[("protocol", "http")],
-            Protocol::Native => &[("protocol", "native")],
-        });
         metrics.histograms(
             "statement_seconds",
             "How long messages with statements took, the sending of their rows included",
-            labelled(&by_protocol, &self.statement_time),
+            labelled(
+                "protocol",
+                PROTOCOLS.map(Protocol::as_str),
+                &self.statement_time,
+            ),
         );
     }
 }
 
-type Labels = &'static [(&'static str, &'static str); 1];
-
-fn labelled(labels: &[Labels], histograms: &[Histogram]) -> Vec<Labelled> {
-    let each = labels.iter().zip(histograms);
-    let each = each.map(|(labels, histogram)| Labelled {
-        labels: *labels,
+fn labelled<const COUNT: usize>(
+    name: &'static str,
+    values: [&'static str; COUNT],
+    histograms: &[Histogram; COUNT],
+) -> Vec<Labelled> {
+    let each = values.into_iter().zip(histograms);
+    let each = each.map(|(value, histogram)| Labelled {
+        label: Some((name, value)),
         histogram: histogram.clone(),
     });
     each.collect()

@@ -116,10 +116,10 @@ impl Observer {
     }
 }
 
-/// One histogram of a family, and the labels that tell it from the others.
+/// One histogram of a family, and the label that tells it from the others.
 pub struct Labelled {
-    /// Label and value; none where it stands alone.
-    pub labels: &'static [(&'static str, &'static str)],
+    /// Label and value; None where it stands alone.
+    pub label: Option<(&'static str, &'static str)>,
     /// What it counts.
     pub histogram: Histogram,
 }
@@ -162,10 +162,10 @@ impl Collector for HistogramCollector {
         let mut metric = encoder.encode_descriptor(self.name, self.help, None, kind)?;
         for labelled in &self.family {
             let encoded = Encoded(labelled.histogram.observed());
-            if labelled.labels.is_empty() {
-                return encoded.encode(metric);
+            match labelled.label {
+                Some(label) => encoded.encode(metric.encode_family(&[label])?)?,
+                None => return encoded.encode(metric),
             }
-            encoded.encode(metric.encode_family(&labelled.labels)?)?;
         }
         Ok(())
     }
@@ -204,8 +204,8 @@ mod tests {
         let metrics = Metrics::new();
         let histogram = Histogram::new(1);
         histogram.observer(0).observe(Duration::from_millis(2));
-        let labels = &[("method", "jwt")];
-        let family = vec![Labelled { labels, histogram }];
+        let label = Some(("method", "jwt"));
+        let family = vec![Labelled { label, histogram }];
         metrics.histograms("login_seconds", "How long", family);
         let text = metrics.render().expect("it prints");
         for line in [
