@@ -103,11 +103,14 @@ fn find_key(
 
 fn print(report: &Report, output: &mut impl Write) -> io::Result<()> {
     let (entries, first, last) = (report.entries, report.first, report.last);
-    let files = report.files;
+    let files = match report.files {
+        1 => "1 file".to_owned(),
+        count => format!("{count} files"),
+    };
     match &report.fault {
         None => writeln!(
             output,
-            "ok: {entries} entries, {first} to {last}, in {files} files"
+            "ok: {entries} entries, {first} to {last}, in {files}"
         )?,
         Some(fault) => {
             writeln!(output, "broken: from entry {} on", fault.seq)?;

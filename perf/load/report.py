@@ -9,8 +9,8 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)
 
 import policies  # noqa: E402
-import revocations  # noqa: E402
 import protocols  # noqa: E402
+import revocations  # noqa: E402
 import tokens  # noqa: E402
 from medians import median, number, ratio, subjects_of  # noqa: E402
 

@@ -2,6 +2,7 @@
 //! nothing of the thread that writes them.
 
 use super::{Answer, Session, show};
+use crate::access::rights::denied;
 use crate::audit::verify::{self, End, VerifyError};
 use crate::audit::{Row, SCANNED_BYTES_MAX, newest};
 use crate::catalog::TenantId;
@@ -182,10 +183,6 @@ fn cells(row: Row) -> Vec<Option<String>> {
         Some(row.source),
         Some(row.detail),
     ]
-}
-
-fn denied(message: &str) -> Diagnostic {
-    Diagnostic::error(SqlState::INSUFFICIENT_PRIVILEGE, message)
 }
 
 fn unreadable(error: io::Error) -> Diagnostic {

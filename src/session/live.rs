@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 /// How long cores have to answer: one that is this late hangs.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
 
+const SESSIONS_HINT: &str = "SHOW SESSIONS lists the sessions with their ids.";
+
 /// Which sessions somebody may see, or end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
@@ -52,6 +54,12 @@ impl Sight {
             Sight::Own(own) => identity.principal == own,
         }
     }
+}
+
+/// The tenant that a session is in: that of its database.
+fn tenant_of(identity: &Identity, snapshot: &Snapshot) -> TenantId {
+    let database = snapshot.principals.database(identity.database);
+    database.map_or(identity.tenant, |it| it.tenant)
 }
 
 /// SHOW SESSIONS on its way to a core.
@@ -110,8 +118,7 @@ impl CoreServices {
     fn listed(&self, session: &Handle, sight: Sight, snapshot: &Snapshot) -> Option<Listed> {
         let identity = session.identity();
         let database = snapshot.principals.database(identity.database);
-        let tenant = database.map_or(identity.tenant, |it| it.tenant);
-        if !sight.covers(&identity, tenant) {
+        if !sight.covers(&identity, tenant_of(&identity, snapshot)) {
             return None;
         }
         let columns = vec![
@@ -145,8 +152,7 @@ impl CoreServices {
         };
         let adopted = self.parts.catalog.current();
         let (snapshot, identity) = (adopted.snapshot(), session.identity());
-        let database = snapshot.principals.database(identity.database);
-        let tenant = database.map_or(identity.tenant, |it| it.tenant);
+        let tenant = tenant_of(&identity, snapshot);
         if !kill.sight.covers(&identity, tenant) {
             return Killed::NotThere;
         }
@@ -189,7 +195,7 @@ impl Session {
         }
         // Ten thousand of them are sorted and laid out elsewhere.
         let making = async move {
-            sessions.sort_unstable_by_key(|it| (it.connected_at, it.id.to_string()));
+            sessions.sort_unstable_by_key(|it| (it.connected_at, it.id.pid.number(), it.id.serial));
             let rows = sessions.into_iter().map(|it| it.columns);
             show::listing(listing::sessions(rows.collect()))
         };
@@ -229,14 +235,14 @@ impl Session {
                 SqlState::INVALID_PARAMETER_VALUE,
                 format!("invalid session id: \"{text}\""),
             )
-            .with_hint("SHOW SESSIONS lists the sessions with their ids.")
+            .with_hint(SESSIONS_HINT)
         })?;
         let missing = || {
             Diagnostic::error(
                 SqlState::UNDEFINED_OBJECT,
                 format!("session \"{text}\" does not exist"),
             )
-            .with_hint("SHOW SESSIONS lists the sessions with their ids.")
+            .with_hint(SESSIONS_HINT)
         };
         if id.pid.core >= self.services.parts.cores {
             return Err(missing());

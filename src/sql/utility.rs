@@ -176,9 +176,7 @@ mod tests {
     use crate::sql::parse;
 
     fn one(text: &str) -> Statement {
-        let mut statements = parse::parse(text).unwrap();
-        assert_eq!(statements.len(), 1, "{text}");
-        statements.remove(0).ast
+        parse::parse_one(text).expect(text)
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! ALTER TENANT … CONNECTION LIMIT, STATEMENT LIMIT.
 
+use super::rename_tenant::to_alter;
 use crate::catalog::Change;
 use crate::catalog::allowance::AllowanceChange;
 use crate::catalog::principal::Tenant;
 use crate::catalog::request::TenantRef;
 use crate::control::draft::Draft;
-use crate::control::resolve::unknown_tenant;
 use crate::diagnostic::Diagnostic;
 use std::sync::Arc;
 
@@ -15,12 +15,7 @@ pub fn of_tenant(
     tenant: &TenantRef,
     limits: AllowanceChange,
 ) -> Result<&'static str, Diagnostic> {
-    draft
-        .by
-        .require_superuser("permission denied to alter tenant")?;
-    let old = draft
-        .find_tenant(tenant)
-        .ok_or_else(|| unknown_tenant(tenant))?;
+    let old = to_alter(draft, tenant)?;
     let next = Tenant {
         allowance: limits.applied_to(old.allowance),
         ..Tenant::clone(&old)

@@ -14,12 +14,7 @@ pub fn carry_out(
     tenant: &TenantRef,
     name: &str,
 ) -> Result<&'static str, Diagnostic> {
-    draft
-        .by
-        .require_superuser("permission denied to alter tenant")?;
-    let old = draft
-        .find_tenant(tenant)
-        .ok_or_else(|| unknown_tenant(tenant))?;
+    let old = to_alter(draft, tenant)?;
     require_not_system(&old, "rename")?;
     let name = new_name(name)?;
     if draft.snapshot().principals.tenant_named(&name).is_some() {
@@ -34,4 +29,17 @@ pub fn carry_out(
     };
     draft.change(Change::PutTenant(Arc::new(renamed)));
     Ok("ALTER TENANT")
+}
+
+/// The tenant of an ALTER TENANT: a superuser's statement.
+///
+/// # Errors
+/// 42501, 42704
+pub(super) fn to_alter(draft: &Draft, tenant: &TenantRef) -> Result<Arc<Tenant>, Diagnostic> {
+    draft
+        .by
+        .require_superuser("permission denied to alter tenant")?;
+    draft
+        .find_tenant(tenant)
+        .ok_or_else(|| unknown_tenant(tenant))
 }

@@ -5,7 +5,7 @@
 
 use super::Row;
 use super::cell::{Cell, number, row, text};
-use super::relations::{catalog, default_oid, own};
+use super::relations::{catalog, defaults, own};
 use crate::catalog::definition::{Relation, RelationBody, Sequence};
 use crate::engine::context::StatementContext;
 use crate::engine::query::functions::names;
@@ -49,23 +49,16 @@ pub fn pg_depend(context: &StatementContext) -> Vec<Row> {
             rows.push(depends(("pg_class", relation.oid.0, 0), column, kind));
         }
     }
-    for relation in own(context) {
-        let Some(table) = relation.table() else {
-            continue;
-        };
-        for (index, column) in table.columns.iter().enumerate() {
-            let Some(default) = column.default.as_ref().filter(|_| !column.dropped) else {
-                continue;
-            };
-            // The OID is above those of i32, as every OID may be.
-            let oid = u32::try_from(default_oid(relation.oid, index)).unwrap_or(u32::MAX);
-            let default_of = ("pg_attrdef", oid, 0);
-            let own_column = ("pg_class", relation.oid.0, index as i64 + 1);
-            rows.push(depends(default_of, own_column, "a"));
-            for sequence in qualify::sequences_of(default) {
-                if let Ok(found) = names::relation_in_public(&sequence, context) {
-                    rows.push(depends(default_of, ("pg_class", found.oid.0, 0), "n"));
-                }
+    for default in defaults(context) {
+        // The OID is above those of i32, as every OID may be.
+        let oid = u32::try_from(default.oid()).unwrap_or(u32::MAX);
+        let default_of = ("pg_attrdef", oid, 0);
+        let column = default.column as i64 + 1;
+        let own_column = ("pg_class", default.relation.oid.0, column);
+        rows.push(depends(default_of, own_column, "a"));
+        for sequence in qualify::sequences_of(default.text) {
+            if let Ok(found) = names::relation_in_public(&sequence, context) {
+                rows.push(depends(default_of, ("pg_class", found.oid.0, 0), "n"));
             }
         }
     }

@@ -351,27 +351,52 @@ fn attribute_row(shape: &SystemTable, relation: Oid, attribute: &Attribute) -> R
 /// pg_attrdef; its adbin holds the text that pg_get_expr gives back.
 pub fn pg_attrdef(context: &StatementContext) -> Vec<Row> {
     let shape = catalog("pg_attrdef");
-    let mut rows = Vec::new();
-    for relation in own(context) {
-        let Some(table) = relation.table() else {
-            continue;
-        };
-        for (index, column) in table.columns.iter().enumerate() {
-            let Some(default) = column.default.as_ref().filter(|_| !column.dropped) else {
-                continue;
-            };
-            rows.push(row(
-                shape,
-                &[
-                    ("oid", number(default_oid(relation.oid, index))),
-                    ("adrelid", number(relation.oid.0)),
-                    ("adnum", number(index as i64 + 1)),
-                    ("adbin", text(&**default)),
-                ],
-            ));
-        }
+    let one = |default: ColumnDefault<'_>| {
+        row(
+            shape,
+            &[
+                ("oid", number(default.oid())),
+                ("adrelid", number(default.relation.oid.0)),
+                ("adnum", number(default.column as i64 + 1)),
+                ("adbin", text(default.text)),
+            ],
+        )
+    };
+    defaults(context).map(one).collect()
+}
+
+/// The default of one column.
+pub struct ColumnDefault<'a> {
+    /// Of which relation.
+    pub relation: &'a Relation,
+    /// The column's position, from 0 on.
+    pub column: usize,
+    /// The expression.
+    pub text: &'a str,
+}
+
+impl ColumnDefault<'_> {
+    /// Its number in pg_attrdef.
+    pub fn oid(&self) -> i64 {
+        default_oid(self.relation.oid, self.column)
     }
-    rows
+}
+
+/// The defaults of the database's columns.
+pub fn defaults(context: &StatementContext) -> impl Iterator<Item = ColumnDefault<'_>> {
+    let with_table = own(context).filter_map(|relation| Some((relation, relation.table()?)));
+    with_table.flat_map(|(relation, table)| {
+        let columns = table.columns.iter().enumerate();
+        columns
+            .filter(|(_, column)| !column.dropped)
+            .filter_map(move |(index, column)| {
+                Some(ColumnDefault {
+                    relation,
+                    column: index,
+                    text: column.default.as_deref()?,
+                })
+            })
+    })
 }
 
 /// Defaults have no OID of their own; a number that no other object has stands for one.
