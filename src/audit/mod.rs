@@ -16,8 +16,8 @@
 //! a chain of their own. A file's first line carries the last hash of the one before; the head says where the
 //! chain ends, so that a tail that is cut off is missed (`verify`).
 //!
-//! One thread writes (`writer`): in groups, with one fsync each. Whoever records waits for a place in its queue,
-//! by a future, so that a slow disk slows logins down and loses nothing; a full one refuses them.
+//! One thread writes (`writer`): in groups, with one fsync each. Whoever records waits for a place in its queue
+//! (`queue`), by a future, so that a slow disk slows logins down and loses nothing; a full one refuses them.
 //!
 //! This room knows nothing of sessions and statements: the rooms above say what has happened by an [`Entry`].
 //! Entries are built from what was asked for as types, never from texts of statements: a secret has no way in.
@@ -30,6 +30,7 @@ mod journal;
 mod line;
 mod medium;
 mod names;
+mod queue;
 mod read;
 mod recovery;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use head::Head;
 pub use journal::{AuditError, Options};
 pub use line::{LINE_BYTES_MAX, fuzz};
 pub use names::files;
+pub use queue::{Audit, Ticket};
 pub use read::{Row, SCANNED_BYTES_MAX, newest};
 pub use unwritable::Unwritable;
-pub use writer::{Audit, Thread, Ticket};
+pub use writer::Thread;

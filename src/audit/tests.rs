@@ -3,8 +3,8 @@
 use super::chain::KEY_BYTES;
 use super::journal::{FILE_BYTES_MAX, Journal};
 use super::medium::{Disk, Medium};
+use super::queue::{QUEUE_ENTRIES_MAX, RESERVED_ENTRIES_MAX};
 use super::verify::{self, End, Report};
-use super::writer::{QUEUE_ENTRIES_MAX, RESERVED_ENTRIES_MAX};
 use super::*;
 use crate::catalog::TenantId;
 use futures::executor::block_on;
