@@ -340,6 +340,19 @@ fn a_revoking_statement_says_how_many_sessions_it_has_ended_and_show_revocations
 }
 
 #[test]
+fn a_session_that_has_gone_to_where_it_was_ends_with_its_user_all_the_same() {
+    let server = two_cores();
+    server.psql("CREATE USER boss WITH PASSWORD 'pw' ROLE superuser");
+    let mut wire = log_in(&server, "boss");
+    assert_eq!(wire.run("SET tenant = 0"), "C:SET Z:I");
+    server.psql("ALTER USER boss DISABLE");
+    let (code, message) = last_word(&mut wire);
+    assert_eq!(code, "57P01");
+    let expected = "terminating connection because its user was disabled";
+    assert_eq!(message, expected);
+}
+
+#[test]
 fn a_statement_whose_rights_are_narrowed_is_counted_apart_from_sessions() {
     let server = two_cores();
     server.psql("CREATE USER alice WITH PASSWORD 'pw' ROLE admin");

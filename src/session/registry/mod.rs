@@ -130,11 +130,14 @@ impl Registry {
 
     /// After SET tenant or USE DATABASE: the same login elsewhere.
     pub fn move_to(&self, handle: &Rc<Handle>, identity: Arc<Identity>, valid_until: Option<i64>) {
-        // First in, then out: a login that has one session only is not made anew.
         let login = self.by_login.of(&identity, valid_until);
+        handle.set_identity(identity);
+        // Where it is already: taken out as the last, it would take its login off the list.
+        if Rc::ptr_eq(&login, &handle.same_login.borrow()) {
+            return;
+        }
         self.by_login.remove(handle);
         *handle.same_login.borrow_mut() = login;
-        handle.set_identity(identity);
         self.by_login.add(handle);
     }
 
@@ -353,6 +356,9 @@ mod tests {
         for session in registry.by_login()[0].sessions().iter() {
             assert!(registry.session(session.id()).is_some());
         }
+        registry.move_to(&other, identity(8, None), Some(9));
+        assert_eq!(sizes(), [(7, 2), (8, 1)], "it goes where it is");
+        assert_eq!(registry.due(9).len(), 1, "and ends in its time");
         registry.move_to(&other, identity(7, None), None);
         assert_eq!(sizes(), [(7, 3)]);
         drop((entries, other));
