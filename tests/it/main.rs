@@ -48,6 +48,7 @@ mod pgbench;
 mod pgwire;
 mod plans;
 mod positions;
+mod postgresql;
 mod provider_outages;
 mod revocation;
 mod row_locks;
@@ -59,6 +60,7 @@ mod server;
 mod sessions;
 #[allow(dead_code, reason = "each helper is used by some capability")]
 mod signer;
+mod sql_files;
 mod start;
 mod throttle;
 mod tls;
