@@ -215,9 +215,9 @@ impl TableProvider for SystemProvider {
             table.name,
             &table.arrow,
             projection,
-            Arc::new(move |statement| {
+            Arc::new(move |statement, columns| {
                 let rows = table.rows.map(|rows| rows(&statement.context));
-                cell::batch(table, &rows.unwrap_or_default())
+                cell::batch(table, columns, &rows.unwrap_or_default())
                     .map_err(|error: Diagnostic| failure::external(error))
             }),
         )
