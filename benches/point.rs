@@ -146,6 +146,7 @@ fn context() -> StatementContext {
         cancel: Default::default(),
         effects: Default::default(),
         notices: Default::default(),
+        parts: None,
     }
 }
 

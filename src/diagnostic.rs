@@ -79,6 +79,8 @@ sqlstates! {
     CHARACTER_NOT_IN_REPERTOIRE = "22021";
     /// invalid_parameter_value
     INVALID_PARAMETER_VALUE = "22023";
+    /// invalid_escape_sequence
+    INVALID_ESCAPE_SEQUENCE = "22025";
     /// invalid_text_representation
     INVALID_TEXT_REPRESENTATION = "22P02";
     /// invalid_binary_representation
@@ -175,6 +177,8 @@ sqlstates! {
     INVALID_COLUMN_REFERENCE = "42P10";
     /// invalid_table_definition
     INVALID_TABLE_DEFINITION = "42P16";
+    /// windowing_error
+    WINDOWING_ERROR = "42P20";
     /// indeterminate_datatype: a parameter whose type nothing determines.
     INDETERMINATE_DATATYPE = "42P18";
     /// disk_full

@@ -6,8 +6,12 @@ use crate::access::{Rights, Variables};
 use crate::auth::identity::Identity;
 use crate::catalog::{Oid, PrincipalId, Snapshot};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::outcome::ResultField;
 pub use crate::engine::settings::Settings;
 use crate::engine::types::Input;
+use crate::storage::View;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::execution::memory_pool::MemoryReservation;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -117,6 +121,26 @@ pub struct SettingChange {
     pub local: bool,
 }
 
+/// What the parts of a statement share whose WITH writes.
+#[derive(Clone)]
+pub struct Parts {
+    /// The rows as they were before the first part; None while it is planned.
+    pub view: Option<View>,
+    /// What each part returns, in their order.
+    pub returned: Vec<Returned>,
+}
+
+/// What one part returns.
+#[derive(Clone)]
+pub struct Returned {
+    /// Its columns.
+    pub fields: Arc<[ResultField]>,
+    /// Its rows, once it has run.
+    pub batches: Vec<RecordBatch>,
+    /// Given back when nobody reads them any more.
+    pub memory: Option<Arc<MemoryReservation>>,
+}
+
 /// Everything a statement may know. One for each statement; cheap to clone.
 #[derive(Clone)]
 pub struct StatementContext {
@@ -144,6 +168,8 @@ pub struct StatementContext {
     pub effects: Arc<SessionEffects>,
     /// Notices to send before the statement's end.
     pub notices: Notices,
+    /// For a part of a statement whose WITH writes.
+    pub parts: Option<Arc<Parts>>,
 }
 
 impl StatementContext {

@@ -327,6 +327,7 @@ impl Session {
             cancel: self.entry.cancel_flag().clone(),
             effects: self.effects.get_or_insert_default().clone(),
             notices: Notices::default(),
+            parts: None,
         }
     }
 

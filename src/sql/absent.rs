@@ -17,7 +17,6 @@ const COMMANDS: &[&str] = &[
     "ROLLBACK PREPARED",
     "SECURITY LABEL",
     "SET CONSTRAINTS",
-    "TABLE",
 ];
 
 /// What CREATE, ALTER and DROP may be followed by.

@@ -348,6 +348,7 @@ fn every_path_to_a_row_sees_the_same_rows() {
     server.psql(
         "CREATE TABLE t (id int PRIMARY KEY, owner text, amount int);
          CREATE INDEX by_amount ON t (amount);
+         CREATE TABLE o (id int); INSERT INTO o VALUES (0);
          INSERT INTO t SELECT i, CASE i % 3 WHEN 0 THEN 'alice' WHEN 1 THEN 'bob' END, i * 7 % 10
            FROM generate_series(1, 12) i",
     );
@@ -394,6 +395,16 @@ fn every_path_to_a_row_sees_the_same_rows() {
                         "UPDATE t SET amount = t.amount FROM t o WHERE t.id = o.id AND o.id = {id} RETURNING id"
                     ),
                     format!("WITH w AS (SELECT * FROM t) SELECT id FROM w WHERE id = {id}"),
+                    format!(
+                        "WITH w AS (UPDATE t SET amount = amount WHERE id = {id} RETURNING id) SELECT * FROM w"
+                    ),
+                    format!(
+                        "UPDATE o SET id = o.id FROM t WHERE o.id = 0 AND t.id = {id} RETURNING t.id"
+                    ),
+                    format!(
+                        "SELECT id FROM t WHERE (id, 0) IN (SELECT id, 0 FROM t WHERE id = {id})"
+                    ),
+                    format!("SELECT id FROM t WHERE id = {id} INTERSECT ALL SELECT {id}"),
                 ] {
                     assert_eq!(rows(&mut alice, &sql), expected, "{case}: {sql}");
                 }

@@ -6,6 +6,7 @@ use crate::catalog::Oid;
 use crate::catalog::definition::{Relation, RelationBody, View};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::dml::parts::Parted;
 use crate::engine::types;
 use crate::sql::parse;
 use crate::storage::Use;
@@ -65,6 +66,12 @@ async fn columns_of(
     statement: &ast::CreateView,
 ) -> Result<Vec<(Arc<str>, SqlType)>, Diagnostic> {
     let query = ast::Statement::Query(statement.query.clone());
+    if Parted::answers(&query) {
+        return Err(Diagnostic::error(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "views must not contain data-modifying statements in WITH",
+        ));
+    }
     let text: Arc<str> = Arc::from(statement.query.to_string());
     let plan = work.engine.analyze(query, text, &[], work.context).await?;
     if !plan.parameters.is_empty() {

@@ -275,6 +275,7 @@ impl World {
             cancel: Default::default(),
             effects: Default::default(),
             notices: Default::default(),
+            parts: None,
         };
         World {
             storage,

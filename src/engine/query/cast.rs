@@ -176,6 +176,17 @@ pub fn by_name(sql_type: SqlType) -> bool {
     )
 }
 
+/// Whether the cast looks at the session's settings or the catalog: its value is the statement's.
+fn asks_the_statement(from: SqlType, to: SqlType) -> bool {
+    // By extra_float_digits, bytea_output and IntervalStyle.
+    let printed = matches!(
+        from.kind,
+        TypeKind::Float4 | TypeKind::Float8 | TypeKind::Bytea | TypeKind::Interval
+    ) && number_rank(to.kind).is_none();
+    let either = |is: fn(SqlType) -> bool| is(from) || is(to);
+    printed || to.kind == TypeKind::Interval || either(depends_on_settings) || either(by_name)
+}
+
 /// Types whose casts look at the session's time zone.
 fn depends_on_settings(sql_type: SqlType) -> bool {
     matches!(
@@ -232,7 +243,13 @@ impl CastTo {
         CastTo {
             from,
             to,
-            signature: Signature::any(1, Volatility::Stable),
+            signature: Signature::any(
+                1,
+                match asks_the_statement(from, to) {
+                    true => Volatility::Stable,
+                    false => Volatility::Immutable,
+                },
+            ),
         }
     }
 

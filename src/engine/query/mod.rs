@@ -17,6 +17,7 @@ pub mod failure;
 pub mod functions;
 mod leaf;
 pub mod memory;
+mod multisets;
 mod nearest;
 pub mod operators;
 mod plan;
@@ -25,6 +26,7 @@ mod provider;
 pub mod qualify;
 mod relations;
 pub mod resolve;
+pub mod returned;
 pub mod rewrite;
 pub mod rows;
 mod run;
@@ -173,10 +175,11 @@ impl QueryEngine {
                 context.rights.may_select(relation)?;
             }
         }
-        let view = if plan.relations.is_empty() {
-            None
-        } else {
-            Some(transaction.storage.view(VIEW_PARALLELISM)?)
+        let before = context.parts.as_ref().and_then(|parts| parts.view.clone());
+        let view = match before {
+            _ if plan.relations.is_empty() => None,
+            Some(before) => Some(before),
+            None => Some(transaction.storage.view(VIEW_PARALLELISM)?),
         };
         Ok(self.execute_in(plan, parameters, view, context))
     }
@@ -190,6 +193,16 @@ impl QueryEngine {
         context: &StatementContext,
     ) -> Outcome {
         run::start(&self.0, plan, parameters, view, context)
+    }
+
+    /// A statement whose functions are asked outside a query, over no rows.
+    pub fn statement(&self, context: &StatementContext) -> Arc<statement::Statement> {
+        Arc::new(statement::Statement {
+            context: context.clone(),
+            view: None,
+            abandoned: Arc::default(),
+            engine: self.0.clone(),
+        })
     }
 
     /// The pool, for other work that must not run on a core.

@@ -3,7 +3,6 @@
 use super::cast::metadata;
 use super::provider::{Provider, Used};
 use super::rewrite::{self, labels};
-use super::statement::Statement;
 use super::table::UserTable;
 use super::{Inner, failure, qualify, resolve, semantics, state};
 use crate::catalog::Oid;
@@ -169,12 +168,7 @@ fn calls_statement_functions(plan: &LogicalPlan) -> Result<bool> {
 
 /// A state whose functions find a statement that is being planned (and reads no rows).
 fn planning_state(engine: &Arc<Inner>, context: &StatementContext) -> SessionState {
-    let statement = Arc::new(Statement {
-        context: context.clone(),
-        view: None,
-        abandoned: Arc::default(),
-        engine: engine.clone(),
-    });
+    let statement = super::QueryEngine(engine.clone()).statement(context);
     state::of_statement(&engine.state, &statement)
 }
 

@@ -536,6 +536,7 @@ fn context_of(
         cancel: Default::default(),
         effects: Default::default(),
         notices: Default::default(),
+        parts: None,
     }
 }
 
