@@ -1,6 +1,7 @@
 //! Text: lexer, syntax tree, credential statements, templates.
 
 pub mod absent;
+pub mod alter;
 pub mod auth_variable;
 pub mod copy;
 pub mod credential;

@@ -1,5 +1,5 @@
 //! Statements of PostgreSQL's that sqlparser reads otherwise or not at all: VACUUM, ANALYZE,
-//! CREATE UNLOGGED TABLE, COPY, and what there is of sequences.
+//! CREATE UNLOGGED TABLE, COPY, CREATE SEQUENCE, ALTER of relations.
 //!
 //! They are given the tree nodes that sqlparser has: `Vacuum` and `Analyze` of one table, and
 //! `CreateTable` with the option [`UNLOGGED_OPTION`].
@@ -62,7 +62,7 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
             parser.next_token();
             Some(sequence::create(parser))
         }
-        "ALTER" => sequence::alter(parser),
+        "ALTER" => super::alter::parse(parser),
         "CREATE"
             if word(parser, 1).as_deref() == Some("UNLOGGED")
                 && word(parser, 2).as_deref() == Some("TABLE") =>

@@ -92,6 +92,11 @@ impl Rows {
         Ok(Some(self.decoder.finish()))
     }
 
+    /// The key of one of the rows that [`Rows::next`] gave.
+    pub fn key(&self, row: usize) -> &[u8] {
+        self.keys.get(row)
+    }
+
     /// How many rows [`Rows::next`] gave.
     pub fn len(&self) -> usize {
         self.keys.ends.len()
@@ -99,16 +104,23 @@ impl Rows {
 }
 
 /// Where built rows go.
-struct Target<'a> {
-    relation: RelationId,
+pub struct Target<'a> {
+    /// Their relation id.
+    pub relation: RelationId,
     /// How the key is told when it is met twice.
-    layout: &'a KeyLayout,
-    table: &'a Relation,
-    index: &'a str,
+    pub layout: &'a KeyLayout,
+    /// Whose rows they are.
+    pub table: &'a Relation,
+    /// The name of the key's index.
+    pub index: &'a str,
 }
 
 impl Target<'_> {
-    async fn put(&self, work: &mut Work<'_>, key: &[u8], row: &[u8]) -> Result<(), Diagnostic> {
+    /// Puts one row or entry.
+    ///
+    /// # Errors
+    /// 23505 for a key met twice; what storage gives.
+    pub async fn put(&self, work: &mut Work<'_>, key: &[u8], row: &[u8]) -> Result<(), Diagnostic> {
         let storage = &mut work.transaction.storage;
         if storage.bulk_loads(self.relation) {
             let loaded = storage.bulk_put(self.relation, key, row).await;
@@ -120,7 +132,11 @@ impl Target<'_> {
         Ok(storage.put(self.relation, key, row)?)
     }
 
-    async fn finish(&self, work: &mut Work<'_>) -> Result<(), Diagnostic> {
+    /// After the last one.
+    ///
+    /// # Errors
+    /// As [`Target::put`].
+    pub async fn finish(&self, work: &mut Work<'_>) -> Result<(), Diagnostic> {
         let finished = work.transaction.storage.bulk_finish().await;
         finished.map_err(|error| self.failure(work, error))
     }
@@ -210,19 +226,24 @@ pub fn demand_not_null(
     for (position, column) in positions.iter().zip(columns) {
         if column.null_count() > 0 {
             let name = &table.columns[usize::from(*position)].name;
-            return Err(Diagnostic::error(
-                SqlState::NOT_NULL_VIOLATION,
-                format!(
-                    "column \"{name}\" of relation \"{}\" contains null values",
-                    relation.name
-                ),
-            )
-            .with_schema(&*relation.schema)
-            .with_table(&*relation.name)
-            .with_column(&**name));
+            return Err(null_found(relation, name));
         }
     }
     Ok(())
+}
+
+/// 23502 for a NULL that is there already.
+pub fn null_found(relation: &Relation, column: &str) -> Diagnostic {
+    Diagnostic::error(
+        SqlState::NOT_NULL_VIOLATION,
+        format!(
+            "column \"{column}\" of relation \"{}\" contains null values",
+            relation.name
+        ),
+    )
+    .with_schema(&*relation.schema)
+    .with_table(&*relation.name)
+    .with_column(column)
 }
 
 /// Sorts the table's rows into a fresh relation id under the key `primary_key` (none: row numbers),
@@ -304,7 +325,11 @@ async fn move_rows(
     }
 }
 
-async fn put_numbered(
+/// Puts a row of a table without a primary key.
+///
+/// # Errors
+/// What storage gives.
+pub async fn put_numbered(
     work: &mut Work<'_>,
     relation: RelationId,
     key: &[u8],
@@ -318,7 +343,11 @@ async fn put_numbered(
     }
 }
 
-async fn rebuild_index(
+/// Builds an index anew, into a store of its own.
+///
+/// # Errors
+/// As [`fill_index`].
+pub async fn rebuild_index(
     work: &mut Work<'_>,
     relation: &Relation,
     index_relation: &mut Relation,

@@ -1,6 +1,6 @@
 //! CREATE TABLE.
 
-use super::column::ColumnPlan;
+use super::column::{ColumnPlan, nextval_of};
 use super::constraint::{Existing, Spec, choose_relation};
 use super::work::{Claim, NewName, Work, table_of};
 use crate::catalog::Oid;
@@ -78,6 +78,9 @@ pub async fn add_column(
     mut plan: ColumnPlan,
 ) -> Result<(), Diagnostic> {
     plan.settle_default(work)?;
+    if let Some(expression) = &plan.default {
+        plan.column.sequence = nextval_of(expression, work);
+    }
     let position = table_of(relation)?.columns.len() as u16;
     if let Some(sequence) = &plan.sequence {
         let schema = relation.schema.to_string();
@@ -95,7 +98,7 @@ pub async fn add_column(
 }
 
 /// What pg_get_expr shows as a serial column's default.
-fn nextval_text(sequence: &str) -> Arc<str> {
+pub fn nextval_text(sequence: &str) -> Arc<str> {
     let name = super::name::quoted(sequence);
     Arc::from(format!("nextval('{}'::regclass)", name.replace('\'', "''")))
 }

@@ -18,7 +18,9 @@ mod index;
 mod lock;
 mod name;
 mod policy;
+mod rewrite;
 mod sequence;
+mod stars;
 #[cfg(test)]
 mod tests;
 mod truncate;
@@ -34,6 +36,7 @@ use super::transaction::Transaction;
 use crate::catalog::definition::{DefinitionChange, Definitions, Relation};
 use crate::catalog::request::IfExists;
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::sql::alter::Kind;
 use crate::sql::credential::{Direction, RowPolicyStatement, TableGrant};
 use crate::storage::{ALL_KEYS, DEFINITIONS_RELATION, Isolation, Storage};
 use sqlparser::ast::{self, Statement};
@@ -54,10 +57,12 @@ fn tag_of(statement: &Statement) -> Option<&'static str> {
         Statement::CreateView(_) => "CREATE VIEW",
         Statement::CreateSequence { .. } => "CREATE SEQUENCE",
         Statement::CreateSchema { .. } => "CREATE SCHEMA",
-        Statement::AlterTable(table) if alter::is_of_sequence(table) => "ALTER SEQUENCE",
-        Statement::AlterTable(_) => "ALTER TABLE",
-        Statement::AlterIndex { .. } => "ALTER INDEX",
-        Statement::AlterView { .. } => "ALTER VIEW",
+        Statement::AlterTable(altered) => match crate::sql::alter::kind(altered) {
+            Kind::Table => "ALTER TABLE",
+            Kind::View => "ALTER VIEW",
+            Kind::Index => "ALTER INDEX",
+            Kind::Sequence => "ALTER SEQUENCE",
+        },
         Statement::Drop { .. } => "DROP",
         Statement::Truncate(_) => "TRUNCATE TABLE",
         Statement::CreatePolicy(_) => "CREATE POLICY",
@@ -184,8 +189,7 @@ async fn dispatch(
             if_not_exists,
             ..
         } => create_schema(work, schema_name, *if_not_exists)?,
-        Statement::AlterTable(table) => alter::table(work, table).await?,
-        Statement::AlterIndex { name, operation } => alter::index(work, name, operation).await?,
+        Statement::AlterTable(altered) => alter::relation(work, altered).await?,
         Statement::Drop {
             object_type,
             if_exists,

@@ -28,12 +28,13 @@ pub async fn check(
         work.pause().await?;
         for row in 0..rows.len() {
             let values = values_at(&columns, row)?;
-            let holds = expression.holds(Row {
+            let found = expression.evaluate(Row {
                 columns: &values,
                 parameters: &[],
                 input: work.input(),
             })?;
-            if !holds {
+            // NULL is no violation.
+            if found == ScalarValue::Boolean(Some(false)) {
                 return Err(Diagnostic::error(
                     SqlState::CHECK_VIOLATION,
                     format!(

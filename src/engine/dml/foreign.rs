@@ -96,7 +96,7 @@ impl Writer<'_> {
                 values[*from].clone(),
                 own,
                 to,
-                CastContext::Implicit,
+                CastContext::Assignment,
                 self.input(),
             )?);
         }

@@ -59,7 +59,28 @@ pub fn compile(
         let now = parse::parse_expression("now()")?;
         return compile(&now, scope, parameters, input)?.assigned_to("", to);
     }
-    let compiled = expression::compile(tree, scope, parameters, input)?;
+    of_compiled(expression::compile(tree, scope, parameters, input)?)
+}
+
+/// As [`compile_for_column`], for this statement alone: casts look at its settings.
+///
+/// # Errors
+/// As there.
+pub fn compile_once_for_column(
+    tree: &ast::Expr,
+    scope: &Scope,
+    column: (&str, SqlType),
+    input: Input<'_>,
+) -> Result<Value, Diagnostic> {
+    let mut parameters = Vec::new();
+    if unknown_literal(tree).is_some() || integer_literal(tree).is_some() {
+        return compile_for_column(tree, scope, &mut parameters, column, input);
+    }
+    let compiled = expression::compile_once(tree, scope, &mut parameters, input)?;
+    of_compiled(compiled)?.assigned_to(column.0, column.1)
+}
+
+fn of_compiled(compiled: Compiled) -> Result<Value, Diagnostic> {
     let sql_type = compiled.sql_type;
     let source = match compiled.plain_input() {
         Some(Needed::Column(position)) => Source::Column(position),

@@ -82,9 +82,8 @@ fn definitions() -> Vec<Arc<ScalarUDF>> {
                 let statement = call.statement()?;
                 call.texts(|row| {
                     let oid = call.oid(0, row).map(Oid);
-                    Ok(oid.and_then(|oid| {
-                        deparse::constraint(oid, names_of(call, 2), &statement.context)
-                    }))
+                    Ok(oid
+                        .and_then(|oid| deparse::constraint(oid, Names::Short, &statement.context)))
                 })
             },
         ),

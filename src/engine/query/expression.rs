@@ -177,10 +177,44 @@ pub fn compile(
     parameters: &mut Vec<Option<SqlType>>,
     input: types::Input<'_>,
 ) -> Result<Compiled, Diagnostic> {
+    let logical = logical(expression, scope, parameters, input)?;
+    finish(logical, scope, parameters)
+}
+
+/// As [`compile`], for this statement alone: casts look at its settings.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_once(
+    expression: &ast::Expr,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+    input: types::Input<'_>,
+) -> Result<Compiled, Diagnostic> {
+    let logical = logical(expression, scope, parameters, input)?;
+    let pinned = super::cast::Pinned::new(input);
+    let logical = logical.transform_up(|node| Ok(pinned.pin(node))).data();
+    finish(logical.map_err(failure::diagnostic)?, scope, parameters)
+}
+
+fn logical(
+    expression: &ast::Expr,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+    input: types::Input<'_>,
+) -> Result<Expr, Diagnostic> {
     let mut expression = expression.clone();
     rewrite::expression(&mut expression)?;
     let logical = plan(expression, scope, parameters, input).map_err(failure::diagnostic)?;
     note_parameters(&logical, parameters)?;
+    Ok(logical)
+}
+
+fn finish(
+    logical: Expr,
+    scope: &Scope,
+    parameters: &[Option<SqlType>],
+) -> Result<Compiled, Diagnostic> {
     let (logical, variables) = lift_variables(logical)?;
     let (row, inputs) = row_schema(scope, parameters, &variables)?;
     let compiled = lower(logical, &row, &inputs)?;
