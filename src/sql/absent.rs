@@ -7,6 +7,7 @@ use crate::diagnostic::Diagnostic;
 const COMMANDS: &[&str] = &[
     "CHECKPOINT",
     "CLUSTER",
+    "COMMENT ON CONSTRAINT",
     "COMMIT PREPARED",
     "DO",
     "IMPORT FOREIGN SCHEMA",

@@ -4,6 +4,7 @@ pub mod absent;
 pub mod alter;
 pub mod auth_variable;
 pub mod copy;
+pub mod create_as;
 pub mod credential;
 pub mod depth;
 pub mod dialect;

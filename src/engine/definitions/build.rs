@@ -7,6 +7,7 @@ use super::work::Work;
 use crate::catalog::RelationId;
 use crate::catalog::definition::{Index, Relation, RelationBody, Table};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::dml::index_values::IndexValues;
 use crate::engine::row::{IndexEntry, KeyLayout, RowDecoder, RowLayout, encode_row_number};
 use crate::engine::types;
 use crate::storage::{ALL_KEYS, Direction, Scan, StorageError};
@@ -113,6 +114,8 @@ pub struct Target<'a> {
     pub table: &'a Relation,
     /// The name of the key's index.
     pub index: &'a str,
+    /// What an index has of a row; None: the key is the table's.
+    pub values: Option<&'a IndexValues>,
 }
 
 impl Target<'_> {
@@ -158,13 +161,14 @@ impl Target<'_> {
         .with_schema(&*self.table.schema)
         .with_table(&*self.table.name)
         .with_constraint(self.index);
-        match self.layout.decode(key) {
-            Ok((values, _)) => diagnostic.with_detail(format!(
-                "Key {} is duplicated.",
-                describe_key(work, self.table, self.layout.columns(), &values)
-            )),
-            Err(_) => diagnostic,
-        }
+        let Ok((values, _)) = self.layout.decode(key) else {
+            return diagnostic;
+        };
+        let described = match self.values {
+            None => describe_key(work, self.table, self.layout.columns(), &values),
+            Some(of_index) => describe_parts(work, of_index.parts(), &values),
+        };
+        diagnostic.with_detail(format!("Key {described} is duplicated."))
     }
 }
 
@@ -189,6 +193,20 @@ pub fn describe_key(
             let sql_type = table.columns[usize::from(*position)].sql_type;
             print(work, value, sql_type)
         })
+        .collect();
+    format!("({})=({})", names.join(", "), printed.join(", "))
+}
+
+fn describe_parts(
+    work: &Work<'_>,
+    parts: &[(Arc<str>, crate::catalog::sql_type::SqlType)],
+    values: &[ScalarValue],
+) -> String {
+    let names: Vec<&str> = parts.iter().map(|(name, _)| &**name).collect();
+    let printed: Vec<String> = parts
+        .iter()
+        .zip(values)
+        .map(|((_, sql_type), value)| print(work, value, *sql_type))
         .collect();
     format!("({})=({})", names.join(", "), printed.join(", "))
 }
@@ -303,6 +321,7 @@ async fn move_rows(
             layout,
             table: relation,
             index: index_name,
+            values: None,
         };
         for row in 0..rows.len() {
             key.clear();
@@ -319,6 +338,7 @@ async fn move_rows(
                 layout,
                 table: relation,
                 index: index_name,
+                values: None,
             };
             target.finish(work).await
         }
@@ -378,17 +398,29 @@ pub async fn fill_index(
         .table()
         .ok_or_else(|| Diagnostic::internal("an index on what is no table"))?;
     let layout = KeyLayout::of_index(table, index)?;
-    let mut rows = Rows::of(work, table, &index.columns)?;
+    let of_index = IndexValues::new(relation, table, index, work.input())?;
+    let wanted: Vec<u16> = match index.is_plain() {
+        true => index.columns.clone(),
+        false => (0..table.columns.len() as u16).collect(),
+    };
+    let mut rows = Rows::of(work, table, &wanted)?;
     let target = Target {
         relation: index.store,
         layout: &layout,
         table: relation,
         index: name,
+        values: Some(&of_index),
     };
     while let Some(columns) = rows.next()? {
         work.pause().await?;
         for row in 0..rows.len() {
-            let values = values_at(&columns, row)?;
+            let mut values = values_at(&columns, row)?;
+            if !index.is_plain() {
+                match of_index.of(&values, work.input())? {
+                    Some(indexed) => values = indexed,
+                    None => continue,
+                }
+            }
             let entry = IndexEntry::new(&layout, index.unique, &values, rows.keys.get(row))?;
             target.put(work, &entry.key, &entry.value).await?;
             work.step().await?;

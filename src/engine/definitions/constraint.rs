@@ -259,6 +259,7 @@ impl Key<'_> {
             columns: positions.clone(),
             unique: true,
             constraint: Some(self.constraint),
+            details: Default::default(),
         };
         if primary {
             for position in &positions {
@@ -480,6 +481,23 @@ pub fn columns_named(table: &Table, expression: &ast::Expr) -> Vec<String> {
         std::ops::ControlFlow::<()>::Continue(())
     });
     found
+}
+
+/// Whether an index has the column of this position, in an expression or its predicate too.
+pub fn index_names(table: &Table, index: &Index, position: u16) -> bool {
+    let details = &index.details;
+    if index.columns.contains(&position) || details.include.contains(&position) {
+        return true;
+    }
+    let column = &table.columns[usize::from(position)].name;
+    let expressions = details.expressions.iter();
+    let mut texts = expressions.map(|it| &it.text).chain(&details.predicate);
+    texts.any(|text| match crate::sql::parse::parse_expression(text) {
+        Ok(tree) => columns_named(table, &tree)
+            .iter()
+            .any(|named| **named == **column),
+        Err(_) => true,
+    })
 }
 
 /// Takes a constraint away from the table, with what belongs to it.

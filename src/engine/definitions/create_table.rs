@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// PostgreSQL's MaxHeapAttributeNumber.
 const COLUMNS_MAX: usize = 1_600;
 /// The layout version of a new table.
-const FIRST_LAYOUT: u32 = 1;
+pub const FIRST_LAYOUT: u32 = 1;
 
 /// CREATE TABLE
 ///
@@ -54,6 +54,7 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateTable) -> Result
             constraints: Vec::new(),
             referenced_by: Vec::new(),
             options,
+            comments: Vec::new(),
         }),
         row_security: Default::default(),
     };
@@ -122,11 +123,12 @@ fn check_columns(columns: &[ColumnPlan]) -> Result<(), Diagnostic> {
     Ok(())
 }
 
-fn refuse_unsupported(statement: &ast::CreateTable) -> Result<(), Diagnostic> {
+/// # Errors
+/// 0A000 for what no CREATE TABLE here makes.
+pub fn refuse_unsupported(statement: &ast::CreateTable) -> Result<(), Diagnostic> {
     let refused = [
         (statement.temporary, "CREATE TEMPORARY TABLE"),
         (statement.or_replace, "CREATE OR REPLACE TABLE"),
-        (statement.query.is_some(), "CREATE TABLE AS"),
         (statement.like.is_some(), "CREATE TABLE LIKE"),
         (statement.inherits.is_some(), "INHERITS"),
         (

@@ -183,7 +183,7 @@ fn is_unique(work: &mut Work<'_>, table: &Table, positions: &[u16]) -> bool {
         .indexes
         .iter()
         .filter_map(|oid| definitions.get(*oid)?.index())
-        .any(|index| index.unique && same_columns(&index.columns, positions))
+        .any(|index| index.unique && index.is_plain() && same_columns(&index.columns, positions))
 }
 
 /// Whether the columns of both ends can be compared.

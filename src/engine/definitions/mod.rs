@@ -9,6 +9,7 @@ mod build;
 pub mod codec;
 mod column;
 mod constraint;
+mod create_as;
 mod create_table;
 mod drop;
 mod foreign_key;
@@ -17,6 +18,7 @@ mod identity;
 mod index;
 mod lock;
 mod name;
+mod older;
 mod policy;
 mod rewrite;
 mod sequence;
@@ -39,6 +41,7 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::sql::alter::Kind;
 use crate::sql::credential::{Direction, RowPolicyStatement, TableGrant};
 use crate::storage::{ALL_KEYS, DEFINITIONS_RELATION, Isolation, Storage};
+use create_as::CreateAs;
 use sqlparser::ast::{self, Statement};
 use std::sync::Arc;
 use work::{Work, missing, own_store};
@@ -52,7 +55,9 @@ pub fn is_definition(statement: &Statement) -> bool {
 /// The command's tag; DROP's depends on what it drops.
 fn tag_of(statement: &Statement) -> Option<&'static str> {
     Some(match statement {
+        Statement::CreateTable(table) if table.query.is_some() => "CREATE TABLE AS",
         Statement::CreateTable(_) => "CREATE TABLE",
+        Statement::Query(query) if CreateAs::is_select_into(query) => "SELECT INTO",
         Statement::CreateIndex(_) => "CREATE INDEX",
         Statement::CreateView(_) => "CREATE VIEW",
         Statement::CreateSequence { .. } => "CREATE SEQUENCE",
@@ -88,6 +93,9 @@ pub async fn execute(
 ) -> Result<CommandTag, Diagnostic> {
     let tag = tag_of(statement).ok_or_else(|| Diagnostic::unsupported("this statement"))?;
     let mut work = begin(engine, transaction, context, tag)?;
+    if let Some(create) = CreateAs::of(statement)? {
+        return create.create(&mut work).await;
+    }
     dispatch(&mut work, statement, tag)
         .await
         .map(CommandTag::Plain)

@@ -113,6 +113,7 @@ pub async fn rewrite(
                         layout: key_layout,
                         table: relation,
                         index: primary_index,
+                        values: None,
                     };
                     target.put(work, &key, &bytes).await?;
                 }
@@ -128,6 +129,7 @@ pub async fn rewrite(
                 layout: key_layout,
                 table: relation,
                 index: primary_index,
+                values: None,
             };
             target.finish(work).await?;
         }

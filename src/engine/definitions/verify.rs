@@ -158,6 +158,7 @@ fn lookup(work: &mut Work<'_>, parent: &Table, referenced: &[u16]) -> Result<Loo
     for oid in &parent.indexes {
         if let Some(index) = definitions.get(*oid).and_then(|relation| relation.index())
             && index.unique
+            && index.is_plain()
             && let Some(order) = order(&index.columns)
         {
             return Ok(Lookup {

@@ -332,6 +332,23 @@ impl Value {
         }
     }
 
+    /// Whether a row always gives the same value: neither a function that does not, nor the time, nor
+    /// the session is asked.
+    pub fn is_immutable(&self) -> bool {
+        match &self.source {
+            Source::Constant(_) | Source::Column(_) => true,
+            Source::Parameter(_) | Source::Variable(_) => false,
+            Source::Computed(compiled) => {
+                compiled.repeats == Repeats::Always
+                    && compiled
+                        .inputs
+                        .iter()
+                        .all(|input| matches!(input, Needed::Column(_)))
+            }
+            Source::Assigned(inner) => inner.is_immutable(),
+        }
+    }
+
     /// This, where the catalog's own texts may hold no parameters.
     ///
     /// # Errors

@@ -181,6 +181,23 @@ pub fn compile(
     finish(logical, scope, parameters)
 }
 
+/// An expression as it is planned, before the planner's own coercion: for comparing it with others.
+///
+/// # Errors
+/// As [`compile`].
+pub fn planned(expression: &ast::Expr, scope: &Scope) -> Result<Expr, Diagnostic> {
+    let settings = crate::engine::settings::Settings::default();
+    let input = types::Input {
+        settings: &settings,
+        transaction_time: 0,
+        variables: None,
+    };
+    let planned = logical(expression, scope, &mut Vec::new(), input)?;
+    let schema = scope.schema().map_err(failure::diagnostic)?;
+    let coerced = planned.rewrite(&mut TypeCoercionRewriter::new(&schema));
+    coerced.data().map_err(failure::diagnostic)
+}
+
 /// As [`compile`], for this statement alone: casts look at its settings.
 ///
 /// # Errors

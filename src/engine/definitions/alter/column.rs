@@ -214,6 +214,10 @@ impl Change<'_, '_> {
         let table = table_of(self.relation)?;
         let dropped = &mut table.columns[usize::from(position)];
         dropped.sequence = None;
+        table
+            .comments
+            .retain(|(commented, _)| *commented != position);
+        let dropped = &mut table.columns[usize::from(position)];
         *dropped = Column {
             not_null: false,
             default: None,
@@ -265,7 +269,7 @@ impl Change<'_, '_> {
             .filter(|relation| {
                 relation
                     .index()
-                    .is_some_and(|index| index.columns.contains(&position))
+                    .is_some_and(|index| constraint::index_names(table, index, position))
             })
             .cloned()
             .collect();

@@ -239,7 +239,14 @@ async fn follow(
     rewrite(work, relation, next, sources, &primary).await?;
     let indexes = super::super::build::indexes_of(work, table_of(relation)?)?;
     for mut index in indexes {
-        if rekeyed || index.index().is_some_and(|index| concerns(&index.columns)) {
+        let table = table_of(relation)?.clone();
+        let named = index.index().is_some_and(|index| {
+            changed
+                .iter()
+                .any(|position| constraint::index_names(&table, index, *position))
+        });
+        if rekeyed || named {
+            super::super::index::retype(work, relation, &mut index)?;
             rebuild_index(work, relation, &mut index).await?;
             work.define(index)?;
         }

@@ -117,6 +117,20 @@ pub fn column(
     if position_of(table, to).is_some() {
         return Err(taken());
     }
+    for mut index in super::super::build::indexes_of(work, &table.clone())? {
+        if let RelationBody::Index(body) = &mut index.body
+            && !body.is_plain()
+        {
+            for expression in &mut body.details.expressions {
+                expression.text = renamed_in(&expression.text, from, to)?;
+            }
+            if let Some(predicate) = &mut body.details.predicate {
+                *predicate = renamed_in(predicate, from, to)?;
+            }
+            work.define(index)?;
+        }
+    }
+    let table = table_of(relation)?;
     for constraint in &mut table.constraints {
         if let ConstraintBody::Check { expression } = &mut constraint.body {
             *expression = renamed_in(expression, from, to)?;
