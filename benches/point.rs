@@ -68,6 +68,7 @@ fn accounts() -> DefinitionChange {
         constraints: Vec::new(),
         referenced_by: Vec::new(),
         options: Vec::new(),
+        comments: Default::default(),
     };
     DefinitionChange::Put(Arc::new(Relation {
         oid: Oid(20_000),

@@ -7,6 +7,7 @@ use crate::diagnostic::Diagnostic;
 const COMMANDS: &[&str] = &[
     "CHECKPOINT",
     "CLUSTER",
+    "COMMENT ON CONSTRAINT",
     "COMMIT PREPARED",
     "DO",
     "IMPORT FOREIGN SCHEMA",
@@ -104,7 +105,7 @@ mod tests {
     fn commands_that_are_not_there_are_named() {
         for (text, name) in [
             ("reassign owned by a to b", "REASSIGN OWNED"),
-            ("SELECT 1; ALTER SEQUENCE s RESTART", "ALTER SEQUENCE"),
+            ("SELECT 1; ALTER SEQUENCE s SET LOGGED", "ALTER SEQUENCE"),
             (
                 "create or replace rule r as on insert to t do nothing",
                 "CREATE RULE",
@@ -113,7 +114,7 @@ mod tests {
                 "create text search configuration c (copy = simple)",
                 "CREATE TEXT SEARCH",
             ),
-            ("alter view v rename to w", "ALTER VIEW"),
+            ("alter view v set (security_barrier)", "ALTER VIEW"),
             ("do $$ begin end $$", "DO"),
             ("copy t from stdin where id > 1", "COPY FROM … WHERE"),
             ("vacuum t, u", "VACUUM of several tables"),

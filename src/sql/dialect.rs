@@ -3,7 +3,7 @@
 //! Everything is the wrapped dialect's, and `dialect()` answers with its type, so that sqlparser's
 //! own questions "is this PostgreSQL?" are answered yes.
 
-use sqlparser::ast::{BinaryOperator, Expr, Statement};
+use sqlparser::ast::{BinaryOperator, ColumnOption, Expr, Statement};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS};
 use sqlparser::parser::{Parser, ParserError};
@@ -148,6 +148,13 @@ impl Dialect for NodeDialect {
 
     fn parse_statement(&self, parser: &mut Parser) -> Option<Result<Statement, ParserError>> {
         super::utility::parse_statement(parser).or_else(|| INNER.parse_statement(parser))
+    }
+
+    fn parse_column_option(
+        &self,
+        parser: &mut Parser,
+    ) -> Result<Option<Result<Option<ColumnOption>, ParserError>>, ParserError> {
+        Ok(super::sequence::identity_column(parser).map(|option| option.map(Some)))
     }
 
     fn prec_value(&self, precedence: Precedence) -> u8 {

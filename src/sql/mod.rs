@@ -1,8 +1,10 @@
 //! Text: lexer, syntax tree, credential statements, templates.
 
 pub mod absent;
+pub mod alter;
 pub mod auth_variable;
 pub mod copy;
+pub mod create_as;
 pub mod credential;
 pub mod depth;
 pub mod dialect;

@@ -1,15 +1,13 @@
 //! Statements of PostgreSQL's that sqlparser reads otherwise or not at all: VACUUM, ANALYZE,
-//! CREATE UNLOGGED TABLE, COPY, and what there is of sequences.
+//! CREATE UNLOGGED TABLE, COPY, CREATE SEQUENCE, ALTER of relations.
 //!
 //! They are given the tree nodes that sqlparser has: `Vacuum` and `Analyze` of one table, and
 //! `CreateTable` with the option [`UNLOGGED_OPTION`].
 
+use super::create_as;
 use super::fetch::{self, Verb};
 use super::sequence;
-use sqlparser::ast::{
-    Analyze, CreateTableOptions, Expr, Ident, ObjectName, SqlOption, Statement, VacuumStatement,
-    Value,
-};
+use sqlparser::ast::{Analyze, ObjectName, Statement, VacuumStatement};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
@@ -62,7 +60,12 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
             parser.next_token();
             Some(sequence::create(parser))
         }
-        "ALTER" => sequence::alter(parser),
+        "ALTER" => super::alter::parse(parser),
+        "CREATE" if word(parser, 1).as_deref() == Some("TABLE") => {
+            parser.next_token();
+            parser.next_token();
+            Some(create_as::statement(parser))
+        }
         "CREATE"
             if word(parser, 1).as_deref() == Some("UNLOGGED")
                 && word(parser, 2).as_deref() == Some("TABLE") =>
@@ -158,15 +161,8 @@ fn analyze(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
 
 fn unlogged_table(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
     parser.expect_keyword(Keyword::TABLE)?;
-    let mut table = parser.parse_create_table(false, false, None, false)?;
-    let mark = SqlOption::KeyValue {
-        key: Ident::with_quote('"', UNLOGGED_OPTION),
-        value: Expr::value(Value::Boolean(true)),
-    };
-    match &mut table.table_options {
-        CreateTableOptions::With(options) => options.push(mark),
-        options => *options = CreateTableOptions::With(vec![mark]),
-    }
+    let mut table = create_as::parse(parser)?;
+    create_as::mark(&mut table, UNLOGGED_OPTION);
     Ok(Statement::CreateTable(table))
 }
 
@@ -174,6 +170,7 @@ fn unlogged_table(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
 mod tests {
     use super::*;
     use crate::sql::parse;
+    use sqlparser::ast::CreateTableOptions;
 
     fn one(text: &str) -> Statement {
         parse::parse_one(text).expect(text)

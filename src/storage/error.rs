@@ -195,6 +195,22 @@ impl StorageError {
 /// sequence_generator_limit_exceeded
 const SEQUENCE_GENERATOR_LIMIT_EXCEEDED: SqlState = SqlState::new("2200H");
 
+impl StorageError {
+    /// What a sequence of this name ends with.
+    pub fn of_sequence(self, name: &str) -> Diagnostic {
+        match self {
+            StorageError::SequenceExhausted { limit, ascending } => {
+                let bound = if ascending { "maximum" } else { "minimum" };
+                Diagnostic::error(
+                    SEQUENCE_GENERATOR_LIMIT_EXCEEDED,
+                    format!("nextval: reached {bound} value of sequence \"{name}\" ({limit})"),
+                )
+            }
+            other => other.into(),
+        }
+    }
+}
+
 impl From<StorageError> for Diagnostic {
     fn from(error: StorageError) -> Diagnostic {
         let diagnostic = Diagnostic::error(error.sqlstate(), error.to_string());

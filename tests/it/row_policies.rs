@@ -421,3 +421,29 @@ fn every_path_to_a_row_sees_the_same_rows() {
         }
     }
 }
+
+#[test]
+fn a_table_made_from_a_query_has_only_the_rows_that_its_maker_sees() {
+    let server = server();
+    server.psql("CREATE USER carol PASSWORD 'pw' ROLE admin");
+    for sql in [
+        "CREATE TABLE held (id int PRIMARY KEY, holder text)",
+        "INSERT INTO held VALUES (1, 'carol'), (2, 'alice'), (3, 'carol')",
+        "CREATE INDEX ON held (upper(holder)) WHERE id > 0",
+        "ALTER TABLE held ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY own ON held USING (holder = current_user)",
+    ] {
+        server.psql(sql);
+    }
+    let answered = |sql| answer(&as_user(&server, "carol", sql));
+    assert_eq!(
+        answered("CREATE TABLE copied AS SELECT * FROM held"),
+        "SELECT 2"
+    );
+    assert_eq!(answered("SELECT id INTO again FROM held"), "SELECT 2");
+    assert_eq!(answered("SELECT id FROM copied ORDER BY id"), "1\n3");
+    assert_eq!(
+        answered("SELECT count(*) FROM held WHERE upper(holder) = 'ALICE' AND id > 0"),
+        "0"
+    );
+}

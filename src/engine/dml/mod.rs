@@ -13,6 +13,7 @@ pub mod copy;
 pub mod delete;
 pub mod filler;
 pub mod foreign;
+pub mod index_values;
 pub mod insert;
 pub mod names;
 pub mod pace;

@@ -113,6 +113,7 @@ fn table(store: RelationId, columns: Vec<Column>) -> Table {
         constraints: Vec::new(),
         referenced_by: Vec::new(),
         options: Vec::new(),
+        comments: Vec::new(),
     }
 }
 
@@ -124,6 +125,7 @@ fn index(table: Oid, store: RelationId, column: u16, constraint: IndexConstraint
         descending: vec![false],
         unique: true,
         constraint: Some(constraint),
+        details: Default::default(),
     })
 }
 

@@ -90,6 +90,24 @@ pub fn compile_asking(
     })
 }
 
+/// As [`compile_for_column`], for this statement alone: casts look at its settings.
+///
+/// # Errors
+/// As there.
+pub fn compile_once_for_column(
+    tree: &ast::Expr,
+    scope: &Scope,
+    column: (&str, SqlType),
+    input: Input<'_>,
+) -> Result<Value, Diagnostic> {
+    let mut parameters = Vec::new();
+    if unknown_literal(tree).is_some() || integer_literal(tree).is_some() {
+        return compile_for_column(tree, scope, &mut parameters, column, input);
+    }
+    let compiled = expression::compile_once(tree, scope, &mut parameters, input)?;
+    of_compiled(compiled)?.assigned_to(column.0, column.1)
+}
+
 fn of_compiled(compiled: Compiled) -> Result<Value, Diagnostic> {
     let sql_type = compiled.sql_type;
     let source = match compiled.plain_input() {
@@ -365,6 +383,23 @@ impl Value {
                         .any(|input| matches!(input, Needed::Column(_)))
             }
             Source::Assigned(inner) => inner.is_free_of_columns(),
+        }
+    }
+
+    /// Whether a row always gives the same value: neither a function that does not, nor the time, nor
+    /// the session is asked.
+    pub fn is_immutable(&self) -> bool {
+        match &self.source {
+            Source::Constant(_) | Source::Column(_) => true,
+            Source::Parameter(_) | Source::Variable(_) | Source::Asking(_) => false,
+            Source::Computed(compiled) => {
+                compiled.repeats == Repeats::Always
+                    && compiled
+                        .inputs
+                        .iter()
+                        .all(|input| matches!(input, Needed::Column(_)))
+            }
+            Source::Assigned(inner) => inner.is_immutable(),
         }
     }
 

@@ -204,6 +204,49 @@ pub fn analyze(
     parameters: &mut Vec<Option<SqlType>>,
     input: types::Input<'_>,
 ) -> Result<Analyzed, Diagnostic> {
+    let logical = logical(expression, scope, parameters, input)?;
+    settled(logical, scope, parameters)
+}
+
+/// An expression as it is planned, before the planner's own coercion: for comparing it with others.
+///
+/// # Errors
+/// As [`compile`].
+pub fn planned(expression: &ast::Expr, scope: &Scope) -> Result<Expr, Diagnostic> {
+    let settings = crate::engine::settings::Settings::default();
+    let input = types::Input {
+        settings: &settings,
+        transaction_time: 0,
+        variables: None,
+    };
+    let planned = logical(expression, scope, &mut Vec::new(), input)?;
+    let schema = scope.schema().map_err(failure::diagnostic)?;
+    let coerced = planned.rewrite(&mut TypeCoercionRewriter::new(&schema));
+    coerced.data().map_err(failure::diagnostic)
+}
+
+/// As [`compile`], for this statement alone: casts look at its settings.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_once(
+    expression: &ast::Expr,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+    input: types::Input<'_>,
+) -> Result<Compiled, Diagnostic> {
+    let logical = logical(expression, scope, parameters, input)?;
+    let pinned = super::cast::Pinned::new(input);
+    let logical = logical.transform_up(|node| Ok(pinned.pin(node))).data();
+    settled(logical.map_err(failure::diagnostic)?, scope, parameters)?.alone()
+}
+
+fn logical(
+    expression: &ast::Expr,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+    input: types::Input<'_>,
+) -> Result<Expr, Diagnostic> {
     if visit_expressions(expression, holds_query).is_break() {
         return Err(Diagnostic::unsupported("a subquery here"));
     }
@@ -211,6 +254,14 @@ pub fn analyze(
     rewrite::expression(&mut expression)?;
     let logical = plan(expression, scope, parameters, input).map_err(failure::diagnostic)?;
     note_parameters(&logical, parameters)?;
+    Ok(logical)
+}
+
+fn settled(
+    logical: Expr,
+    scope: &Scope,
+    parameters: &[Option<SqlType>],
+) -> Result<Analyzed, Diagnostic> {
     let (logical, variables) = lift_variables(logical)?;
     let (row, inputs) = row_schema(scope, parameters, &variables)?;
     let logical = logical

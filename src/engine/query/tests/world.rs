@@ -81,6 +81,7 @@ fn table(store: u32, columns: Vec<Column>, primary_key: Vec<u16>) -> Table {
         constraints: Vec::new(),
         referenced_by: Vec::new(),
         options: Vec::new(),
+        comments: Vec::new(),
     }
 }
 
@@ -92,6 +93,7 @@ fn index(store: u32, table: Oid, column: u16, constraint: Option<IndexConstraint
         descending: vec![false],
         unique: constraint.is_some(),
         constraint,
+        details: Default::default(),
     })
 }
 
