@@ -173,6 +173,8 @@ sqlstates! {
     DUPLICATE_TABLE = "42P07";
     /// invalid_column_reference
     INVALID_COLUMN_REFERENCE = "42P10";
+    /// invalid_cursor_definition
+    INVALID_CURSOR_DEFINITION = "42P11";
     /// invalid_table_definition
     INVALID_TABLE_DEFINITION = "42P16";
     /// indeterminate_datatype: a parameter whose type nothing determines.

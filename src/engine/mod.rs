@@ -6,6 +6,8 @@ pub mod definitions;
 pub mod dml;
 pub mod entry;
 pub mod locking;
+pub mod notification;
+pub mod objects;
 pub mod outcome;
 pub mod pg_catalog;
 pub mod plan;

@@ -1,6 +1,8 @@
 //! What a statement asks of the session itself, told from what it asks of the engine.
 
-use super::cursors::{self, Declaration, Steps};
+use super::cursors::{self, Declaration};
+use super::notification::Listening;
+use super::scroll::Direction;
 use super::set_command::{of_reset, of_set, of_show};
 use super::settings::Scope;
 use super::transaction::{Access, ModesGiven};
@@ -11,6 +13,7 @@ use sqlparser::ast::{
     CloseCursor, DataType, DiscardObject, Expr, Ident, ObjectName, Statement,
     TransactionAccessMode, TransactionIsolationLevel, TransactionMode,
 };
+use std::sync::Arc;
 
 /// One statement, told apart.
 #[derive(Debug)]
@@ -74,15 +77,22 @@ pub enum Command {
     Fetch {
         /// The cursor.
         name: String,
-        /// How far.
-        steps: Steps,
+        /// Where to.
+        direction: Direction,
         /// Which of the two.
         verb: Verb,
     },
     /// CLOSE; None is ALL.
     CloseCursor(Option<String>),
-    /// UNLISTEN: nothing is ever listened to (LISTEN is 0A000), so that there is nothing to stop.
-    Unlisten,
+    /// LISTEN and UNLISTEN
+    Listen(Listening),
+    /// NOTIFY
+    Notify {
+        /// The channel.
+        channel: String,
+        /// What is told.
+        payload: Option<String>,
+    },
     /// COPY
     Copy(Box<Statement>),
     /// Everything else.
@@ -199,14 +209,28 @@ impl Command {
                 ..
             } => Ok(Command::Fetch {
                 name: folded(&name),
-                steps: cursors::steps(&direction)?,
+                direction: cursors::direction(&direction)?,
                 verb: fetch::verb(into.as_ref()),
             }),
             Statement::Close { cursor } => Ok(Command::CloseCursor(match cursor {
                 CloseCursor::All => None,
                 CloseCursor::Specific { name } => Some(folded(&name)),
             })),
-            Statement::UNLISTEN { .. } => Ok(Command::Unlisten),
+            Statement::LISTEN { channel } => {
+                let channel = Arc::from(folded(&channel));
+                Ok(Command::Listen(Listening::To(channel)))
+            }
+            Statement::UNLISTEN { channel } => {
+                let all = channel.quote_style.is_none() && channel.value == "*";
+                Ok(Command::Listen(match all {
+                    true => Listening::ToNothing,
+                    false => Listening::NotTo(Arc::from(folded(&channel))),
+                }))
+            }
+            Statement::NOTIFY { channel, payload } => Ok(Command::Notify {
+                channel: folded(&channel),
+                payload,
+            }),
             copy @ Statement::Copy { .. } => Ok(Command::Copy(Box::new(copy))),
             other => unsupported(&other).map_or_else(
                 || Ok(Command::Engine(Box::new(other))),
@@ -219,8 +243,6 @@ impl Command {
 /// What belongs to the session and is not there.
 fn unsupported(statement: &Statement) -> Option<&'static str> {
     match statement {
-        Statement::LISTEN { .. } => Some("LISTEN"),
-        Statement::NOTIFY { .. } => Some("NOTIFY"),
         Statement::StartTransaction { .. } => Some("BEGIN with a modifier"),
         Statement::Commit { .. } => Some("COMMIT with a modifier"),
         Statement::Execute { .. } => Some("EXECUTE IMMEDIATE"),
@@ -362,7 +384,6 @@ mod tests {
     #[test]
     fn what_the_session_does_not_do_is_named() {
         for (text, feature) in [
-            ("LISTEN x", "LISTEN"),
             ("SET ROLE x", "SET ROLE"),
             ("SET SESSION AUTHORIZATION x", "SET SESSION AUTHORIZATION"),
         ] {

@@ -88,6 +88,8 @@ impl Session {
             parameters,
             formats,
             progress: Progress::Bound,
+            level: self.block.savepoints(),
+            declared: None,
         };
         self.named.add_portal(portal, bound, portals_max)
     }
@@ -131,7 +133,15 @@ impl Session {
                 portal.progress = Progress::Finished(Some(tag));
                 Ok(Executed::Finished(tag))
             }
-            Progress::Finished(None) => Err(Diagnostic::error(
+            // FETCH is told its columns by the cursor; Execute's formats are Bind's.
+            scrolling @ Progress::Scrolling(_) => {
+                portal.progress = scrolling;
+                Err(
+                    Diagnostic::unsupported("Execute of a cursor that DECLARE has made")
+                        .with_hint("Send FETCH."),
+                )
+            }
+            Progress::Finished(None) | Progress::Failed => Err(Diagnostic::error(
                 SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "portal cannot be run",
             )),
@@ -186,6 +196,9 @@ impl Session {
         planned: &RefCell<Planned>,
         parameters: &[ScalarValue],
     ) -> Result<Answer, Diagnostic> {
+        if crate::sql::advisory::of(&source.statement).is_some() {
+            Box::pin(self.wait_for_advisory_lock(&source.statement, parameters)).await?;
+        }
         for _ in 0..PLANS_MAX {
             let mut context = self.begin_engine_statement()?;
             let mut current = planned.borrow().clone();

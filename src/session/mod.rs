@@ -5,6 +5,7 @@
 //! protocol tells the client and calls [`Session::fail`]. A session never leaves its core, and an
 //! idle one keeps little: no transaction, no buffers, settings shared with others.
 
+mod advisory;
 pub mod attempt;
 mod audit_log;
 mod audited;
@@ -24,6 +25,7 @@ pub mod in_use;
 pub mod live;
 pub mod login;
 pub mod message;
+pub mod notification;
 pub mod off_core;
 mod oidc_provider;
 pub mod plans;
@@ -33,6 +35,7 @@ pub mod registry;
 mod reminder;
 pub mod rights;
 pub mod run;
+pub mod scroll;
 pub mod services;
 mod set_command;
 pub mod settings;
@@ -55,6 +58,7 @@ use crate::diagnostic::{Diagnostic, Severity, SqlState};
 use crate::engine::context::{Notices, SessionEffects, StatementContext};
 use crate::engine::outcome::{CommandTag, Rows};
 use crate::engine::settings::Settings;
+use crate::storage::TransactionId;
 use prepared::Named;
 use registry::{Arrival, Entry, Handle};
 use reminder::Reminder;
@@ -310,10 +314,19 @@ impl Session {
     /// What a statement may know, under the catalog given.
     fn context(&mut self, snapshot: Arc<Snapshot>) -> StatementContext {
         let now = now_microseconds();
-        let (started_at, read_only) = match self.block.open() {
-            Some(open) => (open.started_at, open.modes.access == Access::ReadOnly),
-            None => (now, false),
+        let (started_at, read_only, transaction) = match self.block.open() {
+            Some(open) => (
+                open.started_at,
+                open.modes.access == Access::ReadOnly,
+                open.transaction.storage.id(),
+            ),
+            None => (now, false, TransactionId(0)),
         };
+        let effects = self.effects.get_or_insert_default().clone();
+        let turn = effects.told.lock().turn();
+        if let Some(advisory) = effects.advisory.get() {
+            advisory.set_transaction(transaction);
+        }
         StatementContext {
             identity: self.identity.clone(),
             rights: self.rights.clone(),
@@ -325,8 +338,11 @@ impl Session {
             lock_timeout: self.settings.lock_timeout(),
             backend_pid: self.entry.pid().number(),
             cancel: self.entry.cancel_flag().clone(),
-            effects: self.effects.get_or_insert_default().clone(),
+            effects,
             notices: Notices::default(),
+            turn,
+            transaction,
+            objects: self.named.listed().cloned(),
         }
     }
 

@@ -3,7 +3,8 @@
 use super::command::Command;
 use super::credential::API_KEY_COLUMN;
 use super::message::Message;
-use super::prepared::{Body, Prepared, Source};
+use super::prepared::{Body, MadeBy, Prepared, Source};
+use super::services::now_microseconds;
 use super::{Answer, Session, audit_log, explain, show};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -34,7 +35,9 @@ impl Session {
         }
         if let Some(shared) = self.shared(text, declared)? {
             self.named.admit_statement(name, statements_max)?;
-            self.named.add_statement(name, shared);
+            let now = now_microseconds();
+            self.named
+                .add_statement(name, shared, MadeBy::Protocol, now);
             return Ok(());
         }
         // Large, and seldom needed.
@@ -81,7 +84,9 @@ impl Session {
             let plans = &self.services.plans;
             plans.keep(text, oids, database, &prepared);
         }
-        self.named.add_statement(name, prepared);
+        let now = now_microseconds();
+        self.named
+            .add_statement(name, prepared, MadeBy::Protocol, now);
         Ok(())
     }
 

@@ -131,9 +131,11 @@ impl Session {
                 statement,
             } => Box::pin(self.run_prepare(&name, &types, *statement, text)).await,
             Command::Declare(declaration) => Box::pin(self.run_declare(declaration, text)).await,
-            Command::Fetch { name, steps, verb } => {
-                Box::pin(self.run_fetch(&name, steps, verb)).await
-            }
+            Command::Fetch {
+                name,
+                direction,
+                verb,
+            } => Box::pin(self.run_fetch(&name, direction, verb)).await,
             other => Box::pin(self.run_control(other)).await,
         }
     }
@@ -147,6 +149,7 @@ impl Session {
             statement: Box::new(statement),
             text: text.clone(),
         };
+        Box::pin(self.wait_for_advisory_lock(&source.statement, &[])).await?;
         for _ in 0..PLANS_MAX {
             let (planned, context) = self.plan(&source, &[]).await?;
             if let Some(answer) = self.execute_plan(&planned.plan, &[], &context).await? {

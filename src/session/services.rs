@@ -7,6 +7,7 @@ use super::cancel_key::{BackendPid, CancelSecret};
 use super::end::EndReason;
 use super::figures::CoreFigures;
 use super::in_use::InUse;
+use super::notification::Queue;
 use super::off_core::OffCore;
 use super::plans::Plans;
 use super::registry::{Handle, Registry, SameLogin};
@@ -56,7 +57,7 @@ pub struct Limits {
     pub outbox_bytes_max: usize,
     /// Prepared statements of one session.
     pub prepared_statements_max: usize,
-    /// Portals of one session: those of one transaction, which ends them.
+    /// Portals of one session: those of one transaction, which ends them, and cursors WITH HOLD.
     pub portals_max: usize,
     /// How long a connection may take to log in.
     pub login_deadline: Duration,
@@ -116,6 +117,8 @@ pub enum Signal {
     },
     /// Client certificates may be judged by something else now: those that are revoked end.
     TrustChanged,
+    /// There is something in the queue of notifications.
+    Notified,
     /// SHOW SESSIONS asks for a core's.
     List(live::List),
     /// KILL SESSION.
@@ -156,6 +159,8 @@ pub struct Parts {
     pub throttle: Throttle,
     /// Sessions and statements at once, on all cores together.
     pub in_use: InUse,
+    /// What transactions have told, on its way to all cores.
+    pub notifications: Queue,
     /// How often API keys may be presented, on all cores together.
     pub key_rates: Rates,
     /// The keys of identity providers.
@@ -224,7 +229,12 @@ impl CoreServices {
         let random = ring::rand::SystemRandom::new();
         let secret = CancelSecret::random(&random);
         let services = Rc::new(CoreServices {
-            sessions: Rc::new(Registry::new(parts.core.0, secret, parts.figures.clone())),
+            sessions: Rc::new(Registry::new(
+                parts.core.0,
+                secret,
+                parts.figures.clone(),
+                parts.notifications.clone(),
+            )),
             settings: settings::Shared::default(),
             rights_cache: rights::Cache::default(),
             templates: RefCell::default(),
@@ -272,6 +282,10 @@ impl CoreServices {
                 shards::spawn(async move { services.list(list).await });
             }
             Signal::Kill(kill) => self.kill(kill),
+            Signal::Notified => {
+                let services = self.clone();
+                shards::spawn(async move { services.hand_on_notifications().await });
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! SQL's PREPARE and EXECUTE.
 
-use super::prepared::Body;
+use super::prepared::{Body, MadeBy};
+use super::services::now_microseconds;
 use super::{Answer, Session};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::outcome::CommandTag;
@@ -33,7 +34,9 @@ impl Session {
                 "only SELECT, INSERT, UPDATE, DELETE and VALUES can be prepared",
             ));
         }
-        self.named.add_statement(name, Rc::new(prepared));
+        let now = now_microseconds();
+        self.named
+            .add_statement(name, Rc::new(prepared), MadeBy::Sql, now);
         Ok(Answer::Done(CommandTag::Plain("PREPARE")))
     }
 

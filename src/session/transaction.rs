@@ -11,9 +11,11 @@
 //! An implicit block that fails is rolled back at once; an explicit one stays failed until its
 //! client ends it, or comes back to a savepoint (25P02 until then).
 
+use super::notification::Listening;
 use super::settings::Mark;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine;
+use crate::engine::context::EffectsMark;
 use crate::storage::Isolation;
 
 /// The most savepoints that a transaction may hold at once.
@@ -79,6 +81,8 @@ pub struct Open {
     pub started_at: i64,
     /// The settings to come back to.
     pub settings: Mark,
+    /// LISTEN and UNLISTEN, in force with COMMIT.
+    pub listenings: Vec<Listening>,
     savepoints: Vec<Named>,
     begun: Begun,
 }
@@ -104,6 +108,9 @@ struct Named {
     name: String,
     savepoint: engine::transaction::Savepoint,
     settings: Mark,
+    /// How far the effects of its functions and NOTIFYs had come.
+    effects: EffectsMark,
+    listenings: usize,
 }
 
 impl ModesGiven {
@@ -134,6 +141,16 @@ impl Block {
         }
     }
 
+    /// How many savepoints there are to come back to.
+    pub fn savepoints(&self) -> usize {
+        let open = match self {
+            Block::Implicit(open) | Block::Explicit(open) => Some(&**open),
+            Block::Failed(failed) => failed.open.as_ref(),
+            Block::None => None,
+        };
+        open.map_or(0, |open| open.savepoints.len())
+    }
+
     /// The modes in force, if a transaction is open or failed.
     pub fn modes(&self) -> Option<Modes> {
         match self {
@@ -144,15 +161,15 @@ impl Block {
     }
 
     /// After an error: an explicit block becomes a failed one, an implicit one is over. Gives the
-    /// settings to come back to where the transaction has ended.
-    pub fn fail(&mut self) -> Option<Mark> {
+    /// settings to come back to, and how far its other effects stand.
+    pub fn fail(&mut self) -> Option<(Mark, EffectsMark)> {
         match std::mem::replace(self, Block::None) {
             Block::None => None,
-            Block::Implicit(open) => Some(open.settings),
+            Block::Implicit(open) => Some((open.settings, EffectsMark::default())),
             Block::Explicit(open) => {
                 let settings = match open.savepoints.last() {
-                    Some(last) => last.settings.clone(),
-                    None => open.settings.clone(),
+                    Some(last) => (last.settings.clone(), last.effects),
+                    None => (open.settings.clone(), EffectsMark::default()),
                 };
                 *self = Block::Failed(Box::new((*open).into_failed()));
                 Some(settings)
@@ -182,7 +199,12 @@ impl Block {
     ///
     /// # Errors
     /// Outside a block, or past the limit.
-    pub fn savepoint(&mut self, name: &str, settings: Mark) -> Result<(), Diagnostic> {
+    pub fn savepoint(
+        &mut self,
+        name: &str,
+        settings: Mark,
+        effects: EffectsMark,
+    ) -> Result<(), Diagnostic> {
         let Block::Explicit(open) = self else {
             return Err(only_in_a_block("SAVEPOINT"));
         };
@@ -197,6 +219,8 @@ impl Block {
             name: name.to_owned(),
             savepoint,
             settings,
+            effects,
+            listenings: open.listenings.len(),
         });
         Ok(())
     }
@@ -214,11 +238,12 @@ impl Block {
         Ok(())
     }
 
-    /// ROLLBACK TO: gives the settings to come back to. The savepoint stays.
+    /// ROLLBACK TO: gives the settings to come back to, and how far the other
+    /// effects stand. The savepoint stays.
     ///
     /// # Errors
     /// Outside a block, or there is no such savepoint.
-    pub fn rollback_to(&mut self, name: &str) -> Result<Mark, Diagnostic> {
+    pub fn rollback_to(&mut self, name: &str) -> Result<(Mark, EffectsMark), Diagnostic> {
         match self {
             Block::Explicit(open) => open.rollback_to(name),
             Block::Failed(failed) => {
@@ -246,6 +271,7 @@ impl Open {
             modes,
             started_at,
             settings,
+            listenings: Vec::new(),
             savepoints: Vec::new(),
             begun: Begun::Fresh,
         }
@@ -294,12 +320,13 @@ impl Open {
             .ok_or_else(|| no_savepoint(name))
     }
 
-    fn rollback_to(&mut self, name: &str) -> Result<Mark, Diagnostic> {
+    fn rollback_to(&mut self, name: &str) -> Result<(Mark, EffectsMark), Diagnostic> {
         let at = self.find(name)?;
         self.savepoints.truncate(at + 1);
         let named = &self.savepoints[at];
         self.transaction.rollback_to(&named.savepoint);
-        Ok(named.settings.clone())
+        self.listenings.truncate(named.listenings);
+        Ok((named.settings.clone(), named.effects))
     }
 
     /// What the last savepoint does not cover is undone, and its locks are given back.

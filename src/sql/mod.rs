@@ -1,6 +1,7 @@
 //! Text: lexer, syntax tree, credential statements, templates.
 
 pub mod absent;
+pub mod advisory;
 pub mod auth_variable;
 pub mod copy;
 pub mod credential;
@@ -11,6 +12,7 @@ pub mod lexer;
 pub mod locate;
 pub mod parse;
 pub mod row_locks;
+pub mod scrolls;
 pub mod sequence;
 pub mod template;
 pub mod utility;

@@ -1,7 +1,7 @@
 //! SQL's cursors over the wire, simple and extended, as psql's FETCH_COUNT and drivers use them.
 
 use crate::server::TestServer;
-use crate::wire::{Wire, bind, describe, execute, parse, query, summary, sync};
+use crate::wire::{Wire, bind, describe, execute, parse, query, startup, summary, sync};
 
 fn asked(wire: &mut Wire, text: &str) -> String {
     wire.send(&query(text));
@@ -49,8 +49,8 @@ fn cursors_go_forward_as_far_as_asked() {
         ("FETCH c", "34000 cursor \"c\" does not exist"),
         ("ROLLBACK TO s", "ROLLBACK (0 rows)"),
         (
-            "DECLARE h CURSOR WITH HOLD FOR SELECT 1",
-            "0A000 DECLARE CURSOR … WITH HOLD is not supported",
+            "DECLARE b BINARY CURSOR FOR SELECT 1",
+            "0A000 DECLARE BINARY CURSOR is not supported",
         ),
         ("ROLLBACK TO s", "ROLLBACK (0 rows)"),
         ("DECLARE d CURSOR FOR SELECT 1/0", "DECLARE CURSOR (0 rows)"),
@@ -82,4 +82,81 @@ fn fetch_is_described_before_it_is_executed() {
     let told = summary(&wire.until_ready());
     assert!(told.contains('T'), "RowDescription: {told}");
     assert!(told.contains("FETCH 2"), "{told}");
+}
+
+/// What has been read stays for going back, in a file past what memory it may take.
+#[test]
+fn a_scroll_cursor_goes_back_over_more_rows_than_memory_keeps() {
+    let server = TestServer::start();
+    let mut wire = Wire::log_in(&server);
+    let rows = "SELECT n, repeat(md5(n::text), 8) AS t FROM generate_series(1, 150000) n";
+    asked(&mut wire, "BEGIN");
+    asked(&mut wire, &format!("DECLARE s SCROLL CURSOR FOR {rows}"));
+    asked(&mut wire, &format!("DECLARE h CURSOR WITH HOLD FOR {rows}"));
+    asked(&mut wire, &format!("DECLARE d CURSOR FOR {rows}"));
+    let first = |wire: &mut Wire, text: &str| {
+        wire.send(&query(text));
+        let replies = wire.until_ready();
+        let row = replies.iter().find(|reply| reply.tag == 'D');
+        row.and_then(|row| row.row().swap_remove(0))
+    };
+    for (text, expected) in [
+        ("FETCH LAST FROM s", "150000"),
+        ("FETCH ABSOLUTE 3 FROM s", "3"),
+        ("FETCH ABSOLUTE 140001 FROM s", "140001"),
+        ("FETCH BACKWARD 2 FROM s", "140000"),
+        ("FETCH ABSOLUTE 100000 FROM d", "100000"),
+    ] {
+        assert_eq!(first(&mut wire, text).as_deref(), Some(expected), "{text}");
+    }
+    assert_eq!(
+        asked(&mut wire, "FETCH BACKWARD ALL FROM s"),
+        "FETCH 139998 (139998 rows)"
+    );
+    assert_eq!(
+        asked(&mut wire, "FETCH ALL FROM s"),
+        "FETCH 150000 (150000 rows)"
+    );
+    // One that was not declared SCROLL has let go of what memory did not hold.
+    asked(&mut wire, "SAVEPOINT p");
+    assert_eq!(
+        asked(&mut wire, "FETCH PRIOR FROM d"),
+        "55000 cursor can only scan forward"
+    );
+    asked(&mut wire, "ROLLBACK TO p");
+    assert_eq!(asked(&mut wire, "COMMIT"), "COMMIT (0 rows)");
+    assert_eq!(
+        asked(&mut wire, "FETCH ALL FROM h"),
+        "FETCH 150000 (150000 rows)"
+    );
+    let second = first(&mut wire, "FETCH ABSOLUTE 2 FROM h");
+    assert_eq!(second.as_deref(), Some("2"));
+}
+
+/// A cursor's rows are those that a policy lets its user see, whichever way it goes and however long
+/// it is held.
+#[test]
+fn what_a_policy_hides_no_cursor_shows() {
+    let server = TestServer::start();
+    server.psql("CREATE USER reader PASSWORD 'pw' ROLE readonly");
+    server.psql(
+        "CREATE TABLE note (id int PRIMARY KEY, owner text);
+         INSERT INTO note SELECT n, CASE WHEN n % 2 = 0 THEN 'reader' ELSE 'other' END
+             FROM generate_series(1, 6) n;
+         CREATE RLS POLICY own ON note FOR ALL USING (owner = current_user)",
+    );
+    let mut reader = Wire::connect(server.pgwire());
+    reader.send(&startup(0, &[("user", "reader"), ("database", "nodedb")]));
+    reader.authenticate("pw").expect("the password is right");
+    asked(&mut reader, "BEGIN");
+    asked(
+        &mut reader,
+        "DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT id FROM note ORDER BY id",
+    );
+    assert_eq!(asked(&mut reader, "FETCH ALL c"), "FETCH 3 (3 rows)");
+    assert_eq!(asked(&mut reader, "COMMIT"), "COMMIT (0 rows)");
+    assert_eq!(
+        asked(&mut reader, "FETCH BACKWARD ALL c"),
+        "FETCH 3 (3 rows)"
+    );
 }

@@ -1,6 +1,7 @@
 //! Black-box tests by capability: one binary, a real server, real clients.
 
 mod access;
+mod advisory_locks;
 mod architecture;
 mod audit;
 #[allow(dead_code, reason = "each helper is used by some capability")]
@@ -41,6 +42,7 @@ mod metrics;
 mod native;
 mod native_hostile;
 mod native_wire;
+mod notifications;
 mod oidc;
 mod passwords;
 mod pg_dump;

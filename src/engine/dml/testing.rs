@@ -18,7 +18,7 @@ use crate::engine::point::Templates;
 use crate::engine::settings::Settings;
 use crate::engine::transaction::Transaction;
 use crate::engine::types;
-use crate::storage::{Isolation, Options, Storage};
+use crate::storage::{Isolation, Options, Storage, TransactionId};
 use bytes::BytesMut;
 use std::future::Future;
 use std::sync::Arc;
@@ -275,6 +275,9 @@ impl World {
             cancel: Default::default(),
             effects: Default::default(),
             notices: Default::default(),
+            turn: 0,
+            transaction: TransactionId(0),
+            objects: None,
         };
         World {
             storage,

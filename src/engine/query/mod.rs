@@ -15,6 +15,7 @@ mod explain;
 pub mod expression;
 pub mod failure;
 pub mod functions;
+pub mod kept;
 mod leaf;
 pub mod memory;
 mod nearest;
@@ -56,6 +57,7 @@ use pool::Pool;
 use sqlparser::ast::Statement as SyntaxTree;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// Read transactions of a statement's view: as many as threads that work for it.
 const VIEW_PARALLELISM: usize = 1;
@@ -100,6 +102,8 @@ pub(crate) struct Inner {
     expr_planners: Vec<Arc<dyn ExprPlanner>>,
     storage: Storage,
     memory: Arc<SharedMemory>,
+    /// Bytes of kept rows in files, of all results together.
+    kept_bytes: AtomicU64,
     options: Options,
 }
 
@@ -117,6 +121,7 @@ impl QueryEngine {
             expr_planners: state::expr_planners(),
             storage,
             memory: SharedMemory::new(options.memory_bytes_max),
+            kept_bytes: AtomicU64::new(0),
             options,
         })))
     }

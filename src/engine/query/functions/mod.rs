@@ -3,6 +3,7 @@
 //! Nothing else can be called: the library has many functions that PostgreSQL does not, and some
 //! of the same name that do something else.
 
+pub mod advisory;
 pub mod aggregate;
 pub mod array;
 pub mod auth_variable;
@@ -221,6 +222,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         }
     }
     let own = [
+        advisory::functions(),
         array::functions(),
         math::functions(),
         sequence::functions(),
