@@ -148,6 +148,7 @@ fn context() -> StatementContext {
         notices: Default::default(),
         turn: 0,
         transaction: TransactionId(0),
+        peers: None,
         objects: None,
     }
 }

@@ -363,6 +363,13 @@ impl Diagnostic {
         with_constraint => constraint;
     }
 
+    /// Without its place in the text.
+    #[must_use]
+    pub fn without_position(mut self) -> Diagnostic {
+        self.0.position = None;
+        self
+    }
+
     /// Sets P, 1-based and in characters.
     #[must_use]
     pub fn with_position(mut self, position: u32) -> Self {

@@ -8,6 +8,7 @@ use crate::catalog::{Oid, PrincipalId, Snapshot};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::notification::Told;
 use crate::engine::objects::SharedObjects;
+use crate::engine::peers::Peers;
 pub use crate::engine::settings::Settings;
 use crate::engine::types::Input;
 use crate::storage::{AdvisoryLocks, Storage, TransactionId};
@@ -123,6 +124,8 @@ impl SessionEffects {
 
     /// What the transaction has done since is undone.
     pub fn roll_back(&self, mark: EffectsMark) {
+        // Those before have been applied by now.
+        self.settings.lock().clear();
         self.told.lock().roll_back(mark.told);
         if let Some(advisory) = self.advisory.get() {
             // What was waited for and then not taken.
@@ -188,6 +191,8 @@ pub struct StatementContext {
     pub turn: u64,
     /// The transaction that it runs in.
     pub transaction: TransactionId,
+    /// The other sessions; None where there are none.
+    pub peers: Option<Arc<dyn Peers>>,
     /// What the session keeps by name; None where it keeps nothing.
     pub objects: Option<SharedObjects>,
 }

@@ -9,6 +9,7 @@ pub mod locking;
 pub mod notification;
 pub mod objects;
 pub mod outcome;
+pub mod peers;
 pub mod pg_catalog;
 pub mod plan;
 pub mod point;

@@ -2,8 +2,10 @@
 
 use super::command::{Chain, Command, Discard};
 use super::settings::{self, Scope};
-use super::transaction::{Access, Block, Modes, ModesGiven, Open, not_in_a_block, only_in_a_block};
-use super::{Answer, Session, command};
+use super::transaction::{
+    Access, Block, Level, Modes, ModesGiven, Open, not_in_a_block, only_in_a_block,
+};
+use super::{Answer, Session};
 use crate::catalog::Request;
 use crate::catalog::port::{Caller, Handle as ControlHandle};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
@@ -16,6 +18,7 @@ use futures::channel::oneshot;
 impl Session {
     pub(super) async fn run_control(&mut self, command: Command) -> Result<Answer, Diagnostic> {
         self.adopt()?;
+        self.apply_set_config();
         let tag = match command {
             Command::Begin(modes, tag) => self.begin_block(modes, tag),
             Command::Commit(chain) => return self.commit_block(chain).await,
@@ -63,6 +66,7 @@ impl Session {
                 self.settings.reset_all();
                 "RESET"
             }
+            Command::StayWhoeverItIs(tag) => tag,
             Command::Show(name) => return self.show(&name),
             Command::ShowAll => return self.show_all(),
             Command::Discard(what) => self.discard(what)?,
@@ -163,6 +167,7 @@ impl Session {
             self.abandon();
             return Err(error);
         }
+        self.apply_set_config();
         self.named.end_portals();
         let open = match std::mem::replace(&mut self.block, Block::None) {
             Block::Implicit(open) | Block::Explicit(open) => open,
@@ -281,7 +286,7 @@ impl Session {
         let value = settings::value::canonical(known, value)?;
         let mut modes = ModesGiven::default();
         match known.name {
-            "transaction_isolation" => modes.isolation = Some(command::isolation_of(&value)),
+            "transaction_isolation" => modes.isolation = Some(Level::named(&value)),
             "transaction_read_only" => modes.access = Some(access_of(&value)),
             _ => {}
         }
@@ -306,7 +311,7 @@ impl Session {
     fn set_characteristics(&mut self, modes: ModesGiven) -> Result<(), Diagnostic> {
         self.open()?;
         if let Some(isolation) = modes.isolation {
-            let text = isolation_text(isolation);
+            let text = isolation.as_str();
             let name = "default_transaction_isolation";
             self.settings.set(name, Some(text), Scope::Session)?;
         }
@@ -389,14 +394,6 @@ pub(super) fn access_of(read_only: &str) -> Access {
     match read_only {
         "on" => Access::ReadOnly,
         _ => Access::ReadWrite,
-    }
-}
-
-/// As SHOW prints it.
-pub(super) fn isolation_text(isolation: Isolation) -> &'static str {
-    match isolation {
-        Isolation::ReadCommitted => "read committed",
-        Isolation::RepeatableRead => "repeatable read",
     }
 }
 

@@ -10,6 +10,7 @@ use crate::engine::outcome::{CommandTag, ResultField, Rows, Source};
 use crate::session::format::ResultFormats;
 use crate::sql::fetch::Verb;
 use crate::sql::scrolls;
+use datafusion::common::ScalarValue;
 use sqlparser::ast::{self, DeclareType, FetchDirection, Statement, ValueWithSpan};
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -160,22 +161,63 @@ impl Session {
         declaration: Declaration,
         text: &Arc<str>,
     ) -> Result<Answer, Diagnostic> {
-        let Declaration {
-            name,
-            query,
-            back,
-            hold,
-        } = declaration;
+        self.admit_cursor(&declaration)?;
+        let query = Statement::Query(declaration.query.clone());
+        let answer = Box::pin(self.run_engine(query, text)).await?;
+        self.keep_cursor(declaration, text.clone(), answer)
+    }
+
+    /// DECLARE of the extended protocol: its query was prepared with it, and has been given
+    /// parameters.
+    ///
+    /// # Errors
+    /// As [`Session::run_declare`].
+    pub(super) async fn run_prepared_declare(
+        &mut self,
+        declaration: Declaration,
+        prepared: &Prepared,
+        parameters: &[ScalarValue],
+    ) -> Result<Answer, Diagnostic> {
+        self.admit_cursor(&declaration)?;
+        let Body::Engine {
+            source,
+            declared,
+            planned,
+        } = &prepared.body
+        else {
+            return Err(Diagnostic::internal("a cursor's query is none"));
+        };
+        let running = self.execute_engine(prepared, source, declared, planned, parameters);
+        let answer = Box::pin(running).await?;
+        self.keep_cursor(declaration, source.text.clone(), answer)
+    }
+
+    /// Whether a cursor may be declared now.
+    fn admit_cursor(&mut self, declaration: &Declaration) -> Result<(), Diagnostic> {
+        let Declaration { name, hold, .. } = declaration;
+        let hold = *hold;
         if hold == Hold::No && !matches!(self.block, Block::Explicit(_)) {
             return Err(only_in_a_block("DECLARE CURSOR"));
         }
-        if self.named.portal(&name).is_ok() {
+        if self.named.portal(name).is_ok() {
             return Err(Diagnostic::error(
                 SqlState::DUPLICATE_CURSOR,
                 format!("cursor \"{name}\" already exists"),
             ));
         }
-        let answer = Box::pin(self.run_engine(Statement::Query(query), text)).await?;
+        Ok(())
+    }
+
+    /// Its query has begun: its rows wait.
+    fn keep_cursor(
+        &mut self,
+        declaration: Declaration,
+        statement: Arc<str>,
+        answer: Answer,
+    ) -> Result<Answer, Diagnostic> {
+        let Declaration {
+            name, back, hold, ..
+        } = declaration;
         let Answer::Rows(cursor) = answer else {
             return Err(Diagnostic::internal(
                 "a cursor's query answered without rows",
@@ -194,7 +236,7 @@ impl Session {
             progress: Progress::Scrolling(Box::new(Scroll::new(*cursor, kept, back))),
             level: self.block.savepoints(),
             declared: Some(Declared {
-                statement: text.clone(),
+                statement,
                 hold,
                 scrolls: back != Back::Never,
                 at: now_microseconds(),

@@ -167,9 +167,20 @@ impl Session {
                     .await?
             }
             Body::Session(statement) | Body::Copy(statement) => {
-                let text = Arc::from("");
+                // What is listed with its text was not sent as a simple query's.
+                let text = match &**statement {
+                    Statement::Prepare { .. } => Arc::from(statement.to_string()),
+                    _ => Arc::from(""),
+                };
                 Box::pin(self.run(Statement::clone(statement), &text)).await?
             }
+            Body::Declare(statement, prepared) => match Command::of(Statement::clone(statement))? {
+                Command::Declare(declaration) => {
+                    let parameters = &portal.parameters;
+                    Box::pin(self.run_prepared_declare(declaration, prepared, parameters)).await?
+                }
+                _ => unreachable!("the same statement is told apart alike"),
+            },
             Body::Credential(text) => match message::message(text)? {
                 Message::Credentials(mut all) => {
                     let statement = all.pop().expect("one was prepared");
@@ -196,6 +207,7 @@ impl Session {
         planned: &RefCell<Planned>,
         parameters: &[ScalarValue],
     ) -> Result<Answer, Diagnostic> {
+        self.check_in_block(&source.statement)?;
         if crate::sql::advisory::of(&source.statement).is_some() {
             Box::pin(self.wait_for_advisory_lock(&source.statement, parameters)).await?;
         }
@@ -227,7 +239,7 @@ impl Session {
             Body::Empty => true,
             Body::Session(statement) => Command::of(Statement::clone(statement))
                 .is_ok_and(|command| command.ends_failed_block()),
-            Body::Copy(_) | Body::Credential(_) | Body::Engine { .. } => false,
+            Body::Copy(_) | Body::Credential(_) | Body::Declare(..) | Body::Engine { .. } => false,
         }
     }
 

@@ -12,8 +12,9 @@ use crate::engine::outcome::ResultField;
 use crate::engine::types;
 use crate::sql::credential::CredentialStatement;
 use crate::sql::fetch::Verb;
-use sqlparser::ast::Statement;
+use sqlparser::ast::{Expr, Statement, Value, visit_expressions};
 use std::cell::{OnceCell, RefCell};
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -135,6 +136,20 @@ impl Session {
                 let source = Source { statement, text };
                 self.prepare_engine(source, declared).await
             }
+            Command::Declare(declaration) => {
+                let query = Box::new(Statement::Query(declaration.query));
+                let source = Source {
+                    statement: query,
+                    text,
+                };
+                let prepared = Box::pin(self.prepare_engine(source, declared)).await?;
+                Ok(Prepared {
+                    parameters: prepared.parameters.clone(),
+                    fields: None,
+                    described: OnceCell::new(),
+                    body: Body::Declare(statement, Box::new(prepared)),
+                })
+            }
             Command::Copy(_) => Ok(self.prepare_body(Body::Copy(statement), None)),
             Command::Show(name) => {
                 let fields = Some(show::show_fields(&name));
@@ -166,6 +181,7 @@ impl Session {
         declared: Box<[Option<SqlType>]>,
     ) -> Result<Prepared, Diagnostic> {
         let (planned, _) = self.plan(&source, &declared).await?;
+        check_parameters(&source.statement, &declared, planned.plan.parameters.len())?;
         Ok(Prepared {
             parameters: planned.plan.parameters.clone().into_boxed_slice(),
             fields: planned.plan.fields.clone(),
@@ -176,6 +192,35 @@ impl Session {
                 planned: RefCell::new(planned),
             },
         })
+    }
+}
+
+/// 42P18 for a parameter that is neither declared nor used: nothing tells its type.
+fn check_parameters(
+    statement: &Statement,
+    declared: &[Option<SqlType>],
+    count: usize,
+) -> Result<(), Diagnostic> {
+    let mut used = vec![false; count];
+    let _: ControlFlow<()> = visit_expressions(statement, |expression: &Expr| {
+        if let Expr::Value(literal) = expression
+            && let Value::Placeholder(name) = &literal.value
+            && let Some(number) = name
+                .strip_prefix('$')
+                .and_then(|it| it.parse::<usize>().ok())
+            && let Some(used) = number.checked_sub(1).and_then(|at| used.get_mut(at))
+        {
+            *used = true;
+        }
+        ControlFlow::Continue(())
+    });
+    let unknown = (0..count).find(|at| !used[*at] && declared.get(*at).is_none_or(Option::is_none));
+    match unknown {
+        None => Ok(()),
+        Some(at) => Err(Diagnostic::error(
+            SqlState::INDETERMINATE_DATATYPE,
+            format!("could not determine data type of parameter ${}", at + 1),
+        )),
     }
 }
 

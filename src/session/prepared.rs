@@ -38,6 +38,8 @@ pub enum Body {
     Empty,
     /// Something of the session's own, such as BEGIN; told apart anew at each execution.
     Session(Box<sqlparser::ast::Statement>),
+    /// DECLARE of a cursor, and its query.
+    Declare(Box<sqlparser::ast::Statement>, Box<Prepared>),
     /// A credential statement; parsed anew at each execution, since it may hold a password.
     Credential(Zeroizing<String>),
     /// COPY; told apart anew at each execution.
@@ -58,7 +60,9 @@ impl Body {
     pub fn text(&self) -> Option<Zeroizing<String>> {
         let text = match self {
             Body::Empty => return None,
-            Body::Session(statement) | Body::Copy(statement) => statement.to_string(),
+            Body::Session(statement) | Body::Copy(statement) | Body::Declare(statement, _) => {
+                statement.to_string()
+            }
             Body::Credential(text) => return Some(text.clone()),
             Body::Engine { source, .. } => source.text.to_string(),
         };

@@ -53,11 +53,50 @@ pub enum Access {
     ReadOnly,
 }
 
+/// An isolation level, as it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Shown as such; nothing dirty is ever read, as in PostgreSQL.
+    ReadUncommitted,
+    /// READ COMMITTED
+    ReadCommitted,
+    /// REPEATABLE READ
+    RepeatableRead,
+}
+
+impl Level {
+    /// What it comes to.
+    pub fn isolation(self) -> Isolation {
+        match self {
+            Level::ReadUncommitted | Level::ReadCommitted => Isolation::ReadCommitted,
+            Level::RepeatableRead => Isolation::RepeatableRead,
+        }
+    }
+
+    /// As SHOW prints it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::ReadUncommitted => "read uncommitted",
+            Level::ReadCommitted => "read committed",
+            Level::RepeatableRead => "repeatable read",
+        }
+    }
+
+    /// The level that a setting's canonical text names.
+    pub fn named(text: &str) -> Level {
+        match text {
+            "repeatable read" => Level::RepeatableRead,
+            "read uncommitted" => Level::ReadUncommitted,
+            _ => Level::ReadCommitted,
+        }
+    }
+}
+
 /// What a transaction was begun as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Modes {
-    /// READ COMMITTED or REPEATABLE READ.
-    pub isolation: Isolation,
+    /// ISOLATION LEVEL
+    pub isolation: Level,
     /// READ WRITE or READ ONLY.
     pub access: Access,
 }
@@ -66,7 +105,7 @@ pub struct Modes {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModesGiven {
     /// ISOLATION LEVEL
-    pub isolation: Option<Isolation>,
+    pub isolation: Option<Level>,
     /// READ WRITE, READ ONLY
     pub access: Option<Access>,
 }
@@ -301,7 +340,7 @@ impl Open {
                     "SET TRANSACTION ISOLATION LEVEL must be called before any query",
                 ));
             }
-            self.transaction = make(modes.isolation);
+            self.transaction = make(modes.isolation.isolation());
         }
         if modes.access == Access::ReadWrite && self.modes.access == Access::ReadOnly && ran {
             return Err(Diagnostic::error(

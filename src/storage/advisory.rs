@@ -154,19 +154,27 @@ impl AdvisoryLocks {
         }
     }
 
-    /// Takes a lock; waits for whoever is in the way, at most for the timeout.
+    /// Takes a lock; waits for whoever is in the way, at most for the timeout. Whether it is still
+    /// wanted is asked once it is there.
     ///
     /// # Errors
-    /// 55P03 after the timeout, 40P01, 53200 past [`ADVISORY_LOCKS_MAX`].
+    /// 55P03 after the timeout, 40P01, 57014 where it is wanted no more, 53200 past
+    /// [`ADVISORY_LOCKS_MAX`].
     pub async fn lock(
         &self,
         key: AdvisoryKey,
         mode: AdvisoryMode,
         scope: AdvisoryScope,
         timeout: Option<Duration>,
+        still_wanted: impl Fn() -> bool,
     ) -> Result<(), StorageError> {
         self.wait(key, mode, timeout).await?;
-        self.state.lock().count(key, mode, scope);
+        let mut state = self.state.lock();
+        if !still_wanted() {
+            self.loosen(&state, key, mode);
+            return Err(StorageError::WaitCancelled);
+        }
+        state.count(key, mode, scope);
         Ok(())
     }
 

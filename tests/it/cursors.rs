@@ -160,3 +160,67 @@ fn what_a_policy_hides_no_cursor_shows() {
         "FETCH 3 (3 rows)"
     );
 }
+
+/// As drivers declare them that send parameters apart.
+#[test]
+fn a_cursor_is_declared_with_parameters_of_bind() {
+    tested(async |client| {
+        client
+            .batch_execute(
+                "CREATE TABLE t (id int PRIMARY KEY, name text);
+                 INSERT INTO t SELECT n, 'row ' || n FROM generate_series(1, 9) n; BEGIN",
+            )
+            .await?;
+        let declare = "DECLARE c SCROLL CURSOR FOR SELECT id, name FROM t \
+                       WHERE id > $1 AND name <> $2 ORDER BY id";
+        let declare = client.prepare(declare).await?;
+        client.execute(&declare, &[&4_i32, &"row 6"]).await?;
+        let fetched = client.query("FETCH FORWARD 2 FROM c", &[]).await?;
+        let ids: Vec<i32> = fetched.iter().map(|row| row.get(0)).collect();
+        assert_eq!(ids, [5, 7]);
+        let fetched = client.query("FETCH LAST FROM c", &[]).await?;
+        assert_eq!(fetched[0].get::<_, &str>(1), "row 9");
+        let listed = "SELECT name, statement, is_holdable FROM pg_cursors WHERE name = $1";
+        let listed = client.query(listed, &[&"c"]).await?;
+        assert!(
+            listed[0]
+                .get::<_, &str>(1)
+                .starts_with("DECLARE c SCROLL CURSOR")
+        );
+        client.batch_execute("COMMIT").await?;
+        // Outside a block WITH HOLD, kept when its statement is over.
+        let held = "DECLARE h CURSOR WITH HOLD FOR SELECT id FROM t WHERE id < $1 ORDER BY id";
+        client.execute(held, &[&4_i32]).await?;
+        let fetched = client.query("FETCH ALL FROM h", &[]).await?;
+        assert_eq!(fetched.len(), 3);
+        client.batch_execute("CLOSE h").await?;
+        Ok(())
+    });
+}
+
+fn tested<F>(test: impl FnOnce(tokio_postgres::Client) -> F)
+where
+    F: Future<Output = Result<(), tokio_postgres::Error>>,
+{
+    let server = TestServer::start();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let ran = runtime.block_on(async {
+        let mut config = tokio_postgres::Config::new();
+        config
+            .host("127.0.0.1")
+            .port(server.pgwire().port())
+            .user("nodedb")
+            .password(crate::server::SUPERUSER_PASSWORD)
+            .dbname("nodedb");
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+        tokio::spawn(connection);
+        test(client).await
+    });
+    if let Err(error) = ran {
+        panic!("{error:?}");
+    }
+}

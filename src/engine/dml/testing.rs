@@ -277,6 +277,7 @@ impl World {
             notices: Default::default(),
             turn: 0,
             transaction: TransactionId(0),
+            peers: None,
             objects: None,
         };
         World {

@@ -163,6 +163,7 @@ fn rows_of(schema: &str, name: &str) -> Option<Rows> {
         ("pg_catalog", "pg_auth_members") => roles::pg_auth_members,
         ("pg_catalog", "pg_settings") => settings::pg_settings,
         ("pg_catalog", "pg_timezone_names") => settings::pg_timezone_names,
+        ("pg_catalog", "pg_stat_activity") => session::pg_stat_activity,
         ("pg_catalog", "pg_cursors") => session::pg_cursors,
         ("pg_catalog", "pg_prepared_statements") => session::pg_prepared_statements,
         ("pg_catalog", "pg_tables") => system_views::pg_tables,

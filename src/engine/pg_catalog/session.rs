@@ -1,10 +1,11 @@
 //! What a session keeps by name: pg_cursors and pg_prepared_statements. Each sees its own alone.
-//! And pg_locks: the advisory locks of its database.
+//! And pg_locks: the advisory locks of its database; pg_stat_activity: the sessions in sight.
 
 use super::Row;
-use super::cell::{Cell, number, row, text};
+use super::cell::{Cell, maybe, number, row, text};
 use super::relations::catalog;
 use crate::engine::context::StatementContext;
+use crate::engine::query::pool::blocking;
 use crate::engine::types;
 use crate::storage::{AdvisoryMode, Storage};
 
@@ -84,6 +85,37 @@ pub fn pg_locks(context: &StatementContext, storage: &Storage) -> Vec<Row> {
             ("pid", number(lock.pid)),
             ("mode", text(mode)),
             ("granted", Cell::Bool(lock.granted)),
+        ];
+        row(shape, &[&unknown[..], &known[..]].concat())
+    });
+    rows.collect()
+}
+
+/// pg_stat_activity: who is here, as far as SHOW SESSIONS tells the same session, without the texts
+/// of statements.
+pub fn pg_stat_activity(context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_stat_activity");
+    let Some(peers) = &context.peers else {
+        return Vec::new();
+    };
+    let listed = blocking(|| peers.list(&context.rights));
+    let rows = listed.into_iter().map(|peer| {
+        let unknown = ["leader_pid", "backend_xid", "backend_xmin", "query_id"];
+        let unknown = unknown.map(|column| (column, Cell::Null));
+        let known = [
+            ("datid", number(peer.database.0)),
+            ("datname", maybe(peer.database_name)),
+            ("pid", number(peer.pid)),
+            ("usesysid", number(peer.user.0)),
+            ("usename", text(peer.user_name)),
+            (
+                "client_addr",
+                text(peer.client.ip().to_canonical().to_string()),
+            ),
+            ("client_port", number(i64::from(peer.client.port()))),
+            ("backend_start", number(peer.connected_at)),
+            ("state", text(peer.state)),
+            ("backend_type", text("client backend")),
         ];
         row(shape, &[&unknown[..], &known[..]].concat())
     });

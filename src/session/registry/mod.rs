@@ -178,6 +178,11 @@ impl Registry {
         at_place.filter(|handle| handle.id() == id).cloned()
     }
 
+    /// The session at this place.
+    pub fn at(&self, place: u32) -> Option<Rc<Handle>> {
+        self.sessions.borrow().get(place as usize).cloned()
+    }
+
     /// The sessions by whom they are of.
     pub fn by_login(&self) -> Vec<Rc<SameLogin>> {
         self.by_login.all()

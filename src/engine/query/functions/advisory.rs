@@ -6,7 +6,7 @@
 use super::definition::{Argument, Call, Function, INT4, INT8};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
-use crate::engine::context::StatementContext;
+use crate::engine::context::{CancelReason, StatementContext};
 use crate::engine::query::statement::Statement;
 use crate::engine::query::{failure, pool};
 use crate::storage::{AdvisoryKey, AdvisoryLocks, AdvisoryMode, AdvisoryScope};
@@ -126,10 +126,7 @@ fn check(statement: &Statement) -> Result<()> {
     let context = &statement.context;
     match context.effects.told.lock().turn() == context.turn {
         true => Ok(()),
-        false => Err(failure::error(
-            SqlState::QUERY_CANCELED,
-            "canceling statement due to user request",
-        )),
+        false => Err(failure::external(CancelReason::User.diagnostic())),
     }
 }
 
@@ -157,15 +154,18 @@ fn wait(
     scope: AdvisoryScope,
 ) -> std::result::Result<(), Diagnostic> {
     let _place = Place::take()?;
+    // The session's flag may have been cleared for its next statement before this one looks.
+    let stopped = || check(statement).is_err();
     let handle = statement.engine.pool.handle();
     pool::blocking(|| {
         handle.block_on(async {
             let timeout = statement.context.lock_timeout;
-            let mut locked = pin!(locks.lock(key, mode, scope, timeout));
+            let mut locked = pin!(locks.lock(key, mode, scope, timeout, || !stopped()));
             loop {
                 match tokio::time::timeout(LOOK_INTERVAL, &mut locked).await {
                     Ok(locked) => return locked.map_err(Diagnostic::from),
-                    Err(_) => statement.check()?,
+                    Err(_) if stopped() => return Err(CancelReason::User.diagnostic()),
+                    Err(_) => {}
                 }
             }
         })

@@ -10,6 +10,7 @@ pub mod auth_variable;
 pub mod definition;
 pub mod math;
 pub mod names;
+pub mod peers;
 pub mod postgresql;
 pub mod sequence;
 pub mod session;
@@ -225,6 +226,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         advisory::functions(),
         array::functions(),
         math::functions(),
+        peers::functions(),
         sequence::functions(),
         session::functions(),
         set_returning::functions(),

@@ -538,6 +538,7 @@ fn context_of(
         notices: Default::default(),
         turn: 0,
         transaction: TransactionId(0),
+        peers: None,
         objects: None,
     }
 }
