@@ -15,7 +15,7 @@ use nodedb::engine::point::Templates;
 use nodedb::engine::settings::Settings;
 use nodedb::engine::transaction::Transaction;
 use nodedb::sql::template::Lifter;
-use nodedb::storage::{Isolation, Options, Storage};
+use nodedb::storage::{Isolation, Options, Storage, TransactionId};
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
@@ -148,6 +148,10 @@ fn context() -> StatementContext {
         effects: Default::default(),
         notices: Default::default(),
         parts: None,
+        turn: 0,
+        transaction: TransactionId(0),
+        peers: None,
+        objects: None,
     }
 }
 

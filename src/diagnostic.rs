@@ -175,6 +175,8 @@ sqlstates! {
     DUPLICATE_TABLE = "42P07";
     /// invalid_column_reference
     INVALID_COLUMN_REFERENCE = "42P10";
+    /// invalid_cursor_definition
+    INVALID_CURSOR_DEFINITION = "42P11";
     /// invalid_table_definition
     INVALID_TABLE_DEFINITION = "42P16";
     /// windowing_error
@@ -363,6 +365,13 @@ impl Diagnostic {
         with_data_type => data_type;
         /// Sets n.
         with_constraint => constraint;
+    }
+
+    /// Without its place in the text.
+    #[must_use]
+    pub fn without_position(mut self) -> Diagnostic {
+        self.0.position = None;
+        self
     }
 
     /// Sets P, 1-based and in characters.

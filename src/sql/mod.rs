@@ -2,6 +2,7 @@
 
 pub mod absent;
 pub mod alter;
+pub mod advisory;
 pub mod auth_variable;
 pub mod copy;
 pub mod create_as;
@@ -14,6 +15,7 @@ pub mod locate;
 pub mod overriding;
 pub mod parse;
 pub mod row_locks;
+pub mod scrolls;
 pub mod sequence;
 mod table_command;
 pub mod template;

@@ -7,7 +7,7 @@
 use super::create_as;
 use super::fetch::{self, Verb};
 use super::sequence;
-use sqlparser::ast::{Analyze, ObjectName, Statement, VacuumStatement};
+use sqlparser::ast::{Analyze, Ident, ObjectName, Reset, ResetStatement, Statement, VacuumStatement};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
@@ -51,6 +51,11 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
             };
             Some(fetch::parse(parser, verb))
         }
+        "RESET" => reset(parser),
+        "ABORT" => {
+            parser.next_token();
+            Some(parser.parse_rollback())
+        }
         "COPY" => {
             parser.next_token();
             Some(super::copy::parse(parser))
@@ -76,6 +81,22 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
         }
         _ => None,
     }
+}
+
+/// RESET SESSION AUTHORIZATION and RESET TIME ZONE, of which sqlparser reads one word.
+fn reset(parser: &mut Parser<'_>) -> Option<Result<Statement, ParserError>> {
+    let (words, setting) = match word(parser, 1)?.as_str() {
+        "SESSION" if word(parser, 2)? == "AUTHORIZATION" => (3, "session_authorization"),
+        "TIME" if word(parser, 2)? == "ZONE" => (3, "timezone"),
+        _ => return None,
+    };
+    for _ in 0..words {
+        parser.next_token();
+    }
+    let name = ObjectName::from(vec![Ident::new(setting)]);
+    Some(Ok(Statement::Reset(ResetStatement {
+        reset: Reset::ConfigurationParameter(name),
+    })))
 }
 
 /// The unquoted word that comes after so many tokens, in capitals.

@@ -18,7 +18,7 @@ use crate::engine::point::Templates;
 use crate::engine::settings::Settings;
 use crate::engine::transaction::Transaction;
 use crate::engine::types;
-use crate::storage::{Isolation, Options, Storage};
+use crate::storage::{Isolation, Options, Storage, TransactionId};
 use bytes::BytesMut;
 use std::future::Future;
 use std::sync::Arc;
@@ -278,6 +278,10 @@ impl World {
             effects: Default::default(),
             notices: Default::default(),
             parts: None,
+            turn: 0,
+            transaction: TransactionId(0),
+            peers: None,
+            objects: None,
         };
         World {
             storage,

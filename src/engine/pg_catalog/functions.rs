@@ -578,12 +578,6 @@ fn sizes() -> Vec<Arc<ScalarUDF>> {
         INT8_TYPE,
         |call| call.values::<Int64Type>(|_| Ok(Some(0))),
     ));
-    all.push(Function::volatile(
-        "pg_notify",
-        &[&[TEXT, TEXT]],
-        SqlType::scalar(TypeKind::Void),
-        |_| Err(failure::unsupported("NOTIFY")),
-    ));
     all
 }
 

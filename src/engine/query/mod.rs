@@ -12,10 +12,13 @@ mod apply;
 mod cancel;
 pub(super) mod cast;
 mod explain;
+mod explain_options;
 pub mod expression;
 pub mod failure;
 pub mod functions;
+pub mod kept;
 mod leaf;
+mod measure;
 pub mod memory;
 mod multisets;
 mod nearest;
@@ -58,6 +61,7 @@ use pool::Pool;
 use sqlparser::ast::Statement as SyntaxTree;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// Read transactions of a statement's view: as many as threads that work for it.
 const VIEW_PARALLELISM: usize = 1;
@@ -102,6 +106,8 @@ pub(crate) struct Inner {
     expr_planners: Vec<Arc<dyn ExprPlanner>>,
     storage: Storage,
     memory: Arc<SharedMemory>,
+    /// Bytes of kept rows in files, of all results together.
+    kept_bytes: AtomicU64,
     options: Options,
 }
 
@@ -119,6 +125,7 @@ impl QueryEngine {
             expr_planners: state::expr_planners(),
             storage,
             memory: SharedMemory::new(options.memory_bytes_max),
+            kept_bytes: AtomicU64::new(0),
             options,
         })))
     }

@@ -30,7 +30,7 @@ use crate::engine::row::{IndexEntry, KeyLayout, RowLayout, encode_row_number};
 use crate::engine::settings::Settings;
 use crate::engine::transaction::Transaction;
 use crate::engine::types::{self, Input};
-use crate::storage::{self, Isolation, Storage};
+use crate::storage::{self, Isolation, Storage, TransactionId};
 use bytes::BytesMut;
 use datafusion::common::ScalarValue;
 use futures::executor::block_on;
@@ -539,6 +539,10 @@ fn context_of(
         effects: Default::default(),
         notices: Default::default(),
         parts: None,
+        turn: 0,
+        transaction: TransactionId(0),
+        peers: None,
+        objects: None,
     }
 }
 
