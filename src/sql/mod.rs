@@ -1,8 +1,8 @@
 //! Text: lexer, syntax tree, credential statements, templates.
 
 pub mod absent;
-pub mod alter;
 pub mod advisory;
+pub mod alter;
 pub mod auth_variable;
 pub mod copy;
 pub mod create_as;

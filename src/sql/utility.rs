@@ -7,7 +7,9 @@
 use super::create_as;
 use super::fetch::{self, Verb};
 use super::sequence;
-use sqlparser::ast::{Analyze, Ident, ObjectName, Reset, ResetStatement, Statement, VacuumStatement};
+use sqlparser::ast::{
+    Analyze, Ident, ObjectName, Reset, ResetStatement, Statement, VacuumStatement,
+};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
