@@ -60,6 +60,8 @@ impl Connection {
                 return Ok(sent);
             };
             let (batch, range) = next?;
+            // What was said while the rows were made comes before them.
+            self.send_notices();
             let full = range.len() == ROWS_A_SLICE;
             let rows = BatchRows::new(&batch, &fields, formats, &settings)?;
             for row in range {
