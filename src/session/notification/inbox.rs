@@ -1,11 +1,14 @@
 //! Notifications that a session has not been sent yet.
 
-use crate::engine::notification::Notification;
+use crate::engine::notification::{Notification, TRANSACTION_BYTES_MAX};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Bytes that wait for one session, past which it is ended: it listens and does not take.
-pub const UNTAKEN_BYTES_MAX: usize = 4 << 20;
+pub const UNTAKEN_BYTES_MAX: usize = 32 << 20;
+
+// What one transaction tells comes at once: who takes what comes is not ended for that.
+const _: () = assert!(UNTAKEN_BYTES_MAX >= 2 * TRANSACTION_BYTES_MAX);
 
 /// One notification for one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
