@@ -12,6 +12,7 @@ mod apply;
 mod cancel;
 pub(super) mod cast;
 mod explain;
+mod keys;
 pub mod expression;
 pub mod failure;
 pub mod functions;

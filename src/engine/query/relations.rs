@@ -3,7 +3,7 @@
 //! A set-returning function gives a list that is unnested; any other gives one row. A long
 //! generate_series with constant bounds makes its rows as they are read (`series`).
 
-use super::functions::set_returning;
+use super::functions::{json, set_returning};
 use super::{Inner, failure, resolve, semantics, series};
 use crate::engine::context::StatementContext;
 use crate::engine::pg_catalog::{self, SystemProvider};
@@ -84,7 +84,7 @@ impl RelationPlanner for Relations {
                 array_exprs,
                 with_ordinality,
                 ..
-            } if array_exprs.len() == 1 => self.plan(
+            } => self.plan(
                 Call {
                     name: "unnest".to_owned(),
                     args: array_exprs,
@@ -171,6 +171,22 @@ impl Relations {
         let engine = self.engine.upgrade().ok_or_else(|| {
             failure::external(crate::diagnostic::Diagnostic::internal("no engine"))
         })?;
+        if let Some(set) = json::sets::columns(name) {
+            let lists = set.columns.iter().map(|(column, function)| {
+                let function = engine.functions.scalar[*function].clone();
+                let list = ScalarFunction::new_udf(function, args.clone());
+                let list = Expr::ScalarFunction(list);
+                // A literal argument is of the type that the function takes.
+                let list = semantics::expression(list, &DFSchema::empty(), self.context.input())?;
+                Ok((list, (*column).to_owned()))
+            });
+            return unnested(&engine, lists.collect::<Result<_>>()?, ordinality);
+        }
+        if name == "unnest" && args.len() > 1 {
+            let lists = args.into_iter().enumerate();
+            let lists = lists.map(|(place, list)| (list, format!("unnest\u{1f}{place}")));
+            return unnested(&engine, lists.collect(), ordinality);
+        }
         let is_set = set_returning::is(name) || name == "unnest";
         let schema = DFSchema::empty();
         let value = if name == "unnest" {
@@ -190,7 +206,8 @@ impl Relations {
             let function = engine.functions.scalar.get(name).cloned();
             let function =
                 function.unwrap_or_else(|| super::functions::definition::Missing::function(name));
-            Expr::ScalarFunction(ScalarFunction::new_udf(function, args))
+            let call = Expr::ScalarFunction(ScalarFunction::new_udf(function, args));
+            semantics::expression(call, &schema, self.context.input())?
         };
         let builder = LogicalPlanBuilder::empty(true);
         if !is_set {
@@ -200,22 +217,39 @@ impl Relations {
             }
             return builder.project([value.alias(&names.column)]);
         }
-        let mut columns = vec![value.clone().alias(&names.column)];
-        let mut unnested = vec![Column::from_name(&names.column)];
-        if ordinality {
-            let length = engine.functions.scalar["cardinality"].call(vec![value]);
-            let length = datafusion::logical_expr::cast(
-                length,
-                datafusion::arrow::datatypes::DataType::Int64,
-            );
-            let numbers = engine.functions.scalar["generate_series"].call(vec![lit(1i64), length]);
-            columns.push(numbers.alias(ORDINALITY));
-            unnested.push(Column::from_name(ORDINALITY));
-        }
-        builder
-            .project(columns)?
-            .unnest_columns_with_options(unnested, Default::default())
+        unnested(&engine, vec![(value, names.column.clone())], ordinality)
     }
+}
+
+/// Rows of lists side by side, the shorter ones filled up with NULL, and their numbers.
+fn unnested(
+    engine: &Inner,
+    lists: Vec<(Expr, String)>,
+    ordinality: bool,
+) -> Result<LogicalPlanBuilder> {
+    let scalar = &engine.functions.scalar;
+    let mut columns = Vec::with_capacity(lists.len() + 1);
+    let mut unnested = Vec::with_capacity(lists.len() + 1);
+    if ordinality {
+        let lengths = lists
+            .iter()
+            .map(|(list, _)| scalar["cardinality"].call(vec![list.clone()]));
+        let longest = scalar["greatest"].call(lengths.collect());
+        let longest = datafusion::logical_expr::cast(
+            longest,
+            datafusion::arrow::datatypes::DataType::Int64,
+        );
+        let numbers = scalar["generate_series"].call(vec![lit(1i64), longest]);
+        columns.push(numbers.alias(ORDINALITY));
+        unnested.push(Column::from_name(ORDINALITY));
+    }
+    for (place, (list, name)) in lists.into_iter().enumerate() {
+        columns.insert(place, list.alias(&name));
+        unnested.insert(place, Column::from_name(&name));
+    }
+    LogicalPlanBuilder::empty(true)
+        .project(columns)?
+        .unnest_columns_with_options(unnested, Default::default())
 }
 
 /// WITH ORDINALITY's column.
@@ -240,6 +274,8 @@ impl Names {
             Some(alias) => Names {
                 table: fold(&alias.name),
                 column: match alias.columns.first() {
+                    // Such a function names its columns itself; a list renames them.
+                    _ if json::sets::columns(&call.name).is_some() => String::new(),
                     Some(column) => fold(&column.name),
                     None => fold(&alias.name),
                 },

@@ -5,15 +5,27 @@
 
 pub mod aggregate;
 pub mod array;
+pub mod array_sets;
 pub mod auth_variable;
+pub mod binary;
 pub mod definition;
+mod format;
 pub mod math;
+mod moments;
+mod interval_total;
+pub mod json;
 pub mod names;
+mod number_sum;
+pub mod numeric;
+pub mod numeric_math;
+mod overloaded;
 pub mod postgresql;
+pub mod regular;
 pub mod sequence;
 pub mod session;
 pub mod set_returning;
 pub mod spread;
+mod template;
 pub mod text;
 pub mod time;
 
@@ -44,8 +56,6 @@ const LIBRARY: &[&str] = &[
     "overlay",
     "regexp_count",
     "regexp_like",
-    "regexp_match",
-    "regexp_replace",
     "replace",
     "reverse",
     "right",
@@ -59,10 +69,9 @@ const LIBRARY: &[&str] = &[
     "md5",
     "sha256",
     "sha512",
-    "encode",
-    "decode",
+    "sha224",
+    "sha384",
     // Mathematics
-    "abs",
     "acos",
     "acosh",
     "asin",
@@ -75,19 +84,15 @@ const LIBRARY: &[&str] = &[
     "cosh",
     "cot",
     "degrees",
-    "exp",
     "gcd",
     "lcm",
     "pi",
     "radians",
     "random",
-    "signum",
     "sin",
     "sinh",
     "tan",
     "tanh",
-    // Dates
-    "make_date",
     // Arrays
     "array_append",
     "array_concat",
@@ -117,7 +122,6 @@ const LIBRARY: &[&str] = &[
 const SYNONYMS: &[(&str, &str)] = &[
     ("length", "character_length"),
     ("char_length", "character_length"),
-    ("sign", "signum"),
     ("array_cat", "array_concat"),
     ("array_remove", "array_remove_all"),
     ("array_replace", "array_replace_all"),
@@ -141,6 +145,10 @@ pub const AGGREGATES: &[&str] = &[
     "covar_samp",
     "every",
     "first_value",
+    "json_agg",
+    "json_object_agg",
+    "jsonb_agg",
+    "jsonb_object_agg",
     "max",
     "min",
     "regr_avgx",
@@ -222,7 +230,15 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
     }
     let own = [
         array::functions(),
+        binary::functions(),
+        format::functions(),
         math::functions(),
+        moments::functions(),
+        regular::functions(),
+        template::functions(),
+        json::functions(),
+        numeric::functions(),
+        numeric_math::functions(),
         sequence::functions(),
         session::functions(),
         set_returning::functions(),
@@ -233,6 +249,12 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
     let written = std::iter::once(super::cast::Written::function());
     for function in own.into_iter().flatten().chain(written) {
         found.insert(function.name().to_owned(), function);
+    }
+    for of_bytea in binary::overloads() {
+        if let Some(of_text) = found.remove(of_bytea.name()) {
+            let both = overloaded::Overloaded::function(of_text, of_bytea);
+            found.insert(both.name().to_owned(), both);
+        }
     }
     found
 }
@@ -258,6 +280,7 @@ fn aggregates() -> HashMap<String, Arc<AggregateUDF>> {
     for function in aggregate::functions()
         .into_iter()
         .chain(spread::functions())
+        .chain(json::aggregates())
     {
         found.insert(function.name().to_owned(), function);
     }

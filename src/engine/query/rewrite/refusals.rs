@@ -141,7 +141,6 @@ impl Visitor for Refusals {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Diagnostic> {
         match expr {
-            Expr::SimilarTo { .. } => refuse("SIMILAR TO"),
             Expr::Function(function)
                 if super::syntax::last_name(&function.name).as_deref() == Some("grouping") =>
             {

@@ -4,6 +4,7 @@
 use super::catalogs;
 use super::labels::folded;
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::functions::regular::SIMILAR_TO;
 use crate::engine::query::functions::set_returning;
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
@@ -112,9 +113,36 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
         }
         Expr::BinaryOp { left, op, right } => {
             rewrite_operator(op)?;
+            if *op == BinaryOperator::Overlaps {
+                *expr = overlaps(left, right)?;
+                return Ok(());
+            }
             if let (Expr::Tuple(left), Expr::Tuple(right)) = (&mut **left, &mut **right) {
                 *expr = rows_equal(op, std::mem::take(left), std::mem::take(right))?;
             }
+        }
+        Expr::SimilarTo {
+            negated,
+            expr: text,
+            pattern,
+            escape_char,
+        } => {
+            let mut args = vec![taken(text), taken(pattern)];
+            if let Some(escape) = escape_char {
+                args.push(Expr::Value(escape.clone()));
+            }
+            let call = call_of(SIMILAR_TO, args);
+            *expr = match negated {
+                true => Expr::UnaryOp {
+                    op: UnaryOperator::Not,
+                    expr: Box::new(call),
+                },
+                false => call,
+            };
+        }
+        Expr::UnaryOp { op, expr: inner } if prefix_function(*op).is_some() => {
+            let inner = taken(inner);
+            *expr = call_of(prefix_function(*op).unwrap_or_default(), vec![inner]);
         }
         Expr::InSubquery { expr: row, .. } if matches!(**row, Expr::Tuple(_)) => {
             return Err(Diagnostic::unsupported("a row in IN (subquery)"));
@@ -199,6 +227,38 @@ fn is_untyped(expr: &Expr) -> bool {
         ),
         _ => false,
     }
+}
+
+/// The functions that prefix operators are.
+fn prefix_function(op: UnaryOperator) -> Option<&'static str> {
+    Some(match op {
+        UnaryOperator::PGSquareRoot => "sqrt",
+        UnaryOperator::PGCubeRoot => "cbrt",
+        UnaryOperator::PGAbs => "abs",
+        UnaryOperator::BitwiseNot => "bitwise_not",
+        _ => return None,
+    })
+}
+
+/// `(a, b) OVERLAPS (c, d)`
+fn overlaps(left: &mut Expr, right: &mut Expr) -> Result<Expr, Diagnostic> {
+    let wrong = |side| {
+        Diagnostic::error(
+            SqlState::SYNTAX_ERROR,
+            format!("wrong number of parameters on {side} side of OVERLAPS expression"),
+        )
+    };
+    let (Expr::Tuple(left), Expr::Tuple(right)) = (left, right) else {
+        return Err(wrong("left"));
+    };
+    if left.len() != 2 {
+        return Err(wrong("left"));
+    }
+    if right.len() != 2 {
+        return Err(wrong("right"));
+    }
+    let args = left.drain(..).chain(right.drain(..)).collect();
+    Ok(call_of("overlaps", args))
 }
 
 /// `(a, b) = (c, d)` is `a = c AND b = d`.
