@@ -60,7 +60,12 @@ async fn taken(client: &Client, statement: &str) -> Vec<u8> {
 }
 
 /// What COPY FROM STDIN says to these bytes, cut into pieces of this size.
-async fn given(client: &Client, statement: &str, bytes: &[u8], piece: usize) -> Result<u64, String> {
+async fn given(
+    client: &Client,
+    statement: &str,
+    bytes: &[u8],
+    piece: usize,
+) -> Result<u64, String> {
     let sink = client.copy_in(statement).await.expect(statement);
     let mut sink = pin!(sink);
     for piece in bytes.chunks(piece) {
@@ -69,15 +74,17 @@ async fn given(client: &Client, statement: &str, bytes: &[u8], piece: usize) -> 
             break;
         }
     }
-    sink.finish().await.map_err(|error| match error.as_db_error() {
-        Some(error) => format!(
-            "{} {} [{}]",
-            error.code().code(),
-            error.message(),
-            error.where_().unwrap_or_default()
-        ),
-        None => error.to_string(),
-    })
+    sink.finish()
+        .await
+        .map_err(|error| match error.as_db_error() {
+            Some(error) => format!(
+                "{} {} [{}]",
+                error.code().code(),
+                error.message(),
+                error.where_().unwrap_or_default()
+            ),
+            None => error.to_string(),
+        })
 }
 
 #[test]
@@ -103,7 +110,11 @@ fn what_one_server_copies_out_the_other_copies_in() {
                 rows.iter().map(|row| row.get(0)).collect()
             };
             let ours = texts(own.query(&query, &[]).await.expect(&query));
-            assert_eq!(ours, texts(other.query(&query, &[]).await.expect(&query)), "{column}");
+            assert_eq!(
+                ours,
+                texts(other.query(&query, &[]).await.expect(&query)),
+                "{column}"
+            );
         }
         let empty = "COPY (SELECT 1 WHERE false) TO STDOUT WITH BINARY";
         assert_eq!(taken(&own, empty).await, taken(&other, empty).await);
@@ -131,7 +142,9 @@ fn bytes_that_are_no_such_input_are_refused_as_postgresql_refuses_them() {
             with(&[0, 2, 255, 255, 255, 254]),
             with(&[0, 2, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 1, 255]),
             with(&[0, 2, 0, 0, 0, 4, 0, 0]),
-            with(&[0, 2, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 4, b'l', b'o', b'n', b'g']),
+            with(&[
+                0, 2, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 4, b'l', b'o', b'n', b'g',
+            ]),
             with(&[0, 2, 255, 255, 255, 255, 0, 0, 0, 1, b'x']),
         ];
         for client in [&own, &other] {
@@ -163,17 +176,23 @@ fn row_policies_hold_for_rows_in_binary_format() {
             .await
             .expect("a table with a policy");
         administrator
-            .batch_execute("CREATE USER ann WITH PASSWORD 'long enough' ROLE readwrite")
+            .batch_execute("CREATE USER ann PASSWORD 'pw' ROLE readwrite")
             .await
             .expect("a user");
         let mut config = own.clone();
-        config.user("ann").password("long enough");
+        config.user("ann").password("pw");
         let ann = connect(&config).await;
         let out = taken(&ann, "COPY mine TO STDOUT (FORMAT binary)").await;
         let text = String::from_utf8_lossy(&out).into_owned();
         assert!(text.contains("ann") && !text.contains("bob"), "{text}");
         let all = taken(&administrator, "COPY mine TO STDOUT (FORMAT binary)").await;
-        let copied = given(&ann, "COPY mine FROM STDIN (FORMAT binary)", &all, all.len()).await;
+        let copied = given(
+            &ann,
+            "COPY mine FROM STDIN (FORMAT binary)",
+            &all,
+            all.len(),
+        )
+        .await;
         let refused = copied.expect_err("bob's row is not hers to write");
         assert!(refused.starts_with("42501"), "{refused}");
     });

@@ -6,10 +6,22 @@ use nodedb::engine::copy::tuples::{SIGNATURE, Tuples};
 pub fn seeds() -> Vec<Vec<u8>> {
     let input = |columns: u8, extension: &[u8], rows: &[u8]| {
         let length = (extension.len() as u32).to_be_bytes();
-        [&[columns], &SIGNATURE[..], &[0; 4], &length, extension, rows].concat()
+        [
+            &[columns],
+            &SIGNATURE[..],
+            &[0; 4],
+            &length,
+            extension,
+            rows,
+        ]
+        .concat()
     };
     vec![
-        input(2, b"", &[0, 2, 0, 0, 0, 4, 0, 0, 0, 7, 255, 255, 255, 255, 255, 255]),
+        input(
+            2,
+            b"",
+            &[0, 2, 0, 0, 0, 4, 0, 0, 0, 7, 255, 255, 255, 255, 255, 255],
+        ),
         input(1, b"ext", &[0, 1, 0, 0, 0, 1, b'x', 0, 1, 0, 0, 0, 0]),
         input(1, b"", &[0, 1, 0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0]),
         input(0, b"", &[0, 0, 0, 0]),
@@ -29,7 +41,10 @@ pub fn run(data: &[u8]) {
         let (before, after) = input.split_at(cut);
         assert_eq!(rows(columns, &[before, after]).0, whole.0, "cut at {cut}");
     }
-    assert!(whole.1.iter().all(|row| row.len() == columns), "each row is whole");
+    assert!(
+        whole.1.iter().all(|row| row.len() == columns),
+        "each row is whole"
+    );
 }
 
 type Rows = Vec<Vec<Option<Vec<u8>>>>;

@@ -181,7 +181,9 @@ impl Tuples {
                 return Err(bad_format("invalid COPY file header (WITH OIDS)"));
             }
             if flags & CRITICAL != 0 {
-                return Err(bad_format("unrecognized critical flags in COPY file header"));
+                return Err(bad_format(
+                    "unrecognized critical flags in COPY file header",
+                ));
             }
             let extension = usize::try_from(i32::from_be_bytes(extension))
                 .map_err(|_| bad_format("invalid COPY file header (missing length)"))?;
@@ -222,7 +224,8 @@ mod tests {
         for byte in input {
             tuples.push(&[*byte]).map_err(tell)?;
             while let Some(fields) = tuples.next_row().map_err(tell)? {
-                let bytes = |field: Option<Range<usize>>| field.map(|at| tuples.bytes()[at].to_vec());
+                let bytes =
+                    |field: Option<Range<usize>>| field.map(|at| tuples.bytes()[at].to_vec());
                 found.push(fields.into_iter().map(bytes).collect());
             }
         }
@@ -250,13 +253,19 @@ mod tests {
         let flags = |flags: u8| [&SIGNATURE[..], &[0, flags, 0, 0, 0, 0, 0, 0]].concat();
         for (input, message) in [
             (b"PGCOPX".to_vec(), "COPY file signature not recognized"),
-            (SIGNATURE.to_vec(), "invalid COPY file header (missing flags)"),
+            (
+                SIGNATURE.to_vec(),
+                "invalid COPY file header (missing flags)",
+            ),
             (flags(1), "invalid COPY file header (WITH OIDS)"),
             (flags(2), "unrecognized critical flags in COPY file header"),
             (with(&[0, 3]), "row field count is 3, expected 2"),
             (with(&[0, 2, 0xff, 0xff, 0xff, 0xfe]), "invalid field size"),
             (with(&[0, 2, 0, 0, 0, 9, 1]), "unexpected EOF in COPY data"),
-            (with(&[0xff, 0xff, 0]), "received copy data after EOF marker"),
+            (
+                with(&[0xff, 0xff, 0]),
+                "received copy data after EOF marker",
+            ),
         ] {
             assert_eq!(rows(&input, 2), Err(message.to_owned()), "{input:?}");
         }

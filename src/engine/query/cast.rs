@@ -170,7 +170,12 @@ fn decimal_of(value: &ScalarValue, to: SqlType) -> Option<ScalarValue> {
         return None;
     }
     let decimal = Number::of_scalar(value)?.to_decimal()?;
-    let digits = decimal.unscaled.unsigned_abs().checked_ilog10().unwrap_or(0) as u8 + 1;
+    let digits = decimal
+        .unscaled
+        .unsigned_abs()
+        .checked_ilog10()
+        .unwrap_or(0) as u8
+        + 1;
     let precision = digits.max(decimal.scale).max(1);
     Some(ScalarValue::Decimal128(
         Some(decimal.unscaled),

@@ -95,12 +95,14 @@ pub fn of(members: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
 
 /// Whether one decimal type holds them all.
 fn decimals_compare(types: &[DataType]) -> bool {
-    let parts = types.iter().filter_map(|data_type| match decimal::of(data_type)? {
-        DataType::Decimal128(precision, scale) => {
-            Some((i16::from(precision) - i16::from(scale), i16::from(scale)))
-        }
-        _ => None,
-    });
+    let parts = types
+        .iter()
+        .filter_map(|data_type| match decimal::of(data_type)? {
+            DataType::Decimal128(precision, scale) => {
+                Some((i16::from(precision) - i16::from(scale), i16::from(scale)))
+            }
+            _ => None,
+        });
     let (whole, scale) = parts.fold((0, 0), |(whole, scale), part| {
         (whole.max(part.0), scale.max(part.1))
     });
@@ -154,6 +156,27 @@ pub fn window(mut call: WindowFunction, schema: &DFSchema) -> Result<WindowFunct
 /// As [`of`]; 0A000 for another aggregate of DISTINCT values of such a type.
 pub fn aggregate(mut call: AggregateFunction, schema: &DFSchema) -> Result<AggregateFunction> {
     let params = &mut call.params;
+    if let ("min" | "max", [argument]) = (call.func.name(), params.args.as_slice()) {
+        let (_, field) = argument.to_field(schema)?;
+        let sql_type = types::sql_type(&field).map_err(failure::external)?;
+        let has_no_order = matches!(
+            sql_type.kind,
+            TypeKind::Bool | TypeKind::Json | TypeKind::Jsonb | TypeKind::Uuid | TypeKind::Bytea
+        );
+        if has_no_order && !sql_type.array {
+            let none = failure::no_function(call.func.name(), &[sql_type]);
+            return Err(failure::external(none));
+        }
+    }
+    // DISTINCT sorts, and what is put together of its values is in that order.
+    if params.distinct
+        && params.order_by.is_empty()
+        && let ("array_agg" | "string_agg", Some(first)) = (call.func.name(), params.args.first())
+    {
+        params
+            .order_by
+            .push(SortExpr::new(first.clone(), true, false));
+    }
     if params.distinct && !matches!(call.func.name(), "sum" | "avg" | "min" | "max") {
         for argument in &mut params.args {
             let keyed = single(argument.clone(), schema)?;
@@ -182,13 +205,20 @@ pub fn node(plan: LogicalPlan) -> Result<LogicalPlan> {
         LogicalPlan::Aggregate(aggregate) => grouped(aggregate)?,
         LogicalPlan::Distinct(Distinct::All(input)) if has_keyed_column(&input)? => {
             let columns = input.schema().columns().into_iter().map(Expr::Column);
-            grouped(Aggregate::try_new(input.clone(), columns.collect(), Vec::new())?)?
+            grouped(Aggregate::try_new(
+                input.clone(),
+                columns.collect(),
+                Vec::new(),
+            )?)?
         }
         LogicalPlan::Distinct(Distinct::On(mut on)) => {
             let schema = on.input.schema().clone();
             let exprs = on.on_expr.into_iter().map(|expr| single(expr, &schema));
             on.on_expr = exprs.collect::<Result<_>>()?;
-            on.sort_expr = on.sort_expr.map(|items| sorted(items, &schema)).transpose()?;
+            on.sort_expr = on
+                .sort_expr
+                .map(|items| sorted(items, &schema))
+                .transpose()?;
             LogicalPlan::Distinct(Distinct::On(on))
         }
         LogicalPlan::Join(join) => LogicalPlan::Join(joined(join)?),
@@ -240,14 +270,17 @@ fn grouped(aggregate: Aggregate) -> Result<LogicalPlan> {
     }
     let input = aggregate.input.clone();
     let inner = LogicalPlan::Aggregate(Aggregate::try_new(input, groups, aggregates)?);
-    let columns = schema.iter().enumerate().map(|(place, (qualifier, field))| {
-        if keyed.get(place).is_some_and(|class| *class != Class::Plain) {
-            Expr::Column(Column::new_unqualified(value_name(place)))
-                .alias_qualified(qualifier.cloned(), field.name())
-        } else {
-            Expr::Column(Column::new(qualifier.cloned(), field.name()))
-        }
-    });
+    let columns = schema
+        .iter()
+        .enumerate()
+        .map(|(place, (qualifier, field))| {
+            if keyed.get(place).is_some_and(|class| *class != Class::Plain) {
+                Expr::Column(Column::new_unqualified(value_name(place)))
+                    .alias_qualified(qualifier.cloned(), field.name())
+            } else {
+                Expr::Column(Column::new(qualifier.cloned(), field.name()))
+            }
+        });
     let columns = columns.collect();
     Ok(LogicalPlan::Projection(Projection::try_new(
         columns,

@@ -5,8 +5,10 @@
 
 use super::functions::{json, set_returning};
 use super::{Inner, failure, resolve, semantics, series};
+use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::context::StatementContext;
 use crate::engine::pg_catalog::{self, SystemProvider};
+use crate::engine::types;
 use datafusion::common::{Column, DFSchema};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
@@ -141,11 +143,9 @@ impl Relations {
             ))));
         }
         let builder = if let Some(series) = series::of(&call.name, &args, &names.column)? {
-            LogicalPlanBuilder::scan(
-                names.table.clone(),
-                provider_as_source(Arc::new(series)),
-                None,
-            )?
+            // Plans are the same whose tables have the same names: the bounds are part of it.
+            let name = datafusion::common::TableReference::bare(series.name());
+            LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(series)), None)?
         } else {
             self.rows(&call.name, args, &names, call.ordinality)?
         };
@@ -235,10 +235,8 @@ fn unnested(
             .iter()
             .map(|(list, _)| scalar["cardinality"].call(vec![list.clone()]));
         let longest = scalar["greatest"].call(lengths.collect());
-        let longest = datafusion::logical_expr::cast(
-            longest,
-            datafusion::arrow::datatypes::DataType::Int64,
-        );
+        let longest =
+            datafusion::logical_expr::cast(longest, datafusion::arrow::datatypes::DataType::Int64);
         let numbers = scalar["generate_series"].call(vec![lit(1i64), longest]);
         columns.push(numbers.alias(ORDINALITY));
         unnested.push(Column::from_name(ORDINALITY));
@@ -247,9 +245,33 @@ fn unnested(
         columns.insert(place, list.alias(&name));
         unnested.insert(place, Column::from_name(&name));
     }
-    LogicalPlanBuilder::empty(true)
+    let nothing = DFSchema::empty();
+    let types = columns.iter().map(|list| {
+        let (_, field) = list.to_field(&nothing)?;
+        types::sql_type(&field).map_err(failure::external)
+    });
+    let types = types.collect::<Result<Vec<_>>>()?;
+    let rows = LogicalPlanBuilder::empty(true)
         .project(columns)?
-        .unnest_columns_with_options(unnested, Default::default())
+        .unnest_columns_with_options(unnested.clone(), Default::default())?;
+    let is_json = |sql_type: &SqlType| matches!(sql_type.kind, TypeKind::Json | TypeKind::Jsonb);
+    if !types.iter().any(is_json) {
+        return Ok(rows);
+    }
+    // An element does not tell json from text.
+    let named = unnested.into_iter().zip(&types).map(|(column, sql_type)| {
+        let name = column.name.clone();
+        let element = SqlType::scalar(sql_type.kind);
+        match is_json(sql_type) {
+            true => {
+                let text = SqlType::scalar(TypeKind::Text);
+                super::cast::function(Expr::Column(column), text, element).alias(name)
+            }
+            false => Expr::Column(column),
+        }
+    });
+    let named: Vec<_> = named.collect();
+    rows.project(named)
 }
 
 /// WITH ORDINALITY's column.

@@ -7,10 +7,10 @@
 use super::cast::{Written, explicit, is_unknown, type_of};
 use super::functions::definition::Function;
 use super::functions::numeric;
-use super::{failure, keys};
 use super::operators::arithmetic::Operation;
 use super::operators::is_text;
 use super::rewrite::casts::CAST_TO;
+use super::{failure, keys};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::types::number::Number;
@@ -268,6 +268,19 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
                         null_where_equal(left.clone(), keyed)?
                     }
                 }
+                ("make_array", [first, ..]) => {
+                    let element = type_of(first, schema)?;
+                    let call = ScalarFunction::new_udf(function.func, args);
+                    let call = Expr::ScalarFunction(call);
+                    // An array of the library's does not tell json from text.
+                    match element.kind {
+                        TypeKind::Json | TypeKind::Jsonb if !element.array => {
+                            let (text, to) = (TypeKind::Text, SqlType::array_of(element.kind));
+                            super::cast::function(call, SqlType::array_of(text), to)
+                        }
+                        _ => call,
+                    }
+                }
                 _ => Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args)),
             }
         }
@@ -284,6 +297,12 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             let args = member_of(function.args, schema, input)?;
             let function = super::functions::array::equals_any();
             Expr::ScalarFunction(ScalarFunction::new_udf(function, args))
+        }
+        Expr::ScalarFunction(function)
+            if function.name() == "generate_series" && function.args.iter().any(is_unknown) =>
+        {
+            let args = series_arguments(function.args, schema, input)?;
+            Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
         }
         Expr::ScalarFunction(function) if has_untyped_argument(&function) => {
             let args = typed_arguments(function.args, &function.func, schema, input)?;
@@ -311,11 +330,7 @@ fn takes_one_type(function: &str) -> bool {
 
 /// Numbers of different types, one of them numeric, as values of one: float8 where one is a float,
 /// else numerics, which keep each its own scale.
-fn one_number_type(
-    members: Vec<Expr>,
-    schema: &DFSchema,
-    input: Input<'_>,
-) -> Result<Vec<Expr>> {
+fn one_number_type(members: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Expr>> {
     let mut types = Vec::with_capacity(members.len());
     for member in &members {
         let Ok((_, field)) = member.to_field(schema) else {
@@ -328,7 +343,11 @@ fn one_number_type(
     }
     let number = |sql_type: SqlType| {
         use TypeKind::{Float4, Float8, Int2, Int4, Int8, Numeric};
-        !sql_type.array && matches!(sql_type.kind, Int2 | Int4 | Int8 | Numeric | Float4 | Float8)
+        !sql_type.array
+            && matches!(
+                sql_type.kind,
+                Int2 | Int4 | Int8 | Numeric | Float4 | Float8
+            )
     };
     let of_kind = |kind| types.iter().any(|(sql_type, _)| sql_type.kind == kind);
     let alike = types.iter().all(|(_, data_type)| *data_type == types[0].1);
@@ -336,13 +355,16 @@ fn one_number_type(
         return Ok(members);
     }
     let float = of_kind(TypeKind::Float4) || of_kind(TypeKind::Float8);
-    let unified = members.into_iter().zip(&types).map(|(member, (sql_type, data_type))| {
-        if float {
-            explicit(member, *sql_type, SqlType::scalar(TypeKind::Float8), input)
-        } else {
-            Ok(numeric::number_of(member, data_type))
-        }
-    });
+    let unified = members
+        .into_iter()
+        .zip(&types)
+        .map(|(member, (sql_type, data_type))| {
+            if float {
+                explicit(member, *sql_type, SqlType::scalar(TypeKind::Float8), input)
+            } else {
+                Ok(numeric::number_of(member, data_type))
+            }
+        });
     unified.collect()
 }
 
@@ -372,9 +394,34 @@ fn typed_arguments(
         return Ok(args);
     };
     let unknown = SqlType::scalar(TypeKind::Unknown);
-    let typed = args.into_iter().zip(wanted).map(|(arg, wanted)| match wanted {
-        Some(to) => explicit(arg, unknown, to, input),
-        None => Ok(arg),
+    let typed = args
+        .into_iter()
+        .zip(wanted)
+        .map(|(arg, wanted)| match wanted {
+            Some(to) => explicit(arg, unknown, to, input),
+            None => Ok(arg),
+        });
+    typed.collect()
+}
+
+/// The bounds of a series are of one type, and the step between moments is an interval.
+fn series_arguments(args: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Expr>> {
+    use TypeKind::{Date, Int2, Int4, Int8, Interval, Timestamp, Timestamptz};
+    let unknown = SqlType::scalar(TypeKind::Unknown);
+    let known = args.iter().take(2).find(|arg| !is_unknown(arg));
+    let bound = known.map(|arg| type_of(arg, schema)).transpose()?;
+    let (bound, step) = match bound.map(|bound| bound.kind) {
+        Some(kind @ (Timestamp | Timestamptz)) => (kind, Interval),
+        Some(Date) => (Timestamptz, Interval),
+        Some(kind @ (Int2 | Int4 | Int8)) => (kind, kind),
+        _ => (Int4, Int4),
+    };
+    let typed = args.into_iter().enumerate().map(|(place, arg)| {
+        let to = SqlType::scalar(if place < 2 { bound } else { step });
+        match is_unknown(&arg) {
+            true => explicit(arg, unknown, to, input),
+            false => Ok(arg),
+        }
     });
     typed.collect()
 }
@@ -392,7 +439,11 @@ fn float_arguments(
     schema: &DFSchema,
     input: Input<'_>,
 ) -> Result<Option<Vec<Expr>>> {
-    let types: Result<Vec<_>> = function.args.iter().map(|arg| arg.get_type(schema)).collect();
+    let types: Result<Vec<_>> = function
+        .args
+        .iter()
+        .map(|arg| arg.get_type(schema))
+        .collect();
     let Ok(types) = types else {
         return Ok(None);
     };
@@ -453,7 +504,10 @@ fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubque
     }
     membership.expr = Box::new(keyed.into_iter().next().unwrap_or_default());
     let name = column.schema_name().to_string();
-    let keyed = keys::of(vec![column, Expr::Literal(null_key_type(&found)?, None)], plan.schema())?;
+    let keyed = keys::of(
+        vec![column, Expr::Literal(null_key_type(&found)?, None)],
+        plan.schema(),
+    )?;
     let column = keyed.into_iter().next().unwrap_or_default().alias(name);
     let projection = Projection::try_new(vec![column], plan)?;
     membership.subquery.subquery = Arc::new(LogicalPlan::Projection(projection));
@@ -562,17 +616,13 @@ pub fn condition_of(place: &str, expr: Expr, schema: &DFSchema, input: Input<'_>
 /// `-x`, checked: the smallest integer has no opposite.
 fn negative(inner: Expr, schema: &DFSchema) -> Result<Expr> {
     if let Expr::Literal(value, metadata) = &inner {
-        // -2147483648 is an int4, and only 2147483648 is not.
-        if let ScalarValue::Int64(Some(value)) = value
-            && let Some(Ok(small)) = value.checked_neg().map(i32::try_from)
-            && metadata.is_none()
-        {
-            return Ok(Expr::Literal(ScalarValue::Int32(Some(small)), None));
-        }
         if let Some(number) = Number::of_scalar(value)
             && matches!(value, ScalarValue::LargeBinary(_))
         {
-            return Ok(Expr::Literal(number.negated().to_scalar(), metadata.clone()));
+            return Ok(Expr::Literal(
+                number.negated().to_scalar(),
+                metadata.clone(),
+            ));
         }
         if let Ok(negated) = value.arithmetic_negate() {
             return Ok(Expr::Literal(negated, metadata.clone()));

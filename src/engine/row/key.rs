@@ -341,8 +341,7 @@ impl KeyColumn {
             }
             (
                 Physical::Binary,
-                ScalarValue::Binary(Some(bytes))
-                | ScalarValue::BinaryView(Some(bytes)),
+                ScalarValue::Binary(Some(bytes)) | ScalarValue::BinaryView(Some(bytes)),
             ) => put_escaped(bytes, out),
             (_, other) => return Err(self.mismatch(other)),
         }

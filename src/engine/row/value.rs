@@ -175,8 +175,7 @@ impl Physical {
             ) => put_bytes(text.as_bytes(), out),
             (
                 Physical::Binary,
-                ScalarValue::Binary(Some(bytes))
-                | ScalarValue::BinaryView(Some(bytes)),
+                ScalarValue::Binary(Some(bytes)) | ScalarValue::BinaryView(Some(bytes)),
             ) => put_bytes(bytes, out),
             (Physical::List(element, _), ScalarValue::List(list)) => {
                 put_list(element, list.value(0).as_ref(), out)?;

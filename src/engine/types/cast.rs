@@ -7,8 +7,8 @@ use super::decode::{
     Input, decimal_scalar, decode_text, list_scalar, numeric_scalar, round_interval,
 };
 use super::input_error::number_out_of_range;
-use super::name::{fixed_numeric, seconds_precision};
 use super::json_value::{Json, Kind};
+use super::name::{fixed_numeric, seconds_precision};
 use super::number::array::{Numbers, is_exact};
 use super::numeric::Decimal;
 use super::text::TooLong;
@@ -341,9 +341,12 @@ fn of_jsonb(text: &str, to: SqlType, input: Input<'_>) -> Result<ScalarValue, Di
     let json = Json::new(text);
     match (json.kind(), family(to.kind)) {
         (Kind::Boolean, Family::Bool) => Ok(ScalarValue::Boolean(Some(text == "true"))),
-        (Kind::Number, Family::Number(_)) => {
-            convert(json.number().to_scalar(), super::name::ANY_NUMERIC, to, input)
-        }
+        (Kind::Number, Family::Number(_)) => convert(
+            json.number().to_scalar(),
+            super::name::ANY_NUMERIC,
+            to,
+            input,
+        ),
         (kind, _) => {
             let kind = match kind {
                 Kind::Object | Kind::Array => "array or object",
@@ -352,7 +355,10 @@ fn of_jsonb(text: &str, to: SqlType, input: Input<'_>) -> Result<ScalarValue, Di
             };
             Err(Diagnostic::error(
                 SqlState::INVALID_PARAMETER_VALUE,
-                format!("cannot cast jsonb {kind} to type {}", super::format_type(to)),
+                format!(
+                    "cannot cast jsonb {kind} to type {}",
+                    super::format_type(to)
+                ),
             ))
         }
     }

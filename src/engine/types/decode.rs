@@ -101,8 +101,8 @@ pub fn round_interval(value: IntervalMonthDayNano, seconds: Option<u32>) -> Inte
 
 /// A number of a fixed scale, which it has already, as a scalar of the type's Arrow type.
 pub fn decimal_scalar(decimal: numeric::Decimal, sql_type: SqlType) -> ScalarValue {
-    let precision = name::fixed_numeric(sql_type)
-        .map_or(name::NUMERIC_DIGITS_MAX, |(precision, _)| precision);
+    let precision =
+        name::fixed_numeric(sql_type).map_or(name::NUMERIC_DIGITS_MAX, |(precision, _)| precision);
     ScalarValue::Decimal128(Some(decimal.unscaled), precision, decimal.scale as i8)
 }
 
@@ -119,7 +119,11 @@ pub fn numeric_scalar(number: Number, sql_type: SqlType) -> Result<ScalarValue, 
         .to_decimal()
         .and_then(|decimal| decimal.rescale(scale.unsigned_abs()));
     let fixed = fixed.ok_or_else(|| numeric::unsupported_special("NaN"))?;
-    Ok(ScalarValue::Decimal128(Some(fixed.unscaled), precision, scale))
+    Ok(ScalarValue::Decimal128(
+        Some(fixed.unscaled),
+        precision,
+        scale,
+    ))
 }
 
 fn parse_regtype(text: &str) -> Result<u32, Diagnostic> {

@@ -39,7 +39,10 @@ pub fn concatenated(left: Json<'_>, right: Json<'_>) -> String {
         return object(joined);
     }
     let list = |value: Json<'_>| match value.kind() {
-        Kind::Array => value.elements().map(|element| element.raw().to_owned()).collect(),
+        Kind::Array => value
+            .elements()
+            .map(|element| element.raw().to_owned())
+            .collect(),
         _ => vec![value.raw().to_owned()],
     };
     let mut all = list(left);
@@ -209,13 +212,19 @@ fn in_array(
 pub fn without_nulls(value: Json<'_>, object: fn(Vec<(String, String)>) -> String) -> String {
     match value.kind() {
         Kind::Object => {
-            let kept = value.members().filter(|(_, value)| value.kind() != Kind::Null);
+            let kept = value
+                .members()
+                .filter(|(_, value)| value.kind() != Kind::Null);
             object(
                 kept.map(|(key, value)| (key.into_owned(), without_nulls(value, object)))
                     .collect(),
             )
         }
-        Kind::Array => array(value.elements().map(|element| without_nulls(element, object))),
+        Kind::Array => array(
+            value
+                .elements()
+                .map(|element| without_nulls(element, object)),
+        ),
         _ => value.raw().to_owned(),
     }
 }
@@ -269,7 +278,10 @@ mod tests {
         };
         assert_eq!(set("{\"a\": 1}", &["b"], "2", true), "{\"a\": 1, \"b\": 2}");
         assert_eq!(set("{\"a\": 1}", &["b"], "2", false), "{\"a\": 1}");
-        assert_eq!(set("{\"a\": [1, 2]}", &["a", "-1"], "9", true), "{\"a\": [1, 9]}");
+        assert_eq!(
+            set("{\"a\": [1, 2]}", &["a", "-1"], "9", true),
+            "{\"a\": [1, 9]}"
+        );
         assert_eq!(set("[1, 2]", &["5"], "3", true), "[1, 2, 3]");
         assert_eq!(set("[1, 2]", &["-5"], "3", true), "[3, 1, 2]");
         assert_eq!(set("{\"a\": 1}", &["b", "c"], "2", true), "{\"a\": 1}");

@@ -121,16 +121,18 @@ impl<'a> Json<'a> {
 
     /// The element of an array, counted from 0, or from the end where negative.
     pub fn element(self, index: i64) -> Option<Json<'a>> {
-        self.elements().nth(place(index, || self.elements().count())?)
+        self.elements()
+            .nth(place(index, || self.elements().count())?)
     }
 
     /// Where a path of keys and numbers leads.
     pub fn at_path<'p>(self, path: impl IntoIterator<Item = &'p str>) -> Option<Json<'a>> {
-        path.into_iter().try_fold(self, |value, step| match value.kind() {
-            Kind::Object => value.member(step),
-            Kind::Array => value.element(step.trim_ascii().parse().ok()?),
-            _ => None,
-        })
+        path.into_iter()
+            .try_fold(self, |value, step| match value.kind() {
+                Kind::Object => value.member(step),
+                Kind::Array => value.element(step.trim_ascii().parse().ok()?),
+                _ => None,
+            })
     }
 
     /// Whether jsonb's `@>` holds at the top, where an array may also contain a scalar.
@@ -177,7 +179,8 @@ impl<'a> Json<'a> {
                 out.push(0);
                 out.extend_from_slice(&(self.elements().count() as u32).to_be_bytes());
                 out.push(1);
-                self.elements().for_each(|element| element.write_key(&mut out));
+                self.elements()
+                    .for_each(|element| element.write_key(&mut out));
             }
             _ => {
                 out.push(0);
@@ -318,7 +321,10 @@ mod tests {
         let elements: Vec<_> = Json::new(list).elements().map(Json::raw).collect();
         assert_eq!(elements, ["1", r#"{"b":"x,]}"}"#, "null"]);
         assert_eq!(Json::new(list).element(-1).map(Json::raw), Some("null"));
-        assert_eq!(Json::new(list).at_path(["1", "b"]).map(Json::raw), Some("\"x,]}\""));
+        assert_eq!(
+            Json::new(list).at_path(["1", "b"]).map(Json::raw),
+            Some("\"x,]}\"")
+        );
         assert_eq!(Json::new("[]").elements().count(), 0);
         assert_eq!(Json::new("{ }").members().count(), 0);
     }
@@ -334,8 +340,21 @@ mod tests {
     #[test]
     fn keys_are_in_the_order_of_jsonb() {
         let ordered = [
-            "[]", "null", "\"a\"", "\"b\"", "1", "1.5", "false", "true", "[1]", "[2]", "[0, 1]",
-            "{}", "{\"a\": 1}", "{\"a\": 2}", "{\"a\": 1, \"b\": 0}",
+            "[]",
+            "null",
+            "\"a\"",
+            "\"b\"",
+            "1",
+            "1.5",
+            "false",
+            "true",
+            "[1]",
+            "[2]",
+            "[0, 1]",
+            "{}",
+            "{\"a\": 1}",
+            "{\"a\": 2}",
+            "{\"a\": 1, \"b\": 0}",
         ];
         for pair in ordered.windows(2) {
             let [left, right] = [pair[0], pair[1]].map(|text| Json::new(text).key());

@@ -7,7 +7,6 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::failure;
 use crate::engine::types::bytea;
-use bytes::BytesMut;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArray};
 use datafusion::arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::error::Result;
@@ -60,7 +59,8 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         Function::immutable("set_bit", &[&[BYTEA, INT8, INT4]], binary, set_bit),
         Function::immutable("bit_count", &[&[BYTEA]], int8, |call| {
             call.values::<Int64Type>(|row| {
-                let count = |bytes: &[u8]| bytes.iter().map(|byte| i64::from(byte.count_ones())).sum();
+                let count =
+                    |bytes: &[u8]| bytes.iter().map(|byte| i64::from(byte.count_ones())).sum();
                 Ok(bytes(call, 0, row).map(count))
             })
         }),
@@ -101,10 +101,18 @@ pub fn overloads() -> Vec<Arc<ScalarUDF>> {
         Function::immutable("substring", SUBSTRING, binary, substring),
         Function::immutable("strpos", &[&[BYTEA, BYTEA]], int4, position),
         Function::immutable("position", &[&[BYTEA, BYTEA]], int4, position),
-        Function::immutable("btrim", &[&[BYTEA, BYTEA]], binary, |call| trimmed(call, true, true)),
-        Function::immutable("trim", &[&[BYTEA, BYTEA]], binary, |call| trimmed(call, true, true)),
-        Function::immutable("ltrim", &[&[BYTEA, BYTEA]], binary, |call| trimmed(call, true, false)),
-        Function::immutable("rtrim", &[&[BYTEA, BYTEA]], binary, |call| trimmed(call, false, true)),
+        Function::immutable("btrim", &[&[BYTEA, BYTEA]], binary, |call| {
+            trimmed(call, true, true)
+        }),
+        Function::immutable("trim", &[&[BYTEA, BYTEA]], binary, |call| {
+            trimmed(call, true, true)
+        }),
+        Function::immutable("ltrim", &[&[BYTEA, BYTEA]], binary, |call| {
+            trimmed(call, true, false)
+        }),
+        Function::immutable("rtrim", &[&[BYTEA, BYTEA]], binary, |call| {
+            trimmed(call, false, true)
+        }),
         Function::immutable("overlay", OVERLAY, binary, overlay),
     ]
 }
@@ -117,7 +125,10 @@ fn bytes<'c>(call: &'c Call<'_>, argument: usize, row: usize) -> Option<&'c [u8]
     array.is_valid(row).then(|| array.value(row))
 }
 
-fn binaries(call: &Call<'_>, one: impl FnMut(usize) -> Result<Option<Vec<u8>>>) -> Result<ArrayRef> {
+fn binaries(
+    call: &Call<'_>,
+    one: impl FnMut(usize) -> Result<Option<Vec<u8>>>,
+) -> Result<ArrayRef> {
     let values = (0..call.rows).map(one).collect::<Result<Vec<_>>>()?;
     Ok(Arc::new(values.into_iter().collect::<BinaryArray>()))
 }
@@ -132,10 +143,7 @@ fn index(at: i64, length: usize) -> Result<usize> {
     valid.ok_or_else(|| {
         failure::error(
             SqlState::new("2202E"),
-            format!(
-                "index {at} out of valid range, 0..{}",
-                length as i64 - 1
-            ),
+            format!("index {at} out of valid range, 0..{}", length as i64 - 1),
         )
     })
 }
@@ -150,7 +158,9 @@ fn set_bit(call: &Call<'_>) -> Result<ArrayRef> {
         };
         let at = index(at, given.len() * 8)?;
         if !matches!(new, 0 | 1) {
-            return Err(failure::external(invalid("new bit must be 0 or 1".to_owned())));
+            return Err(failure::external(invalid(
+                "new bit must be 0 or 1".to_owned(),
+            )));
         }
         let mut changed = given.to_vec();
         let mask = 1 << (at % 8);
@@ -255,7 +265,10 @@ fn overlay(call: &Call<'_>) -> Result<ArrayRef> {
 }
 
 fn demand_utf8(name: &str) -> Result<()> {
-    let plain: String = name.chars().filter(|letter| letter.is_ascii_alphanumeric()).collect();
+    let plain: String = name
+        .chars()
+        .filter(|letter| letter.is_ascii_alphanumeric())
+        .collect();
     match plain.to_ascii_lowercase().as_str() {
         "utf8" | "unicode" => Ok(()),
         _ => Err(failure::unsupported(format!("encoding \"{name}\""))),
@@ -295,9 +308,12 @@ impl Encoding {
             Encoding::Hex => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
             Encoding::Base64 => to_base64(bytes),
             Encoding::Escape => {
-                let mut out = BytesMut::new();
-                bytea::write(bytes, true, &mut out);
-                String::from_utf8_lossy(&out).into_owned()
+                let letter = |byte: &u8| match byte {
+                    0 | 0x80.. => format!("\\{byte:03o}"),
+                    b'\\' => "\\\\".to_owned(),
+                    plain => char::from(*plain).to_string(),
+                };
+                bytes.iter().map(letter).collect()
             }
         }
     }
@@ -339,15 +355,20 @@ fn decode(call: &Call<'_>) -> Result<ArrayRef> {
 fn from_hex(text: &str) -> std::result::Result<Vec<u8>, Diagnostic> {
     let mut digits = Vec::with_capacity(text.len());
     for letter in text.chars().filter(|letter| !letter.is_ascii_whitespace()) {
-        let digit = letter.to_digit(16).ok_or_else(|| {
-            invalid(format!("invalid hexadecimal digit: \"{letter}\""))
-        })?;
+        let digit = letter
+            .to_digit(16)
+            .ok_or_else(|| invalid(format!("invalid hexadecimal digit: \"{letter}\"")))?;
         digits.push(digit as u8);
     }
     if digits.len() % 2 != 0 {
-        return Err(invalid("invalid hexadecimal data: odd number of digits".to_owned()));
+        return Err(invalid(
+            "invalid hexadecimal data: odd number of digits".to_owned(),
+        ));
     }
-    Ok(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+    Ok(digits
+        .chunks_exact(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect())
 }
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -361,11 +382,17 @@ fn to_base64(bytes: &[u8]) -> String {
             out.push('\n');
             line = 0;
         }
-        let word = group.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte));
+        let word = group
+            .iter()
+            .fold(0u32, |word, byte| word << 8 | u32::from(*byte));
         let word = word << (8 * (3 - group.len()));
         for place in 0..4 {
             let letter = BASE64[(word >> (18 - 6 * place) & 63) as usize];
-            out.push(if place <= group.len() { letter as char } else { '=' });
+            out.push(if place <= group.len() {
+                letter as char
+            } else {
+                '='
+            });
         }
         line += 4;
     }
@@ -391,7 +418,9 @@ fn from_base64(text: &str) -> std::result::Result<Vec<u8>, Diagnostic> {
                 .ok()
                 .and_then(|letter| BASE64.iter().position(|known| *known == letter));
             found.ok_or_else(|| {
-                invalid(format!("invalid symbol \"{letter}\" found while decoding base64 sequence"))
+                invalid(format!(
+                    "invalid symbol \"{letter}\" found while decoding base64 sequence"
+                ))
             })? as u32
         };
         word = word << 6 | value;

@@ -197,20 +197,26 @@ impl Function {
     pub fn wanted(&self, known: &[Option<SqlType>]) -> Option<Vec<Option<SqlType>>> {
         let takes = |form: &&&[Argument], exact: bool| {
             form.len() == known.len()
-                && form.iter().zip(known).all(|(argument, known)| match (argument, known) {
-                    (Argument::Of(to), Some(from)) if exact => {
-                        to.kind == from.kind && to.array == from.array
-                    }
-                    (Argument::Of(to), Some(from)) => passes(&types::data_type(*from), *to),
-                    _ => true,
-                })
+                && form
+                    .iter()
+                    .zip(known)
+                    .all(|(argument, known)| match (argument, known) {
+                        (Argument::Of(to), Some(from)) if exact => {
+                            to.kind == from.kind && to.array == from.array
+                        }
+                        (Argument::Of(to), Some(from)) => passes(&types::data_type(*from), *to),
+                        _ => true,
+                    })
         };
         let exact = self.forms.iter().find(|form| takes(form, true));
         let form = exact.or_else(|| self.forms.iter().find(|form| takes(form, false)))?;
-        let wanted = form.iter().zip(known).map(|(argument, known)| match (argument, known) {
-            (Argument::Of(to), None) => Some(*to),
-            _ => None,
-        });
+        let wanted = form
+            .iter()
+            .zip(known)
+            .map(|(argument, known)| match (argument, known) {
+                (Argument::Of(to), None) => Some(*to),
+                _ => None,
+            });
         Some(wanted.collect())
     }
 }

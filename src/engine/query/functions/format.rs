@@ -69,8 +69,7 @@ fn formatted(template: &str, mut values: Values<'_>) -> std::result::Result<Stri
     let mut out = String::with_capacity(template.len() + 16);
     let mut rest = template.chars().peekable();
     let unterminated = || {
-        invalid("unterminated format() type specifier")
-            .with_hint("For a single \"%\" use \"%%\".")
+        invalid("unterminated format() type specifier").with_hint("For a single \"%\" use \"%%\".")
     };
     while let Some(letter) = rest.next() {
         if letter != '%' {
@@ -96,9 +95,8 @@ fn formatted(template: &str, mut values: Values<'_>) -> std::result::Result<Stri
             if rest.next_if_eq(&'*').is_some() {
                 let at = number(&mut rest)?;
                 if at.is_some() {
-                    rest.next_if_eq(&'$').ok_or_else(|| {
-                        invalid("width argument position must be ended by \"$\"")
-                    })?;
+                    rest.next_if_eq(&'$')
+                        .ok_or_else(|| invalid("width argument position must be ended by \"$\""))?;
                 }
                 let told = values.take(at)?.unwrap_or_default();
                 let told: i64 = told.parse().unwrap_or(0);
@@ -113,10 +111,10 @@ fn formatted(template: &str, mut values: Values<'_>) -> std::result::Result<Stri
         }
         let kind = rest.next().ok_or_else(unterminated)?;
         if !matches!(kind, 's' | 'I' | 'L') {
-            return Err(invalid(format!(
-                "unrecognized format() type specifier \"{kind}\""
-            ))
-            .with_hint("For a single \"%\" use \"%%\"."));
+            return Err(
+                invalid(format!("unrecognized format() type specifier \"{kind}\""))
+                    .with_hint("For a single \"%\" use \"%%\"."),
+            );
         }
         let value = values.take(place)?;
         let text = match (kind, value) {
@@ -170,11 +168,21 @@ impl ScalarUDFImpl for Format {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        if !matches!(args.arg_fields[0].data_type(), DataType::Utf8 | DataType::Null) {
-            let given: Vec<_> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        if !matches!(
+            args.arg_fields[0].data_type(),
+            DataType::Utf8 | DataType::Null
+        ) {
+            let given: Vec<_> = args
+                .arg_fields
+                .iter()
+                .map(|field| field.data_type().clone())
+                .collect();
             return Err(super::aggregate::no_such("format", &given));
         }
-        Ok(Arc::new(cast::field("format", SqlType::scalar(TypeKind::Text))))
+        Ok(Arc::new(cast::field(
+            "format",
+            SqlType::scalar(TypeKind::Text),
+        )))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -37,7 +37,11 @@ impl Intervals {
     }
 
     fn apply(&mut self, values: &ArrayRef, sign: i64) {
-        for value in values.as_primitive::<IntervalMonthDayNanoType>().iter().flatten() {
+        for value in values
+            .as_primitive::<IntervalMonthDayNanoType>()
+            .iter()
+            .flatten()
+        {
             self.months += sign * i64::from(value.months);
             self.days += sign * i64::from(value.days);
             self.nanoseconds += i128::from(sign) * i128::from(value.nanoseconds);
@@ -98,7 +102,11 @@ impl Accumulator for Intervals {
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         self.apply(&states[0], 1);
-        self.count += states[1].as_primitive::<UInt64Type>().iter().flatten().sum::<u64>();
+        self.count += states[1]
+            .as_primitive::<UInt64Type>()
+            .iter()
+            .flatten()
+            .sum::<u64>();
         Ok(())
     }
 }

@@ -41,7 +41,9 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         }),
         Function::immutable("min_scale", NUMBER, int4, |call| {
             exact(call, "min_scale")?;
-            Ok(Arc::new(int4_of(&call.args[0], |number| number.scale_min())))
+            Ok(Arc::new(int4_of(&call.args[0], |number| {
+                number.scale_min()
+            })))
         }),
         Function::immutable(
             "width_bucket",
@@ -79,7 +81,9 @@ fn width_bucket(call: &Call<'_>) -> Result<ArrayRef> {
             return Err(invalid("count must be greater than zero"));
         }
         if value.is_nan() || low.is_nan() || high.is_nan() {
-            return Err(invalid("operand, lower bound, and upper bound cannot be NaN"));
+            return Err(invalid(
+                "operand, lower bound, and upper bound cannot be NaN",
+            ));
         }
         if low.is_infinite() || high.is_infinite() {
             return Err(invalid("lower and upper bounds must be finite"));
@@ -149,7 +153,7 @@ impl ScalarUDFImpl for Absolute {
         };
         Ok(vec![match argument {
             DataType::Float32 | DataType::Float64 => argument.clone(),
-            DataType::Utf8 | DataType::Null => DataType::Float64,
+            DataType::Null => DataType::Float64,
             other => decimal::exact(other).ok_or_else(no_such)?,
         }])
     }
@@ -174,7 +178,9 @@ impl ScalarUDFImpl for Absolute {
                 let numbers = Numbers::new(&array);
                 let mut out = LargeBinaryBuilder::with_capacity(array.len(), array.len() * 16);
                 for row in 0..array.len() {
-                    let number = numbers.get(row).map(|number| number.absolute().to_ordered());
+                    let number = numbers
+                        .get(row)
+                        .map(|number| number.absolute().to_ordered());
                     out.append_option(number);
                 }
                 Arc::new(out.finish())

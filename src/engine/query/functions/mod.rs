@@ -10,11 +10,12 @@ pub mod auth_variable;
 pub mod binary;
 pub mod definition;
 mod format;
-pub mod math;
-mod moments;
 mod interval_total;
 pub mod json;
+pub mod math;
+mod moments;
 pub mod names;
+pub mod negative;
 mod number_sum;
 pub mod numeric;
 pub mod numeric_math;
@@ -28,6 +29,7 @@ pub mod spread;
 mod template;
 pub mod text;
 pub mod time;
+pub mod zones;
 
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::functions_window::all_default_window_functions;
@@ -233,6 +235,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         binary::functions(),
         format::functions(),
         math::functions(),
+        negative::functions(),
         moments::functions(),
         regular::functions(),
         template::functions(),
@@ -244,6 +247,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         set_returning::functions(),
         text::functions(),
         time::functions(),
+        zones::functions(),
         crate::engine::pg_catalog::functions::functions(),
     ];
     let written = std::iter::once(super::cast::Written::function());

@@ -73,7 +73,12 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         ),
         Function::stable(
             "age",
-            &[&[TIMESTAMP, TIMESTAMP], &[TIMESTAMPTZ, TIMESTAMPTZ], &[TIMESTAMP], &[TIMESTAMPTZ]],
+            &[
+                &[TIMESTAMP, TIMESTAMP],
+                &[TIMESTAMPTZ, TIMESTAMPTZ],
+                &[TIMESTAMP],
+                &[TIMESTAMPTZ],
+            ],
             span,
             age,
         ),
@@ -128,7 +133,12 @@ fn overlaps(call: &Call<'_>) -> Result<ArrayRef> {
             _ => Ok(call.args[argument].clone()),
         }
     };
-    let arrays = [call.args[0].clone(), ends(1)?, call.args[2].clone(), ends(3)?];
+    let arrays = [
+        call.args[0].clone(),
+        ends(1)?,
+        call.args[2].clone(),
+        ends(3)?,
+    ];
     let at = |side: usize, row: usize| {
         let moments = arrays[side].as_primitive::<TimestampMicrosecondType>();
         moments.is_valid(row).then(|| moments.value(row))
@@ -182,10 +192,14 @@ fn date_of(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
         before if before < 0 => before + 1,
         after => after,
     };
-    let month_number = u32::try_from(month).ok().filter(|month| (1..=12).contains(month));
+    let month_number = u32::try_from(month)
+        .ok()
+        .filter(|month| (1..=12).contains(month));
     let month_number = month_number.ok_or_else(wrong)?;
     let days = days_of_month(astronomical, month_number);
-    let day = u32::try_from(day).ok().filter(|day| (1..=days).contains(day));
+    let day = u32::try_from(day)
+        .ok()
+        .filter(|day| (1..=days).contains(day));
     if !DATE_YEARS.contains(&astronomical) {
         return Err(wrong());
     }
@@ -231,7 +245,9 @@ fn local_of(call: &Call<'_>, row: usize) -> Result<Option<i64>> {
     let (Some(days), Some(time)) = (date_of(call, row)?, time_of(call, 3, row)?) else {
         return Ok(None);
     };
-    let at = days.checked_mul(DAY).and_then(|micros| micros.checked_add(time));
+    let at = days
+        .checked_mul(DAY)
+        .and_then(|micros| micros.checked_add(time));
     at.map(Some)
         .ok_or_else(|| out_of_range("timestamp out of range".to_owned()))
 }
@@ -256,7 +272,7 @@ fn make_zoned(call: &Call<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(zoned))
 }
 
-/// 22023, as AT TIME ZONE says it too.
+/// 22023, as make_timestamptz() and AT TIME ZONE say it.
 pub fn unknown_zone(name: &str) -> DataFusionError {
     failure::error(
         SqlState::INVALID_PARAMETER_VALUE,
@@ -388,12 +404,13 @@ fn is_finite(call: &Call<'_>) -> Result<ArrayRef> {
             return Ok(None);
         }
         Ok(Some(match array.data_type() {
-            DataType::Date32 => {
-                !matches!(array.as_primitive::<Date32Type>().value(row), i32::MAX | i32::MIN)
-            }
-            DataType::Timestamp(..) => is_moment(
-                array.as_primitive::<TimestampMicrosecondType>().value(row),
+            DataType::Date32 => !matches!(
+                array.as_primitive::<Date32Type>().value(row),
+                i32::MAX | i32::MIN
             ),
+            DataType::Timestamp(..) => {
+                is_moment(array.as_primitive::<TimestampMicrosecondType>().value(row))
+            }
             _ => true,
         }))
     })
@@ -423,7 +440,11 @@ fn age(call: &Call<'_>) -> Result<ArrayRef> {
         if !is_moment(later) || !is_moment(earlier) {
             return Err(out_of_range("timestamp out of range".to_owned()));
         }
-        let later = if call.args.len() == 2 { local(later) } else { later };
+        let later = if call.args.len() == 2 {
+            local(later)
+        } else {
+            later
+        };
         Ok(Some(between(later, local(earlier))))
     })
 }
@@ -432,11 +453,7 @@ fn age(call: &Call<'_>) -> Result<ArrayRef> {
 fn between(later: i64, earlier: i64) -> IntervalMonthDayNano {
     if later < earlier {
         let opposite = between_ordered(earlier, later, true);
-        return IntervalMonthDayNano::new(
-            -opposite.months,
-            -opposite.days,
-            -opposite.nanoseconds,
-        );
+        return IntervalMonthDayNano::new(-opposite.months, -opposite.days, -opposite.nanoseconds);
     }
     between_ordered(later, earlier, false)
 }
@@ -444,8 +461,7 @@ fn between(later: i64, earlier: i64) -> IntervalMonthDayNano {
 fn between_ordered(later: i64, earlier: i64, swapped: bool) -> IntervalMonthDayNano {
     let split = |at: i64| (Date::from_days(at.div_euclid(DAY)), at.rem_euclid(DAY));
     let ((later_date, later_time), (earlier_date, earlier_time)) = (split(later), split(earlier));
-    let mut months = (later_date.year - earlier_date.year) * 12
-        + i64::from(later_date.month)
+    let mut months = (later_date.year - earlier_date.year) * 12 + i64::from(later_date.month)
         - i64::from(earlier_date.month);
     let mut days = i64::from(later_date.day) - i64::from(earlier_date.day);
     let mut micros = later_time - earlier_time;
@@ -496,7 +512,8 @@ fn series(call: &Call<'_>, zone: Option<Tz>) -> Result<ArrayRef> {
     let (starts, stops) = (moments(0), moments(1));
     let steps = call.args[2].as_primitive::<IntervalMonthDayNanoType>();
     let element = call.args[0].data_type().clone();
-    let values = PrimitiveBuilder::<TimestampMicrosecondType>::new().with_data_type(element.clone());
+    let values =
+        PrimitiveBuilder::<TimestampMicrosecondType>::new().with_data_type(element.clone());
     let mut out = ListBuilder::new(values);
     for row in 0..call.rows {
         if starts.is_null(row) || stops.is_null(row) || steps.is_null(row) {

@@ -1,8 +1,8 @@
 //! What the planner puts into plans for numeric: a number as a value of any scale, and its key,
 //! by which it is compared, grouped, joined and sorted.
 
-use crate::engine::types::number::array::{Numbers, is_exact};
 use crate::engine::types::number::Number;
+use crate::engine::types::number::array::{Numbers, is_exact};
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;

@@ -84,29 +84,74 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         power(),
         function("pow", 2..=2, to_the_power, Some(float_power)),
         function("sqrt", 1..=1, |of| of[0].square_root(), Some(float_root)),
-        function("exp", 1..=1, |of| of[0].exponential(), Some(float_exponential)),
-        function("ln", 1..=1, |of| of[0].natural_logarithm(), Some(|of| {
-            float_logarithm(of[0], f64::ln)
-        })),
-        function("log", 1..=2, logarithm, Some(|of| float_logarithm(of[0], f64::log10))),
-        function("log10", 1..=1, |of| of[0].logarithm(&Number::of_integer(10)), Some(|of| {
-            float_logarithm(of[0], f64::log10)
-        })),
-        function("round", 1..=2, |of| to_places(of, Way::Nearest), Some(|of| {
-            Ok(of[0].round_ties_even())
-        })),
-        function("trunc", 1..=2, |of| to_places(of, Way::TowardsZero), Some(|of| {
-            Ok(of[0].trunc())
-        })),
-        function("ceil", 1..=1, |of| to_places(of, Way::Up), Some(|of| Ok(of[0].ceil()))),
-        function("ceiling", 1..=1, |of| to_places(of, Way::Up), Some(|of| Ok(of[0].ceil()))),
-        function("floor", 1..=1, |of| to_places(of, Way::Down), Some(|of| Ok(of[0].floor()))),
-        function("sign", 1..=1, |of| Ok(sign(&of[0])), Some(|of| {
-            Ok(if of[0] == 0.0 { 0.0 } else { of[0].signum() })
-        })),
+        function(
+            "exp",
+            1..=1,
+            |of| of[0].exponential(),
+            Some(float_exponential),
+        ),
+        function(
+            "ln",
+            1..=1,
+            |of| of[0].natural_logarithm(),
+            Some(|of| float_logarithm(of[0], f64::ln)),
+        ),
+        function(
+            "log",
+            1..=2,
+            logarithm,
+            Some(|of| float_logarithm(of[0], f64::log10)),
+        ),
+        function(
+            "log10",
+            1..=1,
+            |of| of[0].logarithm(&Number::of_integer(10)),
+            Some(|of| float_logarithm(of[0], f64::log10)),
+        ),
+        function(
+            "round",
+            1..=2,
+            |of| to_places(of, Way::Nearest),
+            Some(|of| Ok(of[0].round_ties_even())),
+        ),
+        function(
+            "trunc",
+            1..=2,
+            |of| to_places(of, Way::TowardsZero),
+            Some(|of| Ok(of[0].trunc())),
+        ),
+        function(
+            "ceil",
+            1..=1,
+            |of| to_places(of, Way::Up),
+            Some(|of| Ok(of[0].ceil())),
+        ),
+        function(
+            "ceiling",
+            1..=1,
+            |of| to_places(of, Way::Up),
+            Some(|of| Ok(of[0].ceil())),
+        ),
+        function(
+            "floor",
+            1..=1,
+            |of| to_places(of, Way::Down),
+            Some(|of| Ok(of[0].floor())),
+        ),
+        function(
+            "sign",
+            1..=1,
+            |of| Ok(sign(&of[0])),
+            Some(|of| Ok(if of[0] == 0.0 { 0.0 } else { of[0].signum() })),
+        ),
         function("div", 2..=2, |of| of[0].whole_quotient(&of[1]), None),
         function("trim_scale", 1..=1, |of| Ok(of[0].clone().trimmed()), None),
-        function("numeric_inc", 1..=1, |of| of[0].plus(&Number::of_integer(1)), None),
+        function(
+            "numeric_inc",
+            1..=1,
+            |of| of[0].plus(&Number::of_integer(1)),
+            None,
+        ),
         function("factorial", 1..=1, factorial, None),
     ]
 }
@@ -134,7 +179,10 @@ fn to_places(of: &[Number], way: Way) -> std::result::Result<Number, Diagnostic>
     let Some(places) = of.get(1) else {
         return of[0].clone().to_scale(0, way);
     };
-    let places = places.to_integer().unwrap_or(0).clamp(-PLACES_MAX, PLACES_MAX);
+    let places = places
+        .to_integer()
+        .unwrap_or(0)
+        .clamp(-PLACES_MAX, PLACES_MAX);
     of[0].clone().to_scale(places as i32, way)
 }
 
@@ -165,7 +213,11 @@ fn float_power(of: &[f64]) -> std::result::Result<f64, Diagnostic> {
             "a negative number raised to a non-integer power yields a complex result",
         ));
     }
-    in_range(base.powf(exponent), base.is_finite() && exponent.is_finite(), base == 0.0)
+    in_range(
+        base.powf(exponent),
+        base.is_finite() && exponent.is_finite(),
+        base == 0.0,
+    )
 }
 
 fn float_root(of: &[f64]) -> std::result::Result<f64, Diagnostic> {
@@ -245,7 +297,7 @@ impl ScalarUDFImpl for Mathematical {
         }
         let floats = self.takes_floats(arg_types);
         let coerced = |data_type: &DataType| match data_type {
-            DataType::Utf8 | DataType::Null if floats => Some(DataType::Float64),
+            DataType::Null if floats => Some(DataType::Float64),
             DataType::Null => Some(DataType::LargeBinary),
             // A number's own bytes are read here; no library cast knows them.
             DataType::LargeBinary => Some(DataType::LargeBinary),
@@ -288,7 +340,9 @@ impl ScalarUDFImpl for Mathematical {
 /// The array as doubles, numbers among them.
 fn doubles(array: &ArrayRef) -> Result<PrimitiveArray<Float64Type>> {
     if *array.data_type() != DataType::LargeBinary {
-        return Ok(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().clone());
+        return Ok(cast(array, &DataType::Float64)?
+            .as_primitive::<Float64Type>()
+            .clone());
     }
     let numbers = Numbers::new(array);
     Ok((0..array.len())
@@ -302,7 +356,12 @@ fn of_floats(arrays: &[ArrayRef], rows: usize, of: OfFloats) -> Result<ArrayRef>
     let mut out = Vec::with_capacity(rows);
     for row in 0..rows {
         values.clear();
-        values.extend(doubles.iter().filter(|array| array.is_valid(row)).map(|array| array.value(row)));
+        values.extend(
+            doubles
+                .iter()
+                .filter(|array| array.is_valid(row))
+                .map(|array| array.value(row)),
+        );
         out.push(match values.len() == doubles.len() {
             true => Some(of(&values).map_err(failure::external)?),
             false => None,
@@ -330,10 +389,7 @@ fn of_numbers(arrays: &[ArrayRef], rows: usize, of: OfNumbers) -> Result<ArrayRe
 }
 
 /// An int4 result of a number.
-pub fn int4_of(
-    array: &ArrayRef,
-    of: fn(&Number) -> Option<i32>,
-) -> PrimitiveArray<Int32Type> {
+pub fn int4_of(array: &ArrayRef, of: fn(&Number) -> Option<i32>) -> PrimitiveArray<Int32Type> {
     let numbers = Numbers::new(array);
     (0..array.len())
         .map(|row| numbers.get(row).and_then(|number| of(&number)))

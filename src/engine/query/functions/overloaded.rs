@@ -53,7 +53,10 @@ impl ScalarUDFImpl for Overloaded {
             .collect();
         let chosen = self.chosen(arg_types.first());
         let fields = fields_with_udf(&fields, chosen.as_ref())?;
-        Ok(fields.iter().map(|field| field.data_type().clone()).collect())
+        Ok(fields
+            .iter()
+            .map(|field| field.data_type().clone())
+            .collect())
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {

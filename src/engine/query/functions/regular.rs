@@ -34,7 +34,10 @@ const FROM_PLACE: &[&[Argument]] = &[
 
 /// The functions.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
-    let (text, texts) = (SqlType::scalar(TypeKind::Text), SqlType::array_of(TypeKind::Text));
+    let (text, texts) = (
+        SqlType::scalar(TypeKind::Text),
+        SqlType::array_of(TypeKind::Text),
+    );
     let int4 = SqlType::scalar(TypeKind::Int4);
     vec![
         Function::immutable("regexp_split_to_array", TWO, texts, split),
@@ -342,10 +345,16 @@ fn expanded(replacement: &str, captures: &Captures<'_>, out: &mut String) {
 
 fn replace(call: &Call<'_>) -> Result<ArrayRef> {
     use datafusion::arrow::datatypes::DataType;
-    let by_place = call.args.get(3).is_some_and(|array| *array.data_type() == DataType::Int32);
+    let by_place = call
+        .args
+        .get(3)
+        .is_some_and(|array| *array.data_type() == DataType::Int32);
     let mut compiled = Compiled(None);
     call.texts(|row| {
-        let given = call.text(0, row).zip(call.text(1, row)).zip(call.text(2, row));
+        let given = call
+            .text(0, row)
+            .zip(call.text(1, row))
+            .zip(call.text(2, row));
         let Some(((text, pattern), replacement)) = given else {
             return Ok(None);
         };
@@ -391,13 +400,19 @@ fn replace(call: &Call<'_>) -> Result<ArrayRef> {
 
 /// The byte at which a character, counted from 1, begins.
 fn byte_of(text: &str, place: i32) -> Result<usize> {
-    let Some(before) = usize::try_from(place).ok().and_then(|place| place.checked_sub(1)) else {
+    let Some(before) = usize::try_from(place)
+        .ok()
+        .and_then(|place| place.checked_sub(1))
+    else {
         return Err(failure::error(
             SqlState::INVALID_PARAMETER_VALUE,
             format!("invalid value for parameter \"start\": {place}"),
         ));
     };
-    Ok(text.char_indices().nth(before).map_or(text.len(), |(at, _)| at))
+    Ok(text
+        .char_indices()
+        .nth(before)
+        .map_or(text.len(), |(at, _)| at))
 }
 
 /// The n-th match from a place: where it begins and ends in characters, and its text.
@@ -426,6 +441,10 @@ fn nth(call: &Call<'_>, row: usize) -> Result<Option<(i32, i32, String)>> {
     let found = regex.find_iter(&text[from..]).nth(wanted as usize - 1);
     Ok(found.map(|found| {
         let place = |at: usize| text[..from + at].chars().count() as i32 + 1;
-        (place(found.start()), place(found.end()), found.as_str().to_owned())
+        (
+            place(found.start()),
+            place(found.end()),
+            found.as_str().to_owned(),
+        )
     }))
 }

@@ -152,7 +152,11 @@ impl ScalarUDFImpl for Series {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let types: Vec<_> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        let types: Vec<_> = args
+            .arg_fields
+            .iter()
+            .map(|field| field.data_type().clone())
+            .collect();
         Series::function(Series::of(&types)).return_field_from_args(args)
     }
 

@@ -172,6 +172,22 @@ impl Part {
         }
     }
 
+    /// A date has no time of day.
+    fn demand_date(self) -> Result<()> {
+        let unit = match self {
+            Part::Hour => "hour",
+            Part::Minute => "minute",
+            Part::Second => "second",
+            Part::Milliseconds => "milliseconds",
+            Part::Microseconds => "microseconds",
+            _ => return Ok(()),
+        };
+        Err(failure::error(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("unit \"{unit}\" not supported for type date"),
+        ))
+    }
+
     /// The value in millionths.
     fn of_local(self, at: NaiveDateTime, epoch_micros: i64) -> i128 {
         let date = at.date();
@@ -300,6 +316,9 @@ impl ScalarUDFImpl for Extract {
             return Ok(Arc::new(Field::new(self.name, DataType::Float64, true)));
         }
         let part = Extract::part(args.scalar_arguments)?;
+        if *args.arg_fields[1].data_type() == DataType::Date32 {
+            part.demand_date()?;
+        }
         let scale = part.scale(args.arg_fields[1].data_type());
         let data_type = DataType::Decimal128(EXTRACT_DIGITS, scale);
         Ok(Arc::new(Field::new(self.name, data_type, true)))

@@ -54,7 +54,9 @@ pub fn result(operation: Operation, left: &DataType, right: &DataType) -> Option
         Operation::Multiply => (left_digits + right_digits, left_scale + right_scale),
         Operation::Divide => return None,
     };
-    let precision = u8::try_from(digits).ok().filter(|digits| *digits <= DIGITS_MAX)?;
+    let precision = u8::try_from(digits)
+        .ok()
+        .filter(|digits| *digits <= DIGITS_MAX)?;
     Some(DataType::Decimal128(precision, i8::try_from(scale).ok()?))
 }
 
@@ -73,7 +75,12 @@ fn pairs<'a>(
 ) -> (&'a dyn Array, &'a dyn Array, Vec<(usize, usize)>) {
     let ((left, one_left), (right, one_right)) = (left.get(), right.get());
     let rows = if one_left { right.len() } else { left.len() };
-    let row = |row| (if one_left { 0 } else { row }, if one_right { 0 } else { row });
+    let row = |row| {
+        (
+            if one_left { 0 } else { row },
+            if one_right { 0 } else { row },
+        )
+    };
     (left, right, (0..rows).map(row).collect())
 }
 
@@ -108,7 +115,9 @@ pub fn compute(
         let value = if operation == Operation::Multiply {
             l.checked_mul(r)
         } else {
-            let (l, r) = wide(l, left_scale).zip(wide(r, right_scale)).ok_or_else(overflow)?;
+            let (l, r) = wide(l, left_scale)
+                .zip(wide(r, right_scale))
+                .ok_or_else(overflow)?;
             match operation {
                 Operation::Add => l.checked_add(r),
                 Operation::Subtract => l.checked_sub(r),
@@ -170,9 +179,24 @@ mod tests {
     fn a_result_is_a_decimal_where_its_digits_have_room() {
         let decimal = |precision, scale| DataType::Decimal128(precision, scale);
         for (operation, left, right, expected) in [
-            (Operation::Add, decimal(10, 2), decimal(5, 4), Some(decimal(13, 4))),
-            (Operation::Multiply, decimal(10, 2), DataType::Int32, Some(decimal(20, 2))),
-            (Operation::Remainder, decimal(38, 0), decimal(10, 0), Some(decimal(38, 0))),
+            (
+                Operation::Add,
+                decimal(10, 2),
+                decimal(5, 4),
+                Some(decimal(13, 4)),
+            ),
+            (
+                Operation::Multiply,
+                decimal(10, 2),
+                DataType::Int32,
+                Some(decimal(20, 2)),
+            ),
+            (
+                Operation::Remainder,
+                decimal(38, 0),
+                decimal(10, 0),
+                Some(decimal(38, 0)),
+            ),
             (Operation::Add, decimal(38, 0), decimal(10, 0), None),
             (Operation::Multiply, decimal(20, 2), decimal(20, 2), None),
             (Operation::Divide, decimal(10, 2), decimal(10, 2), None),

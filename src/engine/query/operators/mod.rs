@@ -123,11 +123,8 @@ impl Operands<'_> {
     }
 
     fn of_json(mut self, op: BinaryOperator) -> Planned {
-        let found = super::functions::json::operators::function(
-            &op,
-            self.left_type,
-            self.right_type,
-        );
+        let found =
+            super::functions::json::operators::function(&op, self.left_type, self.right_type);
         let Some((function, right)) = found else {
             return Err(self.no_operator(&op.to_string()));
         };
@@ -231,7 +228,13 @@ impl Operands<'_> {
                 self = self.convert_left(to)?;
             }
             (false, true) => {
-                let to = beside(self.left_type);
+                let to = match self.left_type.kind {
+                    // `date - '2024-01-01'` is a difference, too.
+                    Date | Time | Timestamp | Timestamptz if operation == Operation::Subtract => {
+                        self.left_type
+                    }
+                    _ => beside(self.left_type),
+                };
                 self = self.convert_right(to)?;
             }
             (false, false) => {}

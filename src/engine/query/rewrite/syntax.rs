@@ -3,9 +3,12 @@
 
 use super::catalogs;
 use super::labels::folded;
+use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::functions::negative::NEGATIVE;
 use crate::engine::query::functions::regular::SIMILAR_TO;
 use crate::engine::query::functions::set_returning;
+use crate::engine::query::functions::zones::TIME_ZONE;
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, TableFactor,
@@ -121,6 +124,43 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
                 *expr = rows_equal(op, std::mem::take(left), std::mem::take(right))?;
             }
         }
+        Expr::AtTimeZone {
+            timestamp,
+            time_zone,
+        } => {
+            let args = vec![taken(time_zone), taken(timestamp)];
+            *expr = call_of(TIME_ZONE, args);
+        }
+        Expr::Substring {
+            expr: text,
+            substring_from,
+            substring_for,
+            ..
+        } if !substring_from.as_deref().is_some_and(is_untyped) => {
+            let from = match substring_from {
+                Some(from) => taken(from),
+                None => Expr::value(Value::Number("1".to_owned(), false)),
+            };
+            let mut args = vec![taken(text), from];
+            args.extend(substring_for.as_mut().map(|length| taken(length)));
+            *expr = call_of("substring", args);
+        }
+        Expr::Position {
+            expr: part,
+            r#in: text,
+        } => {
+            *expr = call_of("strpos", vec![taken(text), taken(part)]);
+        }
+        Expr::Overlay {
+            expr: text,
+            overlay_what,
+            overlay_from,
+            overlay_for,
+        } => {
+            let mut args = vec![taken(text), taken(overlay_what), taken(overlay_from)];
+            args.extend(overlay_for.as_mut().map(|length| taken(length)));
+            *expr = call_of("overlay", args);
+        }
         Expr::SimilarTo {
             negated,
             expr: text,
@@ -179,6 +219,13 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
                 *expr = letter;
             }
         }
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: inner,
+        } if !is_power(inner) => {
+            let inner = taken(inner);
+            *expr = negated(inner);
+        }
         // A sign binds closer than ^, which the parser has the other way round.
         Expr::UnaryOp {
             op: UnaryOperator::Minus,
@@ -226,6 +273,48 @@ fn is_untyped(expr: &Expr) -> bool {
             Value::SingleQuotedString(_) | Value::Placeholder(_) | Value::Null
         ),
         _ => false,
+    }
+}
+
+fn is_power(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::BinaryOp {
+            op: BinaryOperator::PGExp,
+            ..
+        }
+    )
+}
+
+/// `-x`: of a plain number as it is written, else a call, because the planner's own sign knows
+/// fewer types. The smallest integers are of the type that they fit, their opposites are not.
+fn negated(inner: Expr) -> Expr {
+    let minus = |expr| Expr::UnaryOp {
+        op: UnaryOperator::Minus,
+        expr: Box::new(expr),
+    };
+    let Expr::Value(value) = &inner else {
+        return call_of(NEGATIVE, vec![inner]);
+    };
+    let Value::Number(digits, _) = &value.value else {
+        return match value.value {
+            Value::SingleQuotedString(_) | Value::Null | Value::Placeholder(_) => minus(inner),
+            _ => call_of(NEGATIVE, vec![inner]),
+        };
+    };
+    let smallest = match digits.as_str() {
+        "2147483648" => Some(TypeKind::Int4),
+        "9223372036854775808" => Some(TypeKind::Int8),
+        _ => None,
+    };
+    if let Some(kind) = smallest {
+        let text = Expr::value(Value::SingleQuotedString(format!("-{digits}")));
+        return super::casts::call(text, SqlType::scalar(kind));
+    }
+    let plain = digits.len() <= 18 && !digits.contains(['e', 'E']);
+    match plain {
+        true => minus(inner),
+        false => call_of(NEGATIVE, vec![inner]),
     }
 }
 

@@ -50,14 +50,20 @@ fn unify(mut cells: Vec<&mut Expr>) {
         }
         return;
     }
-    if !cells.iter().any(|cell| is_quoted(cell)) {
+    if !cells
+        .iter()
+        .any(|cell| is_untyped(cell) || decimals(cell).is_some())
+    {
         return;
     }
-    let Some(sql_type) = cells.iter().find_map(|cell| written_type(cell)) else {
+    let types = || cells.iter().filter_map(|cell| written_type(cell));
+    let is_float = |one: &SqlType| matches!(one.kind, TypeKind::Float4 | TypeKind::Float8);
+    let Some(sql_type) = types().find(is_float).or_else(|| types().next()) else {
         return;
     };
+    let float = matches!(sql_type.kind, TypeKind::Float4 | TypeKind::Float8) && !sql_type.array;
     for cell in cells {
-        if is_quoted(cell) {
+        if is_untyped(cell) || float && decimals(cell).is_some() {
             let literal = std::mem::replace(cell, Expr::value(Value::Null));
             *cell = casts::call(literal, sql_type);
         }
@@ -78,6 +84,10 @@ fn differ_in_scale(cells: &[&mut Expr]) -> bool {
     numeric && (scales.windows(2).any(|pair| pair[0] != pair[1]) || scales[0].is_none())
 }
 
+fn is_untyped(expr: &Expr) -> bool {
+    is_null(expr) || is_quoted(expr)
+}
+
 fn is_null(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(value.value, Value::Null))
 }
@@ -89,7 +99,9 @@ fn decimals(expr: &Expr) -> Option<Option<usize>> {
         Expr::Value(value) => match &value.value {
             Value::Number(digits, _) if digits.contains(['e', 'E']) => Some(None),
             Value::Number(digits, _) => Some(Some(
-                digits.split_once('.').map_or(0, |(_, decimals)| decimals.len()),
+                digits
+                    .split_once('.')
+                    .map_or(0, |(_, decimals)| decimals.len()),
             )),
             _ => None,
         },

@@ -54,8 +54,9 @@ impl Number {
     /// 0A000 past the digits there may be.
     pub fn square_root_to(&self, scale: i32) -> Result<Number> {
         match self {
-            Number::Finite(finite) => root(&finite.magnitude, scale + GUARD)
-                .and_then(|root| of(root, scale)),
+            Number::Finite(finite) => {
+                root(&finite.magnitude, scale + GUARD).and_then(|root| of(root, scale))
+            }
             _ => self.square_root(),
         }
     }
@@ -151,9 +152,7 @@ impl Number {
             .filter(|_| whole)
             .and_then(|times| i32::try_from(times).ok())
         {
-            let scale = SIGNIFICANT_DIGITS_MIN
-                .max(base.scale)
-                .min(RESULT_SCALE_MAX);
+            let scale = SIGNIFICANT_DIGITS_MIN.max(base.scale).min(RESULT_SCALE_MAX);
             return repeated(base, times, scale);
         }
         if base.negative {
@@ -341,7 +340,11 @@ fn repeated(base: &Finite, times: i32, scale: i32) -> Result<Number> {
     }
     let negative = base.negative && times % 2 != 0;
     if base.magnitude.is_zero() || digits < f64::from(-RESULT_SCALE_MAX - 1) {
-        let zero = if times == 0 { small(1) } else { Magnitude::default() };
+        let zero = if times == 0 {
+            small(1)
+        } else {
+            Magnitude::default()
+        };
         return Finite::new(false, zero, scale).checked();
     }
     // A negative power is one of the reciprocal; all are cut to what the result can show.

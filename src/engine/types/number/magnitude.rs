@@ -47,20 +47,24 @@ impl Magnitude {
 
     /// The value × 10^`scale`, which must be whole; None past a u128.
     pub fn scaled(&self, scale: i32) -> Option<u128> {
+        let Some((last, before)) = self.digits.split_last() else {
+            return Some(0);
+        };
         let mut value: u128 = 0;
-        for digit in &self.digits {
+        for digit in before {
             value = value.checked_mul(u128::from(BASE))?;
             value = value.checked_add(u128::from(*digit))?;
         }
-        let exponent = (self.weight - self.digits.len() as i32 + 1) * GROUP + scale;
-        if value == 0 {
-            return Some(0);
+        // Of the last digit only the decimals that the scale keeps are left.
+        let exponent = self.lowest() * GROUP + scale;
+        let dropped = 10u128.checked_pow((-exponent).max(0).unsigned_abs())?;
+        let last = u128::from(*last);
+        if dropped > u128::from(BASE) || last % dropped != 0 {
+            return None;
         }
-        let power = 10u128.checked_pow(exponent.unsigned_abs())?;
-        match exponent {
-            0.. => value.checked_mul(power),
-            _ => (value % power == 0).then_some(value / power),
-        }
+        value = value.checked_mul(u128::from(BASE) / dropped)?;
+        value = value.checked_add(last / dropped)?;
+        value.checked_mul(10u128.checked_pow(exponent.max(0).unsigned_abs())?)
     }
 
     /// How many digits there are.

@@ -172,11 +172,17 @@ impl Number {
         let Number::Finite(finite) = self else {
             return None;
         };
-        let scale = u8::try_from(finite.scale).ok().filter(|scale| *scale <= 38)?;
+        let scale = u8::try_from(finite.scale)
+            .ok()
+            .filter(|scale| *scale <= 38)?;
         let magnitude = finite.magnitude.scaled(finite.scale)?;
         let magnitude = i128::try_from(magnitude).ok()?;
         (magnitude < 10i128.pow(38)).then_some(Decimal {
-            unscaled: if finite.negative { -magnitude } else { magnitude },
+            unscaled: if finite.negative {
+                -magnitude
+            } else {
+                magnitude
+            },
             scale,
         })
     }

@@ -75,7 +75,13 @@ impl Number {
             NEGATIVE_INFINITY => return Some(Number::Infinity(true)),
             INFINITY => return Some(Number::Infinity(false)),
             NAN => return Some(Number::NaN),
-            ZERO => return Some(Number::Finite(Finite::new(false, Magnitude::default(), scale))),
+            ZERO => {
+                return Some(Number::Finite(Finite::new(
+                    false,
+                    Magnitude::default(),
+                    scale,
+                )));
+            }
             NEGATIVE => true,
             POSITIVE => false,
             _ => return None,
@@ -112,7 +118,11 @@ pub fn key_length(bytes: &[u8], inverted: bool) -> Option<usize> {
     if !matches!(class, NEGATIVE | POSITIVE) {
         return Some(1);
     }
-    let end = if (class == NEGATIVE) != inverted { 0xFF } else { 0 };
+    let end = if (class == NEGATIVE) != inverted {
+        0xFF
+    } else {
+        0
+    };
     let pairs = bytes.get(3..)?.chunks_exact(2);
     let digits = pairs.take_while(|pair| *pair != [end, end]).count();
     let length = 3 + digits * 2 + 2;

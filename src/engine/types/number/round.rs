@@ -146,7 +146,11 @@ impl Number {
         };
         let whole = finite.clone().rounded(0);
         let magnitude = i128::try_from(whole.magnitude.scaled(0)?).ok()?;
-        Some(if whole.negative { -magnitude } else { magnitude })
+        Some(if whole.negative {
+            -magnitude
+        } else {
+            magnitude
+        })
     }
 }
 
@@ -166,6 +170,9 @@ impl Finite {
 }
 
 fn field_overflow(detail: String) -> Diagnostic {
-    Diagnostic::error(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow")
-        .with_detail(detail)
+    Diagnostic::error(
+        SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+        "numeric field overflow",
+    )
+    .with_detail(detail)
 }

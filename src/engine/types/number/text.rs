@@ -139,7 +139,11 @@ fn finite(digits: &Digits<'_>) -> Result<Number, Diagnostic> {
     }
     let scale = scale as i32;
     if significant == 0 {
-        return Ok(Number::Finite(Finite::new(false, Magnitude::default(), scale)));
+        return Ok(Number::Finite(Finite::new(
+            false,
+            Magnitude::default(),
+            scale,
+        )));
     }
     // The first group is filled up with zeros, so that the point falls between groups.
     let top = top as i32;

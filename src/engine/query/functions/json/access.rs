@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 /// A path's steps are an array or so many texts.
 const JSON_PATHS: &[&[Argument]] = &[
-    &[JSON, TEXTS],
     &[JSON, TEXT],
+    &[JSON, TEXTS],
     &[JSON, TEXT, TEXT],
     &[JSON, TEXT, TEXT, TEXT],
     &[JSON, TEXT, TEXT, TEXT, TEXT],
@@ -23,8 +23,8 @@ const JSON_PATHS: &[&[Argument]] = &[
     &[JSON, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT],
 ];
 const JSONB_PATHS: &[&[Argument]] = &[
-    &[JSONB, TEXTS],
     &[JSONB, TEXT],
+    &[JSONB, TEXTS],
     &[JSONB, TEXT, TEXT],
     &[JSONB, TEXT, TEXT, TEXT],
     &[JSONB, TEXT, TEXT, TEXT, TEXT],
@@ -39,12 +39,32 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![
         Function::immutable("json_object_field", &[&[JSON, TEXT]], json, member),
         Function::immutable("jsonb_object_field", &[&[JSONB, TEXT]], jsonb, member),
-        Function::immutable("json_object_field_text", &[&[JSON, TEXT]], text, member_text),
-        Function::immutable("jsonb_object_field_text", &[&[JSONB, TEXT]], text, member_text),
+        Function::immutable(
+            "json_object_field_text",
+            &[&[JSON, TEXT]],
+            text,
+            member_text,
+        ),
+        Function::immutable(
+            "jsonb_object_field_text",
+            &[&[JSONB, TEXT]],
+            text,
+            member_text,
+        ),
         Function::immutable("json_array_element", &[&[JSON, INT4]], json, element),
         Function::immutable("jsonb_array_element", &[&[JSONB, INT4]], jsonb, element),
-        Function::immutable("json_array_element_text", &[&[JSON, INT4]], text, element_text),
-        Function::immutable("jsonb_array_element_text", &[&[JSONB, INT4]], text, element_text),
+        Function::immutable(
+            "json_array_element_text",
+            &[&[JSON, INT4]],
+            text,
+            element_text,
+        ),
+        Function::immutable(
+            "jsonb_array_element_text",
+            &[&[JSONB, INT4]],
+            text,
+            element_text,
+        ),
         Function::immutable("json_extract_path", JSON_PATHS, json, at_path),
         Function::immutable("jsonb_extract_path", JSONB_PATHS, jsonb, at_path),
         Function::immutable("json_extract_path_text", JSON_PATHS, text, at_path_text),
@@ -165,7 +185,8 @@ fn pairs(call: &Call<'_>, of: fn(Json<'_>, Json<'_>) -> bool) -> Result<ArrayRef
 
 /// Whether a key, or a string among elements, or the string itself is there.
 fn has(value: Json<'_>, key: &str) -> bool {
-    let is = |one: Json<'_>| one.kind() == Kind::String && one.to_text().is_some_and(|it| it == key);
+    let is =
+        |one: Json<'_>| one.kind() == Kind::String && one.to_text().is_some_and(|it| it == key);
     match value.kind() {
         Kind::Object => value.member(key).is_some(),
         Kind::Array => value.elements().any(is),

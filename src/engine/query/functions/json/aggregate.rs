@@ -9,6 +9,7 @@ use crate::engine::types::json;
 use crate::engine::types::json_of::JsonColumn;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -87,6 +88,7 @@ impl AggregateUDFImpl for Gather {
             kind: self.kind,
             sql_types,
             distinct: args.is_distinct,
+            order: order(&args)?,
             parts: Vec::new(),
             bytes: 0,
         }))
@@ -98,6 +100,19 @@ impl AggregateUDFImpl for Gather {
     }
 }
 
+/// What makes the sorting keys of ORDER BY; None where there is none.
+fn order(args: &AccumulatorArgs<'_>) -> Result<Option<RowConverter>> {
+    if args.order_bys.is_empty() {
+        return Ok(None);
+    }
+    let fields = args.order_bys.iter().map(|sort| {
+        let data_type = sort.expr.data_type(args.schema)?;
+        Ok(SortField::new_with_options(data_type, sort.options))
+    });
+    let fields = fields.collect::<Result<Vec<_>>>()?;
+    Ok(Some(RowConverter::new(fields)?))
+}
+
 /// The elements, or members, as text.
 #[derive(Debug)]
 struct Gathered {
@@ -105,18 +120,27 @@ struct Gathered {
     kind: TypeKind,
     sql_types: Vec<SqlType>,
     distinct: bool,
-    parts: Vec<String>,
+    order: Option<RowConverter>,
+    /// Each behind what it is sorted by.
+    parts: Vec<(Vec<u8>, String)>,
     bytes: usize,
 }
 
 impl Gathered {
-    fn push(&mut self, part: String) {
+    fn push(&mut self, key: Vec<u8>, part: String) {
         // Few distinct values are expected; many are found in the time that it takes to look.
-        if self.distinct && self.parts.contains(&part) {
+        if self.distinct && self.parts.iter().any(|(_, known)| *known == part) {
             return;
         }
-        self.bytes += part.len() + size_of::<String>();
-        self.parts.push(part);
+        self.bytes += key.len() + part.len() + size_of::<(Vec<u8>, String)>();
+        self.parts.push((key, part));
+    }
+
+    /// The parts in the order of ORDER BY.
+    fn sorted(&mut self) -> impl Iterator<Item = &str> {
+        // Stable, so that equal ones stay in the order they came in.
+        self.parts.sort_by(|(left, _), (right, _)| left.cmp(right));
+        self.parts.iter().map(|(_, part)| part.as_str())
     }
 
     fn gather(&mut self, values: &[ArrayRef]) -> std::result::Result<(), Diagnostic> {
@@ -132,16 +156,10 @@ impl Gathered {
             let mut part = String::new();
             if let [key, value] = columns.as_slice() {
                 if key.is_null(row) {
-                    return Err(match self.kind {
-                        TypeKind::Json => Diagnostic::error(
-                            SqlState::INVALID_PARAMETER_VALUE,
-                            "field name must not be null",
-                        ),
-                        _ => Diagnostic::error(
-                            SqlState::INVALID_PARAMETER_VALUE,
-                            "field name must not be null",
-                        ),
-                    });
+                    return Err(Diagnostic::error(
+                        SqlState::INVALID_PARAMETER_VALUE,
+                        "field name must not be null",
+                    ));
                 }
                 json::write_quoted(&key.text(row), &mut part);
                 part.push_str(" : ");
@@ -151,15 +169,26 @@ impl Gathered {
             }
             parts.push(part);
         }
-        parts.into_iter().for_each(|part| self.push(part));
+        // What ORDER BY names comes behind the arguments.
+        let keys = match &self.order {
+            None => None,
+            Some(order) => {
+                let converted = order.convert_columns(&values[self.sql_types.len()..]);
+                Some(converted.map_err(|error| Diagnostic::internal(error.to_string()))?)
+            }
+        };
+        for (row, part) in parts.into_iter().enumerate() {
+            let key = keys.as_ref().map(|keys| keys.row(row).as_ref().to_vec());
+            self.push(key.unwrap_or_default(), part);
+        }
         Ok(())
     }
 
-    fn result(&self) -> std::result::Result<ScalarValue, Diagnostic> {
+    fn result(&mut self) -> std::result::Result<ScalarValue, Diagnostic> {
         if self.parts.is_empty() {
             return Ok(ScalarValue::Utf8(None));
         }
-        let all = self.parts.join(", ");
+        let all = self.sorted().collect::<Vec<_>>().join(", ");
         let text = match (self.what, self.kind) {
             (What::Array, _) => format!("[{all}]"),
             (What::Object, TypeKind::Json) => format!("{{ {all} }}"),
@@ -187,7 +216,7 @@ impl Accumulator for Gathered {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let parts: Vec<_> = self.parts.iter().map(|part| ScalarValue::from(part.as_str())).collect();
+        let parts: Vec<_> = self.sorted().map(ScalarValue::from).collect();
         let list = ScalarValue::new_list_nullable(&parts, &DataType::Utf8);
         Ok(vec![ScalarValue::List(list)])
     }
@@ -198,7 +227,8 @@ impl Accumulator for Gathered {
             if lists.is_valid(row) {
                 let parts = lists.value(row);
                 let parts = parts.as_string::<i32>();
-                parts.iter().flatten().for_each(|part| self.push(part.to_owned()));
+                let parts = parts.iter().flatten();
+                parts.for_each(|part| self.push(Vec::new(), part.to_owned()));
             }
         }
         Ok(())

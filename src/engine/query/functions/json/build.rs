@@ -110,12 +110,12 @@ impl Build {
         out: &mut String,
     ) -> std::result::Result<(), Diagnostic> {
         if columns.len() % 2 != 0 {
-            return Err(invalid("argument list must have even number of elements").with_hint(
-                format!(
+            return Err(
+                invalid("argument list must have even number of elements").with_hint(format!(
                     "The arguments of {}() must consist of alternating keys and values.",
                     self.name
-                ),
-            ));
+                )),
+            );
         }
         out.push('{');
         for (index, pair) in columns.chunks_exact(2).enumerate() {
@@ -124,10 +124,8 @@ impl Build {
             }
             if pair[0].is_null(row) {
                 return Err(match self.kind {
-                    TypeKind::Json => {
-                        invalid(format!("argument {} cannot be null", index * 2 + 1))
-                            .with_hint("Object keys should be text.")
-                    }
+                    TypeKind::Json => invalid(format!("argument {} cannot be null", index * 2 + 1))
+                        .with_hint("Object keys should be text."),
                     _ => invalid(format!("argument {}: key must not be null", index * 2 + 1)),
                 });
             }

@@ -72,9 +72,12 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
                 out
             })
         }),
-        Function::immutable("jsonb_object", &[&[TEXTS], &[TEXTS, TEXTS]], jsonb, |call| {
-            of_texts(call, json::object)
-        }),
+        Function::immutable(
+            "jsonb_object",
+            &[&[TEXTS], &[TEXTS, TEXTS]],
+            jsonb,
+            |call| of_texts(call, json::object),
+        ),
         Function::immutable("json_object", &[&[TEXTS], &[TEXTS, TEXTS]], json, |call| {
             of_texts(call, spaced_object)
         }),
@@ -107,7 +110,9 @@ fn delete(call: &Call<'_>) -> Result<ArrayRef> {
                 let keys: Vec<&str> = keys.iter().flatten().map(String::as_str).collect();
                 json_edit::without(value, &keys)
             }),
-            _ => call.text(1, row).map(|key| json_edit::without(value, &[key])),
+            _ => call
+                .text(1, row)
+                .map(|key| json_edit::without(value, &[key])),
         };
         result.transpose().map_err(failure::external)
     })

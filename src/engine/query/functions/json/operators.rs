@@ -15,7 +15,10 @@ pub fn function(
     right: SqlType,
 ) -> Option<(Arc<ScalarUDF>, SqlType)> {
     use BinaryOperator::*;
-    let (text, texts) = (SqlType::scalar(TypeKind::Text), SqlType::array_of(TypeKind::Text));
+    let (text, texts) = (
+        SqlType::scalar(TypeKind::Text),
+        SqlType::array_of(TypeKind::Text),
+    );
     let jsonb = SqlType::scalar(TypeKind::Jsonb);
     let b = match left.kind {
         _ if left.array => return None,
@@ -25,7 +28,10 @@ pub fn function(
     };
     let integer = matches!(right.kind, TypeKind::Int2 | TypeKind::Int4) && !right.array;
     let textual = !right.array
-        && matches!(right.kind, TypeKind::Text | TypeKind::Varchar | TypeKind::Unknown);
+        && matches!(
+            right.kind,
+            TypeKind::Text | TypeKind::Varchar | TypeKind::Unknown
+        );
     let list = right.array && matches!(right.kind, TypeKind::Text | TypeKind::Varchar);
     let path = list || right.kind == TypeKind::Unknown;
     let json = !right.array && matches!(right.kind, TypeKind::Jsonb | TypeKind::Unknown);
@@ -57,7 +63,9 @@ pub fn function(
     };
     static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
         let named = functions().into_iter();
-        named.map(|function| (function.name().to_owned(), function)).collect()
+        named
+            .map(|function| (function.name().to_owned(), function))
+            .collect()
     });
     Some((FUNCTIONS.get(name)?.clone(), right))
 }

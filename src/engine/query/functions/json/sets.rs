@@ -49,7 +49,10 @@ const SETS: &[Columns] = &[
     },
     Columns {
         name: "jsonb_each_text",
-        columns: &[("key", "jsonb_each_key"), ("value", "jsonb_each_value_text")],
+        columns: &[
+            ("key", "jsonb_each_key"),
+            ("value", "jsonb_each_value_text"),
+        ],
     },
 ];
 
@@ -66,15 +69,24 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         Function::immutable("json_array_elements", &[&[JSON]], json, elements),
         Function::immutable("jsonb_array_elements", &[&[JSONB]], jsonb, elements),
         Function::immutable("json_array_elements_text", &[&[JSON]], text, elements_text),
-        Function::immutable("jsonb_array_elements_text", &[&[JSONB]], text, elements_text),
+        Function::immutable(
+            "jsonb_array_elements_text",
+            &[&[JSONB]],
+            text,
+            elements_text,
+        ),
         Function::immutable("json_object_keys", &[&[JSON]], text, |call| {
             keys(call, "json_object_keys")
         }),
         Function::immutable("jsonb_object_keys", &[&[JSONB]], text, |call| {
             keys(call, "jsonb_object_keys")
         }),
-        Function::immutable("json_each_key", &[&[JSON]], text, |call| keys(call, "json_each")),
-        Function::immutable("jsonb_each_key", &[&[JSONB]], text, |call| keys(call, "jsonb_each")),
+        Function::immutable("json_each_key", &[&[JSON]], text, |call| {
+            keys(call, "json_each")
+        }),
+        Function::immutable("jsonb_each_key", &[&[JSONB]], text, |call| {
+            keys(call, "jsonb_each")
+        }),
         Function::immutable("json_each_value", &[&[JSON]], json, values),
         Function::immutable("jsonb_each_value", &[&[JSONB]], jsonb, values),
         Function::immutable("json_each_value_text", &[&[JSON]], text, values_text),
@@ -115,7 +127,9 @@ fn demand_array(value: Json<'_>) -> Result<()> {
 fn elements(call: &Call<'_>) -> Result<ArrayRef> {
     lists(call, |value, push| {
         demand_array(value)?;
-        value.elements().for_each(|element| push(Some(element.raw())));
+        value
+            .elements()
+            .for_each(|element| push(Some(element.raw())));
         Ok(())
     })
 }
@@ -123,7 +137,9 @@ fn elements(call: &Call<'_>) -> Result<ArrayRef> {
 fn elements_text(call: &Call<'_>) -> Result<ArrayRef> {
     lists(call, |value, push| {
         demand_array(value)?;
-        value.elements().for_each(|element| push(element.to_text().as_deref()));
+        value
+            .elements()
+            .for_each(|element| push(element.to_text().as_deref()));
         Ok(())
     })
 }
@@ -153,14 +169,18 @@ fn keys(call: &Call<'_>, function: &str) -> Result<ArrayRef> {
 
 fn values(call: &Call<'_>) -> Result<ArrayRef> {
     lists(call, |value, push| {
-        value.members().for_each(|(_, value)| push(Some(value.raw())));
+        value
+            .members()
+            .for_each(|(_, value)| push(Some(value.raw())));
         Ok(())
     })
 }
 
 fn values_text(call: &Call<'_>) -> Result<ArrayRef> {
     lists(call, |value, push| {
-        value.members().for_each(|(_, value)| push(value.to_text().as_deref()));
+        value
+            .members()
+            .for_each(|(_, value)| push(value.to_text().as_deref()));
         Ok(())
     })
 }

@@ -7,14 +7,17 @@ mod pattern;
 mod print;
 mod read;
 
-use super::definition::{Argument, Call, FLOAT8, Function, INT4, INT8, INTERVAL, TEXT, TIMESTAMPTZ, of};
+use super::definition::{Argument, Call, FLOAT8, Function, INTERVAL, TEXT, TIMESTAMPTZ, of};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::query::failure;
 use crate::engine::types::calendar::{DAY, SECOND};
 use crate::engine::types::number::Number;
-use crate::engine::types::number::array::Numbers;
+use crate::engine::types::number::array::{Numbers, is_exact};
 use crate::engine::types::{interval, time_zone};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, LargeBinaryArray, TimestampMicrosecondArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, LargeBinaryArray, TimestampMicrosecondArray,
+};
+use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Float64Type, IntervalMonthDayNanoType, TimestampMicrosecondType,
 };
@@ -24,7 +27,6 @@ use print::Moment;
 use std::sync::Arc;
 
 const TIMESTAMP: Argument = of(TypeKind::Timestamp);
-const NUMERIC: Argument = of(TypeKind::Numeric);
 
 /// The functions.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -36,25 +38,27 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
                 &[TIMESTAMPTZ, TEXT],
                 &[TIMESTAMP, TEXT],
                 &[INTERVAL, TEXT],
-                &[INT4, TEXT],
-                &[INT8, TEXT],
-                &[FLOAT8, TEXT],
-                &[NUMERIC, TEXT],
+                &[Argument::Any, TEXT],
             ],
             of(TypeKind::Text),
             to_char,
         ),
-        Function::immutable("to_number", &[&[TEXT, TEXT]], of(TypeKind::Numeric), |call| {
-            let numbers = (0..call.rows).map(|row| {
-                let Some((text, template)) = call.text(0, row).zip(call.text(1, row)) else {
-                    return Ok(None);
-                };
-                let number = number::read(text, template).map_err(failure::external)?;
-                Ok(Some(number.to_ordered()))
-            });
-            let numbers = numbers.collect::<Result<Vec<_>>>()?;
-            Ok(Arc::new(numbers.into_iter().collect::<LargeBinaryArray>()))
-        }),
+        Function::immutable(
+            "to_number",
+            &[&[TEXT, TEXT]],
+            of(TypeKind::Numeric),
+            |call| {
+                let numbers = (0..call.rows).map(|row| {
+                    let Some((text, template)) = call.text(0, row).zip(call.text(1, row)) else {
+                        return Ok(None);
+                    };
+                    let number = number::read(text, template).map_err(failure::external)?;
+                    Ok(Some(number.to_ordered()))
+                });
+                let numbers = numbers.collect::<Result<Vec<_>>>()?;
+                Ok(Arc::new(numbers.into_iter().collect::<LargeBinaryArray>()))
+            },
+        ),
         Function::immutable("to_date", &[&[TEXT, TEXT]], of(TypeKind::Date), |call| {
             call.values::<Date32Type>(|row| {
                 let Some((text, template)) = call.text(0, row).zip(call.text(1, row)) else {
@@ -120,11 +124,23 @@ fn to_char(call: &Call<'_>) -> Result<ArrayRef> {
                 let moment = Moment::of_interval(value.months, value.days, micros);
                 Some(print::print(&moment, template))
             }
-            DataType::Float64 => {
-                let value = array.as_primitive::<Float64Type>().value(row);
+            DataType::Date32 => {
+                let days = array.as_primitive::<Date32Type>().value(row);
+                let at = i64::from(days).saturating_mul(DAY);
+                Moment::new(at, None).map(|moment| print::print(&moment, template))
+            }
+            DataType::Float32 | DataType::Float64 => {
+                let value = compute::cast(&array.slice(row, 1), &DataType::Float64)?;
+                let value = value.as_primitive::<Float64Type>().value(0);
                 let any = crate::engine::types::name::ANY_NUMERIC;
                 let value = Number::of_float(value, 15, any).map_err(failure::external)?;
                 Some(number::print(&value, template).map_err(failure::external)?)
+            }
+            other if !is_exact(other) => {
+                return Err(super::aggregate::no_such(
+                    "to_char",
+                    &[other.clone(), DataType::Utf8],
+                ));
             }
             _ => match Numbers::new(array).get(row) {
                 Some(value) => Some(number::print(&value, template).map_err(failure::external)?),

@@ -92,13 +92,20 @@ pub fn print(number: &Number, text: &str) -> Result<String, Diagnostic> {
         None => 0,
     };
     let negative = number.is_negative();
-    let rounded = number.clone().absolute().to_scale(decimals as i32, Way::Nearest)?;
+    let rounded = number
+        .clone()
+        .absolute()
+        .to_scale(decimals as i32, Way::Nearest)?;
     let digits = rounded.to_string();
     let special = !digits.starts_with(|first: char| first.is_ascii_digit());
     let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
     let fraction = format!("{fraction:0<decimals$}");
     // A whole part of 0 is not shown where a decimal is.
-    let whole = if whole == "0" && decimals > 0 { "" } else { whole };
+    let whole = if whole == "0" && decimals > 0 {
+        ""
+    } else {
+        whole
+    };
     let overflows = special || whole.len() > whole_width;
     // Where the number begins among the places for digits.
     let first_zero = before
@@ -108,7 +115,10 @@ pub fn print(number: &Number, text: &str) -> Result<String, Diagnostic> {
     let number_start = whole_width.saturating_sub(whole.len());
     let start = first_zero.map_or(number_start, |zero| zero.min(number_start));
     let own_sign = signs.iter().any(|sign| {
-        matches!(sign, Sign::Leading | Sign::Minus | Sign::Plus | Sign::Both | Sign::Brackets)
+        matches!(
+            sign,
+            Sign::Leading | Sign::Minus | Sign::Plus | Sign::Both | Sign::Brackets
+        )
     });
     let brackets = signs.contains(&Sign::Brackets);
     let mut out = String::new();
@@ -163,7 +173,9 @@ pub fn print(number: &Number, text: &str) -> Result<String, Diagnostic> {
             }
             Sign::Leading if index > 0 => out.push(if negative { '-' } else { '+' }),
             Sign::Minus if negative => out.push('-'),
-            Sign::Minus | Sign::Plus if !fill && (*sign == Sign::Minus || negative) => out.push(' '),
+            Sign::Minus | Sign::Plus if !fill && (*sign == Sign::Minus || negative) => {
+                out.push(' ')
+            }
             Sign::Plus if !negative => out.push('+'),
             Sign::Both => out.push(if negative { '-' } else { '+' }),
             Sign::Brackets => match (negative, fill) {
@@ -173,7 +185,11 @@ pub fn print(number: &Number, text: &str) -> Result<String, Diagnostic> {
             },
             Sign::Ordinal(upper) if !negative && decimals == 0 => {
                 let suffix = ordinal(whole);
-                out.push_str(&if *upper { suffix.to_uppercase() } else { suffix.to_owned() });
+                out.push_str(&if *upper {
+                    suffix.to_uppercase()
+                } else {
+                    suffix.to_owned()
+                });
             }
             Sign::Currency if !fill => out.push(' '),
             Sign::Literal(letter) => out.push(*letter),
@@ -198,7 +214,10 @@ fn due(due: &mut bool, mark: &str, out: &mut String) {
 
 /// FM drops zeros at the end that stand for a 9.
 fn trim_nines(decimals: &[Sign], out: &mut String) {
-    let nines = decimals.iter().rev().take_while(|sign| **sign == Sign::Nine);
+    let nines = decimals
+        .iter()
+        .rev()
+        .take_while(|sign| **sign == Sign::Nine);
     for _ in nines {
         if !out.ends_with('0') {
             break;

@@ -98,7 +98,11 @@ pub fn print(moment: &Moment, template: &str) -> String {
                 if let Some(ordinal) = ordinal {
                     let suffix = suffix(&out[start..]);
                     let upper = ordinal.starts_with('T');
-                    out.push_str(&if upper { suffix.to_uppercase() } else { suffix.to_owned() });
+                    out.push_str(&if upper {
+                        suffix.to_uppercase()
+                    } else {
+                        suffix.to_owned()
+                    });
                 }
             }
         }
@@ -180,7 +184,11 @@ fn pattern(moment: &Moment, name: &str, written: &str, fill: bool, out: &mut Str
         "YY" => number(moment.year_of_era() % 100, 2, out),
         "Y" => number(moment.year_of_era() % 10, 1, out),
         "IYYY" => number(of_date(|date| date.iso_week().year().into()), 4, out),
-        "IYY" => number(of_date(|date| date.iso_week().year().into()) % 1_000, 3, out),
+        "IYY" => number(
+            of_date(|date| date.iso_week().year().into()) % 1_000,
+            3,
+            out,
+        ),
         "IY" => number(of_date(|date| date.iso_week().year().into()) % 100, 2, out),
         "I" => number(of_date(|date| date.iso_week().year().into()) % 10, 1, out),
         "MONTH" | "MON" if moment.month >= 1 => {
@@ -204,7 +212,11 @@ fn pattern(moment: &Moment, name: &str, written: &str, fill: bool, out: &mut Str
         }
         "DD" => number(moment.day, 2, out),
         "D" => number(week_day + 1, 1, out),
-        "ID" => number(of_date(|date| date.weekday().number_from_monday().into()), 1, out),
+        "ID" => number(
+            of_date(|date| date.weekday().number_from_monday().into()),
+            1,
+            out,
+        ),
         "W" => number((moment.day - 1) / 7 + 1, 1, out),
         "WW" => number((of_date(|date| date.ordinal().into()) - 1) / 7 + 1, 2, out),
         "IW" => number(of_date(|date| date.iso_week().week().into()), 2, out),
@@ -215,7 +227,11 @@ fn pattern(moment: &Moment, name: &str, written: &str, fill: bool, out: &mut Str
             };
             number(century, 2, out);
         }
-        "J" => number(moment.days.map_or(0, |days| days + JULIAN_DAY_OF_EPOCH), 0, out),
+        "J" => number(
+            moment.days.map_or(0, |days| days + JULIAN_DAY_OF_EPOCH),
+            0,
+            out,
+        ),
         "Q" if moment.month >= 1 => number((moment.month - 1) / 3 + 1, 1, out),
         "TZ" => match written.starts_with('t') {
             true => out.push_str(&moment.zone.to_lowercase()),

@@ -58,7 +58,12 @@ pub fn read(text: &str, template: &str) -> Result<Read, Diagnostic> {
     for (index, part) in parts.iter().enumerate() {
         match part {
             Part::Literal(literal) => rest = past(rest, literal),
-            Part::Pattern { name, written, fill, .. } => {
+            Part::Pattern {
+                name,
+                written,
+                fill,
+                ..
+            } => {
                 rest = rest.trim_ascii_start();
                 if rest.is_empty() {
                     break;
@@ -68,7 +73,11 @@ pub fn read(text: &str, template: &str) -> Result<Read, Diagnostic> {
                     parts.get(index + 1),
                     Some(Part::Pattern { name, .. }) if width(name) > 0
                 );
-                let limit = if adjacent && !fill { width(name) } else { usize::MAX };
+                let limit = if adjacent && !fill {
+                    width(name)
+                } else {
+                    usize::MAX
+                };
                 rest = one(name, written, rest, limit, &mut fields)?;
             }
         }
@@ -81,11 +90,9 @@ fn past<'t>(mut rest: &'t str, literal: &str) -> &'t str {
     for letter in literal.chars() {
         if letter.is_ascii_whitespace() || letter.is_ascii_punctuation() {
             rest = rest.trim_ascii_start();
-            if let Some(first) = rest.chars().next()
-                && first.is_ascii_punctuation()
-                && !matches!(first, '+' | '-')
-                || rest.starts_with(letter) && letter != ' '
-            {
+            let sign = rest.chars().next().filter(char::is_ascii_punctuation);
+            let is_sign = sign.is_some_and(|sign| !matches!(sign, '+' | '-') || sign == letter);
+            if is_sign {
                 rest = &rest[1..];
             }
         } else {
@@ -109,7 +116,11 @@ fn width(name: &str) -> usize {
 }
 
 /// A number at the beginning, of at most so many digits.
-fn number<'t>(rest: &'t str, pattern: &str, limit: usize) -> Result<(i64, usize, &'t str), Diagnostic> {
+fn number<'t>(
+    rest: &'t str,
+    pattern: &str,
+    limit: usize,
+) -> Result<(i64, usize, &'t str), Diagnostic> {
     let negative = rest.starts_with('-');
     let digits = rest.trim_start_matches(['-', '+']);
     let count = digits
@@ -281,7 +292,9 @@ fn finish(fields: &Fields, text: &str) -> Result<Read, Diagnostic> {
             _ => {}
         }
     }
-    if !(0..24).contains(&hour) || !(0..60).contains(&fields.minute) || !(0..60).contains(&fields.second)
+    if !(0..24).contains(&hour)
+        || !(0..60).contains(&fields.minute)
+        || !(0..60).contains(&fields.second)
     {
         return Err(wrong());
     }
@@ -297,15 +310,26 @@ fn finish(fields: &Fields, text: &str) -> Result<Read, Diagnostic> {
             if !(1..=365 + i64::from(leap)).contains(&number) {
                 return Err(wrong());
             }
-            Date { year, month: 1, day: 1 }.to_days() + number - 1
+            Date {
+                year,
+                month: 1,
+                day: 1,
+            }
+            .to_days()
+                + number
+                - 1
         }
         _ => {
             let month = fields.month.unwrap_or(1);
             let day = fields.day.unwrap_or(1);
-            let month = u32::try_from(month).ok().filter(|month| (1..=12).contains(month));
+            let month = u32::try_from(month)
+                .ok()
+                .filter(|month| (1..=12).contains(month));
             let month = month.ok_or_else(wrong)?;
             let last = days_of_month(year, month);
-            let day = u32::try_from(day).ok().filter(|day| (1..=last).contains(day));
+            let day = u32::try_from(day)
+                .ok()
+                .filter(|day| (1..=last).contains(day));
             Date {
                 year,
                 month,
