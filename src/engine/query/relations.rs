@@ -6,12 +6,13 @@
 use super::functions::{json, set_returning};
 use super::{Inner, failure, resolve, semantics, series};
 use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::SqlState;
 use crate::engine::context::StatementContext;
 use crate::engine::pg_catalog::{self, SystemProvider};
 use crate::engine::types;
 use datafusion::common::{Column, DFSchema};
 use datafusion::datasource::provider_as_source;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
@@ -81,23 +82,43 @@ impl RelationPlanner for Relations {
                 },
                 context,
             ),
-            TableFactor::UNNEST {
-                alias,
-                array_exprs,
-                with_ordinality,
-                ..
-            } => self.plan(
-                Call {
-                    name: "unnest".to_owned(),
-                    args: array_exprs,
-                    ordinality: with_ordinality,
-                    alias,
-                },
-                context,
-            ),
-            other => Ok(RelationPlanning::Original(Box::new(other))),
+            other => renamed(other, context),
         }
     }
+}
+
+/// A table or subquery whose alias names its columns, maybe not all of them.
+///
+/// # Errors
+/// 42P10 where it names more than there are.
+fn renamed(
+    mut relation: TableFactor,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<RelationPlanning> {
+    let (TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. }) = &mut relation
+    else {
+        return Ok(RelationPlanning::Original(Box::new(relation)));
+    };
+    let names_columns = |alias: &mut TableAlias| !alias.columns.is_empty();
+    let Some(mut alias) = alias.take_if(names_columns) else {
+        return Ok(RelationPlanning::Original(Box::new(relation)));
+    };
+    let plan = context.plan(relation)?;
+    let columns = plan.schema().fields();
+    if alias.columns.len() > columns.len() {
+        let table = super::rewrite::labels::folded(&alias.name);
+        return Err(too_many(&table, columns.len(), alias.columns.len()));
+    }
+    let kept = columns.iter().skip(alias.columns.len());
+    let kept: Vec<_> = kept
+        .map(|field| ast::TableAliasColumnDef {
+            name: Ident::with_quote('"', field.name()),
+            data_type: None,
+        })
+        .collect();
+    alias.columns.extend(kept);
+    let planned = PlannedRelation::new(plan, Some(alias));
+    Ok(RelationPlanning::Planned(Box::new(planned)))
 }
 
 fn function_name(name: &ObjectName) -> String {
@@ -131,7 +152,7 @@ impl Relations {
                 semantics::expression(arg, &schema, input)
             })
             .collect::<Result<Vec<_>>>()?;
-        let names = Names::of(&call);
+        let names = Names::of(&call)?;
         if let Some(table) = pg_catalog::table(resolve::PG_CATALOG, &call.name)
             .filter(|table| table.is_view && args.is_empty())
         {
@@ -142,7 +163,11 @@ impl Relations {
                 plan, call.alias,
             ))));
         }
-        let builder = if let Some(series) = series::of(&call.name, &args, &names.column)? {
+        let series = match call.ordinality {
+            true => None,
+            false => series::of(&call.name, &args, &names.columns[0])?,
+        };
+        let builder = if let Some(series) = series {
             // Plans are the same whose tables have the same names: the bounds are part of it.
             let name = datafusion::common::TableReference::bare(series.name());
             LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(series)), None)?
@@ -152,7 +177,7 @@ impl Relations {
         let alias = TableAlias {
             explicit: true,
             name: Ident::with_quote('"', names.table),
-            columns: names.renamed,
+            columns: Vec::new(),
             at: None,
         };
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(
@@ -171,28 +196,19 @@ impl Relations {
         let engine = self.engine.upgrade().ok_or_else(|| {
             failure::external(crate::diagnostic::Diagnostic::internal("no engine"))
         })?;
-        if let Some(set) = json::sets::columns(name) {
-            let lists = set.columns.iter().map(|(column, function)| {
+        let set = json::sets::columns(name);
+        let is_set = set_returning::is(name) || name == "unnest" || set.is_some();
+        let schema = DFSchema::empty();
+        let values = if name == "unnest" {
+            args
+        } else if let Some(set) = set {
+            let lists = set.columns.iter().map(|(_, function)| {
                 let function = engine.functions.scalar[*function].clone();
                 let list = ScalarFunction::new_udf(function, args.clone());
-                let list = Expr::ScalarFunction(list);
                 // A literal argument is of the type that the function takes.
-                let list = semantics::expression(list, &DFSchema::empty(), self.context.input())?;
-                Ok((list, (*column).to_owned()))
+                semantics::expression(Expr::ScalarFunction(list), &schema, self.context.input())
             });
-            return unnested(&engine, lists.collect::<Result<_>>()?, ordinality);
-        }
-        if name == "unnest" && args.len() > 1 {
-            let lists = args.into_iter().enumerate();
-            let lists = lists.map(|(place, list)| (list, format!("unnest\u{1f}{place}")));
-            return unnested(&engine, lists.collect(), ordinality);
-        }
-        let is_set = set_returning::is(name) || name == "unnest";
-        let schema = DFSchema::empty();
-        let value = if name == "unnest" {
-            args.into_iter()
-                .next()
-                .ok_or_else(|| failure::external(failure::no_function(name, &[])))?
+            lists.collect::<Result<Vec<_>>>()?
         } else {
             let narrow = name == "generate_series"
                 && args.iter().all(|arg| {
@@ -207,102 +223,121 @@ impl Relations {
             let function =
                 function.unwrap_or_else(|| super::functions::definition::Missing::function(name));
             let call = Expr::ScalarFunction(ScalarFunction::new_udf(function, args));
-            semantics::expression(call, &schema, self.context.input())?
+            vec![semantics::expression(call, &schema, self.context.input())?]
         };
         let builder = LogicalPlanBuilder::empty(true);
+        let mut columns: Vec<Expr> = values
+            .iter()
+            .zip(&names.columns)
+            .map(|(value, name)| value.clone().alias(name))
+            .collect();
+        let number = names.columns.last().filter(|_| ordinality);
         if !is_set {
-            if ordinality {
-                let columns = [value.alias(&names.column), lit(1i64).alias(ORDINALITY)];
-                return builder.project(columns);
-            }
-            return builder.project([value.alias(&names.column)]);
+            columns.extend(number.map(|name| lit(1i64).alias(name)));
+            return builder.project(columns);
         }
-        unnested(&engine, vec![(value, names.column.clone())], ordinality)
+        let json = values.iter().map(|list| json_of(list, &schema));
+        let json = json.collect::<Result<Vec<_>>>()?;
+        if let Some(name) = number {
+            let lengths = values.into_iter().map(|value| {
+                let length = engine.functions.scalar["cardinality"].call(vec![value]);
+                datafusion::logical_expr::cast(
+                    length,
+                    datafusion::arrow::datatypes::DataType::Int64,
+                )
+            });
+            let longest = engine.functions.scalar["greatest"].call(lengths.collect());
+            let numbers = engine.functions.scalar["generate_series"].call(vec![lit(1i64), longest]);
+            columns.push(numbers.alias(name));
+        }
+        // The shorter ones are filled with NULL.
+        let unnested = names.columns.iter().map(Column::from_name).collect();
+        let rows = builder
+            .project(columns)?
+            .unnest_columns_with_options(unnested, Default::default())?;
+        if json.iter().all(Option::is_none) {
+            return Ok(rows);
+        }
+        let typed = names.columns.iter().enumerate().map(|(place, name)| {
+            let column = Expr::Column(Column::from_name(name));
+            match json.get(place).copied().flatten() {
+                Some(to) => {
+                    let text = SqlType::scalar(TypeKind::Text);
+                    super::cast::function(column, text, to).alias(name)
+                }
+                None => column,
+            }
+        });
+        rows.project(typed.collect::<Vec<_>>())
     }
 }
 
-/// Rows of lists side by side, the shorter ones filled up with NULL, and their numbers.
-fn unnested(
-    engine: &Inner,
-    lists: Vec<(Expr, String)>,
-    ordinality: bool,
-) -> Result<LogicalPlanBuilder> {
-    let scalar = &engine.functions.scalar;
-    let mut columns = Vec::with_capacity(lists.len() + 1);
-    let mut unnested = Vec::with_capacity(lists.len() + 1);
-    if ordinality {
-        let lengths = lists
-            .iter()
-            .map(|(list, _)| scalar["cardinality"].call(vec![list.clone()]));
-        let longest = scalar["greatest"].call(lengths.collect());
-        let longest =
-            datafusion::logical_expr::cast(longest, datafusion::arrow::datatypes::DataType::Int64);
-        let numbers = scalar["generate_series"].call(vec![lit(1i64), longest]);
-        columns.push(numbers.alias(ORDINALITY));
-        unnested.push(Column::from_name(ORDINALITY));
-    }
-    for (place, (list, name)) in lists.into_iter().enumerate() {
-        columns.insert(place, list.alias(&name));
-        unnested.insert(place, Column::from_name(&name));
-    }
-    let nothing = DFSchema::empty();
-    let types = columns.iter().map(|list| {
-        let (_, field) = list.to_field(&nothing)?;
-        types::sql_type(&field).map_err(failure::external)
-    });
-    let types = types.collect::<Result<Vec<_>>>()?;
-    let rows = LogicalPlanBuilder::empty(true)
-        .project(columns)?
-        .unnest_columns_with_options(unnested.clone(), Default::default())?;
-    let is_json = |sql_type: &SqlType| matches!(sql_type.kind, TypeKind::Json | TypeKind::Jsonb);
-    if !types.iter().any(is_json) {
-        return Ok(rows);
-    }
-    // An element does not tell json from text.
-    let named = unnested.into_iter().zip(&types).map(|(column, sql_type)| {
-        let name = column.name.clone();
-        let element = SqlType::scalar(sql_type.kind);
-        match is_json(sql_type) {
-            true => {
-                let text = SqlType::scalar(TypeKind::Text);
-                super::cast::function(Expr::Column(column), text, element).alias(name)
-            }
-            false => Expr::Column(column),
-        }
-    });
-    let named: Vec<_> = named.collect();
-    rows.project(named)
+/// The type of a list's elements where that is json or jsonb: an element does not tell it from text.
+fn json_of(list: &Expr, schema: &DFSchema) -> Result<Option<SqlType>> {
+    let (_, field) = list.to_field(schema)?;
+    let sql_type = types::sql_type(&field).map_err(failure::external)?;
+    let is_json = matches!(sql_type.kind, TypeKind::Json | TypeKind::Jsonb);
+    Ok(is_json.then(|| SqlType::scalar(sql_type.kind)))
 }
 
 /// WITH ORDINALITY's column.
 const ORDINALITY: &str = "ordinality";
 
-/// What the relation and its column are called: a function's only column takes the alias' name.
+/// What the relation and its columns are called: a function's only column takes the alias' name.
 struct Names {
     table: String,
-    column: String,
-    renamed: Vec<ast::TableAliasColumnDef>,
+    columns: Vec<String>,
 }
 
 impl Names {
-    fn of(call: &Call) -> Names {
+    fn of(call: &Call) -> Result<Names> {
         let fold = super::rewrite::labels::folded;
-        match &call.alias {
-            None => Names {
-                table: call.name.clone(),
-                column: call.name.clone(),
-                renamed: Vec::new(),
-            },
-            Some(alias) => Names {
-                table: fold(&alias.name),
-                column: match alias.columns.first() {
-                    // Such a function names its columns itself; a list renames them.
-                    _ if json::sets::columns(&call.name).is_some() => String::new(),
-                    Some(column) => fold(&column.name),
-                    None => fold(&alias.name),
-                },
-                renamed: alias.columns.clone(),
-            },
+        let values = match call.name.as_str() {
+            "unnest" => call.args.len(),
+            _ => 1,
+        };
+        if values == 0 {
+            return Err(failure::external(failure::no_function(&call.name, &[])));
         }
+        let alias = call.alias.as_ref();
+        let table = alias.map_or_else(|| call.name.clone(), |alias| fold(&alias.name));
+        let own = match values {
+            1 => &table,
+            _ => &call.name,
+        };
+        // Later ones of the same name must differ for the planner; nobody sees how.
+        let mut columns: Vec<String> = match json::sets::columns(&call.name) {
+            // Such a function names its columns itself; a list renames them.
+            Some(set) => set
+                .columns
+                .iter()
+                .map(|(name, _)| (*name).to_owned())
+                .collect(),
+            None => (0..values)
+                .map(|place| match place {
+                    0 => own.clone(),
+                    _ => format!("{own}\u{1f}{place}"),
+                })
+                .collect(),
+        };
+        columns.extend(call.ordinality.then(|| ORDINALITY.to_owned()));
+        let given = alias.map_or(&[][..], |alias| &alias.columns[..]);
+        if given.len() > columns.len() {
+            return Err(too_many(&table, columns.len(), given.len()));
+        }
+        for (column, given) in columns.iter_mut().zip(given) {
+            *column = fold(&given.name);
+        }
+        Ok(Names { table, columns })
     }
+}
+
+/// An alias that names more columns than there are.
+fn too_many(table: &str, available: usize, specified: usize) -> DataFusionError {
+    failure::error(
+        SqlState::INVALID_COLUMN_REFERENCE,
+        format!(
+            "table \"{table}\" has {available} columns available but {specified} columns specified"
+        ),
+    )
 }

@@ -3,6 +3,7 @@
 //! Nothing else can be called: the library has many functions that PostgreSQL does not, and some
 //! of the same name that do something else.
 
+pub mod advisory;
 pub mod aggregate;
 pub mod array;
 pub mod array_sets;
@@ -20,6 +21,7 @@ mod number_sum;
 pub mod numeric;
 pub mod numeric_math;
 mod overloaded;
+pub mod peers;
 pub mod postgresql;
 pub mod regular;
 pub mod sequence;
@@ -231,6 +233,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         }
     }
     let own = [
+        advisory::functions(),
         array::functions(),
         binary::functions(),
         format::functions(),
@@ -242,6 +245,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         json::functions(),
         numeric::functions(),
         numeric_math::functions(),
+        peers::functions(),
         sequence::functions(),
         session::functions(),
         set_returning::functions(),
