@@ -38,6 +38,7 @@ targets![
     template,
     credential_sql,
     copy,
+    copy_binary,
     type_text,
     type_binary,
     settings,

@@ -1,5 +1,6 @@
 //! COPY … FROM STDIN and TO STDOUT: the session's half, between the protocol and the engine.
 
+use super::format::Format;
 use super::prepared::Source;
 use super::run::{PLANS_MAX, definitions_keep_changing, interruptible};
 use super::{Answer, Session};
@@ -22,16 +23,33 @@ pub struct CopyOut {
 }
 
 impl CopyIn {
-    /// How many columns a line has.
+    /// How many columns a row has.
     pub fn columns(&self) -> usize {
         self.copy.columns()
+    }
+
+    /// The format of the data.
+    pub fn format(&self) -> Format {
+        format(self.copy.is_binary())
+    }
+}
+
+fn format(is_binary: bool) -> Format {
+    match is_binary {
+        true => Format::Binary,
+        false => Format::Text,
     }
 }
 
 impl CopyOut {
-    /// How many columns a line has.
+    /// How many columns a row has.
     pub fn columns(&self) -> usize {
         self.copy.columns()
+    }
+
+    /// The format of the data.
+    pub fn format(&self) -> Format {
+        format(self.copy.is_binary())
     }
 
     /// The next lines; none at the end.

@@ -1,15 +1,19 @@
 //! The format number of the store: one line of text beside the data file (REFERENCE §6).
 //!
-//! A newer number than this server's is refused with both; an older one is migrated, once there is one.
+//! A newer number than this server's is refused with both; an older one is migrated:
+//!
+//! - 2: columns of numeric without a precision, or with more than 38 digits. What 1 wrote reads the
+//!   same, so that only the number changes; a server of 1 would misread such columns.
 
 use super::error::StorageError;
+use std::cmp::Ordering;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 /// The format that this server writes.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// The file's name.
 const FILE_NAME: &str = "format";
@@ -26,9 +30,13 @@ pub(super) fn check(directory: &Path) -> Result<(), StorageError> {
         Ok(metadata) if metadata.len() > FILE_BYTES_MAX => Err(unreadable()),
         Ok(_) => {
             let found = parse(&fs::read_to_string(&path).map_err(io("read the format file"))?)?;
-            match found <= FORMAT {
-                true => Ok(()),
-                false => Err(StorageError::FormatNewer {
+            match found.cmp(&FORMAT) {
+                Ordering::Equal => Ok(()),
+                Ordering::Less => {
+                    tracing::info!(found, now = FORMAT, "the store's format is migrated");
+                    write(directory, &path)
+                }
+                Ordering::Greater => Err(StorageError::FormatNewer {
                     found,
                     supported: FORMAT,
                 }),
@@ -84,7 +92,16 @@ mod tests {
         check(directory.path()).unwrap();
         fs::write(directory.path().join(FILE_NAME), "nodedb storage 7\n").unwrap();
         let refused = check(directory.path()).unwrap_err().to_string();
-        assert!(refused.contains('7') && refused.contains('1'), "{refused}");
+        assert!(refused.contains('7') && refused.contains('2'), "{refused}");
+    }
+
+    #[test]
+    fn an_older_format_is_migrated() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(FILE_NAME);
+        fs::write(&file, "nodedb storage 1\n").unwrap();
+        check(directory.path()).unwrap();
+        assert_eq!(fs::read_to_string(file).unwrap(), super::file().1);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod authority;
 mod backup;
 mod certificates;
 mod channel_binding;
+mod copy_binary;
 mod crash;
 mod credential_order;
 mod credentials;

@@ -4,6 +4,7 @@ pub mod audit_lines;
 pub mod catalog_log;
 pub mod config;
 pub mod copy;
+pub mod copy_binary;
 pub mod credential_sql;
 pub mod definition;
 pub mod first_bytes;

@@ -66,6 +66,56 @@ impl ColumnBuilder {
         Ok(())
     }
 
+    /// Adds a field in binary form; None is NULL.
+    ///
+    /// # Errors
+    /// 22P03 for bytes that are no such value; 22001 and the like by the type's modifier.
+    pub fn append_binary(
+        &mut self,
+        field: Option<&[u8]>,
+        input: Input<'_>,
+    ) -> Result<(), Diagnostic> {
+        let sql_type = match self {
+            ColumnBuilder::Int2(_) => SqlType::scalar(TypeKind::Int2),
+            ColumnBuilder::Int4(_) => SqlType::scalar(TypeKind::Int4),
+            ColumnBuilder::Int8(_) => SqlType::scalar(TypeKind::Int8),
+            ColumnBuilder::Text(_, sql_type) | ColumnBuilder::Other(_, sql_type) => *sql_type,
+        };
+        let value = match field {
+            None => types::null_scalar(sql_type),
+            Some(bytes) => {
+                let plain = SqlType {
+                    typmod: -1,
+                    ..sql_type
+                };
+                let value = types::decode_binary(bytes, plain)?;
+                types::assign(value, plain, sql_type, input)?
+            }
+        };
+        match (self, value) {
+            (ColumnBuilder::Int2(builder), ScalarValue::Int16(value)) => {
+                builder.append_option(value);
+            }
+            (ColumnBuilder::Int4(builder), ScalarValue::Int32(value)) => {
+                builder.append_option(value);
+            }
+            (ColumnBuilder::Int8(builder), ScalarValue::Int64(value)) => {
+                builder.append_option(value);
+            }
+            (ColumnBuilder::Text(builder, _), ScalarValue::Utf8(value)) => {
+                builder.append_option(value);
+            }
+            (ColumnBuilder::Other(values, _), value) => values.push(value),
+            (_, value) => {
+                return Err(Diagnostic::internal(format!(
+                    "a value of {}",
+                    value.data_type()
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// The column so far; the builder starts again.
     ///
     /// # Errors

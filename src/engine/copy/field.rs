@@ -52,7 +52,8 @@ impl<'l, 'o> Fields<'l, 'o> {
             return Ok(None);
         };
         match self.options.format {
-            Format::Text => Ok(Some(self.next_of_text(rest))),
+            // `tuples` reads and `output` writes what is binary.
+            Format::Text | Format::Binary => Ok(Some(self.next_of_text(rest))),
             Format::Csv => self.next_of_csv(rest, forced).map(Some),
         }
     }
@@ -216,7 +217,8 @@ pub fn finish_field(
     out: &mut BytesMut,
 ) {
     match options.format {
-        Format::Text => escape_text(start, options.delimiter, out),
+        // `tuples` reads and `output` writes what is binary.
+        Format::Text | Format::Binary => escape_text(start, options.delimiter, out),
         Format::Csv => quote_csv(start, options, quoting, only_column, out),
     }
 }

@@ -1,10 +1,11 @@
-//! COPY … FROM STDIN: bytes to lines, lines to batches, batches to DML.
+//! COPY … FROM STDIN: bytes to lines or binary rows, those to batches, batches to DML.
 
 use super::batch::ColumnBuilder;
 use super::field::{Field, Fields, Forced};
 use super::line::{Line, Lines};
-use super::options::Options;
+use super::options::{Format, Options};
 use super::source::{CopyColumn, demand_client, resolve};
+use super::tuples::Tuples;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::Engine;
@@ -30,10 +31,26 @@ pub struct CopyIn {
     target: CopyTarget,
     table: Arc<str>,
     parser: LineParser,
-    lines: Lines,
+    reader: Reader,
     skip_header: bool,
     suspended: Option<Suspended>,
     written: u64,
+}
+
+/// What cuts the input into rows.
+enum Reader {
+    Lines(Lines),
+    Tuples(Tuples),
+}
+
+impl Reader {
+    /// The number of the row given last, from 1.
+    fn number(&self) -> u64 {
+        match self {
+            Reader::Lines(lines) => lines.number(),
+            Reader::Tuples(tuples) => tuples.number(),
+        }
+    }
 }
 
 /// The columns of a batch, with their types.
@@ -88,7 +105,10 @@ impl CopyIn {
         };
         let suspended = CopyTarget::suspend(writer);
         Ok(Some(CopyIn {
-            lines: Lines::new(&options),
+            reader: match options.format {
+                Format::Binary => Reader::Tuples(Tuples::new(columns.len())),
+                Format::Text | Format::Csv => Reader::Lines(Lines::new(&options)),
+            },
             skip_header: options.header,
             parser: LineParser::new(options, columns)?,
             target,
@@ -98,9 +118,14 @@ impl CopyIn {
         }))
     }
 
-    /// How many columns a line has: CopyInResponse's count, all in text format.
+    /// How many columns a row has: CopyInResponse's count.
     pub fn columns(&self) -> usize {
         self.parser.columns.len()
+    }
+
+    /// Whether they are in binary format.
+    pub fn is_binary(&self) -> bool {
+        matches!(self.reader, Reader::Tuples(_))
     }
 
     /// Takes bytes of the input, cut anywhere. Yields to the core by itself.
@@ -114,13 +139,14 @@ impl CopyIn {
         transaction: &mut Transaction,
         context: &StatementContext,
     ) -> Result<(), Diagnostic> {
-        self.lines.push(bytes)?;
-        while let Some(line) = self
-            .lines
-            .next_line()
-            .map_err(|error| self.at_line(error))?
-        {
-            self.take(line, context)?;
+        match &mut self.reader {
+            Reader::Lines(lines) => lines.push(bytes)?,
+            Reader::Tuples(tuples) => {
+                let pushed = tuples.push(bytes);
+                pushed.map_err(|error| self.at_line(error))?;
+            }
+        }
+        while self.take_next(context)? {
             if self.parser.is_full() {
                 self.flush(engine, transaction, context).await?;
             }
@@ -141,8 +167,17 @@ impl CopyIn {
         transaction: &mut Transaction,
         context: &StatementContext,
     ) -> Result<CommandTag, Diagnostic> {
-        if let Some(line) = self.lines.last().map_err(|error| self.at_line(error))? {
-            self.take(line, context)?;
+        match &mut self.reader {
+            Reader::Lines(lines) => {
+                let last = lines.last();
+                if let Some(line) = last.map_err(|error| self.at_line(error))? {
+                    self.take(line, context)?;
+                }
+            }
+            Reader::Tuples(tuples) => {
+                let ended = tuples.finish();
+                ended.map_err(|error| self.at_line(error))?;
+            }
         }
         self.flush(engine, transaction, context).await?;
         if let Some(suspended) = self.suspended.take() {
@@ -154,8 +189,52 @@ impl CopyIn {
         Ok(CommandTag::Copy(self.written))
     }
 
+    /// Takes the next whole row; false until there is more input.
+    fn take_next(&mut self, context: &StatementContext) -> Result<bool, Diagnostic> {
+        match &mut self.reader {
+            Reader::Lines(lines) => {
+                let next = lines.next_line();
+                let Some(line) = next.map_err(|error| self.at_line(error))? else {
+                    return Ok(false);
+                };
+                self.take(line, context)?;
+            }
+            Reader::Tuples(tuples) => {
+                let next = tuples.next_row();
+                let Some(fields) = next.map_err(|error| self.at_line(error))? else {
+                    return Ok(false);
+                };
+                self.take_tuple(&fields, context)?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn take_tuple(
+        &mut self,
+        fields: &[Option<std::ops::Range<usize>>],
+        context: &StatementContext,
+    ) -> Result<(), Diagnostic> {
+        let Reader::Tuples(tuples) = &self.reader else {
+            return Ok(());
+        };
+        let input = Input {
+            settings: &context.settings,
+            transaction_time: context.transaction_time,
+            variables: None,
+        };
+        let number = tuples.number();
+        self.parser
+            .take_tuple(fields, tuples.bytes(), input)
+            .map(|()| self.parser.lines.push(number))
+            .map_err(|(error, column)| {
+                let place = format!("COPY {}, line {number}, column {column}", self.table);
+                add_context(error, &place)
+            })
+    }
+
     fn take(&mut self, line: Line, context: &StatementContext) -> Result<(), Diagnostic> {
-        let Line::Range(range) = line else {
+        let (Line::Range(range), Reader::Lines(lines)) = (line, &self.reader) else {
             return Ok(());
         };
         if self.skip_header {
@@ -167,11 +246,11 @@ impl CopyIn {
             transaction_time: context.transaction_time,
             variables: None,
         };
-        let line = &self.lines.bytes()[range];
+        let line = &lines.bytes()[range];
         self.parser
             .take(line, input)
-            .map(|()| self.parser.lines.push(self.lines.number()))
-            .map_err(|failure| failure.diagnostic(&self.table, self.lines.number(), line))
+            .map(|()| self.parser.lines.push(lines.number()))
+            .map_err(|failure| failure.diagnostic(&self.table, lines.number(), line))
     }
 
     async fn flush(
@@ -200,7 +279,10 @@ impl CopyIn {
     }
 
     fn at_line(&self, error: Diagnostic) -> Diagnostic {
-        let context = format!("COPY {}, line {}", self.table, self.lines.number());
+        let context = match self.reader.number() {
+            0 => format!("COPY {}", self.table),
+            number => format!("COPY {}, line {number}", self.table),
+        };
         add_context(error, &context)
     }
 
@@ -334,6 +416,25 @@ impl LineParser {
         }
         self.rows += 1;
         self.bytes += line.len();
+        Ok(())
+    }
+
+    /// Takes a row in binary format; an error is told with its column.
+    fn take_tuple(
+        &mut self,
+        fields: &[Option<std::ops::Range<usize>>],
+        bytes: &[u8],
+        input: Input<'_>,
+    ) -> Result<(), (Diagnostic, Arc<str>)> {
+        let columns = self.columns.iter().zip(&mut self.builders).zip(fields);
+        for ((column, builder), field) in columns {
+            let value = field.as_ref().map(|range| &bytes[range.clone()]);
+            self.bytes += value.map_or(4, <[u8]>::len);
+            builder
+                .append_binary(value, input)
+                .map_err(|error| (error, column.name.clone()))?;
+        }
+        self.rows += 1;
         Ok(())
     }
 

@@ -136,7 +136,8 @@ impl Lines {
 
     fn find_newline(&mut self) -> Option<usize> {
         match self.format {
-            Format::Text => self.find_newline_of_text(),
+            // `tuples` reads and `output` writes what is binary.
+            Format::Text | Format::Binary => self.find_newline_of_text(),
             Format::Csv => self.find_newline_of_csv(),
         }
     }
@@ -208,7 +209,8 @@ impl Lines {
     fn unlike_first(&self, what: &str, escape: &str) -> Diagnostic {
         match self.format {
             Format::Csv => unquoted(what),
-            Format::Text => Diagnostic::error(
+            // `tuples` reads and `output` writes what is binary.
+            Format::Text | Format::Binary => Diagnostic::error(
                 SqlState::BAD_COPY_FILE_FORMAT,
                 format!("literal {what} found in data"),
             )

@@ -1,4 +1,4 @@
-//! COPY in and out: text and CSV.
+//! COPY in and out: text, CSV and binary.
 //!
 //! Nothing here does I/O: the protocol pushes bytes in, cut anywhere, and takes lines out. Rows go
 //! to DML in batches, which loads a relation that the transaction itself made in bulk.
@@ -11,6 +11,7 @@ pub mod line;
 pub mod options;
 mod output;
 mod source;
+pub mod tuples;
 
 pub use input::CopyIn;
 pub use output::{CopyLines, CopyOut, Outgoing};

@@ -12,6 +12,8 @@ pub enum Format {
     Text,
     /// CSV, as PostgreSQL reads and writes it.
     Csv,
+    /// The types' binary forms.
+    Binary,
 }
 
 /// The options of one COPY.
@@ -135,7 +137,7 @@ impl Given {
                 self.format = Some(match fold(name).as_str() {
                     "text" => Format::Text,
                     "csv" => Format::Csv,
-                    "binary" => return Err(Diagnostic::unsupported("COPY in binary format")),
+                    "binary" => Format::Binary,
                     other => {
                         return Err(Diagnostic::error(
                             SqlState::INVALID_PARAMETER_VALUE,
@@ -163,6 +165,23 @@ impl Given {
     fn check(self) -> Result<Options, Diagnostic> {
         let format = self.format.unwrap_or(Format::Text);
         let csv = format == Format::Csv;
+        if format == Format::Binary {
+            let not_binary = |what: &str| {
+                Diagnostic::error(
+                    SqlState::SYNTAX_ERROR,
+                    format!("cannot specify {what} in BINARY mode"),
+                )
+            };
+            if self.delimiter.is_some() {
+                return Err(not_binary("DELIMITER"));
+            }
+            if self.null.is_some() {
+                return Err(not_binary("NULL"));
+            }
+            if self.header {
+                return Err(refused("cannot specify HEADER in BINARY mode"));
+            }
+        }
         let only_csv = [
             (self.quote.is_some(), "COPY quote"),
             (self.escape.is_some(), "COPY escape"),
@@ -251,12 +270,25 @@ mod tests {
     #[test]
     fn options_that_do_not_go_together_are_refused() {
         let csv = || CopyOption::Format(Ident::new("csv"));
+        let binary = || CopyOption::Format(Ident::new("binary"));
         for (options, message) in [
             (
                 vec![CopyOption::Quote('\'')],
                 "COPY quote available only in CSV mode",
             ),
             (vec![csv(), csv()], "conflicting or redundant options"),
+            (
+                vec![binary(), CopyOption::Delimiter(',')],
+                "cannot specify DELIMITER in BINARY mode",
+            ),
+            (
+                vec![binary(), CopyOption::Null("x".into())],
+                "cannot specify NULL in BINARY mode",
+            ),
+            (
+                vec![binary(), CopyOption::Header(true)],
+                "cannot specify HEADER in BINARY mode",
+            ),
             (
                 vec![CopyOption::Delimiter('a')],
                 "COPY delimiter cannot be \"a\"",

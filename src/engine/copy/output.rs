@@ -1,8 +1,9 @@
-//! COPY … TO STDOUT: a query's batches as lines.
+//! COPY … TO STDOUT: a query's batches as lines, or as rows in binary format.
 
 use super::field::{Quoting, finish_field};
 use super::options::{Format, Options};
 use super::source::{demand_client, resolve};
+use super::tuples;
 use crate::catalog::definition::RelationBody;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -25,6 +26,8 @@ pub struct CopyOut {
     quoting: Vec<Quoting>,
     settings: Arc<Settings>,
     header: bool,
+    /// Of the binary format, what ends the rows is still to be sent.
+    trailer: bool,
     batch: Option<RecordBatch>,
     given: u64,
 }
@@ -35,6 +38,7 @@ pub struct CopyLines<'a> {
     columns: Vec<Column<'a>>,
     rows: usize,
     header: bool,
+    trailer: bool,
 }
 
 /// A COPY … TO STDOUT that has been read: its query is still to be planned.
@@ -106,7 +110,8 @@ impl CopyOut {
             })
             .collect();
         Ok(CopyOut {
-            header: options.header,
+            header: options.header || options.format == Format::Binary,
+            trailer: options.format == Format::Binary,
             types: rows.fields.iter().map(|field| field.sql_type).collect(),
             names,
             quoting,
@@ -118,9 +123,14 @@ impl CopyOut {
         })
     }
 
-    /// How many columns a line has: CopyOutResponse's count, all in text format.
+    /// How many columns a row has: CopyOutResponse's count.
     pub fn columns(&self) -> usize {
         self.types.len()
+    }
+
+    /// Whether they are in binary format.
+    pub fn is_binary(&self) -> bool {
+        self.options.format == Format::Binary
     }
 
     /// The next lines; none at the end.
@@ -132,7 +142,8 @@ impl CopyOut {
         self.batch = self.rows.next().await.transpose()?;
         let rows = self.batch.as_ref().map_or(0, RecordBatch::num_rows);
         self.given += rows as u64;
-        if self.batch.is_none() && !header {
+        let trailer = self.batch.is_none() && std::mem::take(&mut self.trailer);
+        if self.batch.is_none() && !header && !trailer {
             return Ok(None);
         }
         let columns = match &self.batch {
@@ -149,6 +160,7 @@ impl CopyOut {
             columns,
             rows,
             header,
+            trailer,
         }))
     }
 
@@ -202,7 +214,7 @@ fn query_text(source: &ast::CopySource, context: &StatementContext) -> Result<St
 impl CopyLines<'_> {
     /// How many there are; each is one CopyData message.
     pub fn len(&self) -> usize {
-        self.rows + usize::from(self.header)
+        self.rows + usize::from(self.header) + usize::from(self.trailer)
     }
 
     /// Whether there are none.
@@ -210,13 +222,42 @@ impl CopyLines<'_> {
         self.len() == 0
     }
 
-    /// Appends line number `line` with its end of line.
+    /// Appends line number `line` with its end of line, or that row in binary format.
     pub fn write(&self, line: usize, out: &mut BytesMut) {
+        if self.copy.is_binary() {
+            return self.write_binary(line, out);
+        }
         match (self.header, line) {
             (true, 0) => self.write_header(out),
             (header, line) => self.write_row(line - usize::from(header), out),
         }
         out.put_u8(b'\n');
+    }
+
+    fn write_binary(&self, line: usize, out: &mut BytesMut) {
+        if self.header && line == 0 {
+            out.put_slice(tuples::SIGNATURE);
+            // No flags, and no extension of the header.
+            out.put_u64(0);
+            return;
+        }
+        let row = line - usize::from(self.header);
+        if row == self.rows {
+            out.put_i16(-1);
+            return;
+        }
+        out.put_i16(self.columns.len() as i16);
+        for column in &self.columns {
+            if column.is_null(row) {
+                out.put_i32(-1);
+                continue;
+            }
+            let start = out.len();
+            out.put_i32(0);
+            column.binary(row, out);
+            let length = (out.len() - start - 4) as i32;
+            out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+        }
     }
 
     fn write_header(&self, out: &mut BytesMut) {

@@ -50,14 +50,10 @@ fn serial_type(data_type: &ast::DataType) -> Option<SqlType> {
 /// The type of a column, which every value of must fit.
 ///
 /// # Errors
-/// 0A000 for numeric without precision: a column keeps one scale.
+/// 42P16 for a pseudo-type.
 pub fn column_type(data_type: &ast::DataType, column: &str) -> Result<SqlType, Diagnostic> {
     let sql_type = types::from_ast(data_type)?;
     match sql_type.kind {
-        TypeKind::Numeric if sql_type.typmod < 4 => Err(Diagnostic::unsupported(
-            "a numeric column without precision and scale",
-        )
-        .with_hint("Declare it as numeric(precision, scale), with at most 38 digits.")),
         TypeKind::Void | TypeKind::Unknown => Err(Diagnostic::error(
             SqlState::INVALID_TABLE_DEFINITION,
             format!(

@@ -246,7 +246,7 @@ fn measures(sql_type: SqlType) -> Vec<(&'static str, Cell)> {
         TypeKind::Float4 => binary(24, Cell::Null),
         TypeKind::Float8 => binary(53, Cell::Null),
         TypeKind::Numeric if sql_type.typmod >= 4 => {
-            let (precision, scale) = types::name::numeric_modifier(sql_type.typmod);
+            let (precision, scale) = types::name::numeric_modifier_wide(sql_type.typmod);
             vec![
                 ("numeric_precision", number(precision)),
                 ("numeric_precision_radix", number(10)),

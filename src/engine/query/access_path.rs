@@ -6,6 +6,7 @@
 use crate::catalog::RelationId;
 use crate::catalog::definition::{Index, Relation, Table};
 use crate::engine::query::expression::{self, Scope};
+use crate::engine::query::functions::numeric;
 use crate::engine::row::{KeyLayout, KeyRange, RowError};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -176,6 +177,11 @@ fn range(
 
 /// The constant as a value of the column's type, where that is the same value.
 fn exactly(value: &ScalarValue, data_type: &DataType) -> Option<ScalarValue> {
+    if let ScalarValue::Binary(Some(key)) = value
+        && !matches!(data_type, DataType::Binary)
+    {
+        return of_key(key, data_type);
+    }
     if value.data_type() == *data_type {
         return Some(value.clone());
     }
@@ -185,6 +191,26 @@ fn exactly(value: &ScalarValue, data_type: &DataType) -> Option<ScalarValue> {
     let converted = value.cast_to(data_type).ok()?;
     let back = converted.cast_to(&value.data_type()).ok()?;
     (back == *value).then_some(converted)
+}
+
+/// A number's key as a value of a numeric column, where it has that very value.
+fn of_key(key: &[u8], data_type: &DataType) -> Option<ScalarValue> {
+    let number = numeric::number_of_key(key)?;
+    match data_type {
+        DataType::LargeBinary => Some(number.to_scalar()),
+        DataType::Decimal128(precision, scale) => {
+            let exact = number.to_decimal()?;
+            let scaled = exact.rescale(scale.unsigned_abs())?;
+            let digits = scaled.unscaled.unsigned_abs().checked_ilog10().unwrap_or(0) + 1;
+            let same = exact.scale <= scale.unsigned_abs() && digits <= u32::from(*precision);
+            same.then_some(ScalarValue::Decimal128(
+                Some(scaled.unscaled),
+                *precision,
+                *scale,
+            ))
+        }
+        _ => None,
+    }
 }
 
 fn condition(expr: &Expr) -> Option<Condition> {
@@ -283,6 +309,11 @@ fn has_all(
 fn column_name(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Column(column) => Some(&column.name),
+        // A numeric column beside a number.
+        Expr::ScalarFunction(_) => match numeric::keyed(expr)? {
+            Expr::Column(column) => Some(&column.name),
+            _ => None,
+        },
         // An integer column beside a wider constant.
         Expr::Cast(cast) if cast.field.data_type().is_integer() => match &*cast.expr {
             Expr::Column(column) => Some(&column.name),

@@ -11,8 +11,8 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::functions::auth_variable::AuthVariable;
 use crate::engine::query::functions::names;
 use crate::engine::settings::Settings;
+use crate::engine::types::number::Number;
 use crate::engine::types::{self, CastContext, Input};
-use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::metadata::FieldMetadata;
@@ -81,8 +81,8 @@ pub fn explicit(expr: Expr, from: SqlType, to: SqlType, input: Input<'_>) -> Res
     }
     if widens(from, to) {
         let field = field("cast", to);
-        let field = match field.data_type() {
-            DataType::Decimal128(..) => field.with_data_type(integer_decimal(from)),
+        let field = match to.kind {
+            TypeKind::Numeric => field.with_data_type(integer_decimal(from)),
             _ => field,
         };
         return Ok(Expr::Cast(
@@ -161,7 +161,30 @@ fn literal(value: &ScalarValue, to: SqlType, input: Input<'_>) -> Result<Expr> {
             })
             .map_err(failure::external)?
     };
-    Ok(Expr::Literal(value, Some(metadata(to))))
+    Ok(match decimal_of(&value, to) {
+        Some(decimal) => Expr::Literal(decimal, None),
+        None => Expr::Literal(value, Some(metadata(to))),
+    })
+}
+
+/// A constant numeric as a decimal, which the planner compares with columns, where it is one.
+fn decimal_of(value: &ScalarValue, to: SqlType) -> Option<ScalarValue> {
+    if to != types::name::ANY_NUMERIC {
+        return None;
+    }
+    let decimal = Number::of_scalar(value)?.to_decimal()?;
+    let digits = decimal
+        .unscaled
+        .unsigned_abs()
+        .checked_ilog10()
+        .unwrap_or(0) as u8
+        + 1;
+    let precision = digits.max(decimal.scale).max(1);
+    Some(ScalarValue::Decimal128(
+        Some(decimal.unscaled),
+        precision,
+        decimal.scale as i8,
+    ))
 }
 
 fn is_moment(text: &str) -> bool {
@@ -216,9 +239,6 @@ fn integer_decimal(from: SqlType) -> DataType {
         _ => DataType::Decimal128(19, 0),
     }
 }
-
-/// Decimals of a numeric whose scale nothing says: a float or a text of a column.
-const OPEN_SCALE: i8 = 16;
 
 /// The function that casts its argument to one type.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -322,24 +342,14 @@ impl CastTo {
             pinned: Some(pinned.clone()),
         })
     }
-
-    /// The Arrow type of the result for an argument of this one.
-    fn result(&self, from: &DataType) -> DataType {
-        result_type(self.to, from)
-    }
 }
 
-/// The Arrow type that a cast to a type gives of an argument of another.
+/// The Arrow type of a cast before `semantics` has seen it: exact numbers of one scale stay what
+/// they are as numeric.
 fn result_type(to: SqlType, from: &DataType) -> DataType {
-    let declared = types::data_type(to);
-    match (&declared, from) {
-        (DataType::Decimal128(..), DataType::Decimal128(_, scale)) if to.typmod < 4 => {
-            DataType::Decimal128(38, *scale)
-        }
-        (DataType::Decimal128(..), from) if to.typmod < 4 && !from.is_integer() => {
-            DataType::Decimal128(38, OPEN_SCALE)
-        }
-        _ => declared,
+    match super::operators::decimal::of(from) {
+        Some(decimal) if to == types::name::ANY_NUMERIC => decimal,
+        _ => types::data_type(to),
     }
 }
 
@@ -361,14 +371,12 @@ impl ScalarUDFImpl for CastTo {
         ))
     }
 
-    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        Ok(self.result(arg_types.first().unwrap_or(&DataType::Null)))
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(types::data_type(self.to))
     }
 
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let from = args.arg_fields[0].data_type();
-        let field = self::field("cast", self.to);
-        Ok(Arc::new(field.with_data_type(self.result(from))))
+    fn return_field_from_args(&self, _args: ReturnFieldArgs) -> Result<FieldRef> {
+        Ok(Arc::new(self::field("cast", self.to)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -394,7 +402,7 @@ impl ScalarUDFImpl for CastTo {
         let cast = if by_name(from) || by_name(self.to) {
             names::cast_array(&array, from, self.to, &*statement?)?
         } else {
-            self.cast_array(&array, from, args.return_field.data_type(), input)
+            types::cast_array(&array, from, self.to, CastContext::Explicit, input)
                 .map_err(failure::external)?
         };
         let cast = if cast.data_type() == args.return_field.data_type() {
@@ -409,27 +417,6 @@ impl ScalarUDFImpl for CastTo {
         } else {
             Ok(ColumnarValue::Array(cast))
         }
-    }
-}
-
-impl CastTo {
-    fn cast_array(
-        &self,
-        array: &ArrayRef,
-        from: SqlType,
-        result: &DataType,
-        input: Input<'_>,
-    ) -> std::result::Result<ArrayRef, Diagnostic> {
-        let to = match (self.to.kind, result) {
-            // A scale has been chosen for what PostgreSQL leaves open.
-            (TypeKind::Numeric, DataType::Decimal128(precision, scale))
-                if !self.to.array && self.to.typmod < 4 && !array.data_type().is_decimal() =>
-            {
-                types::name::numeric_type(*precision, *scale)
-            }
-            _ => self.to,
-        };
-        types::cast_array(array, from, to, CastContext::Explicit, input)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod expression;
 pub mod failure;
 pub mod functions;
 pub mod kept;
+mod keys;
 mod leaf;
 mod measure;
 pub mod memory;

@@ -62,8 +62,6 @@ pub(super) enum Kept {
     /// It holds functions or catalogs whose value is the statement's: only analyzed, and optimized
     /// with the statement at hand.
     Analyzed(LogicalPlan),
-    /// A numeric parameter decides the scale of results: planned again for each value.
-    Text(Box<Query>),
 }
 
 /// Plans a query or EXPLAIN of one.
@@ -122,14 +120,9 @@ fn of_rewritten(
         settled(engine, &session, &query, declared, context).map_err(failure::diagnostic)?;
     let fields = result_fields(&plan)?;
     let plan = for_output(plan, &fields).map_err(failure::diagnostic)?;
-    let open_numeric = parameters
-        .iter()
-        .any(|sql_type| sql_type.kind == TypeKind::Numeric && sql_type.typmod < 4);
     let depends =
         used.statement || calls_statement_functions(&plan).map_err(failure::diagnostic)?;
-    let kept = if open_numeric {
-        Kept::Text(query)
-    } else if depends {
+    let kept = if depends {
         Kept::Analyzed(plan)
     } else {
         Kept::Optimized(optimize(&session, plan).map_err(failure::diagnostic)?)
@@ -351,34 +344,6 @@ pub(super) fn with_values(
         .replace_params_with_values(&ParamValues::List(values))
 }
 
-/// Plans again for these very values, whose scales the results' depend on.
-pub(super) fn again(
-    engine: &Arc<Inner>,
-    query: &Query,
-    plan: &QueryPlan,
-    values: &[ScalarValue],
-    context: &StatementContext,
-) -> Result<LogicalPlan, Diagnostic> {
-    let declared: Vec<_> = plan
-        .parameters
-        .iter()
-        .zip(values)
-        .map(|(sql_type, value)| match value {
-            ScalarValue::Decimal128(_, precision, scale)
-                if sql_type.kind == TypeKind::Numeric && !sql_type.array =>
-            {
-                Some(types::name::numeric_type(*precision, *scale))
-            }
-            _ => Some(*sql_type),
-        })
-        .collect();
-    let session = planning_state(engine, context);
-    let planned = once(engine, &session, query, &declared, context).map_err(failure::diagnostic)?;
-    let fields = result_fields(&planned.0)?;
-    let analyzed = for_output(planned.0, &fields).map_err(failure::diagnostic)?;
-    with_values(&analyzed, &plan.parameters, values).map_err(failure::diagnostic)
-}
-
 /// What a client is told of each output column.
 fn result_fields(plan: &LogicalPlan) -> Result<Vec<ResultField>, Diagnostic> {
     let schema = plan.schema();
@@ -487,7 +452,11 @@ fn for_output(plan: LogicalPlan, fields: &[ResultField]) -> Result<LogicalPlan> 
 fn wire_type(field: &Field, sql_type: SqlType) -> Option<DataType> {
     let expected = types::data_type(sql_type);
     match (field.data_type(), &expected) {
-        (DataType::Decimal128(..), DataType::Decimal128(..)) if !sql_type.array => None,
+        (DataType::Decimal128(..), DataType::Decimal128(..) | DataType::LargeBinary)
+            if !sql_type.array =>
+        {
+            None
+        }
         (DataType::List(found), DataType::List(wanted))
             if found.data_type() == wanted.data_type() =>
         {

@@ -3,11 +3,13 @@
 //! A set-returning function gives a list that is unnested; any other gives one row. A long
 //! generate_series with constant bounds makes its rows as they are read (`series`).
 
-use super::functions::set_returning;
+use super::functions::{json, set_returning};
 use super::{Inner, failure, resolve, semantics, series};
+use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::context::StatementContext;
 use crate::engine::pg_catalog::{self, SystemProvider};
+use crate::engine::types;
 use datafusion::common::{Column, DFSchema};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result};
@@ -166,11 +168,9 @@ impl Relations {
             false => series::of(&call.name, &args, &names.columns[0])?,
         };
         let builder = if let Some(series) = series {
-            LogicalPlanBuilder::scan(
-                names.table.clone(),
-                provider_as_source(Arc::new(series)),
-                None,
-            )?
+            // Plans are the same whose tables have the same names: the bounds are part of it.
+            let name = datafusion::common::TableReference::bare(series.name());
+            LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(series)), None)?
         } else {
             self.rows(&call.name, args, &names, call.ordinality)?
         };
@@ -196,10 +196,19 @@ impl Relations {
         let engine = self.engine.upgrade().ok_or_else(|| {
             failure::external(crate::diagnostic::Diagnostic::internal("no engine"))
         })?;
-        let is_set = set_returning::is(name) || name == "unnest";
+        let set = json::sets::columns(name);
+        let is_set = set_returning::is(name) || name == "unnest" || set.is_some();
         let schema = DFSchema::empty();
         let values = if name == "unnest" {
             args
+        } else if let Some(set) = set {
+            let lists = set.columns.iter().map(|(_, function)| {
+                let function = engine.functions.scalar[*function].clone();
+                let list = ScalarFunction::new_udf(function, args.clone());
+                // A literal argument is of the type that the function takes.
+                semantics::expression(Expr::ScalarFunction(list), &schema, self.context.input())
+            });
+            lists.collect::<Result<Vec<_>>>()?
         } else {
             let narrow = name == "generate_series"
                 && args.iter().all(|arg| {
@@ -213,9 +222,8 @@ impl Relations {
             let function = engine.functions.scalar.get(name).cloned();
             let function =
                 function.unwrap_or_else(|| super::functions::definition::Missing::function(name));
-            vec![Expr::ScalarFunction(ScalarFunction::new_udf(
-                function, args,
-            ))]
+            let call = Expr::ScalarFunction(ScalarFunction::new_udf(function, args));
+            vec![semantics::expression(call, &schema, self.context.input())?]
         };
         let builder = LogicalPlanBuilder::empty(true);
         let mut columns: Vec<Expr> = values
@@ -228,6 +236,8 @@ impl Relations {
             columns.extend(number.map(|name| lit(1i64).alias(name)));
             return builder.project(columns);
         }
+        let json = values.iter().map(|list| json_of(list, &schema));
+        let json = json.collect::<Result<Vec<_>>>()?;
         if let Some(name) = number {
             let lengths = values.into_iter().map(|value| {
                 let length = engine.functions.scalar["cardinality"].call(vec![value]);
@@ -242,10 +252,32 @@ impl Relations {
         }
         // The shorter ones are filled with NULL.
         let unnested = names.columns.iter().map(Column::from_name).collect();
-        builder
+        let rows = builder
             .project(columns)?
-            .unnest_columns_with_options(unnested, Default::default())
+            .unnest_columns_with_options(unnested, Default::default())?;
+        if json.iter().all(Option::is_none) {
+            return Ok(rows);
+        }
+        let typed = names.columns.iter().enumerate().map(|(place, name)| {
+            let column = Expr::Column(Column::from_name(name));
+            match json.get(place).copied().flatten() {
+                Some(to) => {
+                    let text = SqlType::scalar(TypeKind::Text);
+                    super::cast::function(column, text, to).alias(name)
+                }
+                None => column,
+            }
+        });
+        rows.project(typed.collect::<Vec<_>>())
     }
+}
+
+/// The type of a list's elements where that is json or jsonb: an element does not tell it from text.
+fn json_of(list: &Expr, schema: &DFSchema) -> Result<Option<SqlType>> {
+    let (_, field) = list.to_field(schema)?;
+    let sql_type = types::sql_type(&field).map_err(failure::external)?;
+    let is_json = matches!(sql_type.kind, TypeKind::Json | TypeKind::Jsonb);
+    Ok(is_json.then(|| SqlType::scalar(sql_type.kind)))
 }
 
 /// WITH ORDINALITY's column.
@@ -274,12 +306,20 @@ impl Names {
             _ => &call.name,
         };
         // Later ones of the same name must differ for the planner; nobody sees how.
-        let mut columns: Vec<String> = (0..values)
-            .map(|place| match place {
-                0 => own.clone(),
-                _ => format!("{own}\u{1f}{place}"),
-            })
-            .collect();
+        let mut columns: Vec<String> = match json::sets::columns(&call.name) {
+            // Such a function names its columns itself; a list renames them.
+            Some(set) => set
+                .columns
+                .iter()
+                .map(|(name, _)| (*name).to_owned())
+                .collect(),
+            None => (0..values)
+                .map(|place| match place {
+                    0 => own.clone(),
+                    _ => format!("{own}\u{1f}{place}"),
+                })
+                .collect(),
+        };
         columns.extend(call.ordinality.then(|| ORDINALITY.to_owned()));
         let given = alias.map_or(&[][..], |alias| &alias.columns[..]);
         if given.len() > columns.len() {

@@ -91,7 +91,6 @@ async fn physical(
     parameters: &[ScalarValue],
 ) -> Result<Arc<dyn ExecutionPlan>, Diagnostic> {
     let engine = &statement.engine;
-    let context = &statement.context;
     let own = || state::of_statement(&engine.state, statement);
     let (logical, session) = match &plan.kept {
         Kept::Optimized(kept) => {
@@ -103,12 +102,6 @@ async fn physical(
             let logical = plan::with_values(kept, &plan.parameters, parameters)
                 .and_then(|logical| plan::optimize(&session, logical));
             (logical.map_err(failure::diagnostic)?, Some(session))
-        }
-        Kept::Text(query) => {
-            let session = own();
-            let logical = plan::again(engine, query, plan, parameters, context)?;
-            let logical = plan::optimize(&session, logical).map_err(failure::diagnostic)?;
-            (logical, Some(session))
         }
     };
     let session = session.as_ref().unwrap_or(&engine.state);

@@ -5,21 +5,27 @@
 //! and parameters take the type of what stands beside them, negation is checked.
 
 use super::cast::{Written, explicit, is_unknown, type_of};
-use super::failure;
+use super::functions::definition::Function;
+use super::functions::numeric;
 use super::multisets;
 use super::operators::arithmetic::Operation;
 use super::operators::is_text;
 use super::rewrite::casts::CAST_TO;
+use super::{failure, keys};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
+use crate::engine::types::number::Number;
 use crate::engine::types::{self, Input};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::expr::{Case, ScalarFunction};
+use datafusion::logical_expr::expr::{Case, InSubquery, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, LogicalPlan, Operator, Projection, Union};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF, Union,
+};
 use std::sync::Arc;
 
 /// Rewrites every expression of a plan and of the subqueries in it.
@@ -49,7 +55,8 @@ pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
             let rewritten = expression(expr, &schema, input)?;
             Ok(Transformed::yes(name.restore(rewritten)))
         })?
-        .map_data(LogicalPlan::recompute_schema)
+        .map_data(LogicalPlan::recompute_schema)?
+        .map_data(keys::node)
     })
     .map(|transformed| transformed.data)
 }
@@ -60,6 +67,7 @@ fn union_of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
     let width = union.schema.fields().len();
     let mut changed = false;
     for column in 0..width {
+        changed |= numbers_of_one_type(&mut union.inputs, column, input)?;
         let known = union
             .inputs
             .iter()
@@ -113,6 +121,55 @@ fn union_of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
         true => Union::try_new(union.inputs),
         false => Ok(union),
     }
+}
+
+/// Number columns of different types, one of them numeric, as [`one_number_type`] makes them alike.
+fn numbers_of_one_type(
+    branches: &mut [Arc<LogicalPlan>],
+    column: usize,
+    input: Input<'_>,
+) -> Result<bool> {
+    let placed = |branch: &LogicalPlan| branch.schema().columns().into_iter().nth(column);
+    let Some(members) = branches
+        .iter()
+        .map(|branch| placed(branch).map(|_| branch.schema().field(column).clone()))
+        .collect::<Option<Vec<_>>>()
+    else {
+        return Ok(false);
+    };
+    let names = (0..members.len()).map(|branch| format!("{branch}"));
+    let fields = members
+        .into_iter()
+        .zip(names.clone())
+        .map(|(field, name)| (None, Arc::new(field.as_ref().clone().with_name(name))));
+    let schema = DFSchema::new_with_metadata(fields.collect(), Default::default())?;
+    let columns: Vec<_> = names
+        .map(|name| Expr::Column(Column::new_unqualified(name)))
+        .collect();
+    let unified = one_number_type(columns.clone(), &schema, input)?;
+    if unified == columns {
+        return Ok(false);
+    }
+    for (branch, unified) in branches.iter_mut().zip(unified) {
+        let own = branch.schema().columns();
+        let columns = own.into_iter().enumerate().map(|(place, found)| {
+            if place != column {
+                return Ok(Expr::Column(found));
+            }
+            let name = found.name.clone();
+            let replaced = unified.clone().transform_up(|expr| {
+                Ok(match expr {
+                    Expr::Column(_) => Transformed::yes(Expr::Column(found.clone())),
+                    other => Transformed::no(other),
+                })
+            })?;
+            Ok(replaced.data.alias(name))
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let projection = Projection::try_new(columns, branch.clone())?;
+        *branch = Arc::new(LogicalPlan::Projection(projection));
+    }
+    Ok(true)
 }
 
 /// An OID that prints as the name of what it numbers.
@@ -176,14 +233,16 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         Expr::InList(mut list) => {
             let mut members = vec![std::mem::take(&mut *list.expr)];
             members.append(&mut list.list);
-            let mut members = same_type(members, schema, input)?.into_iter();
+            let members = same_type(members, schema, input)?;
+            let mut members = keys::of(members, schema)?.into_iter();
             *list.expr = members.next().unwrap_or_default();
             list.list = members.collect();
             Expr::InList(list)
         }
         Expr::Between(mut between) => {
             let members = vec![*between.expr, *between.low, *between.high];
-            let mut members = same_type(members, schema, input)?.into_iter();
+            let members = same_type(members, schema, input)?;
+            let mut members = keys::of(members, schema)?.into_iter();
             between.expr = Box::new(members.next().unwrap_or_default());
             between.low = Box::new(members.next().unwrap_or_default());
             between.high = Box::new(members.next().unwrap_or_default());
@@ -196,7 +255,7 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             ) =>
         {
             let members = same_type(vec![*binary.left, *binary.right], schema, input)?;
-            let mut members = members.into_iter();
+            let mut members = keys::of(members, schema)?.into_iter();
             binary.left = Box::new(members.next().unwrap_or_default());
             binary.right = Box::new(members.next().unwrap_or_default());
             Expr::BinaryExpr(binary)
@@ -212,9 +271,37 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         Expr::Case(case) => Expr::Case(case_of_one_type(case, schema, input)?),
         Expr::Negative(inner) => negative(*inner, schema)?,
         Expr::ScalarFunction(function) if takes_one_type(function.name()) => {
+            let name = function.func.name().to_owned();
             let args = same_type(function.args, schema, input)?;
-            Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
+            let args = one_number_type(args, schema, input)?;
+            match (name.as_str(), args.as_slice()) {
+                ("nullif", [left, right]) => {
+                    let keyed = keys::of(vec![left.clone(), right.clone()], schema)?;
+                    if keyed == args {
+                        Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
+                    } else {
+                        null_where_equal(left.clone(), keyed)?
+                    }
+                }
+                ("make_array", [first, ..]) => {
+                    let element = type_of(first, schema)?;
+                    let call = ScalarFunction::new_udf(function.func, args);
+                    let call = Expr::ScalarFunction(call);
+                    // An array of the library's does not tell json from text.
+                    match element.kind {
+                        TypeKind::Json | TypeKind::Jsonb if !element.array => {
+                            let (text, to) = (TypeKind::Text, SqlType::array_of(element.kind));
+                            super::cast::function(call, SqlType::array_of(text), to)
+                        }
+                        _ => call,
+                    }
+                }
+                _ => Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args)),
+            }
         }
+        Expr::WindowFunction(call) => Expr::from(keys::window(*call, schema)?),
+        Expr::AggregateFunction(call) => Expr::AggregateFunction(keys::aggregate(call, schema)?),
+        Expr::InSubquery(membership) => Expr::InSubquery(in_subquery(membership, schema)?),
         Expr::ScalarFunction(function)
             if function.name() == super::functions::array::EQUALS_ANY =>
         {
@@ -223,8 +310,23 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         }
         Expr::ScalarFunction(function) if function.name() == ARRAY_HAS => {
             let args = member_of(function.args, schema, input)?;
+            let function = super::functions::array::equals_any();
+            Expr::ScalarFunction(ScalarFunction::new_udf(function, args))
+        }
+        Expr::ScalarFunction(function)
+            if function.name() == "generate_series" && function.args.iter().any(is_unknown) =>
+        {
+            let args = series_arguments(function.args, schema, input)?;
             Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
         }
+        Expr::ScalarFunction(function) if has_untyped_argument(&function) => {
+            let args = typed_arguments(function.args, &function.func, schema, input)?;
+            Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
+        }
+        Expr::ScalarFunction(function) => match float_arguments(&function, schema, input)? {
+            Some(args) => Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args)),
+            None => return Ok(Transformed::no(Expr::ScalarFunction(function))),
+        },
         // Their inside is a plan of its own, which `plan` reaches.
         Expr::ScalarSubquery(_) | Expr::Exists(_) => {
             return Ok(Transformed::new(expr, false, TreeNodeRecursion::Continue));
@@ -235,7 +337,204 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
 }
 
 fn takes_one_type(function: &str) -> bool {
-    matches!(function, "coalesce" | "nullif" | "greatest" | "least")
+    matches!(
+        function,
+        "coalesce" | "nullif" | "greatest" | "least" | "make_array"
+    )
+}
+
+/// Numbers of different types, one of them numeric, as values of one: float8 where one is a float,
+/// else numerics, which keep each its own scale.
+fn one_number_type(members: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Expr>> {
+    let mut types = Vec::with_capacity(members.len());
+    for member in &members {
+        let Ok((_, field)) = member.to_field(schema) else {
+            return Ok(members);
+        };
+        types.push((
+            types::sql_type(&field).map_err(failure::external)?,
+            field.data_type().clone(),
+        ));
+    }
+    let number = |sql_type: SqlType| {
+        use TypeKind::{Float4, Float8, Int2, Int4, Int8, Numeric};
+        !sql_type.array
+            && matches!(
+                sql_type.kind,
+                Int2 | Int4 | Int8 | Numeric | Float4 | Float8
+            )
+    };
+    let of_kind = |kind| types.iter().any(|(sql_type, _)| sql_type.kind == kind);
+    let alike = types.iter().all(|(_, data_type)| *data_type == types[0].1);
+    if alike || !of_kind(TypeKind::Numeric) || !types.iter().all(|(one, _)| number(*one)) {
+        return Ok(members);
+    }
+    let float = of_kind(TypeKind::Float4) || of_kind(TypeKind::Float8);
+    let unified = members
+        .into_iter()
+        .zip(&types)
+        .map(|(member, (sql_type, data_type))| {
+            if float {
+                explicit(member, *sql_type, SqlType::scalar(TypeKind::Float8), input)
+            } else {
+                Ok(numeric::number_of(member, data_type))
+            }
+        });
+    unified.collect()
+}
+
+/// The function, where it is one of ours that says which types it takes.
+fn of_ours(function: &ScalarUDF) -> Option<&Function> {
+    let inner: &dyn std::any::Any = function.inner().as_ref();
+    inner.downcast_ref::<Function>()
+}
+
+fn has_untyped_argument(function: &ScalarFunction) -> bool {
+    function.args.iter().any(is_unknown) && of_ours(&function.func).is_some()
+}
+
+/// Literals and parameters take the types that the function has for them.
+fn typed_arguments(
+    args: Vec<Expr>,
+    function: &ScalarUDF,
+    schema: &DFSchema,
+    input: Input<'_>,
+) -> Result<Vec<Expr>> {
+    let known = args.iter().map(|arg| match is_unknown(arg) {
+        true => None,
+        false => type_of(arg, schema).ok(),
+    });
+    let known: Vec<_> = known.collect();
+    let Some(wanted) = of_ours(function).and_then(|function| function.wanted(&known)) else {
+        return Ok(args);
+    };
+    let unknown = SqlType::scalar(TypeKind::Unknown);
+    let typed = args
+        .into_iter()
+        .zip(wanted)
+        .map(|(arg, wanted)| match wanted {
+            Some(to) => explicit(arg, unknown, to, input),
+            None => Ok(arg),
+        });
+    typed.collect()
+}
+
+/// The bounds of a series are of one type, and the step between moments is an interval.
+fn series_arguments(args: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Expr>> {
+    use TypeKind::{Date, Int2, Int4, Int8, Interval, Timestamp, Timestamptz};
+    let unknown = SqlType::scalar(TypeKind::Unknown);
+    let known = args.iter().take(2).find(|arg| !is_unknown(arg));
+    let bound = known.map(|arg| type_of(arg, schema)).transpose()?;
+    let (bound, step) = match bound.map(|bound| bound.kind) {
+        Some(kind @ (Timestamp | Timestamptz)) => (kind, Interval),
+        Some(Date) => (Timestamptz, Interval),
+        Some(kind @ (Int2 | Int4 | Int8)) => (kind, kind),
+        _ => (Int4, Int4),
+    };
+    let typed = args.into_iter().enumerate().map(|(place, arg)| {
+        let to = SqlType::scalar(if place < 2 { bound } else { step });
+        match is_unknown(&arg) {
+            true => explicit(arg, unknown, to, input),
+            false => Ok(arg),
+        }
+    });
+    typed.collect()
+}
+
+/// Functions of the library that are only of float8.
+const OF_FLOATS: &[&str] = &[
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "cot",
+    "degrees", "radians", "sin", "sinh", "tan", "tanh",
+];
+
+/// The arguments with numerics as float8 where the function takes that: the library does not know
+/// a number's bytes.
+fn float_arguments(
+    function: &ScalarFunction,
+    schema: &DFSchema,
+    input: Input<'_>,
+) -> Result<Option<Vec<Expr>>> {
+    let types: Result<Vec<_>> = function
+        .args
+        .iter()
+        .map(|arg| arg.get_type(schema))
+        .collect();
+    let Ok(types) = types else {
+        return Ok(None);
+    };
+    if !types.contains(&DataType::LargeBinary) {
+        return Ok(None);
+    }
+    let wanted = if OF_FLOATS.contains(&function.name()) {
+        vec![DataType::Float64; types.len()]
+    } else {
+        match function.func.coerce_types(&types) {
+            Ok(wanted) => wanted,
+            Err(_) => return Ok(None),
+        }
+    };
+    let (numeric, float8) = (types::name::ANY_NUMERIC, SqlType::scalar(TypeKind::Float8));
+    let mut changed = false;
+    let mut args = Vec::with_capacity(types.len());
+    for ((arg, found), wanted) in function.args.iter().zip(&types).zip(&wanted) {
+        if (found, wanted) == (&DataType::LargeBinary, &DataType::Float64) {
+            changed = true;
+            args.push(explicit(arg.clone(), numeric, float8, input)?);
+        } else {
+            args.push(arg.clone());
+        }
+    }
+    Ok(changed.then_some(args))
+}
+
+/// NULLIF of values that are compared by their keys.
+fn null_where_equal(value: Expr, keyed: Vec<Expr>) -> Result<Expr> {
+    let [left, right] = <[Expr; 2]>::try_from(keyed)
+        .map_err(|_| DataFusionError::Internal("two arguments".to_owned()))?;
+    let equal = super::operators::binary(left, Operator::Eq, right);
+    let unequal = super::operators::binary(
+        equal,
+        Operator::IsDistinctFrom,
+        Expr::Literal(ScalarValue::Boolean(Some(true)), None),
+    );
+    Ok(Expr::Case(Case::new(
+        None,
+        vec![(Box::new(unequal), Box::new(value))],
+        None,
+    )))
+}
+
+/// `x IN (SELECT y …)`: both as keys where their type needs it.
+fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubquery> {
+    let plan = membership.subquery.subquery.clone();
+    let [column] = <[_; 1]>::try_from(plan.schema().columns())
+        .map_err(|_| failure::error(SqlState::SYNTAX_ERROR, "subquery has too many columns"))?;
+    let column = Expr::Column(column);
+    let found = column.get_type(plan.schema())?;
+    // Both sides decide: a marker of the column's type stands for the other plan's column.
+    let marker = Expr::Literal(ScalarValue::try_from(&found)?, None);
+    let keyed = keys::of(vec![(*membership.expr).clone(), marker], schema)?;
+    if keyed[0] == *membership.expr {
+        return Ok(membership);
+    }
+    membership.expr = Box::new(keyed.into_iter().next().unwrap_or_default());
+    let name = column.schema_name().to_string();
+    let keyed = keys::of(
+        vec![column, Expr::Literal(null_key_type(&found)?, None)],
+        plan.schema(),
+    )?;
+    let column = keyed.into_iter().next().unwrap_or_default().alias(name);
+    let projection = Projection::try_new(vec![column], plan)?;
+    membership.subquery.subquery = Arc::new(LogicalPlan::Projection(projection));
+    Ok(membership)
+}
+
+/// NULL of the type that makes a key of a number whatever its own type is.
+fn null_key_type(found: &DataType) -> Result<ScalarValue> {
+    match found {
+        DataType::Interval(_) => ScalarValue::try_from(found),
+        _ => Ok(ScalarValue::LargeBinary(None)),
+    }
 }
 
 /// An integer literal that `rewrite::literals` cast to int4.
@@ -278,7 +577,8 @@ fn case_of_one_type(mut case: Case, schema: &DFSchema, input: Input<'_>) -> Resu
     if let Some(operand) = case.expr.take() {
         let mut members = vec![*operand];
         members.extend(case.when_then_expr.iter().map(|(when, _)| (**when).clone()));
-        let mut members = same_type(members, schema, input)?.into_iter();
+        let members = same_type(members, schema, input)?;
+        let mut members = keys::of(members, schema)?.into_iter();
         case.expr = members.next().map(Box::new);
         for ((when, _), member) in case.when_then_expr.iter_mut().zip(members) {
             **when = member;
@@ -296,7 +596,8 @@ fn case_of_one_type(mut case: Case, schema: &DFSchema, input: Input<'_>) -> Resu
         .map(|(_, then)| (**then).clone())
         .collect();
     results.extend(case.else_expr.iter().map(|otherwise| (**otherwise).clone()));
-    let mut results = same_type(results, schema, input)?.into_iter();
+    let results = same_type(results, schema, input)?;
+    let mut results = one_number_type(results, schema, input)?.into_iter();
     for ((_, then), result) in case.when_then_expr.iter_mut().zip(results.by_ref()) {
         **then = result;
     }
@@ -341,15 +642,26 @@ pub fn condition_of(place: &str, expr: Expr, schema: &DFSchema, input: Input<'_>
 
 /// `-x`, checked: the smallest integer has no opposite.
 fn negative(inner: Expr, schema: &DFSchema) -> Result<Expr> {
-    if let Expr::Literal(value, metadata) = &inner
-        && let Ok(negated) = value.arithmetic_negate()
-    {
-        return Ok(Expr::Literal(negated, metadata.clone()));
+    if let Expr::Literal(value, metadata) = &inner {
+        if let Some(number) = Number::of_scalar(value)
+            && matches!(value, ScalarValue::LargeBinary(_))
+        {
+            return Ok(Expr::Literal(
+                number.negated().to_scalar(),
+                metadata.clone(),
+            ));
+        }
+        if let Ok(negated) = value.arithmetic_negate() {
+            return Ok(Expr::Literal(negated, metadata.clone()));
+        }
     }
     let zero = match type_of(&inner, schema).map(|sql_type| sql_type.kind) {
         Ok(TypeKind::Int2) => ScalarValue::Int16(Some(0)),
         Ok(TypeKind::Int4) => ScalarValue::Int32(Some(0)),
         Ok(TypeKind::Int8) => ScalarValue::Int64(Some(0)),
+        Ok(TypeKind::Numeric) if inner.get_type(schema)? == DataType::LargeBinary => {
+            Number::of_integer(0).to_scalar()
+        }
         _ => return Ok(Expr::Negative(Box::new(inner))),
     };
     Ok(Expr::ScalarFunction(ScalarFunction::new_udf(
@@ -365,13 +677,20 @@ const ARRAY_HAS: &str = "array_has";
 fn member_of(args: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Expr>> {
     let [list, member] = <[Expr; 2]>::try_from(args)
         .map_err(|_| DataFusionError::Internal("two arguments".to_owned()))?;
-    if !is_unknown(&member) {
-        return Ok(vec![list, member]);
+    let list_type = type_of(&list, schema)?;
+    if !list_type.array && list_type.kind != TypeKind::Unknown {
+        return Err(failure::error(
+            SqlState::WRONG_OBJECT_TYPE,
+            "op ANY/ALL (array) requires array on right side",
+        ));
     }
-    let element = SqlType::scalar(type_of(&list, schema)?.kind);
+    if !is_unknown(&member) {
+        return any_of(vec![member, list], schema, input);
+    }
+    let element = SqlType::scalar(list_type.kind);
     let unknown = SqlType::scalar(TypeKind::Unknown);
     let member = explicit(member, unknown, element, input)?;
-    Ok(vec![list, member])
+    Ok(vec![member, list])
 }
 
 /// `x = ANY('{…}')`: the literal is an array of x's type.

@@ -61,6 +61,13 @@ pub fn of(name: &str, args: &[Expr], column: &str) -> Result<Option<Series>> {
     }))
 }
 
+impl Series {
+    /// A name that no other series has.
+    pub fn name(&self) -> String {
+        format!("generate_series {} {} {}", self.start, self.stop, self.step)
+    }
+}
+
 /// The value of an expression of constants (`100000 * 10`).
 fn constant(expr: &Expr) -> Option<ScalarValue> {
     use datafusion::logical_expr::execution_props::ExecutionProps;

@@ -3,9 +3,10 @@
 use super::error::RowError;
 use super::layout::{RowLayout, check_size};
 use super::value::{self, Physical, exact, interval_of, text_of};
+use crate::engine::types::number::Number;
 use datafusion::arrow::array::{
     ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, FixedSizeBinaryBuilder,
-    PrimitiveBuilder, StringBuilder,
+    LargeBinaryBuilder, PrimitiveBuilder, StringBuilder,
 };
 use datafusion::arrow::datatypes::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
@@ -124,6 +125,7 @@ enum Builder {
     Float64(PrimitiveBuilder<Float64Type>),
     Decimal64(PrimitiveBuilder<Decimal128Type>),
     Decimal128(PrimitiveBuilder<Decimal128Type>),
+    Numeric(LargeBinaryBuilder),
     Date(PrimitiveBuilder<Date32Type>),
     Time(PrimitiveBuilder<Time64MicrosecondType>),
     Timestamp(PrimitiveBuilder<TimestampMicrosecondType>),
@@ -151,6 +153,10 @@ impl Builder {
             Physical::Float64 => Builder::Float64(primitive(physical, capacity)),
             Physical::Decimal64(..) => Builder::Decimal64(primitive(physical, capacity)),
             Physical::Decimal128(..) => Builder::Decimal128(primitive(physical, capacity)),
+            Physical::Numeric => Builder::Numeric(LargeBinaryBuilder::with_capacity(
+                capacity,
+                capacity * BYTES_A_VALUE,
+            )),
             Physical::Date => Builder::Date(primitive(physical, capacity)),
             Physical::Time => Builder::Time(primitive(physical, capacity)),
             Physical::Timestamp(_) => Builder::Timestamp(primitive(physical, capacity)),
@@ -184,6 +190,10 @@ impl Builder {
             Builder::Decimal128(builder) => {
                 builder.append_value(i128::from_le_bytes(exact(bytes)?));
             }
+            Builder::Numeric(builder) => {
+                Number::of_ordered(bytes).ok_or(RowError::Damaged { what: "numeric" })?;
+                builder.append_value(bytes);
+            }
             Builder::Date(builder) => builder.append_value(i32::from_le_bytes(exact(bytes)?)),
             Builder::Time(builder) => builder.append_value(i64::from_le_bytes(exact(bytes)?)),
             Builder::Timestamp(builder) => builder.append_value(i64::from_le_bytes(exact(bytes)?)),
@@ -209,6 +219,7 @@ impl Builder {
             Builder::Float64(builder) => builder.append_null(),
             Builder::Decimal64(builder) => builder.append_null(),
             Builder::Decimal128(builder) => builder.append_null(),
+            Builder::Numeric(builder) => builder.append_null(),
             Builder::Date(builder) => builder.append_null(),
             Builder::Time(builder) => builder.append_null(),
             Builder::Timestamp(builder) => builder.append_null(),
@@ -231,6 +242,7 @@ impl Builder {
             Builder::Float64(builder) => ArrayBuilder::finish(builder),
             Builder::Decimal64(builder) => ArrayBuilder::finish(builder),
             Builder::Decimal128(builder) => ArrayBuilder::finish(builder),
+            Builder::Numeric(builder) => ArrayBuilder::finish(builder),
             Builder::Date(builder) => ArrayBuilder::finish(builder),
             Builder::Time(builder) => ArrayBuilder::finish(builder),
             Builder::Timestamp(builder) => ArrayBuilder::finish(builder),

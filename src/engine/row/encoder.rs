@@ -4,8 +4,8 @@ use super::error::RowError;
 use super::layout::{RowLayout, check_size};
 use super::value::{Physical, interval_bytes, put_bytes};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray,
-    StringArray, StringViewArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, FixedSizeBinaryArray, LargeBinaryArray,
+    PrimitiveArray, StringArray, StringViewArray,
 };
 use datafusion::arrow::datatypes::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
@@ -33,6 +33,7 @@ enum Source {
     Float64(PrimitiveArray<Float64Type>),
     Decimal64(PrimitiveArray<Decimal128Type>),
     Decimal128(PrimitiveArray<Decimal128Type>),
+    Numeric(LargeBinaryArray),
     Date(PrimitiveArray<Date32Type>),
     Time(PrimitiveArray<Time64MicrosecondType>),
     Timestamp(PrimitiveArray<TimestampMicrosecondType>),
@@ -111,6 +112,7 @@ impl Source {
                     _ => Source::Decimal128(numbers.clone()),
                 }
             }
+            Physical::Numeric => Source::Numeric(array.as_binary_opt::<i64>()?.clone()),
             Physical::Date => Source::Date(array.as_primitive_opt()?.clone()),
             Physical::Time => Source::Time(array.as_primitive_opt()?.clone()),
             Physical::Timestamp(_) => Source::Timestamp(array.as_primitive_opt()?.clone()),
@@ -185,6 +187,7 @@ impl Source {
                 bytes!(array, |value: &str| put_bytes(value.as_bytes(), out))
             }
             Source::Binary(array) => bytes!(array, |value| put_bytes(value, out)),
+            Source::Numeric(array) => bytes!(array, |value| put_bytes(value, out)),
             Source::List(array, physical) => {
                 if array.is_null(row) {
                     return Ok(false);

@@ -9,6 +9,8 @@
 //!           integers, date,    big-endian with the sign bit turned
 //!           time, timestamps
 //!           numeric            the unscaled i128 in the same way: the scale is the column's
+//!           numeric of no       the key of `types::number::order`: without the scale
+//!           precision
 //!           floats             IEEE bits turned to order; -0 is 0, every NaN the largest
 //!           interval           its order value (months of 30 days) as an i128
 //!           text               its bytes (never 00), 00
@@ -20,6 +22,7 @@ use super::value::Physical;
 use crate::catalog::definition::{Index, Table};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::types::interval;
+use crate::engine::types::number::{Number, order};
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::common::ScalarValue;
 use std::ops::Bound;
@@ -145,7 +148,8 @@ impl KeyLayout {
         Ok(())
     }
 
-    /// The values of a key, and how many bytes it took. A float's -0 comes back as 0.
+    /// The values of a key, and how many bytes it took. A float's -0 comes back as 0, a numeric
+    /// without the zeros at its end.
     ///
     /// # Errors
     /// XX001 for bytes that are no such key; 0A000 for intervals, whose order does not tell them
@@ -313,6 +317,15 @@ impl KeyColumn {
                 Physical::Decimal64(_, scale) | Physical::Decimal128(_, scale),
                 ScalarValue::Decimal128(Some(value), _, found),
             ) if scale == found => out.extend(ordered_i128(*value)),
+            (Physical::Numeric, ScalarValue::LargeBinary(Some(bytes))) => {
+                out.extend_from_slice(order::key_of(bytes));
+            }
+            // A comparison has it as a key already.
+            (Physical::Numeric, ScalarValue::Binary(Some(key))) => out.extend_from_slice(key),
+            (Physical::Numeric, other) => match Number::of_scalar(other) {
+                Some(number) => number.write_key(out),
+                None => return Err(self.mismatch(other)),
+            },
             (Physical::Interval, ScalarValue::IntervalMonthDayNano(Some(value))) => {
                 out.extend(ordered_i128(interval::order_value(*value)));
             }
@@ -332,9 +345,7 @@ impl KeyColumn {
             }
             (
                 Physical::Binary,
-                ScalarValue::Binary(Some(bytes))
-                | ScalarValue::BinaryView(Some(bytes))
-                | ScalarValue::LargeBinary(Some(bytes)),
+                ScalarValue::Binary(Some(bytes)) | ScalarValue::BinaryView(Some(bytes)),
             ) => put_escaped(bytes, out),
             (_, other) => return Err(self.mismatch(other)),
         }
@@ -356,6 +367,7 @@ impl KeyColumn {
         let value = bytes.get(mark..).ok_or(DAMAGED)?;
         let length = match &self.physical {
             Physical::Decimal64(..) => 16,
+            Physical::Numeric => order::key_length(value, self.descending).ok_or(DAMAGED)?,
             Physical::Text => {
                 let end = turned(0);
                 value.iter().position(|byte| *byte == end).ok_or(DAMAGED)? + 1
@@ -413,6 +425,11 @@ impl KeyColumn {
             Physical::Decimal64(precision, scale) | Physical::Decimal128(precision, scale) => {
                 let bits = u128::from_be_bytes(exact(value)?) ^ 1 << 127;
                 ScalarValue::Decimal128(Some(bits as i128), *precision, *scale)
+            }
+            Physical::Numeric => {
+                let number = Number::of_key(value, 0).map(Number::trimmed);
+                let number = number.ok_or(RowError::Damaged { what: "key" })?;
+                number.to_scalar()
             }
             Physical::Uuid => ScalarValue::FixedSizeBinary(16, Some(value.to_vec())),
             Physical::Text => {

@@ -129,7 +129,7 @@ fn value_of(sql_type: SqlType) -> BoxedStrategy<ScalarValue> {
             .prop_map(|value| ScalarValue::Float64(Some(value)))
             .boxed(),
         TypeKind::Numeric => {
-            let (precision, scale) = name::numeric_modifier(sql_type.typmod);
+            let (precision, scale) = name::fixed_numeric(sql_type).unwrap();
             let limit = 10i128.pow(u32::from(precision));
             (-limit + 1..limit)
                 .prop_map(move |value| ScalarValue::Decimal128(Some(value), precision, scale))

@@ -4,6 +4,7 @@ use super::error::RowError;
 use super::varint;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::types;
+use crate::engine::types::number::Number;
 use datafusion::arrow::array::Array;
 use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::ScalarValue;
@@ -32,6 +33,8 @@ pub enum Physical {
     Decimal64(u8, i8),
     /// numeric of more digits: sixteen bytes. Precision and scale.
     Decimal128(u8, i8),
+    /// Every other numeric: the ordered bytes of a number, any length.
+    Numeric,
     /// Days, four bytes.
     Date,
     /// Microseconds, eight bytes.
@@ -51,8 +54,7 @@ pub enum Physical {
 }
 
 impl Physical {
-    /// That of a column of this type. A numeric without precision, which no column has, is kept
-    /// as numeric(38,0); void as text.
+    /// That of a column of this type; of void, which no column has, text's.
     pub fn of(sql_type: SqlType) -> Physical {
         if sql_type.array {
             let element = SqlType {
@@ -71,7 +73,7 @@ impl Physical {
                     Physical::Decimal64(precision, scale)
                 }
                 DataType::Decimal128(precision, scale) => Physical::Decimal128(precision, scale),
-                other => unreachable!("numeric is Decimal128, not {other}"),
+                _ => Physical::Numeric,
             },
             TypeKind::Float4 => Physical::Float32,
             TypeKind::Float8 => Physical::Float64,
@@ -110,7 +112,7 @@ impl Physical {
             | Physical::Time
             | Physical::Timestamp(_) => Some(8),
             Physical::Decimal128(..) | Physical::Interval | Physical::Uuid => Some(16),
-            Physical::Text | Physical::Binary | Physical::List(..) => None,
+            Physical::Numeric | Physical::Text | Physical::Binary | Physical::List(..) => None,
         }
     }
 
@@ -156,6 +158,7 @@ impl Physical {
             {
                 out.extend(value.to_le_bytes());
             }
+            (Physical::Numeric, ScalarValue::LargeBinary(Some(bytes))) => put_bytes(bytes, out),
             (Physical::Interval, ScalarValue::IntervalMonthDayNano(Some(value))) => {
                 out.extend(interval_bytes(*value));
             }
@@ -172,9 +175,7 @@ impl Physical {
             ) => put_bytes(text.as_bytes(), out),
             (
                 Physical::Binary,
-                ScalarValue::Binary(Some(bytes))
-                | ScalarValue::BinaryView(Some(bytes))
-                | ScalarValue::LargeBinary(Some(bytes)),
+                ScalarValue::Binary(Some(bytes)) | ScalarValue::BinaryView(Some(bytes)),
             ) => put_bytes(bytes, out),
             (Physical::List(element, _), ScalarValue::List(list)) => {
                 put_list(element, list.value(0).as_ref(), out)?;
@@ -216,6 +217,11 @@ impl Physical {
             Physical::Decimal128(precision, scale) => {
                 ScalarValue::Decimal128(number!(i128), *precision, *scale)
             }
+            Physical::Numeric => {
+                let number = Number::of_ordered(bytes);
+                number.ok_or(RowError::Damaged { what: "numeric" })?;
+                ScalarValue::LargeBinary(Some(bytes.to_vec()))
+            }
             Physical::Date => ScalarValue::Date32(number!(i32)),
             Physical::Time => ScalarValue::Time64Microsecond(number!(i64)),
             Physical::Timestamp(zoned) => {
@@ -250,6 +256,7 @@ impl Physical {
             Physical::Decimal64(precision, scale) | Physical::Decimal128(precision, scale) => {
                 DataType::Decimal128(*precision, *scale)
             }
+            Physical::Numeric => DataType::LargeBinary,
             Physical::Date => DataType::Date32,
             Physical::Time => of(TypeKind::Time),
             Physical::Timestamp(false) => of(TypeKind::Timestamp),

@@ -10,19 +10,18 @@ use std::sync::Arc;
 /// The key of the field metadata that says which SQL type a column has: `bpchar:88`, `_int4:-1`.
 pub const TYPE_METADATA_KEY: &str = "nodedb.type";
 
-/// The Arrow type of values of this SQL type. A numeric without precision, which only results
-/// have, is Decimal128(38, 0) unless the array itself says otherwise.
+/// The Arrow type of values of this SQL type. Results of type numeric may also be Decimal128, where
+/// all of a column have one scale.
 pub fn data_type(sql_type: SqlType) -> DataType {
     let element = match sql_type.kind {
         TypeKind::Bool => DataType::Boolean,
         TypeKind::Int2 => DataType::Int16,
         TypeKind::Int4 => DataType::Int32,
         TypeKind::Int8 => DataType::Int64,
-        TypeKind::Numeric if sql_type.typmod >= 4 => {
-            let (precision, scale) = name::numeric_modifier(sql_type.typmod);
-            DataType::Decimal128(precision, scale)
-        }
-        TypeKind::Numeric => DataType::Decimal128(name::NUMERIC_DIGITS_MAX, 0),
+        TypeKind::Numeric => match name::fixed_numeric(sql_type) {
+            Some((precision, scale)) => DataType::Decimal128(precision, scale),
+            None => DataType::LargeBinary,
+        },
         TypeKind::Float4 => DataType::Float32,
         TypeKind::Float8 => DataType::Float64,
         TypeKind::Text
@@ -89,10 +88,9 @@ pub fn sql_type(field: &Field) -> Result<SqlType, Diagnostic> {
 fn fits(said: SqlType, data_type: &DataType) -> bool {
     match (self::data_type(said), data_type) {
         (DataType::Utf8, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8) => true,
-        (DataType::Binary, DataType::Binary | DataType::BinaryView | DataType::LargeBinary) => true,
-        (DataType::Decimal128(..), DataType::Decimal128(_, scale)) => {
-            said.typmod < 4 || name::numeric_modifier(said.typmod).1 == *scale
-        }
+        (DataType::Binary, DataType::Binary | DataType::BinaryView) => true,
+        (DataType::Decimal128(_, declared), DataType::Decimal128(_, scale)) => declared == *scale,
+        (DataType::LargeBinary, DataType::Decimal128(..)) => said.typmod < 4,
         (DataType::List(_), DataType::List(element)) => {
             let element_type = SqlType {
                 array: false,
@@ -118,13 +116,14 @@ pub fn from_data_type(data_type: &DataType) -> Result<SqlType, Diagnostic> {
         DataType::Decimal32(..)
         | DataType::Decimal64(..)
         | DataType::Decimal128(..)
-        | DataType::Decimal256(..) => TypeKind::Numeric,
+        | DataType::Decimal256(..)
+        | DataType::LargeBinary => TypeKind::Numeric,
         DataType::Float16 | DataType::Float32 => TypeKind::Float4,
         DataType::Float64 => TypeKind::Float8,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => {
             TypeKind::Text
         }
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => TypeKind::Bytea,
+        DataType::Binary | DataType::BinaryView => TypeKind::Bytea,
         DataType::Date32 | DataType::Date64 => TypeKind::Date,
         DataType::Time32(_) | DataType::Time64(_) => TypeKind::Time,
         DataType::Timestamp(_, None) => TypeKind::Timestamp,

@@ -3,12 +3,16 @@
 //! Every value of a cast goes through one function for scalars, so that arrays, parameters and
 //! literals agree; arrays have short ways for what is common.
 
-use super::decode::{Input, decimal_scalar, decode_text, list_scalar, round_interval};
+use super::decode::{
+    Input, decimal_scalar, decode_text, list_scalar, numeric_scalar, round_interval,
+};
 use super::input_error::number_out_of_range;
-use super::name::seconds_precision;
+use super::json_value::{Json, Kind};
+use super::name::{fixed_numeric, seconds_precision};
+use super::number::array::{Numbers, is_exact};
 use super::numeric::Decimal;
 use super::text::TooLong;
-use super::{cast_datetime, column, float, numeric, text};
+use super::{cast_datetime, column, float, number, numeric, text};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use bytes::BytesMut;
@@ -110,6 +114,9 @@ fn needed_context(from: SqlType, to: SqlType) -> Option<CastContext> {
         (Family::Oid, Family::Number(1 | 2)) => Some(Assignment),
         (Family::Bool, Family::Number(1)) | (Family::Number(1), Family::Bool) => Some(Explicit),
         (Family::Json, Family::Json) => Some(Assignment),
+        (Family::Json, Family::Number(_) | Family::Bool) if from.kind == TypeKind::Jsonb => {
+            Some(Explicit)
+        }
         (Family::DateTime | Family::Interval, Family::DateTime | Family::Interval) => {
             cast_datetime::needed_context(from.kind, to.kind)
         }
@@ -160,6 +167,9 @@ pub fn cast(
     }
     if family(from.kind) == Family::Text && !from.array {
         return decode_text(text_of(&value)?, to, input);
+    }
+    if from.kind == TypeKind::Jsonb && !from.array && family(to.kind) != Family::Json {
+        return of_jsonb(text_of(&value)?, to, input);
     }
     convert(value, from, to, input)
 }
@@ -212,7 +222,7 @@ fn cast_list(
             cast(value, element(from), element(to), context, input)
         })
         .collect::<Result<Vec<_>, _>>()?;
-    list_scalar(elements, element(to))
+    Ok(list_scalar(elements, element(to)))
 }
 
 fn scalar_at(values: &ArrayRef, row: usize) -> Result<ScalarValue, Diagnostic> {
@@ -220,10 +230,19 @@ fn scalar_at(values: &ArrayRef, row: usize) -> Result<ScalarValue, Diagnostic> {
         .map_err(|error| Diagnostic::internal(error.to_string()))
 }
 
+/// 0A000, as PostgreSQL has it.
+fn not_an_integer(what: &str, type_name: &str) -> Diagnostic {
+    Diagnostic::error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("cannot convert {what} to {type_name}"),
+    )
+}
+
 /// A number on its way from one type to another.
 enum Number {
     Integer(i128),
     Decimal(Decimal),
+    Any(number::Number),
     /// With the significant digits that PostgreSQL takes of it for a numeric.
     Float(f64, usize),
 }
@@ -240,6 +259,7 @@ fn number_of(value: &ScalarValue) -> Option<Number> {
             unscaled: *unscaled,
             scale: scale.unsigned_abs(),
         }),
+        ScalarValue::LargeBinary(Some(_)) => Number::Any(number::Number::of_scalar(value)?),
         ScalarValue::Float32(Some(value)) => Number::Float(f64::from(*value), 6),
         ScalarValue::Float64(Some(value)) => Number::Float(*value, 15),
         _ => return None,
@@ -251,28 +271,40 @@ impl Number {
         match self {
             Number::Integer(value) => Ok(*value),
             Number::Decimal(value) => Ok(value.round()),
+            Number::Any(value) => match value.to_integer() {
+                Some(whole) => Ok(whole),
+                None if value.is_nan() => Err(not_an_integer("NaN", type_name)),
+                None if matches!(value, number::Number::Infinity(_)) => {
+                    Err(not_an_integer("infinity", type_name))
+                }
+                None => Err(number_out_of_range(type_name)),
+            },
             // Beyond i128 it is beyond every integer type too; NaN fits none.
             Number::Float(value, _) if value.abs() < 1e30 => Ok(value.round_ties_even() as i128),
             Number::Float(..) => Err(number_out_of_range(type_name)),
         }
     }
 
-    fn decimal(&self, to: SqlType) -> Result<Decimal, Diagnostic> {
-        match self {
-            Number::Integer(value) => Decimal {
-                unscaled: *value,
-                scale: 0,
+    fn numeric(self, to: SqlType) -> Result<ScalarValue, Diagnostic> {
+        let any = match self {
+            Number::Integer(unscaled) => Decimal { unscaled, scale: 0 }.into(),
+            Number::Decimal(value) => match fixed_numeric(to) {
+                Some(_) => return Ok(decimal_scalar(value.fit(to)?, to)),
+                None => value.into(),
+            },
+            Number::Any(value) => value,
+            Number::Float(value, digits) => {
+                number::Number::of_float(value, digits, super::name::ANY_NUMERIC)?
             }
-            .fit(to),
-            Number::Decimal(value) => value.fit(to),
-            Number::Float(value, digits) => numeric::from_float(*value, *digits, to),
-        }
+        };
+        numeric_scalar(any, to)
     }
 
     fn float(&self) -> f64 {
         match self {
             Number::Integer(value) => *value as f64,
             Number::Decimal(value) => value.to_f64(),
+            Number::Any(value) => value.to_f64(),
             Number::Float(value, _) => *value,
         }
     }
@@ -287,6 +319,7 @@ impl Number {
                 numeric::write(value.unscaled, value.scale as i8, &mut digits);
                 float::parse_f32(&String::from_utf8_lossy(&digits))?
             }
+            Number::Any(value) => float::parse_f32(&value.to_string())?,
             Number::Float(value, _) => *value as f32,
         };
         let lost = |how| {
@@ -299,6 +332,34 @@ impl Number {
             () if narrow.is_infinite() && wide.is_finite() => Err(lost("overflow")),
             () if narrow == 0.0 && wide != 0.0 => Err(lost("underflow")),
             () => Ok(narrow),
+        }
+    }
+}
+
+/// A scalar of jsonb as the SQL type of its kind.
+fn of_jsonb(text: &str, to: SqlType, input: Input<'_>) -> Result<ScalarValue, Diagnostic> {
+    let json = Json::new(text);
+    match (json.kind(), family(to.kind)) {
+        (Kind::Boolean, Family::Bool) => Ok(ScalarValue::Boolean(Some(text == "true"))),
+        (Kind::Number, Family::Number(_)) => convert(
+            json.number().to_scalar(),
+            super::name::ANY_NUMERIC,
+            to,
+            input,
+        ),
+        (kind, _) => {
+            let kind = match kind {
+                Kind::Object | Kind::Array => "array or object",
+                Kind::Number => "numeric",
+                other => other.name(),
+            };
+            Err(Diagnostic::error(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!(
+                    "cannot cast jsonb {kind} to type {}",
+                    super::format_type(to)
+                ),
+            ))
         }
     }
 }
@@ -334,7 +395,7 @@ fn convert(
             ScalarValue::UInt32(Some(narrow.map_err(|_| number_out_of_range("OID"))?))
         }
         TypeKind::Bool => ScalarValue::Boolean(Some(integer("boolean")? != 0)),
-        TypeKind::Numeric => decimal_scalar(number()?.decimal(to)?, to),
+        TypeKind::Numeric => number()?.numeric(to)?,
         TypeKind::Float4 => ScalarValue::Float32(Some(number()?.real()?)),
         TypeKind::Float8 => ScalarValue::Float64(Some(number()?.float())),
         TypeKind::Json => value,
@@ -397,28 +458,16 @@ pub fn cast_array(
         return cast_with_options(values, &target, &checked)
             .map_err(|_| number_out_of_range(&name));
     }
+    if to == super::name::ANY_NUMERIC && !from.array && is_exact(values.data_type()) {
+        return Ok(std::sync::Arc::new(Numbers::new(values).ordered()));
+    }
     let scalars = (0..values.len())
         .map(|row| cast(scalar_at(values, row)?, from, to, context, input))
         .collect::<Result<Vec<_>, _>>()?;
     if scalars.is_empty() {
         return Ok(datafusion::arrow::array::new_empty_array(&target));
     }
-    let scalars = same_scale(scalars, to)?;
     ScalarValue::iter_to_array(scalars).map_err(|error| Diagnostic::internal(error.to_string()))
-}
-
-/// Numerics without a modifier come each with a scale of its own: one array holds one scale.
-fn same_scale(scalars: Vec<ScalarValue>, to: SqlType) -> Result<Vec<ScalarValue>, Diagnostic> {
-    if to.array || to.kind != TypeKind::Numeric || to.typmod >= 4 {
-        return Ok(scalars);
-    }
-    let ScalarValue::List(list) = list_scalar(scalars, to)? else {
-        return Err(Diagnostic::internal("an array that is no list"));
-    };
-    let values = list.value(0);
-    (0..values.len())
-        .map(|row| scalar_at(&values, row))
-        .collect()
 }
 
 /// Text that no modifier of `to` would change.

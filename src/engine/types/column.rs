@@ -2,6 +2,7 @@
 
 use super::calendar::{POSTGRESQL_EPOCH, POSTGRESQL_EPOCH_DAYS};
 use super::datetime::{INFINITY, NEGATIVE_INFINITY};
+use super::number::Number;
 use super::{array, boolean, bytea, datetime, float, integer, interval, numeric, text, uuid};
 use crate::catalog::Oid;
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -11,8 +12,8 @@ use bytes::{BufMut, BytesMut};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array,
     FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
-    IntervalMonthDayNanoArray, ListArray, StringArray, StringViewArray, Time64MicrosecondArray,
-    TimestampMicrosecondArray, UInt32Array,
+    IntervalMonthDayNanoArray, LargeBinaryArray, ListArray, StringArray, StringViewArray,
+    Time64MicrosecondArray, TimestampMicrosecondArray, UInt32Array,
 };
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
@@ -37,6 +38,7 @@ enum Values<'a> {
     Float4(&'a Float32Array),
     Float8(&'a Float64Array),
     Numeric(&'a Decimal128Array, i8),
+    AnyNumeric(&'a LargeBinaryArray),
     Text(&'a StringArray),
     TextView(&'a StringViewArray),
     Bytea(&'a BinaryArray),
@@ -90,10 +92,10 @@ impl<'a> Column<'a> {
             TypeKind::Int2 => Values::Int2(array.as_primitive_opt::<Int16Type>()?),
             TypeKind::Int4 => Values::Int4(array.as_primitive_opt::<Int32Type>()?),
             TypeKind::Int8 => Values::Int8(array.as_primitive_opt::<Int64Type>()?),
-            TypeKind::Numeric => {
-                let numbers = array.as_primitive_opt::<Decimal128Type>()?;
-                Values::Numeric(numbers, numbers.scale())
-            }
+            TypeKind::Numeric => match array.as_primitive_opt::<Decimal128Type>() {
+                Some(numbers) => Values::Numeric(numbers, numbers.scale()),
+                None => Values::AnyNumeric(array.as_binary_opt::<i64>()?),
+            },
             TypeKind::Float4 => Values::Float4(array.as_primitive_opt::<Float32Type>()?),
             TypeKind::Float8 => Values::Float8(array.as_primitive_opt::<Float64Type>()?),
             TypeKind::Text
@@ -156,6 +158,7 @@ impl<'a> Column<'a> {
                 float::write_f64(values.value(row), settings.extra_float_digits, out);
             }
             Values::Numeric(values, scale) => numeric::write(values.value(row), *scale, out),
+            Values::AnyNumeric(values) => number(values.value(row)).write(out),
             Values::Text(values) => self.write_text(values.value(row), out),
             Values::TextView(values) => self.write_text(values.value(row), out),
             Values::Bytea(values) => bytea::write(values.value(row), settings.bytea_escape, out),
@@ -188,6 +191,7 @@ impl<'a> Column<'a> {
             Values::Numeric(values, scale) => {
                 numeric::write_binary(values.value(row), *scale, out);
             }
+            Values::AnyNumeric(values) => number(values.value(row)).write_binary(out),
             Values::Text(values) => self.write_text_binary(values.value(row), out),
             Values::TextView(values) => self.write_text_binary(values.value(row), out),
             Values::Bytea(values) => out.extend_from_slice(values.value(row)),
@@ -249,6 +253,11 @@ impl<'a> Column<'a> {
             None => integer::write(value, out),
         }
     }
+}
+
+/// The number of our own bytes; others do not get into such an array.
+fn number(bytes: &[u8]) -> Number {
+    Number::of_ordered(bytes).unwrap_or(Number::NaN)
 }
 
 /// The first byte of jsonb's binary form.

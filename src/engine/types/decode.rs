@@ -6,6 +6,7 @@ use super::datetime::{INFINITY, NEGATIVE_INFINITY, round_timestamp, round_to};
 use super::datetime_input as datetime;
 use super::input_error::invalid_binary;
 use super::name::{self, seconds_precision};
+use super::number::{self, Number};
 use super::text::TooLong;
 use super::{array, boolean, bytea, float, integer, interval, json, numeric, text, uuid};
 use crate::access::Variables;
@@ -45,7 +46,10 @@ pub fn decode_text(
         TypeKind::Int2 => ScalarValue::Int16(Some(integer::parse(text)?)),
         TypeKind::Int4 => ScalarValue::Int32(Some(integer::parse(text)?)),
         TypeKind::Int8 => ScalarValue::Int64(Some(integer::parse(text)?)),
-        TypeKind::Numeric => decimal_scalar(numeric::parse(text, sql_type)?, sql_type),
+        TypeKind::Numeric => match name::fixed_numeric(sql_type) {
+            Some(_) => decimal_scalar(numeric::parse(text, sql_type)?, sql_type),
+            None => Number::parse(text, sql_type)?.to_scalar(),
+        },
         TypeKind::Float4 => ScalarValue::Float32(Some(float::parse_f32(text)?)),
         TypeKind::Float8 => ScalarValue::Float64(Some(float::parse_f64(text)?)),
         TypeKind::Json => {
@@ -95,14 +99,31 @@ pub fn round_interval(value: IntervalMonthDayNano, seconds: Option<u32>) -> Inte
     interval::from_parts(value.months, value.days, clock).unwrap_or(value)
 }
 
-/// A number as a scalar of the type's Arrow type; without a modifier it keeps its own scale.
+/// A number of a fixed scale, which it has already, as a scalar of the type's Arrow type.
 pub fn decimal_scalar(decimal: numeric::Decimal, sql_type: SqlType) -> ScalarValue {
-    let precision = if sql_type.typmod >= 4 {
-        name::numeric_modifier(sql_type.typmod).0
-    } else {
-        name::NUMERIC_DIGITS_MAX
-    };
+    let precision =
+        name::fixed_numeric(sql_type).map_or(name::NUMERIC_DIGITS_MAX, |(precision, _)| precision);
     ScalarValue::Decimal128(Some(decimal.unscaled), precision, decimal.scale as i8)
+}
+
+/// A number as a scalar of the type's Arrow type, its modifier applied.
+///
+/// # Errors
+/// 22003 where it does not fit; 0A000 for NaN in a type that Decimal128 holds.
+pub fn numeric_scalar(number: Number, sql_type: SqlType) -> Result<ScalarValue, Diagnostic> {
+    let number = number.fit(sql_type)?;
+    let Some((precision, scale)) = name::fixed_numeric(sql_type) else {
+        return Ok(number.to_scalar());
+    };
+    let fixed = number
+        .to_decimal()
+        .and_then(|decimal| decimal.rescale(scale.unsigned_abs()));
+    let fixed = fixed.ok_or_else(|| numeric::unsupported_special("NaN"))?;
+    Ok(ScalarValue::Decimal128(
+        Some(fixed.unscaled),
+        precision,
+        scale,
+    ))
 }
 
 fn parse_regtype(text: &str) -> Result<u32, Diagnostic> {
@@ -165,64 +186,13 @@ fn decode_array(
             Some(element) => decode_text(&element, element_type, input),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    list_scalar(elements, element_type)
+    Ok(list_scalar(elements, element_type))
 }
 
-/// A list of these elements. Numerics without a modifier come each with a scale of its own and are
-/// brought to the widest.
-///
-/// # Errors
-/// 22003 where no scale fits them all.
-pub fn list_scalar(
-    mut elements: Vec<ScalarValue>,
-    element_type: SqlType,
-) -> Result<ScalarValue, Diagnostic> {
-    let mut data_type = super::data_type(element_type);
-    if element_type.kind == TypeKind::Numeric && element_type.typmod < 4 {
-        let scale = widest_scale(&elements);
-        for element in &mut elements {
-            *element = rescaled(element, scale)?;
-        }
-        data_type = datafusion::arrow::datatypes::DataType::Decimal128(
-            name::NUMERIC_DIGITS_MAX,
-            scale as i8,
-        );
-    }
-    Ok(ScalarValue::List(ScalarValue::new_list(
-        &elements, &data_type, true,
-    )))
-}
-
-fn widest_scale(elements: &[ScalarValue]) -> u8 {
-    elements
-        .iter()
-        .filter_map(|element| match element {
-            ScalarValue::Decimal128(Some(_), _, scale) => Some(scale.unsigned_abs()),
-            _ => None,
-        })
-        .max()
-        .unwrap_or(0)
-}
-
-fn rescaled(element: &ScalarValue, scale: u8) -> Result<ScalarValue, Diagnostic> {
-    let value = match element {
-        ScalarValue::Decimal128(Some(unscaled), _, from) => {
-            let decimal = numeric::Decimal {
-                unscaled: *unscaled,
-                scale: from.unsigned_abs(),
-            };
-            let rescaled = decimal
-                .rescale(scale)
-                .ok_or_else(|| super::input_error::number_out_of_range("numeric"))?;
-            Some(rescaled.unscaled)
-        }
-        _ => None,
-    };
-    Ok(ScalarValue::Decimal128(
-        value,
-        name::NUMERIC_DIGITS_MAX,
-        scale as i8,
-    ))
+/// A list of these elements.
+pub fn list_scalar(elements: Vec<ScalarValue>, element_type: SqlType) -> ScalarValue {
+    let data_type = super::data_type(element_type);
+    ScalarValue::List(ScalarValue::new_list(&elements, &data_type, true))
 }
 
 /// The value of a binary parameter, the type's modifier not applied.
@@ -245,8 +215,8 @@ pub fn decode_binary(bytes: &[u8], sql_type: SqlType) -> Result<ScalarValue, Dia
         TypeKind::Int4 => ScalarValue::Int32(Some(number!(i32))),
         TypeKind::Int8 => ScalarValue::Int64(Some(number!(i64))),
         TypeKind::Numeric => {
-            let decimal = numeric::parse_binary(bytes, sql_type).ok_or_else(wrong)??;
-            decimal_scalar(decimal, sql_type)
+            let number = number::parse_binary(bytes, sql_type).ok_or_else(wrong)??;
+            numeric_scalar(number, sql_type)?
         }
         TypeKind::Float4 => ScalarValue::Float32(Some(number!(f32))),
         TypeKind::Float8 => ScalarValue::Float64(Some(number!(f64))),
@@ -361,5 +331,5 @@ fn decode_binary_array(bytes: &[u8], sql_type: SqlType) -> Result<ScalarValue, D
     if !rest.is_empty() {
         return Err(wrong());
     }
-    list_scalar(elements, element_type)
+    Ok(list_scalar(elements, element_type))
 }

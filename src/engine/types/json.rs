@@ -206,32 +206,60 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn write_members(mut members: Vec<(String, String)>, out: &mut String) -> Result<(), Failure> {
-    // Stable, so that of equal keys the last in the text is the last here.
-    members.sort_by(|(left, _), (right, _)| (left.len(), left).cmp(&(right.len(), right)));
-    out.push('{');
+/// An object as jsonb prints it: keys in order, the last of equal ones, values as they are.
+pub fn object(members: Vec<(String, String)>) -> String {
+    let mut out = String::from("{");
     let mut first = true;
-    for (index, (key, value)) in members.iter().enumerate() {
-        if members.get(index + 1).is_some_and(|(next, _)| next == key) {
-            continue;
-        }
+    for (key, value) in in_order(members) {
         if !first {
             out.push_str(", ");
         }
         first = false;
-        write_string(key, out)?;
+        write_quoted(&key, &mut out);
         out.push_str(": ");
-        out.push_str(value);
+        out.push_str(&value);
     }
     out.push('}');
-    Ok(())
+    out
+}
+
+/// jsonb's order of keys: by length, then by bytes. Of equal ones the last is kept.
+fn in_order(mut members: Vec<(String, String)>) -> Vec<(String, String)> {
+    // Stable, so that of equal keys the last in the text is the last here.
+    members.sort_by(|(left, _), (right, _)| (left.len(), left).cmp(&(right.len(), right)));
+    let mut kept: Vec<(String, String)> = Vec::with_capacity(members.len());
+    for member in members {
+        match kept.last_mut() {
+            Some(last) if last.0 == member.0 => *last = member,
+            _ => kept.push(member),
+        }
+    }
+    kept
+}
+
+fn write_members(members: Vec<(String, String)>, out: &mut String) -> Result<(), Failure> {
+    match members.iter().any(|(key, _)| key.contains('\0')) {
+        true => Err(Failure::Nul),
+        false => {
+            out.push_str(&object(members));
+            Ok(())
+        }
+    }
 }
 
 fn write_string(string: &str, out: &mut String) -> Result<(), Failure> {
+    if string.contains('\0') {
+        return Err(Failure::Nul);
+    }
+    write_quoted(string, out);
+    Ok(())
+}
+
+/// Appends a JSON string of these characters.
+pub fn write_quoted(string: &str, out: &mut String) {
     out.push('"');
     for character in string.chars() {
         match character {
-            '\0' => return Err(Failure::Nul),
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\u{8}' => out.push_str("\\b"),
@@ -244,7 +272,6 @@ fn write_string(string: &str, out: &mut String) -> Result<(), Failure> {
         }
     }
     out.push('"');
-    Ok(())
 }
 
 /// A JSON number without its exponent, as numeric prints it.

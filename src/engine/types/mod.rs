@@ -4,7 +4,8 @@
 //! |---|---|
 //! | bool | Boolean |
 //! | int2, int4, int8 | Int16, Int32, Int64 |
-//! | numeric(p,s), p ≤ 38 | Decimal128(p,s) |
+//! | numeric(p,s), 0 ≤ s ≤ p ≤ 38 | Decimal128(p,s) |
+//! | every other numeric | LargeBinary: a [`number::Number`] in its ordered bytes |
 //! | float4, float8 | Float32, Float64 |
 //! | text, varchar, char(n), name, "char", json, jsonb, unknown | Utf8 |
 //! | bytea | Binary |
@@ -44,7 +45,11 @@ pub mod input_error;
 pub mod integer;
 pub mod interval;
 pub mod json;
+pub mod json_edit;
+pub mod json_of;
+pub mod json_value;
 pub mod name;
+pub mod number;
 pub mod numeric;
 pub mod text;
 pub mod time_zone;

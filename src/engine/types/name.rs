@@ -9,7 +9,7 @@ use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInf
 
 /// The longest `varchar(n)` and `char(n)`, as PostgreSQL's MaxAttrSize.
 pub const CHARACTER_LENGTH_MAX: u64 = 10_485_760;
-/// The precision PostgreSQL allows; beyond [`NUMERIC_DIGITS_MAX`] it is 0A000 here.
+/// The precision PostgreSQL allows.
 const NUMERIC_PRECISION_MAX: u64 = 1000;
 /// The digits a Decimal128 holds.
 pub const NUMERIC_DIGITS_MAX: u8 = 38;
@@ -159,7 +159,7 @@ pub fn format_type(sql_type: SqlType) -> String {
             format!("{}({})", entry.sql, typmod - 4)
         }
         TypeKind::Numeric if typmod >= 4 => {
-            let (precision, scale) = numeric_modifier(typmod);
+            let (precision, scale) = numeric_modifier_wide(typmod);
             format!("numeric({precision},{scale})")
         }
         TypeKind::Time if typmod >= 0 => format!("time({typmod}) without time zone"),
@@ -174,20 +174,33 @@ pub fn format_type(sql_type: SqlType) -> String {
     name
 }
 
+/// numeric without a modifier.
+pub const ANY_NUMERIC: SqlType = SqlType::scalar(TypeKind::Numeric);
+
 /// Precision and scale of a numeric's typmod, which must be ≥ 4.
-pub fn numeric_modifier(typmod: i32) -> (u8, i8) {
+pub fn numeric_modifier_wide(typmod: i32) -> (i32, i32) {
     let bits = typmod - 4;
-    let precision = (bits >> 16) & 0xFFFF;
     // PostgreSQL 15 keeps the scale in 11 bits, in two's complement.
-    let scale = (((bits & 0x7FF) ^ 1024) - 1024) as i8;
-    (precision.min(255) as u8, scale)
+    ((bits >> 16) & 0xFFFF, ((bits & 0x7FF) ^ 1024) - 1024)
+}
+
+/// Precision and scale of a numeric that Decimal128 holds: at most 38 digits, of which not more
+/// than all stand behind the point. None of every other numeric, whose values are
+/// [`super::number::Number`]s.
+pub fn fixed_numeric(sql_type: SqlType) -> Option<(u8, i8)> {
+    if sql_type.kind != TypeKind::Numeric || sql_type.typmod < 4 {
+        return None;
+    }
+    let (precision, scale) = numeric_modifier_wide(sql_type.typmod);
+    let holds = precision <= i32::from(NUMERIC_DIGITS_MAX) && (0..=precision).contains(&scale);
+    holds.then_some((precision as u8, scale as i8))
 }
 
 /// The type with numeric(precision, scale) as its modifier.
-pub fn numeric_type(precision: u8, scale: i8) -> SqlType {
+pub fn numeric_type(precision: impl Into<i32>, scale: impl Into<i32>) -> SqlType {
     SqlType {
         kind: TypeKind::Numeric,
-        typmod: ((i32::from(precision) << 16) | (i32::from(scale) & 0x7FF)) + 4,
+        typmod: ((precision.into() << 16) | (scale.into() & 0x7FF)) + 4,
         array: false,
     }
 }
@@ -397,16 +410,7 @@ fn numeric(info: &ExactNumberInfo) -> Result<SqlType, Diagnostic> {
             format!("NUMERIC scale {scale} must be between -1000 and 1000"),
         ));
     }
-    match (u8::try_from(precision), i8::try_from(scale)) {
-        (Ok(digits), Ok(scale))
-            if digits <= NUMERIC_DIGITS_MAX && (0..=digits as i8).contains(&scale) =>
-        {
-            Ok(numeric_type(digits, scale))
-        }
-        _ => Err(Diagnostic::unsupported(format!(
-            "numeric({precision},{scale}): more than {NUMERIC_DIGITS_MAX} digits, or a scale outside 0 to the precision,"
-        ))),
-    }
+    Ok(numeric_type(precision as i32, scale as i32))
 }
 
 fn character(kind: TypeKind, length: Option<&CharacterLength>) -> Result<SqlType, Diagnostic> {

@@ -1,9 +1,11 @@
-//! numeric: an i128 and a scale, at most 38 digits.
+//! numeric(p,s) of at most 38 digits: an i128 whose scale is the type's.
 //!
-//! NaN and infinities, which PostgreSQL's numeric has, do not fit and are 0A000.
+//! NaN, which PostgreSQL keeps in such a column, does not fit and is 0A000; every other numeric is
+//! a `number::Number`.
 
 use super::input_error::invalid_syntax;
-use super::name::{NUMERIC_DIGITS_MAX, numeric_modifier};
+use super::name::{NUMERIC_DIGITS_MAX, fixed_numeric, numeric_modifier_wide};
+use super::number::Number;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use bytes::{BufMut, BytesMut};
@@ -20,7 +22,7 @@ pub struct Decimal {
 /// Exponents beyond this are refused before any digit is moved.
 const EXPONENT_MAX: i32 = 1_000;
 
-/// Sign words of the binary form.
+/// Sign words of the binary form, whose reader is `number::parse_binary`.
 const POSITIVE: u16 = 0x0000;
 const NEGATIVE: u16 = 0x4000;
 
@@ -56,6 +58,12 @@ pub fn write(unscaled: i128, scale: i8, out: &mut BytesMut) {
     }
 }
 
+impl From<Decimal> for Number {
+    fn from(decimal: Decimal) -> Number {
+        Number::of_decimal(decimal.unscaled, decimal.scale as i8)
+    }
+}
+
 impl Decimal {
     /// The number with another scale, rounded half away from zero; None past an i128.
     pub fn rescale(self, scale: u8) -> Option<Decimal> {
@@ -73,10 +81,9 @@ impl Decimal {
     /// # Errors
     /// 22003 `numeric field overflow` as PostgreSQL tells it.
     pub fn fit(self, sql_type: SqlType) -> Result<Decimal, Diagnostic> {
-        if sql_type.typmod < 4 {
+        let Some((precision, scale)) = fixed_numeric(sql_type) else {
             return Ok(self);
-        }
-        let (precision, scale) = numeric_modifier(sql_type.typmod);
+        };
         let scale = scale.unsigned_abs();
         self.rescale(scale)
             .filter(|fitted| fitted.unscaled.unsigned_abs() < power_of_ten(precision) as u128)
@@ -143,30 +150,34 @@ fn too_many_digits() -> Diagnostic {
 /// 22P02, 22003, and 0A000 for what 38 digits cannot hold.
 pub fn parse(text: &str, sql_type: SqlType) -> Result<Decimal, Diagnostic> {
     let number = text.trim_ascii();
-    if is_special(number) {
-        return Err(Diagnostic::unsupported(format!("numeric {number}")));
-    }
-    let digits = Digits::read(number).ok_or_else(|| invalid_syntax("numeric", text))?;
+    let Some(digits) = Digits::read(number) else {
+        // Infinity does not fit whatever the precision.
+        return match Number::parse(text, sql_type)? {
+            Number::NaN => Err(unsupported_special("NaN")),
+            _ => Err(invalid_syntax("numeric", text)),
+        };
+    };
     digits.decimal(sql_type)
 }
 
-fn is_special(number: &str) -> bool {
-    let word = number.trim_start_matches(['+', '-']);
-    ["nan", "inf", "infinity"]
-        .iter()
-        .any(|special| word.eq_ignore_ascii_case(special))
+/// 0A000: PostgreSQL keeps NaN in a column of any precision.
+pub fn unsupported_special(name: &str) -> Diagnostic {
+    Diagnostic::unsupported(format!(
+        "numeric {name} in a type of up to {NUMERIC_DIGITS_MAX} digits"
+    ))
+    .with_hint("numeric without a precision holds it.")
 }
 
 /// The parts of a number's text.
-struct Digits<'a> {
-    negative: bool,
-    whole: &'a [u8],
-    fraction: &'a [u8],
-    exponent: i32,
+pub(super) struct Digits<'a> {
+    pub(super) negative: bool,
+    pub(super) whole: &'a [u8],
+    pub(super) fraction: &'a [u8],
+    pub(super) exponent: i32,
 }
 
 impl<'a> Digits<'a> {
-    fn read(number: &'a str) -> Option<Digits<'a>> {
+    pub(super) fn read(number: &'a str) -> Option<Digits<'a>> {
         let bytes = number.as_bytes();
         let (negative, rest) = match bytes {
             [b'-', rest @ ..] => (true, rest),
@@ -204,7 +215,7 @@ impl<'a> Digits<'a> {
         // The scale PostgreSQL keeps: the fraction's digits, moved by the exponent, never negative.
         let natural_scale = (self.fraction.len() as i64 - i64::from(self.exponent)).max(0);
         let wanted_scale = if sql_type.typmod >= 4 {
-            i64::from(numeric_modifier(sql_type.typmod).1)
+            i64::from(numeric_modifier_wide(sql_type.typmod).1)
         } else {
             natural_scale
         };
@@ -214,8 +225,8 @@ impl<'a> Digits<'a> {
         let magnitude = self.scaled_magnitude(wanted_scale);
         let too_large = || {
             if sql_type.typmod >= 4 {
-                let (precision, scale) = numeric_modifier(sql_type.typmod);
-                field_overflow(precision, scale.unsigned_abs())
+                let (precision, scale) = numeric_modifier_wide(sql_type.typmod);
+                field_overflow(precision as u8, scale.unsigned_abs() as u8)
             } else {
                 too_many_digits()
             }
@@ -281,24 +292,6 @@ fn read_exponent(bytes: &[u8]) -> Option<i32> {
     })
 }
 
-/// float8 and float4 to numeric: 15 or 6 significant digits, as PostgreSQL's casts take.
-///
-/// # Errors
-/// 0A000 for what is not finite or has no place in 38 digits; 22003 by the modifier.
-pub fn from_float(value: f64, digits: usize, sql_type: SqlType) -> Result<Decimal, Diagnostic> {
-    if !value.is_finite() {
-        return Err(Diagnostic::unsupported(format!("numeric {value}")));
-    }
-    let text = format!("{:.*e}", digits - 1, value);
-    // Trailing zeros of %g are not significant.
-    let (mantissa, exponent) = text.split_once('e').expect("{:e} prints an exponent");
-    let mantissa = match mantissa.contains('.') {
-        true => mantissa.trim_end_matches('0').trim_end_matches('.'),
-        false => mantissa,
-    };
-    parse(&format!("{mantissa}e{exponent}"), sql_type)
-}
-
 /// Appends the binary form: groups of four decimal digits.
 pub fn write_binary(unscaled: i128, scale: i8, out: &mut BytesMut) {
     let (mut magnitude, scale) = match scale {
@@ -338,44 +331,6 @@ pub fn write_binary(unscaled: i128, scale: i8, out: &mut BytesMut) {
     for group in groups[zeros..count].iter().rev() {
         out.put_u16(*group);
     }
-}
-
-/// numeric_recv; None for bytes that are no numeric.
-pub fn parse_binary(bytes: &[u8], sql_type: SqlType) -> Option<Result<Decimal, Diagnostic>> {
-    let word = |index: usize| {
-        let at = bytes.get(index * 2..index * 2 + 2)?;
-        Some(u16::from_be_bytes([at[0], at[1]]))
-    };
-    let count = usize::from(word(0)?);
-    let weight = i32::from(word(1)? as i16);
-    let sign = word(2)?;
-    let scale = word(3)?;
-    if bytes.len() != 8 + 2 * count || count > 1_000 {
-        return None;
-    }
-    match sign {
-        POSITIVE | NEGATIVE => {}
-        0xC000 | 0xD000 | 0xF000 => return Some(Err(Diagnostic::unsupported("numeric NaN"))),
-        _ => return None,
-    }
-    // Through text: it has the rounding and the limits already.
-    let mut text = String::from(if sign == NEGATIVE { "-0" } else { "0" });
-    for index in 0..count {
-        let group = word(4 + index)?;
-        if group >= 10_000 {
-            return None;
-        }
-        text.push_str(&format!("{group:04}"));
-    }
-    let exponent = (weight + 1 - count as i32) * 4;
-    text.push_str(&format!("e{exponent}"));
-    let scale_type = match u8::try_from(scale) {
-        Ok(scale) if scale <= NUMERIC_DIGITS_MAX && sql_type.typmod < 4 => {
-            super::name::numeric_type(NUMERIC_DIGITS_MAX, scale as i8)
-        }
-        _ => sql_type,
-    };
-    Some(parse(&text, scale_type))
 }
 
 #[cfg(test)]
@@ -439,21 +394,12 @@ mod tests {
         assert_eq!(parse(&long, ANY).unwrap_err().sqlstate().as_str(), "0A000");
         assert!(parse(&"9".repeat(38), ANY).is_ok());
         assert_eq!(
-            parse("NaN", ANY).unwrap_err().message(),
-            "numeric NaN is not supported"
+            parse("NaN", numeric_type(5, 2)).unwrap_err().message(),
+            "numeric NaN in a type of up to 38 digits is not supported"
         );
-    }
-
-    #[test]
-    fn floats_give_their_significant_digits() {
         assert_eq!(
-            text(from_float(123456789.1234568, 15, ANY).unwrap()),
-            "123456789.123457"
-        );
-        assert_eq!(text(from_float(f64::from(0.1f32), 6, ANY).unwrap()), "0.1");
-        assert_eq!(
-            text(from_float(1e20, 15, ANY).unwrap()),
-            "100000000000000000000"
+            parse("Infinity", numeric_type(5, 2)).unwrap_err().message(),
+            "numeric field overflow"
         );
     }
 
@@ -483,7 +429,8 @@ mod tests {
             proptest::prop_assert_eq!(parse(&text(decimal), ANY).unwrap(), decimal);
             let mut out = BytesMut::new();
             write_binary(unscaled, scale as i8, &mut out);
-            proptest::prop_assert_eq!(parse_binary(&out, ANY).unwrap().unwrap(), decimal);
+            let read = super::super::number::parse_binary(&out, ANY).unwrap().unwrap();
+            proptest::prop_assert_eq!(read.to_decimal(), Some(decimal));
         }
     }
 }

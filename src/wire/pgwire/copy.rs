@@ -1,7 +1,7 @@
 //! COPY in and out on the wire (PostgreSQL §55.2.7).
 //!
 //! Data messages need not end at line ends; the engine takes bytes cut anywhere. What is sent goes
-//! one line a message, as PostgreSQL sends it.
+//! one line, or binary row, a message, as PostgreSQL sends it.
 
 use super::body::Body;
 use super::connection::Connection;
@@ -10,7 +10,6 @@ use super::{reply, seldom};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::outcome::CommandTag;
 use crate::session::copy::{CopyIn, CopyOut};
-use crate::session::format::Format;
 use crate::session::run::interruptible;
 use crate::wire::input::bytes_or_end;
 use bytes::BytesMut;
@@ -22,7 +21,7 @@ const LINES_A_SLICE: usize = 256;
 impl Connection {
     /// Takes the client's data until CopyDone or CopyFail.
     pub(super) async fn copy_in(&mut self, mut copy: CopyIn) -> Result<CommandTag, Diagnostic> {
-        seldom::copy_in(&mut self.stream.outbox(), Format::Text, copy.columns());
+        seldom::copy_in(&mut self.stream.outbox(), copy.format(), copy.columns());
         loop {
             let message = self.copy_message().await?;
             let body = &message[frame::HEADER_BYTES..];
@@ -63,7 +62,7 @@ impl Connection {
 
     /// Sends the lines of a table or query.
     pub(super) async fn copy_out(&mut self, mut copy: CopyOut) -> Result<CommandTag, Diagnostic> {
-        seldom::copy_out(&mut self.stream.outbox(), Format::Text, copy.columns());
+        seldom::copy_out(&mut self.stream.outbox(), copy.format(), copy.columns());
         let handle = self.session.handle().clone();
         let sending = self.send_lines(&mut copy);
         let tag = interruptible(&handle, pin!(sending)).await?;

@@ -2,8 +2,12 @@
 
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::failure;
+use crate::engine::query::functions::interval_total::Intervals;
+use crate::engine::query::functions::number_sum::NumberSum;
 use crate::engine::query::operators::decimal;
 use crate::engine::query::rewrite::subqueries::SINGLE_VALUE;
+use crate::engine::types::number::Number;
+use crate::engine::types::number::array::Numbers;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{
     DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int16Type, Int32Type,
@@ -46,6 +50,7 @@ enum Of {
 /// |---|---|---|
 /// | int2, int4 | int8 | numeric |
 /// | int8, numeric | numeric | numeric |
+/// | interval | interval | interval |
 /// | float4 | float4 | float8 |
 /// | float8 | float8 | float8 |
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -76,34 +81,37 @@ impl AggregateUDFImpl for Total {
             | DataType::Int32
             | DataType::Int64
             | DataType::Decimal128(..)
+            | DataType::LargeBinary
+            | DataType::Interval(_)
             | DataType::Float32
             | DataType::Float64 => argument.clone(),
             DataType::Int8 => DataType::Int16,
             DataType::UInt32 | DataType::UInt64 | DataType::Null => DataType::Int64,
-            DataType::Interval(_) => {
-                return Err(failure::unsupported(format!("{} of interval", self.name())));
-            }
             _ => return Err(no_such(self.name(), arg_types)),
         }])
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
         Ok(match (self.of, &arg_types[0]) {
-            (Of::Sum, DataType::Decimal128(_, scale)) => {
-                DataType::Decimal128(decimal::DIGITS_MAX, *scale)
-            }
             (Of::Sum, DataType::Int16 | DataType::Int32) => DataType::Int64,
-            (Of::Sum, DataType::Int64) => DataType::Decimal128(decimal::DIGITS_MAX, 0),
+            (Of::Sum, DataType::Int64 | DataType::Decimal128(..)) => DataType::LargeBinary,
+            (_, DataType::Interval(_)) => arg_types[0].clone(),
             (Of::Sum, other) => other.clone(),
             (Of::Average, DataType::Float64 | DataType::Float32) => DataType::Float64,
-            (Of::Average, other) => DataType::Decimal128(
-                decimal::DIGITS_MAX,
-                decimal::scale(other).max(decimal::QUOTIENT_SCALE),
-            ),
+            (Of::Average, _) => DataType::LargeBinary,
         })
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        if let DataType::Interval(_) = args.expr_fields[0].data_type() {
+            if args.is_distinct {
+                return Err(failure::unsupported(format!(
+                    "{}(DISTINCT …) of interval",
+                    self.name()
+                )));
+            }
+            return Ok(Box::new(Intervals::new(self.of == Of::Average)));
+        }
         if args.is_distinct {
             return Ok(Box::new(DistinctTotals {
                 inner: Totals::new(self.of, args.expr_fields[0].data_type(), args.return_type()),
@@ -146,17 +154,20 @@ pub(super) fn no_such(name: &str, arg_types: &[DataType]) -> DataFusionError {
 fn sum_type(input: &DataType) -> DataType {
     match input {
         DataType::Float32 | DataType::Float64 => input.clone(),
-        other => DataType::Decimal128(decimal::DIGITS_MAX, decimal::scale(other)),
+        DataType::Interval(_) => Intervals::STATE,
+        _ => DataType::LargeBinary,
     }
 }
 
-/// A running sum; integers in 128 bits, so that only the result can be out of range.
+/// A running sum; integers and decimals in 128 bits, and what they have no room for as numbers.
 #[derive(Debug)]
 struct Totals {
     of: Of,
     input: DataType,
     result: DataType,
+    /// In units of the input's scale.
     exact: i128,
+    numbers: NumberSum,
     float: f64,
     count: u64,
 }
@@ -168,13 +179,13 @@ impl Totals {
             input: input.clone(),
             result: result.clone(),
             exact: 0,
+            numbers: NumberSum::default(),
             float: 0.0,
             count: 0,
         }
     }
 
     fn apply(&mut self, values: &ArrayRef, sign: i128) -> Result<()> {
-        let overflow = || failure::external(failure::numeric_overflow());
         let present = (values.len() - values.null_count()) as u64;
         let mut exact = 0i128;
         match values.data_type() {
@@ -195,7 +206,13 @@ impl Totals {
             }
             DataType::Decimal128(..) => {
                 for value in values.as_primitive::<Decimal128Type>().iter().flatten() {
-                    exact = exact.checked_add(value).ok_or_else(overflow)?;
+                    match exact.checked_add(value) {
+                        Some(sum) => exact = sum,
+                        None => {
+                            self.carry(exact * sign)?;
+                            exact = value;
+                        }
+                    }
                 }
             }
             DataType::Float32 => {
@@ -208,9 +225,21 @@ impl Totals {
                     self.float += value * sign as f64;
                 }
             }
-            _ => {}
+            _ => {
+                let numbers = Numbers::new(values);
+                for row in 0..values.len() {
+                    if let Some(number) = numbers.get(row) {
+                        self.numbers.add(number, sign > 0)?;
+                    }
+                }
+            }
         }
-        self.exact = self.exact.checked_add(exact * sign).ok_or_else(overflow)?;
+        match self.exact.checked_add(exact * sign) {
+            Some(sum) => self.exact = sum,
+            None => {
+                self.carry(exact * sign)?;
+            }
+        }
         self.count = if sign > 0 {
             self.count + present
         } else {
@@ -219,28 +248,40 @@ impl Totals {
         Ok(())
     }
 
+    fn carry(&mut self, exact: i128) -> Result<()> {
+        let number = Number::of_decimal(exact, decimal::scale(&self.input));
+        self.numbers.add(number, true)
+    }
+
+    fn total(&self) -> Result<Number> {
+        let mut numbers = self.numbers.clone();
+        // Of numbers alone nothing is left to add, nor its scale.
+        if self.input != DataType::LargeBinary {
+            numbers.add(
+                Number::of_decimal(self.exact, decimal::scale(&self.input)),
+                true,
+            )?;
+        }
+        Ok(numbers.value())
+    }
+
     fn average(&self) -> Result<ScalarValue> {
-        let DataType::Decimal128(precision, scale) = self.result else {
+        if self.result == DataType::Float64 {
             return Ok(ScalarValue::Float64(Some(self.float / self.count as f64)));
-        };
-        let value = decimal::one(
-            crate::engine::query::operators::arithmetic::Operation::Divide,
-            self.exact,
-            i128::from(self.count),
-            (decimal::scale(&self.input), 0, scale),
-        )?;
-        Ok(ScalarValue::Decimal128(Some(value), precision, scale))
+        }
+        let count = Number::of_integer(i128::from(self.count));
+        let value = self.total()?.over(&count).map_err(failure::external)?;
+        Ok(value.to_scalar())
     }
 
     fn sum(&self) -> Result<ScalarValue> {
         Ok(match &self.result {
             DataType::Float32 => ScalarValue::Float32(Some(self.float as f32)),
             DataType::Float64 => ScalarValue::Float64(Some(self.float)),
-            DataType::Decimal128(precision, scale) => {
-                ScalarValue::Decimal128(Some(self.exact), *precision, *scale)
-            }
+            DataType::LargeBinary => self.total()?.to_scalar(),
             _ => {
-                let sum = i64::try_from(self.exact).map_err(|_| {
+                let sum = self.total()?.to_integer();
+                let sum = sum.and_then(|sum| i64::try_from(sum).ok()).ok_or_else(|| {
                     failure::error(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range")
                 })?;
                 ScalarValue::Int64(Some(sum))
@@ -281,10 +322,7 @@ impl Accumulator for Totals {
         let sum = match sum_type(&self.input) {
             DataType::Float32 => ScalarValue::Float32(Some(self.float as f32)),
             DataType::Float64 => ScalarValue::Float64(Some(self.float)),
-            DataType::Decimal128(precision, scale) => {
-                ScalarValue::Decimal128(Some(self.exact), precision, scale)
-            }
-            other => ScalarValue::try_from(&other)?,
+            _ => self.total()?.to_scalar(),
         };
         Ok(vec![sum, ScalarValue::UInt64(Some(self.count))])
     }
@@ -309,8 +347,12 @@ impl Accumulator for DistinctTotals {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         for row in 0..values[0].len() {
             if values[0].is_valid(row) {
-                self.seen
-                    .insert(ScalarValue::try_from_array(&values[0], row)?);
+                let value = ScalarValue::try_from_array(&values[0], row)?;
+                // Numbers are equal whatever their scales.
+                self.seen.insert(match (&value, Number::of_scalar(&value)) {
+                    (ScalarValue::LargeBinary(_), Some(number)) => number.trimmed().to_scalar(),
+                    _ => value,
+                });
             }
         }
         Ok(())
@@ -319,6 +361,7 @@ impl Accumulator for DistinctTotals {
     fn evaluate(&mut self) -> Result<ScalarValue> {
         if !self.seen.is_empty() {
             let values = ScalarValue::iter_to_array(self.seen.iter().cloned())?;
+            self.inner.numbers = NumberSum::default();
             self.inner.exact = 0;
             self.inner.float = 0.0;
             self.inner.count = 0;

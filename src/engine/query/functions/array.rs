@@ -4,6 +4,7 @@ use super::definition::{Argument, Call, Function, INT4, TEXT};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::query::failure;
 use crate::engine::types;
+use crate::engine::types::number::array::{Numbers, is_exact};
 use bytes::BytesMut;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray};
 use datafusion::arrow::buffer::NullBuffer;
@@ -194,7 +195,14 @@ impl ScalarUDFImpl for EqualsAny {
             return Ok(ColumnarValue::Array(Arc::new(BooleanArray::new_null(rows))));
         };
         let element = lists.value_type();
-        let values = datafusion::arrow::compute::cast(&values, &element)?;
+        // Numbers of any scale are equal by their keys.
+        let by_key = is_exact(values.data_type())
+            && is_exact(&element)
+            && (element == DataType::LargeBinary || *values.data_type() == DataType::LargeBinary);
+        let values: ArrayRef = match by_key {
+            true => Arc::new(Numbers::new(&values).keys()),
+            false => datafusion::arrow::compute::cast(&values, &element)?,
+        };
         let mut found = Vec::with_capacity(rows);
         for row in 0..rows {
             if lists.is_valid(row) && lists.value_length(row) == 0 {
@@ -207,6 +215,10 @@ impl ScalarUDFImpl for EqualsAny {
                 continue;
             }
             let elements = lists.value(row);
+            let elements: ArrayRef = match by_key {
+                true => Arc::new(Numbers::new(&elements).keys()),
+                false => elements,
+            };
             let one = datafusion::arrow::array::Scalar::new(values.slice(row, 1));
             let equal = cmp::eq(&elements, &one)?;
             if equal.true_count() > 0 {

@@ -191,6 +191,36 @@ impl Function {
     }
 }
 
+impl Function {
+    /// The types that arguments without one take, beside those that have theirs: of the first form
+    /// that takes the latter. None where the argument has a type or may be of any.
+    pub fn wanted(&self, known: &[Option<SqlType>]) -> Option<Vec<Option<SqlType>>> {
+        let takes = |form: &&&[Argument], exact: bool| {
+            form.len() == known.len()
+                && form
+                    .iter()
+                    .zip(known)
+                    .all(|(argument, known)| match (argument, known) {
+                        (Argument::Of(to), Some(from)) if exact => {
+                            to.kind == from.kind && to.array == from.array
+                        }
+                        (Argument::Of(to), Some(from)) => passes(&types::data_type(*from), *to),
+                        _ => true,
+                    })
+        };
+        let exact = self.forms.iter().find(|form| takes(form, true));
+        let form = exact.or_else(|| self.forms.iter().find(|form| takes(form, false)))?;
+        let wanted = form
+            .iter()
+            .zip(known)
+            .map(|(argument, known)| match (argument, known) {
+                (Argument::Of(to), None) => Some(*to),
+                _ => None,
+            });
+        Some(wanted.collect())
+    }
+}
+
 impl std::fmt::Debug for Function {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
@@ -220,6 +250,8 @@ fn passes(from: &DataType, to: SqlType) -> bool {
     match (from, &wanted) {
         (DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8, _) => true,
         (from, wanted) if from.is_numeric() && wanted.is_numeric() => true,
+        // `semantics` has a cast of ours for it.
+        (DataType::LargeBinary, DataType::Float64) => true,
         (DataType::Date32, DataType::Timestamp(..)) => true,
         (DataType::Timestamp(..), DataType::Timestamp(..)) => true,
         (DataType::List(from), DataType::List(to)) => {

@@ -1,115 +1,104 @@
-//! Mathematical functions with PostgreSQL's types and rounding.
+//! Mathematical functions whose types are not those of `numeric_math`: mod(), abs(), scale(),
+//! width_bucket().
 
-use super::definition::{Call, FLOAT8, Function};
+use super::definition::{Argument, Call, FLOAT8, Function, INT4};
+use super::numeric_math::int4_of;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::query::failure;
-use crate::engine::query::operators::arithmetic::Operation;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Builder};
-use datafusion::arrow::datatypes::{DataType, Decimal128Type, FieldRef, Float64Type, Int32Type};
+use crate::engine::query::operators::arithmetic::{self, Operation};
+use crate::engine::query::operators::decimal;
+use crate::engine::types::number::array::{Numbers, is_exact};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, LargeBinaryBuilder, PrimitiveArray};
+use datafusion::arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use std::sync::Arc;
 
+const NUMBER: &[&[Argument]] = &[&[Argument::Any]];
+
 /// The functions.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
-    let float8 = SqlType::scalar(TypeKind::Float8);
+    let int4 = SqlType::scalar(TypeKind::Int4);
     vec![
-        power(),
-        Function::immutable("pow", &[&[FLOAT8, FLOAT8]], float8, compute_power),
-        Function::immutable("sqrt", &[&[FLOAT8]], float8, square_root),
-        Function::immutable("ln", &[&[FLOAT8]], float8, |call| logarithm(call, f64::ln)),
-        Function::immutable("log", &[&[FLOAT8]], float8, |call| {
-            logarithm(call, f64::log10)
-        }),
-        Function::immutable("log10", &[&[FLOAT8]], float8, |call| {
-            logarithm(call, f64::log10)
-        }),
-        Arc::new(ScalarUDF::new_from_impl(Rounding::new(
-            "round",
-            Way::Nearest,
-        ))),
-        Arc::new(ScalarUDF::new_from_impl(Rounding::new(
-            "trunc",
-            Way::TowardsZero,
-        ))),
-        Arc::new(ScalarUDF::new_from_impl(Rounding::new("ceil", Way::Up))),
-        Arc::new(ScalarUDF::new_from_impl(Rounding::new("ceiling", Way::Up))),
-        Arc::new(ScalarUDF::new_from_impl(Rounding::new("floor", Way::Down))),
         Arc::new(ScalarUDF::new_from_impl(Modulo {
             signature: Signature::user_defined(Volatility::Immutable),
         })),
+        Arc::new(ScalarUDF::new_from_impl(Absolute {
+            signature: Signature::user_defined(Volatility::Immutable),
+        })),
+        Function::immutable("bitwise_not", &[&[INT4]], int4, |call| {
+            call.values::<Int32Type>(|row| Ok(call.int4(0, row).map(|value| !value)))
+        }),
+        Function::immutable("scale", NUMBER, int4, |call| {
+            exact(call, "scale")?;
+            Ok(Arc::new(int4_of(&call.args[0], |number| number.scale())))
+        }),
+        Function::immutable("min_scale", NUMBER, int4, |call| {
+            exact(call, "min_scale")?;
+            Ok(Arc::new(int4_of(&call.args[0], |number| {
+                number.scale_min()
+            })))
+        }),
+        Function::immutable(
+            "width_bucket",
+            &[&[FLOAT8, FLOAT8, FLOAT8, INT4]],
+            int4,
+            width_bucket,
+        ),
     ]
 }
 
-/// `^` and power().
-pub fn power() -> Arc<ScalarUDF> {
-    Function::immutable(
-        "power",
-        &[&[FLOAT8, FLOAT8]],
-        SqlType::scalar(TypeKind::Float8),
-        compute_power,
-    )
+fn exact(call: &Call<'_>, name: &str) -> Result<()> {
+    let data_type = call.args[0].data_type();
+    match is_exact(data_type) {
+        true => Ok(()),
+        false => Err(super::aggregate::no_such(name, &[data_type.clone()])),
+    }
 }
 
-fn float(call: &Call<'_>, argument: usize, row: usize) -> Option<f64> {
-    let array = call.args[argument].as_primitive::<Float64Type>();
-    (!array.is_null(row)).then(|| array.value(row))
-}
-
-fn compute_power(call: &Call<'_>) -> Result<ArrayRef> {
-    call.values::<Float64Type>(|row| {
-        let (Some(base), Some(exponent)) = (float(call, 0, row), float(call, 1, row)) else {
+/// Which of so many equal parts between two bounds a value is in; 0 below, one more above.
+fn width_bucket(call: &Call<'_>) -> Result<ArrayRef> {
+    let invalid = |message| failure::error(SqlState::new("2201G"), message);
+    let float = |argument: usize, row: usize| {
+        let array = call.args[argument].as_primitive::<Float64Type>();
+        array.is_valid(row).then(|| array.value(row))
+    };
+    call.values::<Int32Type>(|row| {
+        let (Some(value), Some(low), Some(high)) = (float(0, row), float(1, row), float(2, row))
+        else {
             return Ok(None);
         };
-        let not_a_real = |message| failure::error(SqlState::new("2201F"), message);
-        if base == 0.0 && exponent < 0.0 {
-            return Err(not_a_real("zero raised to a negative power is undefined"));
-        }
-        if base < 0.0 && exponent.is_finite() && exponent.fract() != 0.0 {
-            return Err(not_a_real(
-                "a negative number raised to a non-integer power yields a complex result",
-            ));
-        }
-        let power = base.powf(exponent);
-        if power.is_infinite() && base.is_finite() && exponent.is_finite() {
-            return Err(failure::error(
-                SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
-                "value out of range: overflow",
-            ));
-        }
-        Ok(Some(power))
-    })
-}
-
-fn square_root(call: &Call<'_>) -> Result<ArrayRef> {
-    call.values::<Float64Type>(|row| match float(call, 0, row) {
-        Some(value) if value < 0.0 => Err(failure::error(
-            SqlState::new("2201F"),
-            "cannot take square root of a negative number",
-        )),
-        value => Ok(value.map(f64::sqrt)),
-    })
-}
-
-fn logarithm(call: &Call<'_>, of: fn(f64) -> f64) -> Result<ArrayRef> {
-    call.values::<Float64Type>(|row| {
-        let Some(value) = float(call, 0, row) else {
+        let Some(count) = call.int4(3, row) else {
             return Ok(None);
         };
-        if value <= 0.0 {
-            let message = if value == 0.0 {
-                "cannot take logarithm of zero"
-            } else {
-                "cannot take logarithm of a negative number"
-            };
-            return Err(failure::error(SqlState::new("2201E"), message));
+        if count <= 0 {
+            return Err(invalid("count must be greater than zero"));
         }
-        Ok(Some(of(value)))
+        if value.is_nan() || low.is_nan() || high.is_nan() {
+            return Err(invalid(
+                "operand, lower bound, and upper bound cannot be NaN",
+            ));
+        }
+        if low.is_infinite() || high.is_infinite() {
+            return Err(invalid("lower and upper bounds must be finite"));
+        }
+        if low == high {
+            return Err(invalid("lower bound cannot equal upper bound"));
+        }
+        let part = (value - low) / (high - low);
+        Ok(Some(match part {
+            below if below < 0.0 => 0,
+            above if above >= 1.0 => count
+                .checked_add(1)
+                .ok_or_else(|| arithmetic::out_of_range(&DataType::Int32))?,
+            inside => (f64::from(count) * inside) as i32 + 1,
+        }))
     })
 }
 
@@ -129,7 +118,8 @@ impl ScalarUDFImpl for Modulo {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        Operation::Remainder.function().coerce_types(arg_types)
+        let coerced = Operation::Remainder.function().coerce_types(arg_types);
+        coerced.map_err(|_| super::aggregate::no_such("mod", arg_types))
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
@@ -141,107 +131,15 @@ impl ScalarUDFImpl for Modulo {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Way {
-    Nearest,
-    TowardsZero,
-    Up,
-    Down,
-}
-
-/// round(), trunc(), ceil() and floor(): of float8 half to even, of numeric half away from zero and to a scale.
+/// abs(): of each number type its own, checked.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Rounding {
-    name: &'static str,
-    way: Way,
+struct Absolute {
     signature: Signature,
 }
 
-impl Rounding {
-    fn new(name: &'static str, way: Way) -> Rounding {
-        Rounding {
-            name,
-            way,
-            signature: Signature::user_defined(Volatility::Immutable),
-        }
-    }
-
-    fn no_such(&self, arg_types: &[DataType]) -> datafusion::error::DataFusionError {
-        let given: Vec<_> = arg_types
-            .iter()
-            .filter_map(|data_type| crate::engine::types::arrow::from_data_type(data_type).ok())
-            .collect();
-        failure::external(failure::no_function(self.name, &given))
-    }
-
-    fn decimal(
-        &self,
-        array: &ArrayRef,
-        places: Option<&ArrayRef>,
-        result: &DataType,
-    ) -> Result<ArrayRef> {
-        let DataType::Decimal128(_, to) = result else {
-            return Ok(array.clone());
-        };
-        let DataType::Decimal128(_, from) = array.data_type() else {
-            return Ok(array.clone());
-        };
-        let values = array.as_primitive::<Decimal128Type>();
-        let mut out = Decimal128Builder::with_capacity(values.len()).with_data_type(result.clone());
-        let places = places.map(|places| places.as_primitive::<Int32Type>());
-        for (row, value) in values.iter().enumerate() {
-            let place = match places {
-                Some(places) if places.is_null(row) => None,
-                Some(places) => Some(places.value(row)),
-                None => Some(0),
-            };
-            let rounded = match (value, place) {
-                (Some(value), Some(place)) => {
-                    let kept = i8::try_from(place.clamp(-38, i32::from(*from)))
-                        .map_err(|_| failure::external(failure::numeric_overflow()))?;
-                    let cut = rescale(value, *from, kept, self.way);
-                    Some(widen(cut, kept, *to)?)
-                }
-                _ => None,
-            };
-            out.append_option(rounded);
-        }
-        Ok(Arc::new(out.finish()))
-    }
-}
-
-/// A decimal with another scale, never a larger one.
-fn rescale(value: i128, from: i8, to: i8, way: Way) -> i128 {
-    if to >= from {
-        return value;
-    }
-    let Some(unit) = 10i128.checked_pow(u32::from((from - to).unsigned_abs())) else {
-        return 0;
-    };
-    let quotient = value / unit;
-    let rest = value % unit;
-    match way {
-        Way::Nearest if rest.abs() * 2 >= unit => quotient + rest.signum(),
-        Way::Up if rest > 0 => quotient + 1,
-        Way::Down if rest < 0 => quotient - 1,
-        _ => quotient,
-    }
-}
-
-/// A decimal with more decimals, or with zeros before its point.
-fn widen(value: i128, from: i8, to: i8) -> Result<i128> {
-    if from >= to {
-        return Ok(value);
-    }
-    10i128
-        .checked_pow(u32::from((to - from).unsigned_abs()))
-        .and_then(|unit| value.checked_mul(unit))
-        .ok_or_else(|| failure::external(failure::numeric_overflow()))
-}
-
-impl ScalarUDFImpl for Rounding {
+impl ScalarUDFImpl for Absolute {
     fn name(&self) -> &str {
-        self.name
+        "abs"
     }
 
     fn signature(&self) -> &Signature {
@@ -249,84 +147,62 @@ impl ScalarUDFImpl for Rounding {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        match arg_types {
-            [DataType::Decimal128(..)] => Ok(arg_types.to_vec()),
-            [number] if number.is_numeric() || number.is_null() => Ok(vec![DataType::Float64]),
-            [number, places]
-                if places.is_integer() && matches!(self.way, Way::Nearest | Way::TowardsZero) =>
-            {
-                match crate::engine::query::operators::decimal::of(number) {
-                    Some(decimal) => Ok(vec![decimal, DataType::Int32]),
-                    None => Err(self.no_such(arg_types)),
-                }
-            }
-            _ => Err(self.no_such(arg_types)),
-        }
+        let no_such = || super::aggregate::no_such("abs", arg_types);
+        let [argument] = arg_types else {
+            return Err(no_such());
+        };
+        Ok(vec![match argument {
+            DataType::Float32 | DataType::Float64 => argument.clone(),
+            DataType::Null => DataType::Float64,
+            other => decimal::exact(other).ok_or_else(no_such)?,
+        }])
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        Ok(match arg_types {
-            [DataType::Decimal128(precision, _), ..] => DataType::Decimal128(*precision, 0),
-            _ => DataType::Float64,
+        Ok(match &arg_types[0] {
+            DataType::Decimal128(..) => DataType::LargeBinary,
+            other => other.clone(),
         })
     }
 
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let data_type = match (args.arg_fields[0].data_type(), args.scalar_arguments) {
-            (DataType::Decimal128(_, scale), [_]) => {
-                let _ = scale;
-                DataType::Decimal128(38, 0)
-            }
-            (DataType::Decimal128(_, scale), [_, places]) => {
-                // Without a constant the scale stays and the digits past the place become zeros.
-                let places = match places {
-                    Some(ScalarValue::Int32(Some(places))) => (*places).clamp(0, 38) as i8,
-                    _ => *scale,
-                };
-                // Fewer decimals than wanted stay as they are in value; zeros are not added.
-                DataType::Decimal128(38, (*scale).min(places))
-            }
-            _ => DataType::Float64,
-        };
-        Ok(Arc::new(datafusion::arrow::datatypes::Field::new(
-            self.name, data_type, true,
-        )))
-    }
-
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let constant = args
-            .args
-            .iter()
-            .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
         let array = args.args[0].to_array(if constant { 1 } else { args.number_rows })?;
         let result: ArrayRef = match array.data_type() {
-            DataType::Float64 => {
-                let round = match self.way {
-                    Way::Nearest => f64::round_ties_even,
-                    Way::TowardsZero => f64::trunc,
-                    Way::Up => f64::ceil,
-                    Way::Down => f64::floor,
-                };
-                Arc::new(
-                    array
-                        .as_primitive::<Float64Type>()
-                        .unary::<_, Float64Type>(round),
-                )
-            }
+            DataType::Int16 => checked::<Int16Type>(&array, i16::checked_abs)?,
+            DataType::Int32 => checked::<Int32Type>(&array, i32::checked_abs)?,
+            DataType::Int64 => checked::<Int64Type>(&array, i64::checked_abs)?,
+            DataType::Float32 => checked::<Float32Type>(&array, |value| Some(value.abs()))?,
+            DataType::Float64 => checked::<Float64Type>(&array, |value| Some(value.abs()))?,
             _ => {
-                let places = match args.args.get(1) {
-                    Some(places) => Some(places.to_array(array.len())?),
-                    None => None,
-                };
-                self.decimal(&array, places.as_ref(), args.return_field.data_type())?
+                let numbers = Numbers::new(&array);
+                let mut out = LargeBinaryBuilder::with_capacity(array.len(), array.len() * 16);
+                for row in 0..array.len() {
+                    let number = numbers
+                        .get(row)
+                        .map(|number| number.absolute().to_ordered());
+                    out.append_option(number);
+                }
+                Arc::new(out.finish())
             }
         };
-        if constant {
-            Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
-                &result, 0,
-            )?))
-        } else {
-            Ok(ColumnarValue::Array(result))
-        }
+        Ok(match constant {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?),
+            false => ColumnarValue::Array(result),
+        })
     }
+}
+
+fn checked<T: ArrowPrimitiveType>(
+    array: &ArrayRef,
+    of: fn(T::Native) -> Option<T::Native>,
+) -> Result<ArrayRef> {
+    let out_of_range = || arithmetic::out_of_range(array.data_type());
+    let values = array.as_primitive::<T>().iter().map(|value| {
+        value
+            .map(|value| of(value).ok_or_else(out_of_range))
+            .transpose()
+    });
+    let values: PrimitiveArray<T> = values.collect::<Result<Vec<_>>>()?.into_iter().collect();
+    Ok(Arc::new(values))
 }

@@ -6,18 +6,32 @@
 pub mod advisory;
 pub mod aggregate;
 pub mod array;
+pub mod array_sets;
 pub mod auth_variable;
+pub mod binary;
 pub mod definition;
+mod format;
+mod interval_total;
+pub mod json;
 pub mod math;
+mod moments;
 pub mod names;
+pub mod negative;
+mod number_sum;
+pub mod numeric;
+pub mod numeric_math;
+mod overloaded;
 pub mod peers;
 pub mod postgresql;
+pub mod regular;
 pub mod sequence;
 pub mod session;
 pub mod set_returning;
 pub mod spread;
+mod template;
 pub mod text;
 pub mod time;
+pub mod zones;
 
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::functions_window::all_default_window_functions;
@@ -46,8 +60,6 @@ const LIBRARY: &[&str] = &[
     "overlay",
     "regexp_count",
     "regexp_like",
-    "regexp_match",
-    "regexp_replace",
     "replace",
     "reverse",
     "right",
@@ -61,10 +73,9 @@ const LIBRARY: &[&str] = &[
     "md5",
     "sha256",
     "sha512",
-    "encode",
-    "decode",
+    "sha224",
+    "sha384",
     // Mathematics
-    "abs",
     "acos",
     "acosh",
     "asin",
@@ -77,19 +88,15 @@ const LIBRARY: &[&str] = &[
     "cosh",
     "cot",
     "degrees",
-    "exp",
     "gcd",
     "lcm",
     "pi",
     "radians",
     "random",
-    "signum",
     "sin",
     "sinh",
     "tan",
     "tanh",
-    // Dates
-    "make_date",
     // Arrays
     "array_append",
     "array_concat",
@@ -119,7 +126,6 @@ const LIBRARY: &[&str] = &[
 const SYNONYMS: &[(&str, &str)] = &[
     ("length", "character_length"),
     ("char_length", "character_length"),
-    ("sign", "signum"),
     ("array_cat", "array_concat"),
     ("array_remove", "array_remove_all"),
     ("array_replace", "array_replace_all"),
@@ -143,6 +149,10 @@ pub const AGGREGATES: &[&str] = &[
     "covar_samp",
     "every",
     "first_value",
+    "json_agg",
+    "json_object_agg",
+    "jsonb_agg",
+    "jsonb_object_agg",
     "max",
     "min",
     "regr_avgx",
@@ -225,18 +235,34 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
     let own = [
         advisory::functions(),
         array::functions(),
+        binary::functions(),
+        format::functions(),
         math::functions(),
+        negative::functions(),
+        moments::functions(),
+        regular::functions(),
+        template::functions(),
+        json::functions(),
+        numeric::functions(),
+        numeric_math::functions(),
         peers::functions(),
         sequence::functions(),
         session::functions(),
         set_returning::functions(),
         text::functions(),
         time::functions(),
+        zones::functions(),
         crate::engine::pg_catalog::functions::functions(),
     ];
     let written = std::iter::once(super::cast::Written::function());
     for function in own.into_iter().flatten().chain(written) {
         found.insert(function.name().to_owned(), function);
+    }
+    for of_bytea in binary::overloads() {
+        if let Some(of_text) = found.remove(of_bytea.name()) {
+            let both = overloaded::Overloaded::function(of_text, of_bytea);
+            found.insert(both.name().to_owned(), both);
+        }
     }
     found
 }
@@ -262,6 +288,7 @@ fn aggregates() -> HashMap<String, Arc<AggregateUDF>> {
     for function in aggregate::functions()
         .into_iter()
         .chain(spread::functions())
+        .chain(json::aggregates())
     {
         found.insert(function.name().to_owned(), function);
     }

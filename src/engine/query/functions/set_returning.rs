@@ -11,11 +11,14 @@ use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, ListArray, ListBuilder, PrimitiveBuilder, StringBuilder,
 };
 use datafusion::arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Int32Type, Int64Type, UInt32Type,
+    ArrowPrimitiveType, DataType, FieldRef, Int32Type, Int64Type, UInt32Type,
 };
 use datafusion::error::Result;
-use datafusion::logical_expr::ScalarUDF;
-use std::sync::Arc;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use std::sync::{Arc, LazyLock};
 
 /// The longest list that a set-returning function may make in a select list or beside LATERAL;
 /// in FROM with constant bounds there is no bound.
@@ -29,6 +32,12 @@ pub fn is(name: &str) -> bool {
 const NAMES: &[&str] = &[
     "generate_series",
     "generate_subscripts",
+    "json_array_elements",
+    "json_array_elements_text",
+    "json_object_keys",
+    "jsonb_array_elements",
+    "jsonb_array_elements_text",
+    "jsonb_object_keys",
     "pg_listening_channels",
     "pg_partition_ancestors",
     "pg_partition_tree",
@@ -39,6 +48,9 @@ const NAMES: &[&str] = &[
 /// The functions, each giving the list of its rows.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![
+        Arc::new(ScalarUDF::new_from_impl(Series {
+            signature: Signature::user_defined(Volatility::Stable),
+        })),
         Function::immutable(
             "generate_series_int4",
             &[&[INT4, INT4], &[INT4, INT4, INT4]],
@@ -46,7 +58,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             |call| series::<Int32Type>(call, |call, at, row| call.int4(at, row)),
         ),
         Function::immutable(
-            "generate_series",
+            "generate_series_int8",
             &[&[INT8, INT8], &[INT8, INT8, INT8]],
             SqlType::array_of(TypeKind::Int8),
             |call| series::<Int64Type>(call, |call, at, row| call.int8(at, row)),
@@ -82,6 +94,83 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             string_to_table,
         ),
     ]
+}
+
+/// generate_series(): of integers, or of moments an interval apart.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Series {
+    signature: Signature,
+}
+
+/// What a series is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Integers,
+    Timestamps,
+    Zoned,
+}
+
+impl Series {
+    fn of(arg_types: &[DataType]) -> Of {
+        let is = |of: fn(&DataType) -> bool| arg_types.iter().any(of);
+        if is(|one| matches!(one, DataType::Timestamp(_, Some(_)) | DataType::Date32)) {
+            Of::Zoned
+        } else if is(|one| matches!(one, DataType::Timestamp(_, None))) {
+            Of::Timestamps
+        } else {
+            Of::Integers
+        }
+    }
+
+    fn function(of: Of) -> &'static Arc<ScalarUDF> {
+        static FUNCTIONS: LazyLock<[Arc<ScalarUDF>; 3]> = LazyLock::new(|| {
+            let all = functions().into_iter().chain(super::moments::functions());
+            let all: Vec<_> = all.collect();
+            let named = |name: &str| {
+                let found = all.iter().find(|function| function.name() == name);
+                found.cloned().expect("it is in the list")
+            };
+            [
+                named("generate_series_int8"),
+                named("generate_series_timestamp"),
+                named("generate_series_timestamptz"),
+            ]
+        });
+        &FUNCTIONS[of as usize]
+    }
+}
+
+impl ScalarUDFImpl for Series {
+    fn name(&self) -> &str {
+        "generate_series"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        let coerced = Series::function(Series::of(arg_types)).coerce_types(arg_types);
+        coerced.map_err(|_| super::aggregate::no_such("generate_series", arg_types))
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        Series::function(Series::of(arg_types)).return_type(arg_types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let types: Vec<_> = args
+            .arg_fields
+            .iter()
+            .map(|field| field.data_type().clone())
+            .collect();
+        Series::function(Series::of(&types)).return_field_from_args(args)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let types: Vec<_> = args.args.iter().map(ColumnarValue::data_type).collect();
+        Series::function(Series::of(&types)).invoke_with_args(args)
+    }
 }
 
 /// The values of a series, both ends included.

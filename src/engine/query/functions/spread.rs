@@ -2,13 +2,15 @@
 //! double precision of floats. Source: PostgreSQL 15, `numeric_stddev_internal` and
 //! `float8_accum` (Youngs and Cramer).
 
+use super::number_sum::NumberSum;
+use crate::diagnostic::Diagnostic;
 use crate::engine::query::failure;
 use crate::engine::query::operators::decimal;
+use crate::engine::types::number::Number;
+use crate::engine::types::number::array::Numbers;
 use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{
-    DataType, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, UInt64Type, i256,
-};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, UInt64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -16,9 +18,6 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
 };
 use std::sync::Arc;
-
-/// Digits of the sums.
-const SUM_DIGITS: u8 = 76;
 
 /// The aggregates.
 pub fn functions() -> Vec<Arc<AggregateUDF>> {
@@ -80,19 +79,15 @@ impl AggregateUDFImpl for Spread {
         // Coercion must leave its own results as they are: it is asked again later.
         Ok(vec![match argument {
             DataType::Float32 | DataType::Float64 => DataType::Float64,
-            DataType::Decimal128(..) => argument.clone(),
             DataType::Null => DataType::Float64,
-            other => decimal::of(other).ok_or_else(no_such)?,
+            other => decimal::exact(other).ok_or_else(no_such)?,
         }])
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
         Ok(match &arg_types[0] {
             DataType::Float64 => DataType::Float64,
-            other => DataType::Decimal128(
-                decimal::DIGITS_MAX,
-                decimal::scale(other).max(decimal::QUOTIENT_SCALE),
-            ),
+            _ => DataType::LargeBinary,
         })
     }
 
@@ -101,14 +96,12 @@ impl AggregateUDFImpl for Spread {
             return Err(failure::unsupported(format!("{}(DISTINCT …)", self.name)));
         }
         Ok(match args.return_type() {
-            DataType::Decimal128(_, scale) => Box::new(Exact {
+            DataType::LargeBinary => Box::new(Exact {
                 root: self.root,
                 sample: self.sample,
-                input_scale: decimal::scale(args.expr_fields[0].data_type()),
-                scale: *scale,
                 count: 0,
-                sum: i256::ZERO,
-                squares: i256::ZERO,
+                sum: NumberSum::default(),
+                squares: NumberSum::default(),
             }),
             _ => Box::new(Float {
                 root: self.root,
@@ -123,7 +116,7 @@ impl AggregateUDFImpl for Spread {
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         let sum = match args.input_fields[0].data_type() {
             DataType::Float64 => DataType::Float64,
-            _ => DataType::Decimal256(SUM_DIGITS, 0),
+            _ => DataType::LargeBinary,
         };
         Ok(vec![
             Arc::new(Field::new("count", DataType::UInt64, false)),
@@ -141,98 +134,57 @@ fn divisor(count: u64, sample: Sample) -> Option<u64> {
     }
 }
 
-/// Sums of values and of their squares, as integers.
+/// Sums of values and of their squares.
 #[derive(Debug)]
 struct Exact {
     root: Root,
     sample: Sample,
-    input_scale: i8,
-    scale: i8,
     count: u64,
-    sum: i256,
-    squares: i256,
+    sum: NumberSum,
+    squares: NumberSum,
 }
 
 impl Exact {
-    fn apply(&mut self, values: &ArrayRef, retract: bool) -> Result<()> {
-        let overflow = || failure::external(failure::numeric_overflow());
-        for value in values.as_primitive::<Decimal128Type>().iter().flatten() {
-            let value = i256::from_i128(value);
-            let square = value.checked_mul(value).ok_or_else(overflow)?;
-            let (sum, squares) = if retract {
-                self.count -= 1;
-                (
-                    self.sum.checked_sub(value),
-                    self.squares.checked_sub(square),
-                )
-            } else {
-                self.count += 1;
-                (
-                    self.sum.checked_add(value),
-                    self.squares.checked_add(square),
-                )
+    fn apply(&mut self, values: &ArrayRef, more: bool) -> Result<()> {
+        let numbers = Numbers::new(values);
+        for row in 0..values.len() {
+            let Some(number) = numbers.get(row) else {
+                continue;
             };
-            self.sum = sum.ok_or_else(overflow)?;
-            self.squares = squares.ok_or_else(overflow)?;
+            let square = number.times(&number).map_err(failure::external)?;
+            self.sum.add(number, more)?;
+            self.squares.add(square, more)?;
+            self.count = if more { self.count + 1 } else { self.count - 1 };
         }
         Ok(())
     }
 
-    /// (n·Σx² − (Σx)²) / (n·divisor), or its root, with so many decimals.
-    fn with_decimals(&self, divisor: u64, decimals: u32) -> Option<i256> {
-        let of = |count: u64| i256::from_i128(i128::from(count));
-        let squared = self.sum.checked_mul(self.sum)?;
-        let above = of(self.count)
-            .checked_mul(self.squares)?
-            .checked_sub(squared)?;
-        let below = of(self.count).checked_mul(of(divisor))?;
-        let input = 2 * u32::try_from(self.input_scale).ok()?;
-        // Of a root one more decimal is taken, to round by.
-        let wanted = match self.root {
-            Root::No => decimals,
-            Root::Yes => 2 * (decimals + 1),
-        };
-        let ten = i256::from_i128(10);
-        let quotient = if wanted >= input {
-            let above = above.checked_mul(ten.checked_pow(wanted - input)?)?;
-            decimal::divide_rounded(above, below)
-        } else {
-            decimal::divide_rounded(above, below.checked_mul(ten.checked_pow(input - wanted)?)?)
-        };
-        Some(match self.root {
-            Root::No => quotient,
-            Root::Yes => decimal::divide_rounded(root(quotient), ten),
-        })
-    }
-}
-
-/// The integer square root, rounded down.
-fn root(value: i256) -> i256 {
-    if value <= i256::ZERO {
-        return i256::ZERO;
-    }
-    let two = i256::from_i128(2);
-    // Above the root to begin with, Newton's steps go down to it.
-    let bits = 256 - value.leading_zeros();
-    let mut guess = i256::ONE << u8::try_from(bits.div_ceil(2)).unwrap_or(127);
-    loop {
-        let next = guess
-            .wrapping_add(value.wrapping_div(guess))
-            .wrapping_div(two);
-        if next >= guess {
-            return guess;
+    /// (n·Σx² − (Σx)²) / (n·divisor), or its root, with the quotient's scale.
+    fn result(&self, divisor: u64) -> std::result::Result<Number, Diagnostic> {
+        let of = |count: u64| Number::of_integer(i128::from(count));
+        let sum = self.sum.clone().value();
+        let squares = self.squares.clone().value();
+        let above = of(self.count).times(&squares)?.minus(&sum.times(&sum)?)?;
+        // Rounding cannot make it negative, and nothing that is not a number compares.
+        if above.is_negative() || above.is_zero() {
+            return Ok(Number::of_integer(0));
         }
-        guess = next;
+        let below = of(self.count).times(&of(divisor))?;
+        let variance = above.over(&below)?;
+        match (self.root, variance.scale()) {
+            (Root::Yes, Some(scale)) => variance.square_root_to(scale),
+            _ => Ok(variance),
+        }
     }
 }
 
 impl Accumulator for Exact {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.apply(&values[0], false)
+        self.apply(&values[0], true)
     }
 
     fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.apply(&values[0], true)
+        self.apply(&values[0], false)
     }
 
     fn supports_retract_batch(&self) -> bool {
@@ -240,22 +192,10 @@ impl Accumulator for Exact {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let result = |value| ScalarValue::Decimal128(value, decimal::DIGITS_MAX, self.scale);
-        let Some(divisor) = divisor(self.count, self.sample) else {
-            return Ok(result(None));
-        };
-        let overflow = || failure::external(failure::numeric_overflow());
-        let scale = u32::try_from(self.scale).map_err(|_| overflow())?;
-        // Where the numbers are too large for all decimals, fewer say as much of them.
-        for decimals in [scale, scale / 2, scale / 4, 0] {
-            let Some(value) = self.with_decimals(divisor, decimals) else {
-                continue;
-            };
-            let padding = i256::from_i128(10).checked_pow(scale - decimals);
-            let padded = padding.and_then(|padding| value.checked_mul(padding));
-            return decimal::narrow(padded.ok_or_else(overflow)?).map(|value| result(Some(value)));
+        match divisor(self.count, self.sample) {
+            None => Ok(ScalarValue::LargeBinary(None)),
+            Some(divisor) => Ok(self.result(divisor).map_err(failure::external)?.to_scalar()),
         }
-        Err(overflow())
     }
 
     fn size(&self) -> usize {
@@ -265,22 +205,20 @@ impl Accumulator for Exact {
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         Ok(vec![
             ScalarValue::UInt64(Some(self.count)),
-            ScalarValue::Decimal256(Some(self.sum), SUM_DIGITS, 0),
-            ScalarValue::Decimal256(Some(self.squares), SUM_DIGITS, 0),
+            self.sum.clone().value().to_scalar(),
+            self.squares.clone().value().to_scalar(),
         ])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let overflow = || failure::external(failure::numeric_overflow());
         let counts = states[0].as_primitive::<UInt64Type>();
-        let sums = states[1].as_primitive::<Decimal256Type>();
-        let squares = states[2].as_primitive::<Decimal256Type>();
+        let (sums, squares) = (Numbers::new(&states[1]), Numbers::new(&states[2]));
         for row in 0..counts.len() {
             self.count += counts.value(row);
-            let sum = self.sum.checked_add(sums.value(row));
-            self.sum = sum.ok_or_else(overflow)?;
-            let squares = self.squares.checked_add(squares.value(row));
-            self.squares = squares.ok_or_else(overflow)?;
+            if let (Some(sum), Some(square)) = (sums.get(row), squares.get(row)) {
+                self.sum.add(sum, true)?;
+                self.squares.add(square, true)?;
+            }
         }
         Ok(())
     }
@@ -365,31 +303,5 @@ impl Accumulator for Float {
             self.merge(counts.value(row), sums.value(row), deviations.value(row));
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn roots_are_rounded_down() {
-        for (value, expected) in [
-            (0, 0),
-            (1, 1),
-            (3, 1),
-            (4, 2),
-            (99, 9),
-            (100, 10),
-            (101, 10),
-        ] {
-            assert_eq!(
-                root(i256::from_i128(value)),
-                i256::from_i128(expected),
-                "{value}"
-            );
-        }
-        let large = i256::from_i128(10).wrapping_pow(70);
-        assert_eq!(root(large), i256::from_i128(10).wrapping_pow(35));
     }
 }

@@ -1,6 +1,6 @@
 //! String functions that the library does not have, has unbounded, or has with another meaning.
 
-use super::definition::{Call, FLOAT8, Function, INT4, INT8, INTERVAL, TEXT, TIMESTAMPTZ};
+use super::definition::{Call, Function, INT4, INT8, TEXT};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::failure;
@@ -27,10 +27,22 @@ pub fn has_word() -> Arc<ScalarUDF> {
     })
 }
 
+/// `^@` and starts_with().
+pub fn starts_with() -> Arc<ScalarUDF> {
+    let bool = SqlType::scalar(TypeKind::Bool);
+    Function::immutable("starts_with", &[&[TEXT, TEXT]], bool, |call| {
+        call.bools(|row| {
+            let both = call.text(0, row).zip(call.text(1, row));
+            Ok(both.map(|(text, beginning)| text.starts_with(beginning)))
+        })
+    })
+}
+
 /// The functions.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let text = SqlType::scalar(TypeKind::Text);
     vec![
+        starts_with(),
         Function::immutable("repeat", &[&[TEXT, INT4]], text, repeat),
         Function::immutable("to_hex", &[&[INT4], &[INT8]], text, |call| {
             call.texts(|row| {
@@ -73,12 +85,6 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             &[&[TEXT]],
             SqlType::scalar(TypeKind::Int4),
             |_| Err(failure::unsupported("function hashtext")),
-        ),
-        Function::immutable(
-            "to_char",
-            &[&[TIMESTAMPTZ, TEXT], &[FLOAT8, TEXT], &[INTERVAL, TEXT]],
-            text,
-            |_| Err(failure::unsupported("function to_char")),
         ),
     ]
 }

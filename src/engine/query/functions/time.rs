@@ -2,20 +2,20 @@
 //!
 //! Source: PostgreSQL 15, §9.9.
 
-use super::definition::{Argument, Call, FLOAT8, Function, INTERVAL};
+use super::definition::{Argument, Call, Function, INTERVAL};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::query::failure;
-use crate::engine::query::operators::decimal::DIGITS_MAX;
 use crate::engine::query::statement::Statement;
 use crate::engine::types;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Builder, PrimitiveArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, Decimal128Builder, FixedSizeBinaryBuilder, PrimitiveArray,
+    TimestampMicrosecondArray,
 };
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Field, FieldRef, Float64Type, IntervalMonthDayNano,
+    DataType, Date32Type, Field, FieldRef, Float64Type, IntervalMonthDayNano,
     IntervalMonthDayNanoType, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::common::ScalarValue;
@@ -29,6 +29,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 const NONE: &[&[Argument]] = &[&[]];
 const DAY_MICROS: i64 = 86_400_000_000;
+/// Digits of a part: microseconds of the longest interval.
+const EXTRACT_DIGITS: u8 = 22;
 
 /// The functions.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -65,16 +67,6 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         Function::stable("localtime", NONE, SqlType::scalar(TypeKind::Time), |call| {
             let micros = micros_of_day(local_now(call)?.time());
             call.values::<Time64MicrosecondType>(|_| Ok(Some(micros)))
-        }),
-        Function::stable("to_timestamp", &[&[FLOAT8]], timestamptz, |call| {
-            let seconds = call.args[0].as_primitive::<Float64Type>();
-            let micros = (0..call.rows).map(|row| {
-                seconds
-                    .is_valid(row)
-                    .then(|| (seconds.value(row) * 1e6).round_ties_even() as i64)
-            });
-            let array: TimestampMicrosecondArray = micros.collect();
-            Ok(Arc::new(array.with_timezone("UTC")))
         }),
         Arc::new(ScalarUDF::new_from_impl(Truncate {
             signature: Signature::user_defined(Volatility::Stable),
@@ -178,6 +170,22 @@ impl Part {
             Part::Epoch if !matches!(of, DataType::Date32) => 6,
             _ => 0,
         }
+    }
+
+    /// A date has no time of day.
+    fn demand_date(self) -> Result<()> {
+        let unit = match self {
+            Part::Hour => "hour",
+            Part::Minute => "minute",
+            Part::Second => "second",
+            Part::Milliseconds => "milliseconds",
+            Part::Microseconds => "microseconds",
+            _ => return Ok(()),
+        };
+        Err(failure::error(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("unit \"{unit}\" not supported for type date"),
+        ))
     }
 
     /// The value in millionths.
@@ -308,8 +316,11 @@ impl ScalarUDFImpl for Extract {
             return Ok(Arc::new(Field::new(self.name, DataType::Float64, true)));
         }
         let part = Extract::part(args.scalar_arguments)?;
+        if *args.arg_fields[1].data_type() == DataType::Date32 {
+            part.demand_date()?;
+        }
         let scale = part.scale(args.arg_fields[1].data_type());
-        let data_type = DataType::Decimal128(DIGITS_MAX, scale);
+        let data_type = DataType::Decimal128(EXTRACT_DIGITS, scale);
         Ok(Arc::new(Field::new(self.name, data_type, true)))
     }
 
@@ -528,19 +539,20 @@ pub fn interval_order() -> Arc<ScalarUDF> {
     Function::immutable(
         "interval_order",
         &[&[INTERVAL]],
-        SqlType::scalar(TypeKind::Numeric),
+        SqlType::scalar(TypeKind::Uuid),
         |call| {
             let intervals = call.args[0].as_primitive::<IntervalMonthDayNanoType>();
-            let keys: PrimitiveArray<Decimal128Type> = intervals
-                .iter()
-                .map(|interval| {
-                    interval.map(|interval| {
-                        let days = i128::from(interval.months) * 30 + i128::from(interval.days);
-                        days * i128::from(DAY_MICROS) + i128::from(interval.nanoseconds / 1_000)
-                    })
-                })
-                .collect();
-            Ok(Arc::new(keys.with_precision_and_scale(DIGITS_MAX, 0)?))
+            let mut keys = FixedSizeBinaryBuilder::with_capacity(intervals.len(), 16);
+            for interval in intervals {
+                match interval {
+                    None => keys.append_null(),
+                    Some(interval) => {
+                        let order = types::interval::order_value(interval);
+                        keys.append_value((order as u128 ^ 1 << 127).to_be_bytes())?;
+                    }
+                }
+            }
+            Ok(Arc::new(keys.finish()))
         },
     )
 }

@@ -80,8 +80,10 @@ pub struct Arithmetic {
 pub enum Shape {
     /// Both converted to this integer or float type, which is the result's.
     Number(DataType),
-    /// Two decimals, which keep their own scales.
-    Decimal(DataType, DataType),
+    /// Two decimals, which keep their own scales, and the decimal that holds the result.
+    Decimal(DataType, DataType, DataType),
+    /// Two exact numbers as they are; each result has a scale of its own.
+    Numeric(DataType, DataType),
     /// A date or time is among them.
     Datetime(DataType, DataType, DataType),
 }
@@ -113,7 +115,10 @@ impl Shape {
                     1 => Int32,
                     _ => Int64,
                 })),
-                _ => Some(Shape::Decimal(decimal::of(l)?, decimal::of(r)?)),
+                _ => Some(match decimal::result(operation, l, r) {
+                    Some(result) => Shape::Decimal(decimal::of(l)?, decimal::of(r)?, result),
+                    None => Shape::Numeric(decimal::exact(l)?, decimal::exact(r)?),
+                }),
             },
         }
     }
@@ -122,16 +127,18 @@ impl Shape {
     pub fn operands(&self) -> [DataType; 2] {
         match self {
             Shape::Number(both) => [both.clone(), both.clone()],
-            Shape::Decimal(left, right) | Shape::Datetime(left, right, _) => {
-                [left.clone(), right.clone()]
-            }
+            Shape::Numeric(left, right)
+            | Shape::Decimal(left, right, _)
+            | Shape::Datetime(left, right, _) => [left.clone(), right.clone()],
         }
     }
 
-    fn result(&self, operation: Operation) -> DataType {
+    fn result(&self) -> DataType {
         match self {
-            Shape::Number(result) | Shape::Datetime(_, _, result) => result.clone(),
-            Shape::Decimal(left, right) => decimal::result(operation, left, right),
+            Shape::Number(result)
+            | Shape::Decimal(_, _, result)
+            | Shape::Datetime(_, _, result) => result.clone(),
+            Shape::Numeric(..) => DataType::LargeBinary,
         }
     }
 }
@@ -159,7 +166,7 @@ impl ScalarUDFImpl for Arithmetic {
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        Ok(self.shape(arg_types)?.result(self.operation))
+        Ok(self.shape(arg_types)?.result())
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -242,8 +249,14 @@ impl Arithmetic {
     }
 
     fn compute(&self, left: &dyn Datum, right: &dyn Datum, result: &DataType) -> Result<ArrayRef> {
-        if matches!(result, DataType::Decimal128(..)) {
-            return decimal::compute(self.operation, left, right, result);
+        match result {
+            DataType::Decimal128(..) => {
+                return decimal::compute(self.operation, left, right, result);
+            }
+            DataType::LargeBinary => {
+                return decimal::compute_numbers(self.operation, left, right);
+            }
+            _ => {}
         }
         if matches!(self.operation, Operation::Divide | Operation::Remainder)
             && let DataType::Float32 | DataType::Float64 = result

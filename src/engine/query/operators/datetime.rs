@@ -318,7 +318,7 @@ fn interval_plus(
 
 /// Fractions cascade downwards: of a month into days of 30, of a day into seconds
 /// (`interval_mul`).
-fn interval_times(interval: IntervalMonthDayNano, factor: f64) -> Result<IntervalMonthDayNano> {
+pub fn interval_times(interval: IntervalMonthDayNano, factor: f64) -> Result<IntervalMonthDayNano> {
     let months = f64::from(interval.months) * factor;
     let days = f64::from(interval.days) * factor;
     let whole = |value: f64| {

@@ -9,13 +9,13 @@ pub mod datetime;
 pub mod decimal;
 
 use super::cast::{explicit, is_unknown, type_of};
-use super::{failure, semantics};
+use super::{failure, keys, semantics};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::settings::Settings;
 use crate::engine::types::Input;
 use crate::sql::dialect::CONTAINS;
 use arithmetic::Operation;
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{BinaryExpr, Like, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -63,7 +63,7 @@ impl ExprPlanner for Operators {
             right_type,
             input,
         };
-        operands.plan(raw.op, schema)
+        operands.with_floats(&raw.op)?.plan(raw.op, schema)
     }
 
     fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
@@ -88,23 +88,69 @@ impl Operands<'_> {
         use BinaryOperator::*;
         match op {
             Plus => self.arithmetic(Operation::Add),
+            Minus if self.left_type.kind == TypeKind::Jsonb && !self.left_type.array => {
+                self.of_json(op)
+            }
             Minus => self.arithmetic(Operation::Subtract),
             Multiply => self.arithmetic(Operation::Multiply),
             Divide => self.arithmetic(Operation::Divide),
             Modulo => self.arithmetic(Operation::Remainder),
-            PGExp => Ok(self.call(super::functions::math::power())),
-            Eq | NotEq | Lt | LtEq | Gt | GtEq => self.comparison(op),
+            PGExp => Ok(self.call(super::functions::numeric_math::power())),
+            Eq | NotEq | Lt | LtEq | Gt | GtEq => self.comparison(op, schema),
             And | Or => self.logic(op, schema),
+            Arrow | LongArrow | HashArrow | HashLongArrow | Question | QuestionAnd
+            | QuestionPipe | HashMinus => self.of_json(op),
+            AtArrow | ArrowAt | PGOverlap if self.left_type.array || self.right_type.array => {
+                self.of_arrays(op)
+            }
+            AtArrow | ArrowAt => self.of_json(op),
+            StringConcat
+                if [self.left_type, self.right_type]
+                    .iter()
+                    .any(|one| one.kind == TypeKind::Jsonb && !one.array) =>
+            {
+                self.of_json(op)
+            }
             StringConcat => self.concatenation(),
+            PGStartsWith => Ok(self.call(super::functions::text::starts_with())),
             PGLikeMatch => Ok(self.like(false, false)),
             PGILikeMatch => Ok(self.like(false, true)),
             PGNotLikeMatch => Ok(self.like(true, false)),
             PGNotILikeMatch => Ok(self.like(true, true)),
-            Arrow | LongArrow | HashArrow | HashLongArrow | Question | QuestionAnd
-            | QuestionPipe => Err(failure::unsupported(format!("operator {op}"))),
             Custom(name) if name == CONTAINS => self.contains(),
             other => self.original(other),
         }
+    }
+
+    fn of_json(mut self, op: BinaryOperator) -> Planned {
+        let found =
+            super::functions::json::operators::function(&op, self.left_type, self.right_type);
+        let Some((function, right)) = found else {
+            return Err(self.no_operator(&op.to_string()));
+        };
+        if is_unknown(&self.left) {
+            self = self.convert_left(SqlType::scalar(TypeKind::Jsonb))?;
+        }
+        if is_unknown(&self.right) {
+            self = self.convert_right(right)?;
+        }
+        Ok(self.call(function))
+    }
+
+    /// What an array has of another one.
+    fn of_arrays(self, op: BinaryOperator) -> Planned {
+        let operands = self.unified()?;
+        let (left, right) = (operands.left_type, operands.right_type);
+        let alike = left.kind == right.kind || is_text(left.kind) && is_text(right.kind);
+        if !(left.array && right.array && alike) {
+            return Err(operands.no_operator(&op.to_string()));
+        }
+        let function = match op {
+            BinaryOperator::AtArrow => super::functions::array_sets::contains(),
+            BinaryOperator::ArrowAt => super::functions::array_sets::contained(),
+            _ => super::functions::array_sets::overlaps(),
+        };
+        Ok(operands.call(function))
     }
 
     /// Membership of an array, or of a list of words in a text.
@@ -182,43 +228,40 @@ impl Operands<'_> {
                 self = self.convert_left(to)?;
             }
             (false, true) => {
-                let to = beside(self.left_type);
+                let to = match self.left_type.kind {
+                    // `date - '2024-01-01'` is a difference, too.
+                    Date | Time | Timestamp | Timestamptz if operation == Operation::Subtract => {
+                        self.left_type
+                    }
+                    _ => beside(self.left_type),
+                };
                 self = self.convert_right(to)?;
             }
             (false, false) => {}
         }
-        if let Some(exact) = self.constant_quotient(operation) {
-            return Ok(PlannerResult::Planned(exact?));
-        }
         Ok(self.call(operation.function()))
     }
 
-    /// A quotient of two numeric constants with PostgreSQL's own scale.
-    fn constant_quotient(&self, operation: Operation) -> Option<Result<Expr>> {
-        if operation != Operation::Divide {
-            return None;
-        }
-        let constant = |expr: &Expr| match expr {
-            Expr::Literal(ScalarValue::Decimal128(Some(value), _, scale), _) => {
-                Some((*value, *scale))
-            }
-            Expr::Literal(ScalarValue::Int32(Some(value)), _) => Some((i128::from(*value), 0)),
-            Expr::Literal(ScalarValue::Int64(Some(value)), _) => Some((i128::from(*value), 0)),
-            _ => None,
+    /// A numeric beside a float or an interval is a float8.
+    fn with_floats(mut self, op: &BinaryOperator) -> Result<Self> {
+        let float = |sql_type: SqlType| {
+            !sql_type.array
+                && matches!(
+                    sql_type.kind,
+                    TypeKind::Float4 | TypeKind::Float8 | TypeKind::Interval
+                )
         };
-        let numeric = |sql_type: SqlType| sql_type.kind == TypeKind::Numeric;
-        if !numeric(self.left_type) && !numeric(self.right_type) {
-            return None;
+        let numeric = |sql_type: SqlType| sql_type.kind == TypeKind::Numeric && !sql_type.array;
+        if matches!(op, BinaryOperator::StringConcat) {
+            return Ok(self);
         }
-        let (left, right) = (constant(&self.left)?, constant(&self.right)?);
-        let scale = decimal::quotient_scale(left, right);
-        let quotient = decimal::one(operation, left.0, right.0, (left.1, right.1, scale));
-        Some(quotient.map(|value| {
-            Expr::Literal(
-                ScalarValue::Decimal128(Some(value), decimal::DIGITS_MAX, scale),
-                None,
-            )
-        }))
+        let to = SqlType::scalar(TypeKind::Float8);
+        if float(self.left_type) && numeric(self.right_type) {
+            self = self.convert_right(to)?;
+        } else if numeric(self.left_type) && float(self.right_type) {
+            self = self.convert_left(to)?;
+        }
+        Ok(self)
     }
 
     fn convert_left(mut self, to: SqlType) -> Result<Self> {
@@ -254,7 +297,7 @@ impl Operands<'_> {
         }
     }
 
-    fn comparison(self, op: BinaryOperator) -> Planned {
+    fn comparison(self, op: BinaryOperator, schema: &DFSchema) -> Planned {
         let mut operands = self.unified()?;
         let (left, right) = (operands.left_type, operands.right_type);
         if !comparable(left, right) {
@@ -269,16 +312,9 @@ impl Operands<'_> {
                 operands = operands.convert_left(zoned)?;
             }
         }
-        if left.kind == TypeKind::Interval && !left.array {
-            let key = |expr| {
-                Expr::ScalarFunction(ScalarFunction::new_udf(
-                    super::functions::time::interval_order(),
-                    vec![expr],
-                ))
-            };
-            operands.left = key(operands.left);
-            operands.right = key(operands.right);
-        }
+        let keys = keys::of(vec![operands.left, operands.right], schema)?;
+        [operands.left, operands.right] = <[Expr; 2]>::try_from(keys)
+            .map_err(|_| DataFusionError::Internal("two operands".to_owned()))?;
         operands.original(op)
     }
 
@@ -295,7 +331,7 @@ impl Operands<'_> {
             return operands.original(BinaryOperator::StringConcat);
         }
         if self.left_type.kind == TypeKind::Bytea && self.right_type.kind == TypeKind::Bytea {
-            return Err(failure::unsupported("operator || of bytea"));
+            return Ok(self.call(super::functions::binary::concatenation()));
         }
         let text = |kind| matches!(kind, TypeKind::Unknown) || is_text(kind);
         if !text(self.left_type.kind) && !text(self.right_type.kind) {
@@ -344,11 +380,11 @@ fn is_number(kind: TypeKind) -> bool {
 
 /// Whether PostgreSQL has = and < between the types.
 fn comparable(left: SqlType, right: SqlType) -> bool {
-    use TypeKind::{Date, Json, Jsonb, Timestamp, Timestamptz};
+    use TypeKind::{Date, Json, Timestamp, Timestamptz};
     if left.array != right.array {
         return false;
     }
-    if matches!(left.kind, Json | Jsonb) {
+    if left.kind == Json || right.kind == Json {
         return false;
     }
     if left.array {

@@ -85,7 +85,8 @@ impl VisitorMut for Literals {
             return ControlFlow::Continue(());
         };
         // Exponents are read as numeric, by our own reader: the planner's keeps no digits after it.
-        if *kept || digits.contains(['.', 'x', '_']) && !digits.contains(['e', 'E']) {
+        let short = digits.len() <= usize::from(crate::engine::types::name::NUMERIC_DIGITS_MAX);
+        if *kept || digits.contains(['.', 'x', '_']) && !digits.contains(['e', 'E']) && short {
             return ControlFlow::Continue(());
         }
         let kind = if digits.parse::<i32>().is_ok() {

@@ -246,7 +246,6 @@ impl Visitor for Refusals {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Diagnostic> {
         match expr {
-            Expr::SimilarTo { .. } => refuse("SIMILAR TO"),
             Expr::Function(function)
                 if super::syntax::last_name(&function.name).as_deref() == Some("grouping") =>
             {
@@ -301,7 +300,6 @@ mod tests {
     fn what_would_mean_something_else_is_refused_in_subqueries_too() {
         for sql in [
             "select (select 1 into t)",
-            "select a from (select a similar to 'x' as a from t) q",
             "with q as (insert into t values (1) returning a) select * from q",
         ] {
             assert!(refusal(sql).is_some(), "{sql}");

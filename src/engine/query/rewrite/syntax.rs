@@ -4,8 +4,12 @@
 use super::catalogs;
 use super::labels::folded;
 use super::rows;
+use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::functions::negative::NEGATIVE;
+use crate::engine::query::functions::regular::SIMILAR_TO;
 use crate::engine::query::functions::set_returning;
+use crate::engine::query::functions::zones::TIME_ZONE;
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, TableFactor,
@@ -134,12 +138,76 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
         }
         Expr::BinaryOp { left, op, right } => {
             rewrite_operator(op)?;
+            if *op == BinaryOperator::Overlaps {
+                *expr = overlaps(left, right)?;
+                return Ok(());
+            }
             if rows::is(left) && rows::is(right) {
                 let rows = (rows::row_of(left), rows::row_of(right));
                 if let (Some(left), Some(right)) = rows {
                     *expr = rows::compare(op, left, right)?;
                 }
             }
+        }
+        Expr::AtTimeZone {
+            timestamp,
+            time_zone,
+        } => {
+            let args = vec![taken(time_zone), taken(timestamp)];
+            *expr = call_of(TIME_ZONE, args);
+        }
+        Expr::Substring {
+            expr: text,
+            substring_from,
+            substring_for,
+            ..
+        } if !substring_from.as_deref().is_some_and(is_untyped) => {
+            let from = match substring_from {
+                Some(from) => taken(from),
+                None => Expr::value(Value::Number("1".to_owned(), false)),
+            };
+            let mut args = vec![taken(text), from];
+            args.extend(substring_for.as_mut().map(|length| taken(length)));
+            *expr = call_of("substring", args);
+        }
+        Expr::Position {
+            expr: part,
+            r#in: text,
+        } => {
+            *expr = call_of("strpos", vec![taken(text), taken(part)]);
+        }
+        Expr::Overlay {
+            expr: text,
+            overlay_what,
+            overlay_from,
+            overlay_for,
+        } => {
+            let mut args = vec![taken(text), taken(overlay_what), taken(overlay_from)];
+            args.extend(overlay_for.as_mut().map(|length| taken(length)));
+            *expr = call_of("overlay", args);
+        }
+        Expr::SimilarTo {
+            negated,
+            expr: text,
+            pattern,
+            escape_char,
+        } => {
+            let mut args = vec![taken(text), taken(pattern)];
+            if let Some(escape) = escape_char {
+                args.push(Expr::Value(escape.clone()));
+            }
+            let call = call_of(SIMILAR_TO, args);
+            *expr = match negated {
+                true => Expr::UnaryOp {
+                    op: UnaryOperator::Not,
+                    expr: Box::new(call),
+                },
+                false => call,
+            };
+        }
+        Expr::UnaryOp { op, expr: inner } if prefix_function(*op).is_some() => {
+            let inner = taken(inner);
+            *expr = call_of(prefix_function(*op).unwrap_or_default(), vec![inner]);
         }
         Expr::IsNull(inner) | Expr::IsNotNull(inner) if rows::is(inner) => {
             let columns = rows::row_of(inner).unwrap_or_default();
@@ -205,6 +273,13 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
                 *expr = letter;
             }
         }
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: inner,
+        } if !is_power(inner) => {
+            let inner = taken(inner);
+            *expr = negated(inner);
+        }
         // A sign binds closer than ^, which the parser has the other way round.
         Expr::UnaryOp {
             op: UnaryOperator::Minus,
@@ -253,6 +328,80 @@ fn is_untyped(expr: &Expr) -> bool {
         ),
         _ => false,
     }
+}
+
+fn is_power(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::BinaryOp {
+            op: BinaryOperator::PGExp,
+            ..
+        }
+    )
+}
+
+/// `-x`: of a plain number as it is written, else a call, because the planner's own sign knows
+/// fewer types. The smallest integers are of the type that they fit, their opposites are not.
+fn negated(inner: Expr) -> Expr {
+    let minus = |expr| Expr::UnaryOp {
+        op: UnaryOperator::Minus,
+        expr: Box::new(expr),
+    };
+    let Expr::Value(value) = &inner else {
+        return call_of(NEGATIVE, vec![inner]);
+    };
+    let Value::Number(digits, _) = &value.value else {
+        return match value.value {
+            Value::SingleQuotedString(_) | Value::Null | Value::Placeholder(_) => minus(inner),
+            _ => call_of(NEGATIVE, vec![inner]),
+        };
+    };
+    let smallest = match digits.as_str() {
+        "2147483648" => Some(TypeKind::Int4),
+        "9223372036854775808" => Some(TypeKind::Int8),
+        _ => None,
+    };
+    if let Some(kind) = smallest {
+        let text = Expr::value(Value::SingleQuotedString(format!("-{digits}")));
+        return super::casts::call(text, SqlType::scalar(kind));
+    }
+    let plain = digits.len() <= 18 && !digits.contains(['e', 'E']);
+    match plain {
+        true => minus(inner),
+        false => call_of(NEGATIVE, vec![inner]),
+    }
+}
+
+/// The functions that prefix operators are.
+fn prefix_function(op: UnaryOperator) -> Option<&'static str> {
+    Some(match op {
+        UnaryOperator::PGSquareRoot => "sqrt",
+        UnaryOperator::PGCubeRoot => "cbrt",
+        UnaryOperator::PGAbs => "abs",
+        UnaryOperator::BitwiseNot => "bitwise_not",
+        _ => return None,
+    })
+}
+
+/// `(a, b) OVERLAPS (c, d)`
+fn overlaps(left: &mut Expr, right: &mut Expr) -> Result<Expr, Diagnostic> {
+    let wrong = |side| {
+        Diagnostic::error(
+            SqlState::SYNTAX_ERROR,
+            format!("wrong number of parameters on {side} side of OVERLAPS expression"),
+        )
+    };
+    let (Expr::Tuple(left), Expr::Tuple(right)) = (left, right) else {
+        return Err(wrong("left"));
+    };
+    if left.len() != 2 {
+        return Err(wrong("left"));
+    }
+    if right.len() != 2 {
+        return Err(wrong("right"));
+    }
+    let args = left.drain(..).chain(right.drain(..)).collect();
+    Ok(call_of("overlaps", args))
 }
 
 fn equals_any(

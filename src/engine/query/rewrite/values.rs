@@ -1,10 +1,12 @@
 //! VALUES whose rows write one column as a number here and as a quoted literal there: the quoted
-//! ones take the number's type, as PostgreSQL resolves them.
+//! ones take the number's type, as PostgreSQL resolves them. Numbers of different scales keep them.
 
 use super::casts;
+use super::syntax::call_of;
 use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::engine::query::functions::numeric::OF as NUMERIC_OF;
 use crate::engine::types;
-use sqlparser::ast::{Expr, SetExpr, Value, VisitMut, VisitorMut};
+use sqlparser::ast::{Expr, SetExpr, UnaryOperator, Value, VisitMut, VisitorMut};
 use std::ops::ControlFlow;
 
 /// Rewrites the VALUES lists of a tree.
@@ -40,19 +42,96 @@ fn body(set: &mut SetExpr) {
     }
 }
 
-fn unify(cells: Vec<&mut Expr>) {
-    if !cells.iter().any(|cell| is_quoted(cell)) {
+fn unify(mut cells: Vec<&mut Expr>) {
+    if differ_in_scale(&cells) {
+        for cell in &mut cells {
+            let number = std::mem::replace(*cell, Expr::value(Value::Null));
+            **cell = call_of(NUMERIC_OF, vec![number_cell(number)]);
+        }
         return;
     }
-    let Some(sql_type) = cells.iter().find_map(|cell| written_type(cell)) else {
+    if !cells
+        .iter()
+        .any(|cell| is_untyped(cell) || decimals(cell).is_some())
+    {
+        return;
+    }
+    let types = || cells.iter().filter_map(|cell| written_type(cell));
+    let is_float = |one: &SqlType| matches!(one.kind, TypeKind::Float4 | TypeKind::Float8);
+    let Some(sql_type) = types().find(is_float).or_else(|| types().next()) else {
         return;
     };
+    let float = matches!(sql_type.kind, TypeKind::Float4 | TypeKind::Float8) && !sql_type.array;
     for cell in cells {
-        if is_quoted(cell) {
+        if is_untyped(cell) || float && decimals(cell).is_some() {
             let literal = std::mem::replace(cell, Expr::value(Value::Null));
             *cell = casts::call(literal, sql_type);
         }
     }
+}
+
+/// Whether all are exact numbers or have no type, and they do not all have the same decimals.
+fn differ_in_scale(cells: &[&mut Expr]) -> bool {
+    let mut scales = Vec::with_capacity(cells.len());
+    for cell in cells {
+        match decimals(cell) {
+            Some(scale) => scales.push(scale),
+            None if is_null(cell) || is_quoted(cell) => {}
+            None => return false,
+        }
+    }
+    let numeric = scales.iter().any(|scale| *scale != Some(0));
+    numeric && (scales.windows(2).any(|pair| pair[0] != pair[1]) || scales[0].is_none())
+}
+
+fn is_untyped(expr: &Expr) -> bool {
+    is_null(expr) || is_quoted(expr)
+}
+
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Null))
+}
+
+/// How many decimals an exact number is written with, None within where only its value says it;
+/// None of anything else.
+fn decimals(expr: &Expr) -> Option<Option<usize>> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) if digits.contains(['e', 'E']) => Some(None),
+            Value::Number(digits, _) => Some(Some(
+                digits
+                    .split_once('.')
+                    .map_or(0, |(_, decimals)| decimals.len()),
+            )),
+            _ => None,
+        },
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus | UnaryOperator::Plus,
+            expr,
+        }
+        | Expr::Nested(expr) => decimals(expr),
+        Expr::Cast { data_type, .. } => match types::from_ast(data_type).ok()? {
+            found if found.array => None,
+            SqlType {
+                kind: TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8,
+                ..
+            } => Some(Some(0)),
+            SqlType {
+                kind: TypeKind::Numeric,
+                ..
+            } => Some(None),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What has no type by itself is read as a number.
+fn number_cell(expr: Expr) -> Expr {
+    if is_null(&expr) || is_quoted(&expr) {
+        return casts::call(expr, types::name::ANY_NUMERIC);
+    }
+    expr
 }
 
 fn is_quoted(expr: &Expr) -> bool {

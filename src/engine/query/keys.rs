@@ -1,0 +1,315 @@
+//! Types whose equal values have several representations are compared by a key: numeric of its own
+//! scale (1.1 and 1.10), interval (a day and 24 hours), jsonb (1 and 1.0). json has no equality.
+//!
+//! Operators, IN, BETWEEN and their like compare keys instead of values; GROUP BY and DISTINCT
+//! group by keys and show a value of each group; joins, ORDER BY and windows take keys.
+
+use super::functions::{json, numeric, time};
+use super::{failure, operators::decimal};
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::SqlState;
+use crate::engine::types;
+use crate::engine::types::number::array::is_exact;
+use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::common::{Column, DFSchema};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::functions_aggregate::first_last::first_value_udaf;
+use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
+use datafusion::logical_expr::{
+    Aggregate, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Projection, SortExpr,
+};
+use std::sync::Arc;
+
+/// Digits of a decimal in which the planner compares two of different scales.
+const DECIMAL_DIGITS_MAX: i16 = decimal::DIGITS_MAX as i16;
+
+/// How values of a type are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// As they are.
+    Plain,
+    Number,
+    Interval,
+    Jsonb,
+    /// Not at all.
+    Json,
+}
+
+impl Class {
+    fn of(sql_type: SqlType, data_type: &DataType) -> Class {
+        match (sql_type.kind, data_type) {
+            _ if sql_type.array => Class::Plain,
+            (_, DataType::LargeBinary) => Class::Number,
+            (_, DataType::Interval(_)) => Class::Interval,
+            (TypeKind::Jsonb, _) => Class::Jsonb,
+            (TypeKind::Json, _) => Class::Json,
+            _ => Class::Plain,
+        }
+    }
+
+    fn of_expr(expr: &Expr, schema: &DFSchema) -> Result<Class> {
+        let (_, field) = expr.to_field(schema)?;
+        Class::of_field(&field)
+    }
+
+    fn of_field(field: &Field) -> Result<Class> {
+        let sql_type = types::sql_type(field).map_err(failure::external)?;
+        Ok(Class::of(sql_type, field.data_type()))
+    }
+
+    fn key(self, expr: Expr) -> Expr {
+        let function = match self {
+            Class::Number => return numeric::key_of(expr),
+            Class::Interval => time::interval_order(),
+            Class::Jsonb => json::key(),
+            Class::Plain | Class::Json => return expr,
+        };
+        Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![expr]))
+    }
+}
+
+/// Members that are compared with each other, as keys where their types need it.
+///
+/// # Errors
+/// What the planner says of a column that is not there.
+pub fn of(members: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
+    let types = members
+        .iter()
+        .map(|member| member.get_type(schema))
+        .collect::<Result<Vec<_>>>()?;
+    let classes = members
+        .iter()
+        .map(|member| Class::of_expr(member, schema))
+        .collect::<Result<Vec<_>>>()?;
+    let alike = classes.iter().all(|class| *class == classes[0]);
+    if alike && matches!(classes[0], Class::Interval | Class::Jsonb) {
+        return Ok(members.into_iter().map(|one| classes[0].key(one)).collect());
+    }
+    let numeric = types.iter().all(is_exact)
+        && (types.contains(&DataType::LargeBinary) || !decimals_compare(&types));
+    if !numeric {
+        return Ok(members);
+    }
+    Ok(members.into_iter().map(numeric::key_of).collect())
+}
+
+/// Whether one decimal type holds them all.
+fn decimals_compare(types: &[DataType]) -> bool {
+    let parts = types
+        .iter()
+        .filter_map(|data_type| match decimal::of(data_type)? {
+            DataType::Decimal128(precision, scale) => {
+                Some((i16::from(precision) - i16::from(scale), i16::from(scale)))
+            }
+            _ => None,
+        });
+    let (whole, scale) = parts.fold((0, 0), |(whole, scale), part| {
+        (whole.max(part.0), scale.max(part.1))
+    });
+    whole + scale <= DECIMAL_DIGITS_MAX
+}
+
+/// The key of one expression, where its type needs one.
+///
+/// # Errors
+/// As [`of`].
+pub fn single(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let class = Class::of_expr(&expr, schema)?;
+    if class == Class::Json {
+        return Err(no_order("ordering"));
+    }
+    Ok(class.key(expr))
+}
+
+/// 42883, as PostgreSQL says it of json.
+fn no_order(what: &str) -> DataFusionError {
+    failure::error(
+        SqlState::UNDEFINED_FUNCTION,
+        format!("could not identify an {what} operator for type json"),
+    )
+}
+
+fn sorted(items: Vec<SortExpr>, schema: &DFSchema) -> Result<Vec<SortExpr>> {
+    let by_key = |item: SortExpr| {
+        let expr = single(item.expr, schema)?;
+        Ok(SortExpr { expr, ..item })
+    };
+    items.into_iter().map(by_key).collect()
+}
+
+/// PARTITION BY and ORDER BY of a window.
+///
+/// # Errors
+/// As [`of`].
+pub fn window(mut call: WindowFunction, schema: &DFSchema) -> Result<WindowFunction> {
+    let params = &mut call.params;
+    let partitions = std::mem::take(&mut params.partition_by);
+    let partitions = partitions.into_iter().map(|expr| single(expr, schema));
+    params.partition_by = partitions.collect::<Result<_>>()?;
+    params.order_by = sorted(std::mem::take(&mut params.order_by), schema)?;
+    Ok(call)
+}
+
+/// ORDER BY within an aggregate, and what count(DISTINCT …) tells apart.
+///
+/// # Errors
+/// As [`of`]; 0A000 for another aggregate of DISTINCT values of such a type.
+pub fn aggregate(mut call: AggregateFunction, schema: &DFSchema) -> Result<AggregateFunction> {
+    let params = &mut call.params;
+    if let ("min" | "max", [argument]) = (call.func.name(), params.args.as_slice()) {
+        let (_, field) = argument.to_field(schema)?;
+        let sql_type = types::sql_type(&field).map_err(failure::external)?;
+        let has_no_order = matches!(
+            sql_type.kind,
+            TypeKind::Bool | TypeKind::Json | TypeKind::Jsonb | TypeKind::Uuid | TypeKind::Bytea
+        );
+        if has_no_order && !sql_type.array {
+            let none = failure::no_function(call.func.name(), &[sql_type]);
+            return Err(failure::external(none));
+        }
+    }
+    // DISTINCT sorts, and what is put together of its values is in that order.
+    if params.distinct
+        && params.order_by.is_empty()
+        && let ("array_agg" | "string_agg", Some(first)) = (call.func.name(), params.args.first())
+    {
+        params
+            .order_by
+            .push(SortExpr::new(first.clone(), true, false));
+    }
+    if params.distinct && !matches!(call.func.name(), "sum" | "avg" | "min" | "max") {
+        for argument in &mut params.args {
+            let keyed = single(argument.clone(), schema)?;
+            if keyed != *argument && call.func.name() != "count" {
+                let what = format!("{}(DISTINCT …) of this type", call.func.name());
+                return Err(failure::unsupported(what));
+            }
+            *argument = keyed;
+        }
+    } else {
+        params.order_by = sorted(std::mem::take(&mut params.order_by), schema)?;
+    }
+    Ok(call)
+}
+
+/// A node of a plan whose expressions are rewritten already.
+///
+/// # Errors
+/// As [`of`]; 0A000 for grouping sets over such a type.
+pub fn node(plan: LogicalPlan) -> Result<LogicalPlan> {
+    Ok(match plan {
+        LogicalPlan::Sort(mut sort) => {
+            sort.expr = sorted(sort.expr, sort.input.schema())?;
+            LogicalPlan::Sort(sort)
+        }
+        LogicalPlan::Aggregate(aggregate) => grouped(aggregate)?,
+        LogicalPlan::Distinct(Distinct::All(input)) if has_keyed_column(&input)? => {
+            let columns = input.schema().columns().into_iter().map(Expr::Column);
+            grouped(Aggregate::try_new(
+                input.clone(),
+                columns.collect(),
+                Vec::new(),
+            )?)?
+        }
+        LogicalPlan::Distinct(Distinct::On(mut on)) => {
+            let schema = on.input.schema().clone();
+            let exprs = on.on_expr.into_iter().map(|expr| single(expr, &schema));
+            on.on_expr = exprs.collect::<Result<_>>()?;
+            on.sort_expr = on
+                .sort_expr
+                .map(|items| sorted(items, &schema))
+                .transpose()?;
+            LogicalPlan::Distinct(Distinct::On(on))
+        }
+        LogicalPlan::Join(join) => LogicalPlan::Join(joined(join)?),
+        other => other,
+    })
+}
+
+fn has_keyed_column(plan: &LogicalPlan) -> Result<bool> {
+    for field in plan.schema().fields() {
+        if Class::of_field(field)? != Class::Plain {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Groups by keys, and shows the first value of each group.
+fn grouped(aggregate: Aggregate) -> Result<LogicalPlan> {
+    let input_schema = aggregate.input.schema();
+    let mut keyed = Vec::with_capacity(aggregate.group_expr.len());
+    for expr in &aggregate.group_expr {
+        if let Expr::GroupingSet(sets) = expr {
+            for expr in sets.distinct_expr() {
+                if Class::of_expr(expr, input_schema)? != Class::Plain {
+                    return Err(failure::unsupported("a grouping set over this type"));
+                }
+            }
+            return Ok(LogicalPlan::Aggregate(aggregate));
+        }
+        keyed.push(Class::of_expr(expr, input_schema)?);
+    }
+    if keyed.contains(&Class::Json) {
+        return Err(no_order("equality"));
+    }
+    if keyed.iter().all(|class| *class == Class::Plain) {
+        return Ok(LogicalPlan::Aggregate(aggregate));
+    }
+    let schema = aggregate.schema.clone();
+    let mut groups = Vec::with_capacity(keyed.len());
+    let mut aggregates = aggregate.aggr_expr;
+    for (place, (expr, keyed)) in aggregate.group_expr.into_iter().zip(&keyed).enumerate() {
+        if *keyed == Class::Plain {
+            groups.push(expr);
+            continue;
+        }
+        let shown = first_value_udaf().call(vec![expr.clone().unalias()]);
+        aggregates.push(shown.alias(value_name(place)));
+        groups.push(keyed.key(expr.unalias()).alias(key_name(place)));
+    }
+    let input = aggregate.input.clone();
+    let inner = LogicalPlan::Aggregate(Aggregate::try_new(input, groups, aggregates)?);
+    let columns = schema
+        .iter()
+        .enumerate()
+        .map(|(place, (qualifier, field))| {
+            if keyed.get(place).is_some_and(|class| *class != Class::Plain) {
+                Expr::Column(Column::new_unqualified(value_name(place)))
+                    .alias_qualified(qualifier.cloned(), field.name())
+            } else {
+                Expr::Column(Column::new(qualifier.cloned(), field.name()))
+            }
+        });
+    let columns = columns.collect();
+    Ok(LogicalPlan::Projection(Projection::try_new(
+        columns,
+        Arc::new(inner),
+    )?))
+}
+
+fn key_name(place: usize) -> String {
+    format!("\u{1}key{place}")
+}
+
+fn value_name(place: usize) -> String {
+    format!("\u{1}value{place}")
+}
+
+/// The pairs of USING, and of INTERSECT and EXCEPT.
+fn joined(mut join: Join) -> Result<Join> {
+    let (left, right) = (join.left.schema().clone(), join.right.schema().clone());
+    for (l, r) in &mut join.on {
+        let classes = (Class::of_expr(l, &left)?, Class::of_expr(r, &right)?);
+        let exact = is_exact(&l.get_type(&left)?) && is_exact(&r.get_type(&right)?);
+        let class = match classes {
+            (Class::Json, _) | (_, Class::Json) => return Err(no_order("equality")),
+            (l, r) if l == r => l,
+            (Class::Number, _) | (_, Class::Number) if exact => Class::Number,
+            _ => Class::Plain,
+        };
+        *l = class.key(std::mem::take(l));
+        *r = class.key(std::mem::take(r));
+    }
+    Ok(join)
+}
