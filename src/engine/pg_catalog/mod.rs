@@ -13,6 +13,7 @@ pub mod deparse;
 mod dependencies;
 pub mod functions;
 mod information_schema;
+mod look_up;
 mod policies;
 pub mod procedures;
 mod relations;
@@ -211,13 +212,20 @@ impl TableProvider for SystemProvider {
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let table = self.0;
+        // Only the columns that are asked for are made: a catalog has dozens.
+        let columns = match projection {
+            Some(columns) => columns.clone(),
+            None => (0..table.columns.len()).collect(),
+        };
+        let schema = Arc::new(table.arrow.project(&columns)?);
+        let made = schema.clone();
         rows::operator(
             table.name,
-            &table.arrow,
-            projection,
+            &schema,
+            None,
             Arc::new(move |statement| {
                 let rows = table.rows.map(|rows| rows(&statement.context));
-                cell::batch(table, &rows.unwrap_or_default())
+                cell::batch(table, &columns, made.clone(), &rows.unwrap_or_default())
                     .map_err(|error: Diagnostic| failure::external(error))
             }),
         )
