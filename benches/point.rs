@@ -15,7 +15,7 @@ use nodedb::engine::point::Templates;
 use nodedb::engine::settings::Settings;
 use nodedb::engine::transaction::Transaction;
 use nodedb::sql::template::Lifter;
-use nodedb::storage::{Isolation, Options, Storage};
+use nodedb::storage::{Isolation, Options, Storage, TransactionId};
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
@@ -68,6 +68,7 @@ fn accounts() -> DefinitionChange {
         constraints: Vec::new(),
         referenced_by: Vec::new(),
         options: Vec::new(),
+        comments: Default::default(),
     };
     DefinitionChange::Put(Arc::new(Relation {
         oid: Oid(20_000),
@@ -146,6 +147,11 @@ fn context() -> StatementContext {
         cancel: Default::default(),
         effects: Default::default(),
         notices: Default::default(),
+        parts: None,
+        turn: 0,
+        transaction: TransactionId(0),
+        peers: None,
+        objects: None,
     }
 }
 

@@ -79,6 +79,8 @@ sqlstates! {
     CHARACTER_NOT_IN_REPERTOIRE = "22021";
     /// invalid_parameter_value
     INVALID_PARAMETER_VALUE = "22023";
+    /// invalid_escape_sequence
+    INVALID_ESCAPE_SEQUENCE = "22025";
     /// invalid_text_representation
     INVALID_TEXT_REPRESENTATION = "22P02";
     /// invalid_binary_representation
@@ -173,8 +175,12 @@ sqlstates! {
     DUPLICATE_TABLE = "42P07";
     /// invalid_column_reference
     INVALID_COLUMN_REFERENCE = "42P10";
+    /// invalid_cursor_definition
+    INVALID_CURSOR_DEFINITION = "42P11";
     /// invalid_table_definition
     INVALID_TABLE_DEFINITION = "42P16";
+    /// windowing_error
+    WINDOWING_ERROR = "42P20";
     /// indeterminate_datatype: a parameter whose type nothing determines.
     INDETERMINATE_DATATYPE = "42P18";
     /// disk_full
@@ -359,6 +365,13 @@ impl Diagnostic {
         with_data_type => data_type;
         /// Sets n.
         with_constraint => constraint;
+    }
+
+    /// Without its place in the text.
+    #[must_use]
+    pub fn without_position(mut self) -> Diagnostic {
+        self.0.position = None;
+        self
     }
 
     /// Sets P, 1-based and in characters.

@@ -26,6 +26,7 @@ use crate::engine::{self, Engine};
 use crate::exposition;
 use crate::session::figures::Figures;
 use crate::session::in_use::InUse;
+use crate::session::notification::Queue;
 use crate::session::off_core::OffCore;
 use crate::session::services::{Encryption, PlainBearer, PlainConnections, now_microseconds};
 use crate::session::{CoreServices, Limits, Parts, Signal};
@@ -156,6 +157,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         password_policy: Arc::new(password_policy(config)?),
         throttle: Throttle::new(config.auth.throttle),
         in_use: InUse::default(),
+        notifications: Queue::new(u16::try_from(cores)?),
         key_rates: Rates::default(),
         key_sets,
         key_requests,
@@ -441,6 +443,7 @@ struct Shared {
     password_policy: Arc<PasswordPolicy>,
     throttle: Throttle,
     in_use: InUse,
+    notifications: Queue,
     key_rates: Rates,
     key_sets: KeySets,
     key_requests: Requests,
@@ -478,6 +481,7 @@ impl Shared {
             password_policy: self.password_policy.clone(),
             throttle: self.throttle.clone(),
             in_use: self.in_use.clone(),
+            notifications: self.notifications.clone(),
             key_rates: self.key_rates.clone(),
             key_sets: self.key_sets.clone(),
             key_requests: self.key_requests.clone(),

@@ -84,6 +84,8 @@ pub struct Table {
     pub referenced_by: Vec<Oid>,
     /// `fillfactor` and UNLOGGED, kept as they were given for the catalogs and dumps.
     pub options: Vec<(Arc<str>, Arc<str>)>,
+    /// COMMENT ON its columns, by their positions.
+    pub comments: Vec<(u16, Arc<str>)>,
 }
 
 /// A column of a table.
@@ -125,7 +127,8 @@ pub struct Index {
     pub store: RelationId,
     /// The table.
     pub table: Oid,
-    /// Positions into the table's columns, in index order.
+    /// Positions into the table's columns, in index order; from [`Index::EXPRESSIONS`] on they are
+    /// those of expressions.
     pub columns: Vec<u16>,
     /// Per column: DESC.
     pub descending: Vec<bool>,
@@ -133,6 +136,65 @@ pub struct Index {
     pub unique: bool,
     /// Of a PRIMARY KEY or UNIQUE constraint rather than CREATE INDEX.
     pub constraint: Option<IndexConstraint>,
+    /// What goes beyond columns in order.
+    pub details: IndexDetails,
+}
+
+/// What an index may have besides columns in order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct IndexDetails {
+    /// The expressions among its columns, in order.
+    pub expressions: Vec<IndexExpression>,
+    /// WHERE, as canonical SQL text: only rows for which it holds have entries.
+    pub predicate: Option<Arc<str>>,
+    /// INCLUDE: positions of columns that are named and of no effect.
+    pub include: Vec<u16>,
+    /// Per column: NULLS FIRST; where it is empty, as DESC has it. Entries keep their own order of NULLs.
+    pub nulls_first: Vec<bool>,
+    /// Per column: the operator class that was named.
+    pub operator_classes: Vec<Option<Arc<str>>>,
+}
+
+/// An expression that an index has in a column's place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IndexExpression {
+    /// As canonical SQL text over the table's columns.
+    pub text: Arc<str>,
+    /// Its type.
+    pub sql_type: SqlType,
+    /// pg_attribute.attname: the function's name, or `expr`.
+    pub name: Arc<str>,
+}
+
+impl Index {
+    /// Positions from here on are of expressions; no table has so many columns.
+    pub const EXPRESSIONS: u16 = 1 << 15;
+
+    /// The expression at this position of [`Index::columns`]; None for a column.
+    pub fn expression(&self, position: u16) -> Option<&IndexExpression> {
+        let place = position.checked_sub(Index::EXPRESSIONS)?;
+        self.details.expressions.get(usize::from(place))
+    }
+
+    /// Whether every row has an entry, of columns alone.
+    pub fn is_plain(&self) -> bool {
+        self.details.expressions.is_empty() && self.details.predicate.is_none()
+    }
+
+    /// The type at this position of [`Index::columns`].
+    pub fn type_at(&self, table: &Table, position: u16) -> Option<SqlType> {
+        match self.expression(position) {
+            Some(expression) => Some(expression.sql_type),
+            None => Some(table.columns.get(usize::from(position))?.sql_type),
+        }
+    }
+
+    /// Whether column order puts NULLs first at this place.
+    pub fn nulls_first(&self, place: usize) -> bool {
+        let by_default = || self.descending.get(place).copied().unwrap_or(false);
+        let given = self.details.nulls_first.get(place).copied();
+        given.unwrap_or_else(by_default)
+    }
 }
 
 /// Which constraint an index serves.

@@ -6,11 +6,18 @@ use crate::access::{Rights, Variables};
 use crate::auth::identity::Identity;
 use crate::catalog::{Oid, PrincipalId, Snapshot};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::notification::Told;
+use crate::engine::objects::SharedObjects;
+use crate::engine::outcome::ResultField;
+use crate::engine::peers::Peers;
 pub use crate::engine::settings::Settings;
 use crate::engine::types::Input;
+use crate::storage::{AdvisoryLocks, Storage, TransactionId, View};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::execution::memory_pool::MemoryReservation;
 use parking_lot::Mutex;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Why a running statement is to stop.
@@ -89,12 +96,51 @@ impl CancelReason {
 }
 
 /// What functions with an effect on the session ask of it (nextval's memory, set_config).
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct SessionEffects {
     /// The last value each sequence gave this session (currval), and which was last (lastval).
     pub sequences: Mutex<SequenceMemory>,
     /// set_config(name, value, is_local) calls, applied by the session when the statement ends.
     pub settings: Mutex<Vec<SettingChange>>,
+    /// What the open transaction tells by NOTIFY and pg_notify.
+    pub told: Mutex<Told>,
+    /// The session's advisory locks, once it has asked for one.
+    pub advisory: OnceLock<AdvisoryLocks>,
+}
+
+/// How far the effects of a transaction have come: a place to come back to. The default is its
+/// beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EffectsMark {
+    told: usize,
+    locked: usize,
+}
+
+impl SessionEffects {
+    /// Where the transaction is.
+    pub fn mark(&self) -> EffectsMark {
+        EffectsMark {
+            told: self.told.lock().len(),
+            locked: self.advisory.get().map_or(0, AdvisoryLocks::mark),
+        }
+    }
+
+    /// What the transaction has done since is undone.
+    pub fn roll_back(&self, mark: EffectsMark) {
+        // Those before have been applied by now.
+        self.settings.lock().clear();
+        self.told.lock().roll_back(mark.told);
+        if let Some(advisory) = self.advisory.get() {
+            // What was waited for and then not taken.
+            advisory.settle();
+            advisory.release_since(mark.locked);
+        }
+    }
+
+    /// The advisory locks of the session, made where it has none.
+    pub fn advisory(&self, storage: &Storage, pid: i32) -> &AdvisoryLocks {
+        self.advisory.get_or_init(|| storage.advisory_locks(pid))
+    }
 }
 
 /// currval and lastval.
@@ -115,6 +161,26 @@ pub struct SettingChange {
     pub value: String,
     /// Until the end of the transaction only.
     pub local: bool,
+}
+
+/// What the parts of a statement share whose WITH writes.
+#[derive(Clone)]
+pub struct Parts {
+    /// The rows as they were before the first part; None while it is planned.
+    pub view: Option<View>,
+    /// What each part returns, in their order.
+    pub returned: Vec<Returned>,
+}
+
+/// What one part returns.
+#[derive(Clone)]
+pub struct Returned {
+    /// Its columns.
+    pub fields: Arc<[ResultField]>,
+    /// Its rows, once it has run.
+    pub batches: Vec<RecordBatch>,
+    /// Given back when nobody reads them any more.
+    pub memory: Option<Arc<MemoryReservation>>,
 }
 
 /// Everything a statement may know. One for each statement; cheap to clone.
@@ -144,6 +210,16 @@ pub struct StatementContext {
     pub effects: Arc<SessionEffects>,
     /// Notices to send before the statement's end.
     pub notices: Notices,
+    /// For a part of a statement whose WITH writes.
+    pub parts: Option<Arc<Parts>>,
+    /// Whose turn it is to tell others.
+    pub turn: u64,
+    /// The transaction that it runs in.
+    pub transaction: TransactionId,
+    /// The other sessions; None where there are none.
+    pub peers: Option<Arc<dyn Peers>>,
+    /// What the session keeps by name; None where it keeps nothing.
+    pub objects: Option<SharedObjects>,
 }
 
 impl StatementContext {

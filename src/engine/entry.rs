@@ -4,6 +4,7 @@
 //! itself (its compiled point templates) is `point::Templates`, owned by the session's core.
 
 use super::context::StatementContext;
+use super::dml::parts::Parted;
 use super::outcome::{Outcome, ResultField};
 use super::plan::{Body, Plan};
 use super::query::{self, QueryEngine};
@@ -174,6 +175,16 @@ impl Engine {
                 // Seldom on the way of a point statement, whose futures stay small.
                 Box::pin(statement.execute(run)).await
             }
+            Body::Parted(statement) => {
+                let run = dml::Run {
+                    query: Some(&self.query),
+                    storage: &self.storage,
+                    parameters,
+                    transaction,
+                    context,
+                };
+                Box::pin(statement.execute(run)).await
+            }
             Body::Locking(statement) => {
                 let run = dml::Run {
                     query: Some(&self.query),
@@ -223,6 +234,11 @@ pub(super) async fn plan_body(
         let locking = locking::Statement::plan(statement, declared, query, context).await?;
         let (parameters, fields) = (locking.parameters.clone(), locking.fields.clone());
         return Ok((parameters, fields, Body::Locking(Box::new(locking))));
+    }
+    if Parted::answers(statement) {
+        let parted = Parted::plan(statement, declared, query, context).await?;
+        let (parameters, fields) = (parted.parameters.clone(), parted.fields.clone());
+        return Ok((parameters, fields, Body::Parted(Box::new(parted))));
     }
     if dml::Statement::answers(statement) {
         let dml = dml::Statement::plan(statement, declared, query, context).await?;

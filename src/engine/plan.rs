@@ -29,6 +29,8 @@ pub(super) enum Body {
     Point(Box<point::Statement>),
     /// `dml`: INSERT, UPDATE and DELETE by way of a query.
     Dml(Box<dml::Statement>),
+    /// `dml`, too: a statement whose WITH writes.
+    Parted(Box<dml::parts::Parted>),
     /// `query`, on the pool.
     Query(Arc<QueryPlan>),
     /// `locking`: queries whose rows are locked, and statements with such queries inside.

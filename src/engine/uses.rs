@@ -24,6 +24,15 @@ impl Uses {
         }
     }
 
+    /// With those of another part of the statement.
+    #[must_use]
+    pub fn and(mut self, other: &Uses) -> Uses {
+        for (relation, how) in &other.0 {
+            self.add(*relation, *how);
+        }
+        self
+    }
+
     /// With these relations read.
     #[must_use]
     pub fn reading(mut self, relations: &[Oid]) -> Uses {

@@ -1,16 +1,18 @@
 //! What a statement asks of the session itself, told from what it asks of the engine.
 
-use super::cursors::{self, Declaration, Steps};
+use super::cursors::{self, Declaration};
+use super::notification::Listening;
+use super::scroll::Direction;
 use super::set_command::{of_reset, of_set, of_show};
 use super::settings::Scope;
-use super::transaction::{Access, ModesGiven};
+use super::transaction::{Access, Level, ModesGiven};
 use crate::diagnostic::Diagnostic;
 use crate::sql::fetch::{self, Verb};
-use crate::storage::Isolation;
 use sqlparser::ast::{
     CloseCursor, DataType, DiscardObject, Expr, Ident, ObjectName, Statement,
     TransactionAccessMode, TransactionIsolationLevel, TransactionMode,
 };
+use std::sync::Arc;
 
 /// One statement, told apart.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub enum Command {
     SetCharacteristics(ModesGiven),
     /// RESET ALL
     ResetAll,
+    /// SET ROLE NONE, SET SESSION AUTHORIZATION DEFAULT and their RESETs: as it is.
+    StayWhoeverItIs(&'static str),
     /// SHOW
     Show(String),
     /// SHOW ALL
@@ -74,15 +78,22 @@ pub enum Command {
     Fetch {
         /// The cursor.
         name: String,
-        /// How far.
-        steps: Steps,
+        /// Where to.
+        direction: Direction,
         /// Which of the two.
         verb: Verb,
     },
     /// CLOSE; None is ALL.
     CloseCursor(Option<String>),
-    /// UNLISTEN: nothing is ever listened to (LISTEN is 0A000), so that there is nothing to stop.
-    Unlisten,
+    /// LISTEN and UNLISTEN
+    Listen(Listening),
+    /// NOTIFY
+    Notify {
+        /// The channel.
+        channel: String,
+        /// What is told.
+        payload: Option<String>,
+    },
     /// COPY
     Copy(Box<Statement>),
     /// Everything else.
@@ -199,14 +210,28 @@ impl Command {
                 ..
             } => Ok(Command::Fetch {
                 name: folded(&name),
-                steps: cursors::steps(&direction)?,
+                direction: cursors::direction(&direction)?,
                 verb: fetch::verb(into.as_ref()),
             }),
             Statement::Close { cursor } => Ok(Command::CloseCursor(match cursor {
                 CloseCursor::All => None,
                 CloseCursor::Specific { name } => Some(folded(&name)),
             })),
-            Statement::UNLISTEN { .. } => Ok(Command::Unlisten),
+            Statement::LISTEN { channel } => {
+                let channel = Arc::from(folded(&channel));
+                Ok(Command::Listen(Listening::To(channel)))
+            }
+            Statement::UNLISTEN { channel } => {
+                let all = channel.quote_style.is_none() && channel.value == "*";
+                Ok(Command::Listen(match all {
+                    true => Listening::ToNothing,
+                    false => Listening::NotTo(Arc::from(folded(&channel))),
+                }))
+            }
+            Statement::NOTIFY { channel, payload } => Ok(Command::Notify {
+                channel: folded(&channel),
+                payload,
+            }),
             copy @ Statement::Copy { .. } => Ok(Command::Copy(Box::new(copy))),
             other => unsupported(&other).map_or_else(
                 || Ok(Command::Engine(Box::new(other))),
@@ -219,8 +244,6 @@ impl Command {
 /// What belongs to the session and is not there.
 fn unsupported(statement: &Statement) -> Option<&'static str> {
     match statement {
-        Statement::LISTEN { .. } => Some("LISTEN"),
-        Statement::NOTIFY { .. } => Some("NOTIFY"),
         Statement::StartTransaction { .. } => Some("BEGIN with a modifier"),
         Statement::Commit { .. } => Some("COMMIT with a modifier"),
         Statement::Execute { .. } => Some("EXECUTE IMMEDIATE"),
@@ -253,13 +276,11 @@ pub(super) fn modes_given(modes: &[TransactionMode]) -> Result<ModesGiven, Diagn
     Ok(given)
 }
 
-fn isolation(level: TransactionIsolationLevel) -> Result<Isolation, Diagnostic> {
+fn isolation(level: TransactionIsolationLevel) -> Result<Level, Diagnostic> {
     match level {
-        // As in PostgreSQL: nothing dirty is ever read.
-        TransactionIsolationLevel::ReadUncommitted | TransactionIsolationLevel::ReadCommitted => {
-            Ok(Isolation::ReadCommitted)
-        }
-        TransactionIsolationLevel::RepeatableRead => Ok(Isolation::RepeatableRead),
+        TransactionIsolationLevel::ReadUncommitted => Ok(Level::ReadUncommitted),
+        TransactionIsolationLevel::ReadCommitted => Ok(Level::ReadCommitted),
+        TransactionIsolationLevel::RepeatableRead => Ok(Level::RepeatableRead),
         // Never silently weaker.
         TransactionIsolationLevel::Serializable => {
             Err(Diagnostic::unsupported("isolation level SERIALIZABLE"))
@@ -267,14 +288,6 @@ fn isolation(level: TransactionIsolationLevel) -> Result<Isolation, Diagnostic> 
         TransactionIsolationLevel::Snapshot => {
             Err(Diagnostic::unsupported("isolation level SNAPSHOT"))
         }
-    }
-}
-
-/// The isolation level that a setting's canonical text names.
-pub fn isolation_of(text: &str) -> Isolation {
-    match text {
-        "repeatable read" => Isolation::RepeatableRead,
-        _ => Isolation::ReadCommitted,
     }
 }
 
@@ -303,6 +316,7 @@ mod tests {
     use super::*;
     use crate::diagnostic::SqlState;
     use crate::sql::parse;
+    use crate::storage::Isolation;
 
     fn command(text: &str) -> Result<Command, Diagnostic> {
         let mut statements = parse::parse(text).expect("the text parses");
@@ -319,7 +333,7 @@ mod tests {
             );
         }
         let modes = ModesGiven {
-            isolation: Some(Isolation::RepeatableRead),
+            isolation: Some(Level::RepeatableRead),
             access: Some(Access::ReadOnly),
         };
         for begin in [
@@ -329,6 +343,12 @@ mod tests {
             assert!(
                 matches!(command(begin), Ok(Command::Begin(given, "START TRANSACTION")) if given == modes),
                 "{begin}"
+            );
+        }
+        for rollback in ["ABORT", "ABORT WORK", "abort transaction and no chain"] {
+            assert!(
+                matches!(command(rollback), Ok(Command::Rollback(Chain::No))),
+                "{rollback}"
             );
         }
         for commit in ["COMMIT", "END", "COMMIT WORK", "END TRANSACTION"] {
@@ -352,18 +372,21 @@ mod tests {
     }
 
     #[test]
-    fn serializable_is_0a000_and_read_uncommitted_is_read_committed() {
+    fn serializable_is_0a000_and_read_uncommitted_comes_to_read_committed() {
         let error = command("BEGIN ISOLATION LEVEL SERIALIZABLE").expect_err("not there");
         assert_eq!(error.sqlstate(), SqlState::FEATURE_NOT_SUPPORTED);
         assert!(matches!(command("BEGIN ISOLATION LEVEL READ UNCOMMITTED"),
-                Ok(Command::Begin(modes, _)) if modes.isolation == Some(Isolation::ReadCommitted)));
+                Ok(Command::Begin(modes, _)) if modes.isolation.map(Level::isolation) == Some(Isolation::ReadCommitted)));
     }
 
     #[test]
     fn what_the_session_does_not_do_is_named() {
         for (text, feature) in [
-            ("LISTEN x", "LISTEN"),
             ("SET ROLE x", "SET ROLE"),
+            (
+                "SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE",
+                "SET TIME ZONE INTERVAL",
+            ),
             ("SET SESSION AUTHORIZATION x", "SET SESSION AUTHORIZATION"),
         ] {
             let error = command(text).expect_err(text);

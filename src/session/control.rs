@@ -2,11 +2,14 @@
 
 use super::command::{Chain, Command, Discard};
 use super::settings::{self, Scope};
-use super::transaction::{Access, Block, Modes, ModesGiven, Open, not_in_a_block, only_in_a_block};
-use super::{Answer, Session, command};
+use super::transaction::{
+    Access, Block, Level, Modes, ModesGiven, Open, not_in_a_block, only_in_a_block,
+};
+use super::{Answer, Session};
 use crate::catalog::Request;
 use crate::catalog::port::{Caller, Handle as ControlHandle};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
+use crate::engine::context::EffectsMark;
 use crate::engine::outcome::CommandTag;
 use crate::engine::transaction::Transaction;
 use crate::storage::Isolation;
@@ -15,23 +18,30 @@ use futures::channel::oneshot;
 impl Session {
     pub(super) async fn run_control(&mut self, command: Command) -> Result<Answer, Diagnostic> {
         self.adopt()?;
+        self.apply_set_config();
         let tag = match command {
             Command::Begin(modes, tag) => self.begin_block(modes, tag),
             Command::Commit(chain) => return self.commit_block(chain).await,
             Command::Rollback(chain) => self.roll_back_block(chain)?,
             Command::Savepoint(name) => {
                 let mark = self.settings.mark();
-                self.block.savepoint(&name, mark)?;
+                let effects = self.effects.as_ref().map(|it| it.mark());
+                self.block
+                    .savepoint(&name, mark, effects.unwrap_or_default())?;
                 "SAVEPOINT"
             }
             Command::Release(name) => {
                 self.block.release(&name)?;
+                self.named.release_portals(self.block.savepoints());
                 "RELEASE"
             }
             Command::RollbackTo(name) => {
-                let mark = self.block.rollback_to(&name)?;
+                let (mark, effects) = self.block.rollback_to(&name)?;
                 self.settings.roll_back(&mark);
-                self.named.clear_portals();
+                self.undo_effects(effects);
+                // The savepoint itself stays; what was made after it goes.
+                let before = self.block.savepoints().saturating_sub(1);
+                self.named.roll_back_portals(before);
                 "ROLLBACK"
             }
             Command::Set {
@@ -56,12 +66,16 @@ impl Session {
                 self.settings.reset_all();
                 "RESET"
             }
+            Command::StayWhoeverItIs(tag) => tag,
             Command::Show(name) => return self.show(&name),
             Command::ShowAll => return self.show_all(),
             Command::Discard(what) => self.discard(what)?,
             Command::Deallocate(name) => self.deallocate(name.as_deref())?,
             Command::CloseCursor(name) => self.close_cursor(name.as_deref())?,
-            Command::Unlisten => "UNLISTEN",
+            Command::Listen(listening) => return self.run_listen(listening),
+            Command::Notify { channel, payload } => {
+                return self.run_notify(&channel, payload.as_deref());
+            }
             Command::Prepare { .. }
             | Command::Execute { .. }
             | Command::Declare(_)
@@ -147,7 +161,14 @@ impl Session {
 
     /// Commits whatever is open. Cannot be interrupted: what a client is told is what happened.
     async fn commit(&mut self) -> Result<(), Diagnostic> {
-        self.named.clear_portals();
+        if !self.named.portals_to_hold().is_empty()
+            && let Err(error) = Box::pin(self.hold_cursors()).await
+        {
+            self.abandon();
+            return Err(error);
+        }
+        self.apply_set_config();
+        self.named.end_portals();
         let open = match std::mem::replace(&mut self.block, Block::None) {
             Block::Implicit(open) | Block::Explicit(open) => open,
             Block::None => return Ok(()),
@@ -156,8 +177,26 @@ impl Session {
         let Open {
             mut transaction,
             settings,
+            listenings,
             ..
         } = *open;
+        // What it listens to hears what it tells itself.
+        self.begin_to_listen(&listenings);
+        let batch = match self.batch_to_publish() {
+            Ok(batch) => batch,
+            Err(error) => {
+                self.settings.roll_back(&settings);
+                self.keep_listening();
+                self.undo_effects(EffectsMark::default());
+                return Err(error);
+            }
+        };
+        let tells = batch.is_some();
+        if let Some(batch) = batch {
+            let queue = self.services.parts.notifications.clone();
+            let publish = Box::new(move || queue.publish(batch));
+            transaction.storage.when_durable(publish);
+        }
         let committed = if transaction.has_definitions() {
             let control = self.services.parts.control.clone();
             let _asking = self.handle().asks_control();
@@ -165,22 +204,37 @@ impl Session {
         } else {
             transaction.commit().await.map(|_| Vec::new())
         };
+        // Whoever waits for what the transaction has locked finds it durable.
+        self.undo_effects(EffectsMark::default());
         match committed {
             Ok(mut notices) => {
                 self.settings.commit();
                 self.notices.append(&mut notices);
+                self.settle_listening(listenings);
+                if tells {
+                    self.announce_notifications().await;
+                }
                 Ok(())
             }
             Err(error) => {
                 self.settings.roll_back(&settings);
+                self.keep_listening();
                 Err(error)
             }
         }
     }
 
+    /// What the transaction has told and locked since is undone.
+    fn undo_effects(&self, mark: EffectsMark) {
+        if let Some(effects) = &self.effects {
+            effects.roll_back(mark);
+        }
+    }
+
     /// Rolls back whatever is open or has failed.
     pub fn abandon(&mut self) {
-        self.named.clear_portals();
+        self.named.end_portals();
+        self.undo_effects(EffectsMark::default());
         let settings = match std::mem::replace(&mut self.block, Block::None) {
             Block::None => return,
             Block::Implicit(open) | Block::Explicit(open) => open.settings,
@@ -191,11 +245,16 @@ impl Session {
 
     /// A statement has failed: its block has too.
     pub fn fail(&mut self) {
-        if let Some(settings) = self.block.fail() {
+        let savepoints = self.block.savepoints();
+        if let Some((settings, effects)) = self.block.fail() {
             self.settings.roll_back(&settings);
+            self.undo_effects(effects);
         }
-        // Portals of a transaction that has failed can only be closed.
-        self.named.clear_portals();
+        // What the last savepoint does not cover is gone; what was there before it may go on.
+        match savepoints.checked_sub(1) {
+            Some(before) => self.named.roll_back_portals(before),
+            None => self.named.end_portals(),
+        }
     }
 
     fn set(&mut self, name: &str, value: Option<&str>, scope: Scope) -> Result<(), Diagnostic> {
@@ -227,7 +286,7 @@ impl Session {
         let value = settings::value::canonical(known, value)?;
         let mut modes = ModesGiven::default();
         match known.name {
-            "transaction_isolation" => modes.isolation = Some(command::isolation_of(&value)),
+            "transaction_isolation" => modes.isolation = Some(Level::named(&value)),
             "transaction_read_only" => modes.access = Some(access_of(&value)),
             _ => {}
         }
@@ -252,7 +311,7 @@ impl Session {
     fn set_characteristics(&mut self, modes: ModesGiven) -> Result<(), Diagnostic> {
         self.open()?;
         if let Some(isolation) = modes.isolation {
-            let text = isolation_text(isolation);
+            let text = isolation.as_str();
             let name = "default_transaction_isolation";
             self.settings.set(name, Some(text), Scope::Session)?;
         }
@@ -275,9 +334,14 @@ impl Session {
                 }
                 self.settings.reset_all();
                 self.named = Default::default();
+                self.keep_listening();
                 self.effects = None;
             }
-            Discard::Sequences => self.effects = None,
+            Discard::Sequences => {
+                if let Some(effects) = &self.effects {
+                    *effects.sequences.lock() = Default::default();
+                }
+            }
             // Plans are made anew whenever they must be, and there are no temporary tables.
             Discard::Plans | Discard::Temporary => {}
         }
@@ -330,14 +394,6 @@ pub(super) fn access_of(read_only: &str) -> Access {
     match read_only {
         "on" => Access::ReadOnly,
         _ => Access::ReadWrite,
-    }
-}
-
-/// As SHOW prints it.
-pub(super) fn isolation_text(isolation: Isolation) -> &'static str {
-    match isolation {
-        Isolation::ReadCommitted => "read committed",
-        Isolation::RepeatableRead => "repeatable read",
     }
 }
 

@@ -28,13 +28,6 @@ impl Cursor {
         self.rows
     }
 
-    /// What is left of it, as a FETCH of it all.
-    pub fn into_fetch(mut self) -> Cursor {
-        self.rows.tag = CommandTag::Fetch(0);
-        self.sent = 0;
-        self
-    }
-
     /// Describes its columns.
     pub fn fields(&self) -> &Arc<[ResultField]> {
         &self.rows.fields

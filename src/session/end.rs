@@ -18,6 +18,8 @@ pub enum EndReason {
     Killed,
     /// The server stops.
     Shutdown,
+    /// It listens, and does not take what it is told.
+    NotificationsUntaken,
     /// idle_session_timeout
     IdleSession,
     /// idle_in_transaction_session_timeout
@@ -34,6 +36,13 @@ impl EndReason {
                 SqlState::ADMIN_SHUTDOWN,
                 "terminating connection due to administrator command",
             )),
+            EndReason::NotificationsUntaken => Some(
+                Diagnostic::fatal(
+                    SqlState::PROGRAM_LIMIT_EXCEEDED,
+                    "terminating connection because too many notifications wait for it",
+                )
+                .with_hint("A session that listens should read, and not stay in a transaction."),
+            ),
             EndReason::IdleSession => Some(Diagnostic::fatal(
                 SqlState::IDLE_SESSION_TIMEOUT,
                 "terminating connection due to idle-session timeout",
@@ -54,6 +63,7 @@ impl EndReason {
             EndReason::Access(_) => "credential or database gone",
             EndReason::Killed => "killed",
             EndReason::Shutdown => "shutdown",
+            EndReason::NotificationsUntaken => "notifications not taken",
             EndReason::IdleSession => "idle session timeout",
             EndReason::IdleInTransaction => "idle in transaction timeout",
         }
@@ -73,6 +83,7 @@ mod tests {
             (EndReason::Access(access::EndReason::Expired), "57P01"),
             (EndReason::Killed, "57P01"),
             (EndReason::Shutdown, "57P01"),
+            (EndReason::NotificationsUntaken, "54000"),
             (EndReason::IdleSession, "57P05"),
             (EndReason::IdleInTransaction, "25P03"),
         ];

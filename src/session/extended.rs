@@ -88,6 +88,8 @@ impl Session {
             parameters,
             formats,
             progress: Progress::Bound,
+            level: self.block.savepoints(),
+            declared: None,
         };
         self.named.add_portal(portal, bound, portals_max)
     }
@@ -131,7 +133,15 @@ impl Session {
                 portal.progress = Progress::Finished(Some(tag));
                 Ok(Executed::Finished(tag))
             }
-            Progress::Finished(None) => Err(Diagnostic::error(
+            // FETCH is told its columns by the cursor; Execute's formats are Bind's.
+            scrolling @ Progress::Scrolling(_) => {
+                portal.progress = scrolling;
+                Err(
+                    Diagnostic::unsupported("Execute of a cursor that DECLARE has made")
+                        .with_hint("Send FETCH."),
+                )
+            }
+            Progress::Finished(None) | Progress::Failed => Err(Diagnostic::error(
                 SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "portal cannot be run",
             )),
@@ -157,9 +167,20 @@ impl Session {
                     .await?
             }
             Body::Session(statement) | Body::Copy(statement) => {
-                let text = Arc::from("");
+                // What is listed with its text was not sent as a simple query's.
+                let text = match &**statement {
+                    Statement::Prepare { .. } => Arc::from(statement.to_string()),
+                    _ => Arc::from(""),
+                };
                 Box::pin(self.run(Statement::clone(statement), &text)).await?
             }
+            Body::Declare(statement, prepared) => match Command::of(Statement::clone(statement))? {
+                Command::Declare(declaration) => {
+                    let parameters = &portal.parameters;
+                    Box::pin(self.run_prepared_declare(declaration, prepared, parameters)).await?
+                }
+                _ => unreachable!("the same statement is told apart alike"),
+            },
             Body::Credential(text) => match message::message(text)? {
                 Message::Credentials(mut all) => {
                     let statement = all.pop().expect("one was prepared");
@@ -186,6 +207,10 @@ impl Session {
         planned: &RefCell<Planned>,
         parameters: &[ScalarValue],
     ) -> Result<Answer, Diagnostic> {
+        self.check_in_block(&source.statement)?;
+        if crate::sql::advisory::of(&source.statement).is_some() {
+            Box::pin(self.wait_for_advisory_lock(&source.statement, parameters)).await?;
+        }
         for _ in 0..PLANS_MAX {
             let mut context = self.begin_engine_statement()?;
             let mut current = planned.borrow().clone();
@@ -214,7 +239,7 @@ impl Session {
             Body::Empty => true,
             Body::Session(statement) => Command::of(Statement::clone(statement))
                 .is_ok_and(|command| command.ends_failed_block()),
-            Body::Copy(_) | Body::Credential(_) | Body::Engine { .. } => false,
+            Body::Copy(_) | Body::Credential(_) | Body::Declare(..) | Body::Engine { .. } => false,
         }
     }
 

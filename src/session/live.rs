@@ -3,6 +3,7 @@
 //! A session asks every core by a signal, and each answers for its own sessions, as many as the asker may
 //! see: a tenant's users never hear of another tenant's (REFERENCE §2).
 
+use super::cancel_key::BackendPid;
 use super::registry::{Handle, SessionId};
 use super::services::{CoreServices, LISTED_A_SLICE_MAX, Signal, now_microseconds};
 use super::{Answer, EndReason, Session, show};
@@ -14,7 +15,9 @@ use crate::catalog::revocation::{Ended, Revocation};
 use crate::catalog::role::Ladder;
 use crate::catalog::{PrincipalId, Snapshot, TenantId};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::context::CancelReason;
 use crate::engine::outcome::CommandTag;
+use crate::engine::peers::{Interruption, Peer};
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use shards::CoreId;
@@ -39,7 +42,7 @@ pub enum Sight {
 
 impl Sight {
     /// Of listings: from `least` on a whole tenant.
-    fn of(rights: &Rights, least: Ladder) -> Sight {
+    pub(super) fn of(rights: &Rights, least: Ladder) -> Sight {
         match rights.is_superuser() {
             true => Sight::All,
             false if rights.reaches(least) => Sight::Tenant(rights.tenant()),
@@ -65,16 +68,20 @@ fn tenant_of(identity: &Identity, snapshot: &Snapshot) -> TenantId {
 /// SHOW SESSIONS on its way to a core.
 #[derive(Clone, Debug)]
 pub struct List {
-    sight: Sight,
-    to: UnboundedSender<Vec<Listed>>,
+    /// Which sessions.
+    pub(super) sight: Sight,
+    /// For whom.
+    pub(super) to: UnboundedSender<Vec<Listed>>,
 }
 
 /// One session, as it is listed.
 #[derive(Debug)]
-struct Listed {
+pub struct Listed {
     connected_at: i64,
     id: SessionId,
     columns: Vec<Option<String>>,
+    /// As pg_stat_activity tells of it.
+    pub(super) peer: Peer,
 }
 
 /// KILL SESSION on its way to a core.
@@ -87,11 +94,33 @@ pub struct Kill {
     gone: UnboundedSender<()>,
 }
 
+/// pg_terminate_backend and pg_cancel_backend on their way to a core.
+#[derive(Clone, Debug)]
+pub struct Interrupt {
+    /// Whose.
+    pub(super) pid: BackendPid,
+    /// What is to be done.
+    pub(super) how: Interruption,
+    /// Whom the asker may interrupt.
+    pub(super) sight: Sight,
+    /// Who asks.
+    pub(super) by: PrincipalId,
+    /// The answer.
+    pub(super) to: UnboundedSender<Killed>,
+    /// Its end is that of a session that is ended.
+    pub(super) gone: UnboundedSender<()>,
+}
+
 /// What became of KILL SESSION.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Killed {
+pub enum Killed {
     /// It admits no further statement.
-    Ending { login: String, tenant: TenantId },
+    Ending {
+        /// Whose it was.
+        login: String,
+        /// In which tenant.
+        tenant: TenantId,
+    },
     /// There is none of this id that the asker may see.
     NotThere,
     /// A superuser's, and the asker is none.
@@ -121,6 +150,16 @@ impl CoreServices {
         if !sight.covers(&identity, tenant_of(&identity, snapshot)) {
             return None;
         }
+        let peer = Peer {
+            pid: session.pid().number(),
+            database: identity.database,
+            database_name: database.map(|it| it.name.to_string()),
+            user: identity.principal,
+            user_name: identity.name.to_string(),
+            client: session.peer(),
+            connected_at: session.connected_at(),
+            state: session.state(),
+        };
         let columns = vec![
             Some(session.id().to_string()),
             Some(identity.name.to_string()),
@@ -137,6 +176,7 @@ impl CoreServices {
             connected_at: session.connected_at(),
             id: session.id(),
             columns,
+            peer,
         })
     }
 
@@ -150,19 +190,49 @@ impl CoreServices {
         let Some(session) = self.sessions.session(kill.id) else {
             return Killed::NotThere;
         };
+        let killed = self.in_reach(&session, kill.sight);
+        if matches!(killed, Killed::Ending { .. }) {
+            session.end(EndReason::Killed);
+            session.wait_for(kill.gone.clone());
+        }
+        killed
+    }
+
+    /// Ends one session of this core, or stops what it does.
+    pub(super) fn interrupt(&self, interrupt: &Interrupt) {
+        let session = self.sessions.at(interrupt.pid.place);
+        let interrupted = session.map_or(Killed::NotThere, |session| {
+            let interrupted = self.in_reach(&session, interrupt.sight);
+            if let Killed::Ending { login, .. } = &interrupted {
+                match interrupt.how {
+                    Interruption::Cancel => session.cancel(CancelReason::User),
+                    Interruption::Terminate => {
+                        session.end(EndReason::Killed);
+                        session.wait_for(interrupt.gone.clone());
+                    }
+                }
+                let (by, how) = (interrupt.by.0, interrupt.how);
+                tracing::info!(by, session = %session.id(), login, ?how, "session interrupted");
+            }
+            interrupted
+        });
+        // An asker that has gone is no matter.
+        let _ = interrupt.to.unbounded_send(interrupted);
+    }
+
+    /// Whether somebody may end this session.
+    fn in_reach(&self, session: &Handle, sight: Sight) -> Killed {
         let adopted = self.parts.catalog.current();
         let (snapshot, identity) = (adopted.snapshot(), session.identity());
         let tenant = tenant_of(&identity, snapshot);
-        if !kill.sight.covers(&identity, tenant) {
+        if !sight.covers(&identity, tenant) {
             return Killed::NotThere;
         }
         let standing = Standing::of(snapshot, identity.grounds());
         let superuser = standing.is_ok_and(|it| it.rung() == Some(Ladder::Superuser));
-        if superuser && matches!(kill.sight, Sight::Tenant(_)) {
+        if superuser && matches!(sight, Sight::Tenant(_)) {
             return Killed::Superuser;
         }
-        session.end(EndReason::Killed);
-        session.wait_for(kill.gone.clone());
         Killed::Ending {
             login: identity.name.to_string(),
             tenant,

@@ -5,6 +5,7 @@
 //! protocol tells the client and calls [`Session::fail`]. A session never leaves its core, and an
 //! idle one keeps little: no transaction, no buffers, settings shared with others.
 
+mod advisory;
 pub mod attempt;
 mod audit_log;
 mod audited;
@@ -24,8 +25,10 @@ pub mod in_use;
 pub mod live;
 pub mod login;
 pub mod message;
+pub mod notification;
 pub mod off_core;
 mod oidc_provider;
+mod peers;
 pub mod plans;
 mod prepare;
 pub mod prepared;
@@ -33,6 +36,7 @@ pub mod registry;
 mod reminder;
 pub mod rights;
 pub mod run;
+pub mod scroll;
 pub mod services;
 mod set_command;
 pub mod settings;
@@ -55,6 +59,7 @@ use crate::diagnostic::{Diagnostic, Severity, SqlState};
 use crate::engine::context::{Notices, SessionEffects, StatementContext};
 use crate::engine::outcome::{CommandTag, Rows};
 use crate::engine::settings::Settings;
+use crate::storage::TransactionId;
 use prepared::Named;
 use registry::{Arrival, Entry, Handle};
 use reminder::Reminder;
@@ -77,6 +82,8 @@ pub struct Session {
     named: Named,
     effects: Option<Arc<SessionEffects>>,
     notices: Vec<Diagnostic>,
+    /// Those of the last statement: a query's functions may add some while its rows are taken.
+    late_notices: Notices,
     reminder: Reminder,
     /// The control core has recorded what it refused the statement that runs.
     refusal: audited::Refusal,
@@ -230,6 +237,7 @@ impl Session {
             named: Named::default(),
             effects: None,
             notices: Vec::new(),
+            late_notices: Notices::default(),
             reminder,
             refusal: audited::Refusal::default(),
             _counted: Box::new(counted),
@@ -260,6 +268,7 @@ impl Session {
     /// What is to be told before the end of the statement, as far as client_min_messages wants it.
     pub fn take_notices(&mut self) -> Vec<Diagnostic> {
         let mut notices = std::mem::take(&mut self.notices);
+        notices.append(&mut self.late_notices.take());
         if !notices.is_empty() {
             let least = self.settings.value("client_min_messages");
             notices.retain(|notice| is_wanted(notice.fields().severity, least));
@@ -309,11 +318,21 @@ impl Session {
 
     /// What a statement may know, under the catalog given.
     fn context(&mut self, snapshot: Arc<Snapshot>) -> StatementContext {
+        self.apply_set_config();
         let now = now_microseconds();
-        let (started_at, read_only) = match self.block.open() {
-            Some(open) => (open.started_at, open.modes.access == Access::ReadOnly),
-            None => (now, false),
+        let (started_at, read_only, transaction) = match self.block.open() {
+            Some(open) => (
+                open.started_at,
+                open.modes.access == Access::ReadOnly,
+                open.transaction.storage.id(),
+            ),
+            None => (now, false, TransactionId(0)),
         };
+        let effects = self.effects.get_or_insert_default().clone();
+        let turn = effects.told.lock().turn();
+        if let Some(advisory) = effects.advisory.get() {
+            advisory.set_transaction(transaction);
+        }
         StatementContext {
             identity: self.identity.clone(),
             rights: self.rights.clone(),
@@ -325,15 +344,30 @@ impl Session {
             lock_timeout: self.settings.lock_timeout(),
             backend_pid: self.entry.pid().number(),
             cancel: self.entry.cancel_flag().clone(),
-            effects: self.effects.get_or_insert_default().clone(),
+            effects,
             notices: Notices::default(),
+            parts: None,
+            turn,
+            transaction,
+            peers: Some(self.services.peers.clone()),
+            objects: self.named.listed().cloned(),
         }
     }
 
     /// Notices and set_config calls of a statement that has run.
     fn absorb(&mut self, context: &StatementContext) {
+        // What the statement before has added since then is not lost.
+        let mut late = std::mem::replace(&mut self.late_notices, context.notices.clone()).take();
+        self.notices.append(&mut late);
         self.notices.append(&mut context.notices.take());
-        let changes = std::mem::take(&mut *context.effects.settings.lock());
+        self.apply_set_config();
+    }
+
+    /// What set_config has asked for so far. A query's rows may come after its answer: whoever looks
+    /// at the settings, or ends the transaction, calls it first.
+    fn apply_set_config(&mut self) {
+        let Some(effects) = &self.effects else { return };
+        let changes = std::mem::take(&mut *effects.settings.lock());
         for change in changes {
             let scope = match change.local {
                 true => settings::Scope::Local,

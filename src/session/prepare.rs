@@ -3,7 +3,8 @@
 use super::command::Command;
 use super::credential::API_KEY_COLUMN;
 use super::message::Message;
-use super::prepared::{Body, Prepared, Source};
+use super::prepared::{Body, MadeBy, Prepared, Source};
+use super::services::now_microseconds;
 use super::{Answer, Session, audit_log, explain, show};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -11,8 +12,9 @@ use crate::engine::outcome::ResultField;
 use crate::engine::types;
 use crate::sql::credential::CredentialStatement;
 use crate::sql::fetch::Verb;
-use sqlparser::ast::Statement;
+use sqlparser::ast::{Expr, Statement, Value, visit_expressions};
 use std::cell::{OnceCell, RefCell};
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -34,7 +36,9 @@ impl Session {
         }
         if let Some(shared) = self.shared(text, declared)? {
             self.named.admit_statement(name, statements_max)?;
-            self.named.add_statement(name, shared);
+            let now = now_microseconds();
+            self.named
+                .add_statement(name, shared, MadeBy::Protocol, now);
             return Ok(());
         }
         // Large, and seldom needed.
@@ -81,7 +85,9 @@ impl Session {
             let plans = &self.services.plans;
             plans.keep(text, oids, database, &prepared);
         }
-        self.named.add_statement(name, prepared);
+        let now = now_microseconds();
+        self.named
+            .add_statement(name, prepared, MadeBy::Protocol, now);
         Ok(())
     }
 
@@ -130,6 +136,20 @@ impl Session {
                 let source = Source { statement, text };
                 self.prepare_engine(source, declared).await
             }
+            Command::Declare(declaration) => {
+                let query = Box::new(Statement::Query(declaration.query));
+                let source = Source {
+                    statement: query,
+                    text,
+                };
+                let prepared = Box::pin(self.prepare_engine(source, declared)).await?;
+                Ok(Prepared {
+                    parameters: prepared.parameters.clone(),
+                    fields: None,
+                    described: OnceCell::new(),
+                    body: Body::Declare(statement, Box::new(prepared)),
+                })
+            }
             Command::Copy(_) => Ok(self.prepare_body(Body::Copy(statement), None)),
             Command::Show(name) => {
                 let fields = Some(show::show_fields(&name));
@@ -161,6 +181,7 @@ impl Session {
         declared: Box<[Option<SqlType>]>,
     ) -> Result<Prepared, Diagnostic> {
         let (planned, _) = self.plan(&source, &declared).await?;
+        check_parameters(&source.statement, &declared, planned.plan.parameters.len())?;
         Ok(Prepared {
             parameters: planned.plan.parameters.clone().into_boxed_slice(),
             fields: planned.plan.fields.clone(),
@@ -171,6 +192,35 @@ impl Session {
                 planned: RefCell::new(planned),
             },
         })
+    }
+}
+
+/// 42P18 for a parameter that is neither declared nor used: nothing tells its type.
+fn check_parameters(
+    statement: &Statement,
+    declared: &[Option<SqlType>],
+    count: usize,
+) -> Result<(), Diagnostic> {
+    let mut used = vec![false; count];
+    let _: ControlFlow<()> = visit_expressions(statement, |expression: &Expr| {
+        if let Expr::Value(literal) = expression
+            && let Value::Placeholder(name) = &literal.value
+            && let Some(number) = name
+                .strip_prefix('$')
+                .and_then(|it| it.parse::<usize>().ok())
+            && let Some(used) = number.checked_sub(1).and_then(|at| used.get_mut(at))
+        {
+            *used = true;
+        }
+        ControlFlow::Continue(())
+    });
+    let unknown = (0..count).find(|at| !used[*at] && declared.get(*at).is_none_or(Option::is_none));
+    match unknown {
+        None => Ok(()),
+        Some(at) => Err(Diagnostic::error(
+            SqlState::INDETERMINATE_DATATYPE,
+            format!("could not determine data type of parameter ${}", at + 1),
+        )),
     }
 }
 

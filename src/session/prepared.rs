@@ -5,15 +5,17 @@
 
 use super::cursor::Cursor;
 use super::format::ResultFormats;
+use super::scroll::Scroll;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
+use crate::engine::objects::{ListedCursor, ListedStatement, SharedObjects};
 use crate::engine::outcome::{CommandTag, ResultField};
 use crate::engine::plan::Plan;
 use crate::engine::settings::Settings;
 use datafusion::common::ScalarValue;
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -36,6 +38,8 @@ pub enum Body {
     Empty,
     /// Something of the session's own, such as BEGIN; told apart anew at each execution.
     Session(Box<sqlparser::ast::Statement>),
+    /// DECLARE of a cursor, and its query.
+    Declare(Box<sqlparser::ast::Statement>, Box<Prepared>),
     /// A credential statement; parsed anew at each execution, since it may hold a password.
     Credential(Zeroizing<String>),
     /// COPY; told apart anew at each execution.
@@ -56,7 +60,9 @@ impl Body {
     pub fn text(&self) -> Option<Zeroizing<String>> {
         let text = match self {
             Body::Empty => return None,
-            Body::Session(statement) | Body::Copy(statement) => statement.to_string(),
+            Body::Session(statement) | Body::Copy(statement) | Body::Declare(statement, _) => {
+                statement.to_string()
+            }
             Body::Credential(text) => return Some(text.clone()),
             Body::Engine { source, .. } => source.text.to_string(),
         };
@@ -101,6 +107,41 @@ pub struct Portal {
     pub formats: ResultFormats,
     /// How far it has come.
     pub progress: Progress,
+    /// How many savepoints there were when it was made: it goes with the one after them.
+    pub level: usize,
+    /// What DECLARE said of it; None for one that Bind made.
+    pub declared: Option<Declared>,
+}
+
+/// What DECLARE said of a cursor.
+pub struct Declared {
+    /// The message that it stood in.
+    pub statement: Arc<str>,
+    /// WITH HOLD
+    pub hold: Hold,
+    /// Whether it goes back.
+    pub scrolls: bool,
+    /// When, Unix microseconds.
+    pub at: i64,
+}
+
+/// Whether a cursor outlives its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// It does not.
+    No,
+    /// It will, once that is committed.
+    WhenCommitted,
+    /// It has.
+    Held,
+}
+
+impl Portal {
+    fn is_held(&self) -> bool {
+        self.declared
+            .as_ref()
+            .is_some_and(|declared| declared.hold == Hold::Held)
+    }
 }
 
 /// How far a portal has come.
@@ -109,6 +150,10 @@ pub enum Progress {
     Bound,
     /// Some rows sent, more to come.
     Suspended(Cursor),
+    /// A cursor of SQL's.
+    Scrolling(Box<Scroll>),
+    /// It can only be closed.
+    Failed,
     /// At its end, with the tag of an execution that finds nothing more.
     Finished(Option<CommandTag>),
 }
@@ -121,6 +166,8 @@ pub struct Named(Option<Box<Maps>>);
 struct Maps {
     statements: HashMap<Box<str>, Rc<Prepared>>,
     portals: HashMap<Box<str>, Portal>,
+    /// What of these is listed by pg_cursors and pg_prepared_statements.
+    listed: SharedObjects,
 }
 
 impl Named {
@@ -161,23 +208,71 @@ impl Named {
         Ok(())
     }
 
-    /// Adds a statement that was admitted.
-    pub fn add_statement(&mut self, name: &str, prepared: Rc<Prepared>) {
+    /// Adds a statement that was admitted. `now` in Unix microseconds.
+    pub fn add_statement(&mut self, name: &str, prepared: Rc<Prepared>, made_by: MadeBy, now: i64) {
         let maps = self.0.get_or_insert_default();
+        // A credential statement may hold a password, and is listed nowhere.
+        if !name.is_empty()
+            && !matches!(prepared.body, Body::Credential(_))
+            && let Some(text) = prepared.body.text()
+        {
+            let listed = ListedStatement {
+                text: Arc::from(text.as_str()),
+                prepared_at: now,
+                parameters: prepared.parameters.clone(),
+                from_sql: made_by == MadeBy::Sql,
+            };
+            maps.listed.lock().statements.insert(name.into(), listed);
+        }
         maps.statements.insert(name.into(), prepared);
+    }
+
+    /// What is listed of it all; None where there has never been anything.
+    pub fn listed(&self) -> Option<&SharedObjects> {
+        self.0.as_ref().map(|maps| &maps.listed)
     }
 
     /// Drops a statement; gives whether it was there.
     pub fn remove_statement(&mut self, name: &str) -> bool {
-        self.0
-            .as_mut()
-            .is_some_and(|maps| maps.statements.remove(name).is_some())
+        self.0.as_mut().is_some_and(|maps| {
+            let removed = maps.statements.remove(name).is_some();
+            if removed && !name.is_empty() {
+                maps.listed.lock().statements.remove(name);
+            }
+            removed
+        })
     }
 
     /// Drops all statements.
     pub fn clear_statements(&mut self) {
         if let Some(maps) = &mut self.0 {
             maps.statements.clear();
+            maps.listed.lock().statements.clear();
+        }
+    }
+
+    /// The channels that are listened to.
+    pub fn channels(&self) -> BTreeSet<Arc<str>> {
+        let listed = self.listed();
+        listed.map_or_else(BTreeSet::new, |listed| listed.lock().channels.clone())
+    }
+
+    /// A channel is listened to.
+    pub fn listen(&mut self, channel: Arc<str>) {
+        let maps = self.0.get_or_insert_default();
+        maps.listed.lock().channels.insert(channel);
+    }
+
+    /// A channel is listened to no more; None: none is.
+    pub fn unlisten(&mut self, channel: Option<&str>) {
+        if let Some(maps) = &mut self.0 {
+            let mut listed = maps.listed.lock();
+            match channel {
+                Some(channel) => {
+                    listed.channels.remove(channel);
+                }
+                None => listed.channels.clear(),
+            }
         }
     }
 
@@ -213,6 +308,15 @@ impl Named {
         if maps.portals.len() >= portals_max && !taken {
             return Err(too_many("portals", portals_max));
         }
+        if let Some(declared) = &portal.declared {
+            let listed = ListedCursor {
+                statement: declared.statement.clone(),
+                holdable: declared.hold != Hold::No,
+                scrollable: declared.scrolls,
+                declared_at: declared.at,
+            };
+            maps.listed.lock().cursors.insert(name.into(), listed);
+        }
         maps.portals.insert(name.into(), portal);
         Ok(())
     }
@@ -236,17 +340,71 @@ impl Named {
 
     /// Drops a portal; gives whether it was there.
     pub fn remove_portal(&mut self, name: &str) -> bool {
-        self.0
-            .as_mut()
-            .is_some_and(|maps| maps.portals.remove(name).is_some())
+        let before = self.portals();
+        self.retain_portals(|portal, _| portal != name);
+        self.portals() < before
     }
 
-    /// Drops all portals: their transaction has ended.
+    /// Drops all portals.
     pub fn clear_portals(&mut self) {
+        self.retain_portals(|_, _| false);
+    }
+
+    /// Their transaction has ended: what is not held goes.
+    pub fn end_portals(&mut self) {
+        self.retain_portals(|_, portal| portal.is_held());
+    }
+
+    /// What is after so many savepoints has been rolled back: what was made there goes.
+    pub fn roll_back_portals(&mut self, savepoints: usize) {
+        self.retain_portals(|_, portal| portal.is_held() || portal.level <= savepoints);
+    }
+
+    /// RELEASE has left so many savepoints: what was made after them is of the last now.
+    pub fn release_portals(&mut self, savepoints: usize) {
         if let Some(maps) = &mut self.0 {
-            maps.portals.clear();
+            for portal in maps.portals.values_mut() {
+                portal.level = portal.level.min(savepoints);
+            }
         }
     }
+
+    /// The cursors that COMMIT has to keep.
+    pub fn portals_to_hold(&self) -> Vec<Box<str>> {
+        let portals = self.0.iter().flat_map(|maps| &maps.portals);
+        let to_hold = portals.filter(|(_, portal)| {
+            let declared = portal.declared.as_ref();
+            declared.is_some_and(|declared| declared.hold == Hold::WhenCommitted)
+        });
+        to_hold.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn portals(&self) -> usize {
+        self.0.as_ref().map_or(0, |maps| maps.portals.len())
+    }
+
+    fn retain_portals(&mut self, stays: impl Fn(&str, &Portal) -> bool) {
+        let Some(maps) = &mut self.0 else { return };
+        let Maps {
+            portals, listed, ..
+        } = &mut **maps;
+        portals.retain(|name, portal| {
+            let stays = stays(name, portal);
+            if !stays && portal.declared.is_some() {
+                listed.lock().cursors.remove(name);
+            }
+            stays
+        });
+    }
+}
+
+/// Who has made a prepared statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MadeBy {
+    /// PREPARE
+    Sql,
+    /// Parse
+    Protocol,
 }
 
 fn no_portal(name: &str) -> Diagnostic {
@@ -282,6 +440,8 @@ mod tests {
             parameters: Vec::new(),
             formats: ResultFormats::Text,
             progress: Progress::Bound,
+            level: 0,
+            declared: None,
         }
     }
 
@@ -290,7 +450,7 @@ mod tests {
         let mut named = Named::default();
         for name in ["", "s"] {
             named.admit_statement(name, 2).expect("free");
-            named.add_statement(name, prepared());
+            named.add_statement(name, prepared(), MadeBy::Protocol, 0);
         }
         named.admit_statement("", 2).expect("replaced");
         let error = named.admit_statement("s", 2).expect_err("taken");

@@ -5,8 +5,8 @@ use super::in_use::Kind;
 use super::prepared::{Planned, Source};
 use super::registry::Handle;
 use super::services::now_microseconds;
-use super::transaction::{Block, Modes, Open};
-use super::{Answer, Session, command};
+use super::transaction::{Block, Level, Modes, Open, only_in_a_block};
+use super::{Answer, Session};
 use crate::catalog::Snapshot;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -131,9 +131,11 @@ impl Session {
                 statement,
             } => Box::pin(self.run_prepare(&name, &types, *statement, text)).await,
             Command::Declare(declaration) => Box::pin(self.run_declare(declaration, text)).await,
-            Command::Fetch { name, steps, verb } => {
-                Box::pin(self.run_fetch(&name, steps, verb)).await
-            }
+            Command::Fetch {
+                name,
+                direction,
+                verb,
+            } => Box::pin(self.run_fetch(&name, direction, verb)).await,
             other => Box::pin(self.run_control(other)).await,
         }
     }
@@ -147,6 +149,8 @@ impl Session {
             statement: Box::new(statement),
             text: text.clone(),
         };
+        self.check_in_block(&source.statement)?;
+        Box::pin(self.wait_for_advisory_lock(&source.statement, &[])).await?;
         for _ in 0..PLANS_MAX {
             let (planned, context) = self.plan(&source, &[]).await?;
             if let Some(answer) = self.execute_plan(&planned.plan, &[], &context).await? {
@@ -154,6 +158,16 @@ impl Session {
             }
         }
         Err(definitions_keep_changing())
+    }
+
+    /// 25P01 for a statement that means something only in a block.
+    pub(super) fn check_in_block(&self, statement: &Statement) -> Result<(), Diagnostic> {
+        match (statement, &self.block) {
+            (Statement::Lock(_), Block::None | Block::Implicit(_)) => {
+                Err(only_in_a_block("LOCK TABLE"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Opens a transaction where none is, and gives the statement's context.
@@ -291,7 +305,7 @@ impl Session {
 
     pub(super) fn new_transaction(&self, modes: Modes) -> Open {
         Open::new(
-            self.storage_transaction(modes.isolation),
+            self.storage_transaction(modes.isolation.isolation()),
             modes,
             now_microseconds(),
             self.settings.mark(),
@@ -312,7 +326,7 @@ impl Session {
         let isolation = self.settings.value("default_transaction_isolation");
         let read_only = self.settings.value("default_transaction_read_only");
         Modes {
-            isolation: command::isolation_of(isolation),
+            isolation: Level::named(isolation),
             access: super::control::access_of(read_only),
         }
     }

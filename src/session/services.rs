@@ -7,7 +7,9 @@ use super::cancel_key::{BackendPid, CancelSecret};
 use super::end::EndReason;
 use super::figures::CoreFigures;
 use super::in_use::InUse;
+use super::notification::Queue;
 use super::off_core::OffCore;
+use super::peers::CorePeers;
 use super::plans::Plans;
 use super::registry::{Handle, Registry, SameLogin};
 use super::token_login::Tokens;
@@ -30,6 +32,8 @@ use crate::catalog::{KeyId, Snapshot, port};
 use crate::engine::entry::Engine;
 use crate::engine::point::Templates;
 use crate::storage::Storage;
+use futures::StreamExt;
+use futures::channel::mpsc::unbounded;
 use futures::channel::oneshot;
 use shards::{Acknowledge, Adopted, CoreId, Replica};
 use std::cell::{Cell, RefCell};
@@ -56,7 +60,7 @@ pub struct Limits {
     pub outbox_bytes_max: usize,
     /// Prepared statements of one session.
     pub prepared_statements_max: usize,
-    /// Portals of one session: those of one transaction, which ends them.
+    /// Portals of one session: those of one transaction, which ends them, and cursors WITH HOLD.
     pub portals_max: usize,
     /// How long a connection may take to log in.
     pub login_deadline: Duration,
@@ -116,10 +120,14 @@ pub enum Signal {
     },
     /// Client certificates may be judged by something else now: those that are revoked end.
     TrustChanged,
+    /// There is something in the queue of notifications.
+    Notified,
     /// SHOW SESSIONS asks for a core's.
     List(live::List),
     /// KILL SESSION.
     Kill(live::Kill),
+    /// pg_terminate_backend and pg_cancel_backend.
+    Interrupt(live::Interrupt),
 }
 
 /// What `server` gives a core's sessions.
@@ -156,6 +164,8 @@ pub struct Parts {
     pub throttle: Throttle,
     /// Sessions and statements at once, on all cores together.
     pub in_use: InUse,
+    /// What transactions have told, on its way to all cores.
+    pub notifications: Queue,
     /// How often API keys may be presented, on all cores together.
     pub key_rates: Rates,
     /// The keys of identity providers.
@@ -187,6 +197,8 @@ pub struct CoreServices {
     pub(super) rights_cache: rights::Cache,
     pub(super) templates: RefCell<Templates>,
     pub(super) plans: Plans,
+    /// The way of this core's statements to the sessions of all.
+    pub(super) peers: Arc<CorePeers>,
     /// When API keys were last presented here and control has not yet been told.
     keys_used: RefCell<HashMap<KeyId, i64>>,
     /// Passwords proved a moment ago.
@@ -223,12 +235,19 @@ impl CoreServices {
         let (looking, mut stopped) = oneshot::channel::<()>();
         let random = ring::rand::SystemRandom::new();
         let secret = CancelSecret::random(&random);
+        let (signals, mut to_hand_on) = unbounded();
         let services = Rc::new(CoreServices {
-            sessions: Rc::new(Registry::new(parts.core.0, secret, parts.figures.clone())),
+            sessions: Rc::new(Registry::new(
+                parts.core.0,
+                secret,
+                parts.figures.clone(),
+                parts.notifications.clone(),
+            )),
             settings: settings::Shared::default(),
             rights_cache: rights::Cache::default(),
             templates: RefCell::default(),
             plans: Plans::default(),
+            peers: Arc::new(CorePeers::new(parts.cores, signals)),
             keys_used: RefCell::default(),
             remembered: RefCell::new(Remembered::new(&random)),
             tokens: Tokens::new(&parts.key_sets),
@@ -243,6 +262,15 @@ impl CoreServices {
                 services.adopt(before.snapshot(), now)
             })
         });
+        let handing_on = Rc::downgrade(&services);
+        shards::spawn(async move {
+            while let Some((core, signal)) = to_hand_on.next().await {
+                let Some(services) = handing_on.upgrade() else {
+                    return;
+                };
+                (services.parts.send)(core, signal);
+            }
+        });
         let expiring = Rc::downgrade(&services);
         shards::spawn(async move {
             while shards::timeout(EXPIRY_INTERVAL, &mut stopped)
@@ -254,6 +282,8 @@ impl CoreServices {
                 };
                 services.end_due();
                 services.tell_keys_used();
+                // In case that word of them has found no room in the mesh.
+                services.hand_on_notifications().await;
             }
         });
         services
@@ -272,6 +302,11 @@ impl CoreServices {
                 shards::spawn(async move { services.list(list).await });
             }
             Signal::Kill(kill) => self.kill(kill),
+            Signal::Interrupt(interrupt) => self.interrupt(&interrupt),
+            Signal::Notified => {
+                let services = self.clone();
+                shards::spawn(async move { services.hand_on_notifications().await });
+            }
         }
     }
 
@@ -288,6 +323,7 @@ impl CoreServices {
         self.draining.set(Draining::Yes);
         self.tell_keys_used();
         drop(self.looking.take());
+        self.peers.close();
         self.sessions
             .for_each(|session| session.end_when_idle(EndReason::Shutdown));
     }

@@ -3,7 +3,10 @@
 use super::command::{Command, folded, modes_given, object_name};
 use super::settings::Scope;
 use crate::diagnostic::{Diagnostic, SqlState};
-use sqlparser::ast::{self, ContextModifier, Expr, Ident, Reset, Set, UnaryOperator};
+use sqlparser::ast::{
+    self, ContextModifier, Expr, Ident, Reset, Set, SetSessionAuthorizationParam,
+    SetSessionAuthorizationParamKind, UnaryOperator,
+};
 
 /// SET, in all its forms.
 ///
@@ -23,6 +26,21 @@ pub(super) fn of_set(set: Set) -> Result<Command, Diagnostic> {
             scope: scope_of(scope)?,
             tag,
         }),
+        Set::SetTimeZone {
+            value: Expr::Interval(_),
+            ..
+        } => Err(Diagnostic::unsupported("SET TIME ZONE INTERVAL")),
+        Set::SetTimeZone {
+            local,
+            value: Expr::Identifier(word),
+        } if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("local") => {
+            Ok(Command::Set {
+                name: "TimeZone".to_owned(),
+                value: None,
+                scope: if local { Scope::Local } else { Scope::Session },
+                tag,
+            })
+        }
         Set::SetTimeZone { local, value } => Ok(Command::Set {
             name: "TimeZone".to_owned(),
             value: set_value(std::slice::from_ref(&value))?,
@@ -57,6 +75,13 @@ pub(super) fn of_set(set: Set) -> Result<Command, Diagnostic> {
             })
         }
         Set::SetTransaction { .. } => Err(Diagnostic::unsupported("SET TRANSACTION SNAPSHOT")),
+        Set::SetRole {
+            role_name: None, ..
+        } => Ok(Command::StayWhoeverItIs(tag)),
+        Set::SetSessionAuthorization(SetSessionAuthorizationParam {
+            kind: SetSessionAuthorizationParamKind::Default,
+            ..
+        }) => Ok(Command::StayWhoeverItIs(tag)),
         Set::SetSessionAuthorization(_) => {
             Err(Diagnostic::unsupported("SET SESSION AUTHORIZATION"))
         }
@@ -84,6 +109,14 @@ fn scope_of(scope: Option<ContextModifier>) -> Result<Scope, Diagnostic> {
 pub(super) fn of_reset(reset: Reset) -> Command {
     match reset {
         Reset::ALL => Command::ResetAll,
+        Reset::ConfigurationParameter(name)
+            if matches!(
+                object_name(&name).as_str(),
+                "role" | "session_authorization"
+            ) =>
+        {
+            Command::StayWhoeverItIs("RESET")
+        }
         Reset::ConfigurationParameter(name) => Command::Set {
             name: object_name(&name),
             value: None,

@@ -1,6 +1,5 @@
 //! SHOW: a setting, all settings, the session, and the tables of `access::show`.
 
-use super::control::isolation_text;
 use super::services::now_microseconds;
 use super::transaction::Access;
 use super::{Answer, Session, settings};
@@ -43,7 +42,7 @@ impl Session {
         // The transaction's own modes are not kept as settings.
         let modes = self.block.modes().unwrap_or_else(|| self.default_modes());
         let value = match name.as_str() {
-            "transaction_isolation" => isolation_text(modes.isolation).to_owned(),
+            "transaction_isolation" => modes.isolation.as_str().to_owned(),
             "transaction_read_only" => match modes.access {
                 Access::ReadOnly => "on".to_owned(),
                 Access::ReadWrite => "off".to_owned(),

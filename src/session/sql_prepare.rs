@@ -1,11 +1,17 @@
 //! SQL's PREPARE and EXECUTE.
 
-use super::prepared::Body;
+use super::prepared::{Body, MadeBy, Source};
+use super::services::now_microseconds;
 use super::{Answer, Session};
+use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::outcome::CommandTag;
-use crate::engine::types;
+use crate::engine::types::{self, CastContext, Input};
+use crate::sql::parse;
+use datafusion::common::ScalarValue;
 use sqlparser::ast::{self, Statement};
+use std::ops::ControlFlow;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,6 +24,7 @@ impl Session {
         statement: Statement,
         text: &Arc<str>,
     ) -> Result<Answer, Diagnostic> {
+        check_preparable(&statement)?;
         let statements_max = self.services.parts.limits.prepared_statements_max;
         self.named.admit_statement(name, statements_max)?;
         let declared = data_types
@@ -27,13 +34,9 @@ impl Session {
         let prepared = self
             .prepare_statement(statement, text.clone(), declared)
             .await?;
-        if !matches!(prepared.body, Body::Engine { .. }) {
-            return Err(Diagnostic::error(
-                SqlState::SYNTAX_ERROR,
-                "only SELECT, INSERT, UPDATE, DELETE and VALUES can be prepared",
-            ));
-        }
-        self.named.add_statement(name, Rc::new(prepared));
+        let now = now_microseconds();
+        self.named
+            .add_statement(name, Rc::new(prepared), MadeBy::Sql, now);
         Ok(Answer::Done(CommandTag::Plain("PREPARE")))
     }
 
@@ -63,56 +66,134 @@ impl Session {
         else {
             return Err(Diagnostic::unsupported("EXECUTE of such a statement"));
         };
-        let transaction_time = self.open()?.started_at;
-        let input = types::decode::Input {
-            settings: self.settings.current(),
-            transaction_time,
-            variables: None,
-        };
-        let parameters = arguments
-            .iter()
-            .zip(&prepared.parameters)
-            .map(|(argument, sql_type)| match constant(argument)? {
-                Some(text) => types::decode_text(&text, *sql_type, input),
-                None => Ok(types::null_scalar(*sql_type)),
-            })
-            .collect::<Result<Vec<_>, Diagnostic>>()?;
+        let mut parameters = Vec::with_capacity(expected);
+        for (place, argument) in arguments.iter().enumerate() {
+            let sql_type = prepared.parameters[place];
+            let value = match constant(argument, sql_type) {
+                Some(Some(text)) => {
+                    let input = self.execute_input()?;
+                    types::decode_text(&text, sql_type, input)?
+                }
+                Some(None) => types::null_scalar(sql_type),
+                None => Box::pin(self.evaluated(place + 1, argument, sql_type)).await?,
+            };
+            parameters.push(value);
+        }
         self.execute_engine(&prepared, source, declared, planned, &parameters)
             .await
     }
-}
 
-/// An argument of EXECUTE as text; None is NULL. Only constants are taken.
-fn constant(argument: &ast::Expr) -> Result<Option<String>, Diagnostic> {
-    match argument {
-        ast::Expr::Value(literal) => match &literal.value {
-            ast::Value::Null => Ok(None),
-            ast::Value::Number(number, _) => Ok(Some(number.clone())),
-            ast::Value::Boolean(true) => Ok(Some("true".to_owned())),
-            ast::Value::Boolean(false) => Ok(Some("false".to_owned())),
-            other => other
-                .clone()
-                .into_string()
-                .map(Some)
-                .ok_or_else(not_constant),
-        },
-        ast::Expr::UnaryOp {
-            op: ast::UnaryOperator::Minus,
-            expr,
-        } => Ok(constant(expr)?.map(|number| format!("-{number}"))),
-        ast::Expr::Nested(inner) => constant(inner),
-        ast::Expr::Cast { expr, .. } => constant(expr),
-        ast::Expr::TypedString(typed) => typed
-            .value
-            .value
-            .clone()
-            .into_string()
-            .map(Some)
-            .ok_or_else(not_constant),
-        _ => Err(not_constant()),
+    fn execute_input(&mut self) -> Result<Input<'_>, Diagnostic> {
+        let transaction_time = self.open()?.started_at;
+        Ok(Input {
+            settings: self.settings.current(),
+            transaction_time,
+            variables: None,
+        })
+    }
+
+    /// An argument of EXECUTE, worked out by a query of its own and assigned to the parameter.
+    ///
+    /// # Errors
+    /// 0A000 for a subquery, 42804 where there is no assignment cast, what the expression fails with.
+    async fn evaluated(
+        &mut self,
+        number: usize,
+        argument: &ast::Expr,
+        to: SqlType,
+    ) -> Result<ScalarValue, Diagnostic> {
+        if has_subquery(argument) {
+            return Err(Diagnostic::error(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "cannot use subquery in EXECUTE parameter",
+            ));
+        }
+        let text: Arc<str> = Arc::from(format!("SELECT {argument}"));
+        let source = Source {
+            statement: Box::new(parse::parse_one(&text)?),
+            text,
+        };
+        // A place in a text that the client has not sent would only mislead.
+        let (planned, context) = self
+            .plan(&source, &[])
+            .await
+            .map_err(Diagnostic::without_position)?;
+        let plan = &planned.plan;
+        let from = plan
+            .fields
+            .as_ref()
+            .and_then(|fields| fields.first())
+            .map(|field| field.sql_type)
+            .ok_or_else(|| Diagnostic::internal("an expression has no type"))?;
+        if !types::can_cast(from, to, CastContext::Assignment) {
+            let name = |of: SqlType| types::format_type(SqlType { typmod: -1, ..of });
+            return Err(Diagnostic::error(
+                SqlState::DATATYPE_MISMATCH,
+                format!(
+                    "parameter ${number} of type {} cannot be coerced to the expected type {}",
+                    name(from),
+                    name(to)
+                ),
+            )
+            .with_hint("You will need to rewrite or cast the expression."));
+        }
+        let Some(Answer::Rows(mut cursor)) = self.execute_plan(plan, &[], &context).await? else {
+            return Err(Diagnostic::internal("an expression gave no row"));
+        };
+        let first = async { cursor.next(1).await.transpose() };
+        let Some((batch, rows)) = self.interruptible(pin!(first)).await? else {
+            return Err(Diagnostic::internal("an expression gave no row"));
+        };
+        let value = ScalarValue::try_from_array(batch.column(0), rows.start)
+            .map_err(|error| Diagnostic::internal(error.to_string()))?;
+        types::assign(value, from, to, self.execute_input()?)
     }
 }
 
-fn not_constant() -> Diagnostic {
-    Diagnostic::unsupported("EXECUTE with an expression that is not a constant")
+/// An argument that is read as the parameter's type reads a text: unknown literals, and whole
+/// numbers for types that are numbers; the inner None is NULL. None: it is an expression.
+fn constant(argument: &ast::Expr, sql_type: SqlType) -> Option<Option<String>> {
+    let ast::Expr::Value(literal) = argument else {
+        return None;
+    };
+    match &literal.value {
+        ast::Value::Null => Some(None),
+        ast::Value::Number(digits, _)
+            if types::data_type(sql_type).is_numeric()
+                && digits.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            Some(Some(digits.clone()))
+        }
+        ast::Value::Number(..) | ast::Value::Boolean(_) | ast::Value::Placeholder(_) => None,
+        text => text.clone().into_string().map(Some),
+    }
+}
+
+fn has_subquery(argument: &ast::Expr) -> bool {
+    let found = ast::visit_expressions(argument, |expression: &ast::Expr| match expression {
+        ast::Expr::Subquery(_) | ast::Expr::Exists { .. } | ast::Expr::InSubquery { .. } => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+/// 42601 for what PREPARE does not take.
+fn check_preparable(statement: &Statement) -> Result<(), Diagnostic> {
+    match statement {
+        Statement::Query(_)
+        | Statement::Insert(_)
+        | Statement::Update(_)
+        | Statement::Delete(_)
+        | Statement::Merge(_) => Ok(()),
+        other => {
+            let text = other.to_string();
+            let word = text.split_whitespace().next().unwrap_or_default();
+            Err(Diagnostic::error(
+                SqlState::SYNTAX_ERROR,
+                format!("syntax error at or near \"{word}\""),
+            ))
+        }
+    }
 }

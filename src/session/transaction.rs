@@ -11,9 +11,11 @@
 //! An implicit block that fails is rolled back at once; an explicit one stays failed until its
 //! client ends it, or comes back to a savepoint (25P02 until then).
 
+use super::notification::Listening;
 use super::settings::Mark;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine;
+use crate::engine::context::EffectsMark;
 use crate::storage::Isolation;
 
 /// The most savepoints that a transaction may hold at once.
@@ -51,11 +53,50 @@ pub enum Access {
     ReadOnly,
 }
 
+/// An isolation level, as it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Shown as such; nothing dirty is ever read, as in PostgreSQL.
+    ReadUncommitted,
+    /// READ COMMITTED
+    ReadCommitted,
+    /// REPEATABLE READ
+    RepeatableRead,
+}
+
+impl Level {
+    /// What it comes to.
+    pub fn isolation(self) -> Isolation {
+        match self {
+            Level::ReadUncommitted | Level::ReadCommitted => Isolation::ReadCommitted,
+            Level::RepeatableRead => Isolation::RepeatableRead,
+        }
+    }
+
+    /// As SHOW prints it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::ReadUncommitted => "read uncommitted",
+            Level::ReadCommitted => "read committed",
+            Level::RepeatableRead => "repeatable read",
+        }
+    }
+
+    /// The level that a setting's canonical text names.
+    pub fn named(text: &str) -> Level {
+        match text {
+            "repeatable read" => Level::RepeatableRead,
+            "read uncommitted" => Level::ReadUncommitted,
+            _ => Level::ReadCommitted,
+        }
+    }
+}
+
 /// What a transaction was begun as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Modes {
-    /// READ COMMITTED or REPEATABLE READ.
-    pub isolation: Isolation,
+    /// ISOLATION LEVEL
+    pub isolation: Level,
     /// READ WRITE or READ ONLY.
     pub access: Access,
 }
@@ -64,7 +105,7 @@ pub struct Modes {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModesGiven {
     /// ISOLATION LEVEL
-    pub isolation: Option<Isolation>,
+    pub isolation: Option<Level>,
     /// READ WRITE, READ ONLY
     pub access: Option<Access>,
 }
@@ -79,6 +120,8 @@ pub struct Open {
     pub started_at: i64,
     /// The settings to come back to.
     pub settings: Mark,
+    /// LISTEN and UNLISTEN, in force with COMMIT.
+    pub listenings: Vec<Listening>,
     savepoints: Vec<Named>,
     begun: Begun,
 }
@@ -104,6 +147,9 @@ struct Named {
     name: String,
     savepoint: engine::transaction::Savepoint,
     settings: Mark,
+    /// How far the effects of its functions and NOTIFYs had come.
+    effects: EffectsMark,
+    listenings: usize,
 }
 
 impl ModesGiven {
@@ -134,6 +180,16 @@ impl Block {
         }
     }
 
+    /// How many savepoints there are to come back to.
+    pub fn savepoints(&self) -> usize {
+        let open = match self {
+            Block::Implicit(open) | Block::Explicit(open) => Some(&**open),
+            Block::Failed(failed) => failed.open.as_ref(),
+            Block::None => None,
+        };
+        open.map_or(0, |open| open.savepoints.len())
+    }
+
     /// The modes in force, if a transaction is open or failed.
     pub fn modes(&self) -> Option<Modes> {
         match self {
@@ -144,15 +200,15 @@ impl Block {
     }
 
     /// After an error: an explicit block becomes a failed one, an implicit one is over. Gives the
-    /// settings to come back to where the transaction has ended.
-    pub fn fail(&mut self) -> Option<Mark> {
+    /// settings to come back to, and how far its other effects stand.
+    pub fn fail(&mut self) -> Option<(Mark, EffectsMark)> {
         match std::mem::replace(self, Block::None) {
             Block::None => None,
-            Block::Implicit(open) => Some(open.settings),
+            Block::Implicit(open) => Some((open.settings, EffectsMark::default())),
             Block::Explicit(open) => {
                 let settings = match open.savepoints.last() {
-                    Some(last) => last.settings.clone(),
-                    None => open.settings.clone(),
+                    Some(last) => (last.settings.clone(), last.effects),
+                    None => (open.settings.clone(), EffectsMark::default()),
                 };
                 *self = Block::Failed(Box::new((*open).into_failed()));
                 Some(settings)
@@ -182,7 +238,12 @@ impl Block {
     ///
     /// # Errors
     /// Outside a block, or past the limit.
-    pub fn savepoint(&mut self, name: &str, settings: Mark) -> Result<(), Diagnostic> {
+    pub fn savepoint(
+        &mut self,
+        name: &str,
+        settings: Mark,
+        effects: EffectsMark,
+    ) -> Result<(), Diagnostic> {
         let Block::Explicit(open) = self else {
             return Err(only_in_a_block("SAVEPOINT"));
         };
@@ -197,6 +258,8 @@ impl Block {
             name: name.to_owned(),
             savepoint,
             settings,
+            effects,
+            listenings: open.listenings.len(),
         });
         Ok(())
     }
@@ -214,11 +277,12 @@ impl Block {
         Ok(())
     }
 
-    /// ROLLBACK TO: gives the settings to come back to. The savepoint stays.
+    /// ROLLBACK TO: gives the settings to come back to, and how far the other
+    /// effects stand. The savepoint stays.
     ///
     /// # Errors
     /// Outside a block, or there is no such savepoint.
-    pub fn rollback_to(&mut self, name: &str) -> Result<Mark, Diagnostic> {
+    pub fn rollback_to(&mut self, name: &str) -> Result<(Mark, EffectsMark), Diagnostic> {
         match self {
             Block::Explicit(open) => open.rollback_to(name),
             Block::Failed(failed) => {
@@ -246,6 +310,7 @@ impl Open {
             modes,
             started_at,
             settings,
+            listenings: Vec::new(),
             savepoints: Vec::new(),
             begun: Begun::Fresh,
         }
@@ -275,7 +340,7 @@ impl Open {
                     "SET TRANSACTION ISOLATION LEVEL must be called before any query",
                 ));
             }
-            self.transaction = make(modes.isolation);
+            self.transaction = make(modes.isolation.isolation());
         }
         if modes.access == Access::ReadWrite && self.modes.access == Access::ReadOnly && ran {
             return Err(Diagnostic::error(
@@ -294,12 +359,13 @@ impl Open {
             .ok_or_else(|| no_savepoint(name))
     }
 
-    fn rollback_to(&mut self, name: &str) -> Result<Mark, Diagnostic> {
+    fn rollback_to(&mut self, name: &str) -> Result<(Mark, EffectsMark), Diagnostic> {
         let at = self.find(name)?;
         self.savepoints.truncate(at + 1);
         let named = &self.savepoints[at];
         self.transaction.rollback_to(&named.savepoint);
-        Ok(named.settings.clone())
+        self.listenings.truncate(named.listenings);
+        Ok((named.settings.clone(), named.effects))
     }
 
     /// What the last savepoint does not cover is undone, and its locks are given back.

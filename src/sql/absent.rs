@@ -7,6 +7,7 @@ use crate::diagnostic::Diagnostic;
 const COMMANDS: &[&str] = &[
     "CHECKPOINT",
     "CLUSTER",
+    "COMMENT ON CONSTRAINT",
     "COMMIT PREPARED",
     "DO",
     "IMPORT FOREIGN SCHEMA",
@@ -17,7 +18,6 @@ const COMMANDS: &[&str] = &[
     "ROLLBACK PREPARED",
     "SECURITY LABEL",
     "SET CONSTRAINTS",
-    "TABLE",
 ];
 
 /// What CREATE, ALTER and DROP may be followed by.
@@ -68,8 +68,23 @@ pub fn command(statement: &str) -> Option<Diagnostic> {
         .take(6)
         .map(str::to_ascii_uppercase)
         .collect();
-    let name = name(&words)?;
+    let name = name(&words).or_else(|| of_a_cursor(statement))?;
     Some(Diagnostic::unsupported(name))
+}
+
+/// UPDATE and DELETE of the row on which a cursor stands.
+fn of_a_cursor(statement: &str) -> Option<String> {
+    let words: Vec<&str> = statement.split_whitespace().collect();
+    let verb = words.first()?.to_ascii_uppercase();
+    let current = words.windows(3).any(|three| {
+        let wanted = ["where", "current", "of"];
+        three
+            .iter()
+            .zip(wanted)
+            .all(|(word, wanted)| word.eq_ignore_ascii_case(wanted))
+    });
+    let changes = matches!(verb.as_str(), "UPDATE" | "DELETE");
+    (changes && current).then(|| "WHERE CURRENT OF".to_owned())
 }
 
 fn name(words: &[String]) -> Option<String> {
@@ -105,7 +120,7 @@ mod tests {
     fn commands_that_are_not_there_are_named() {
         for (text, name) in [
             ("reassign owned by a to b", "REASSIGN OWNED"),
-            ("SELECT 1; ALTER SEQUENCE s RESTART", "ALTER SEQUENCE"),
+            ("SELECT 1; ALTER SEQUENCE s SET LOGGED", "ALTER SEQUENCE"),
             (
                 "create or replace rule r as on insert to t do nothing",
                 "CREATE RULE",
@@ -114,8 +129,13 @@ mod tests {
                 "create text search configuration c (copy = simple)",
                 "CREATE TEXT SEARCH",
             ),
-            ("alter view v rename to w", "ALTER VIEW"),
+            ("alter view v set (security_barrier)", "ALTER VIEW"),
             ("do $$ begin end $$", "DO"),
+            ("delete from t where current of c", "WHERE CURRENT OF"),
+            (
+                "update t set a = 1 where current\n of c",
+                "WHERE CURRENT OF",
+            ),
             ("copy t from stdin where id > 1", "COPY FROM … WHERE"),
             ("vacuum t, u", "VACUUM of several tables"),
             ("analyze t (a), u", "ANALYZE of several tables"),

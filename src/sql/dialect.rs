@@ -3,7 +3,7 @@
 //! Everything is the wrapped dialect's, and `dialect()` answers with its type, so that sqlparser's
 //! own questions "is this PostgreSQL?" are answered yes.
 
-use sqlparser::ast::{BinaryOperator, Expr, Statement};
+use sqlparser::ast::{BinaryOperator, ColumnOption, Expr, Statement};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS};
 use sqlparser::parser::{Parser, ParserError};
@@ -42,6 +42,44 @@ fn at_contains(parser: &Parser) -> bool {
         | Token::Minus => true,
         _ => false,
     }
+}
+
+/// Whether `[NOT] BETWEEN SYMMETRIC` comes next, and with NOT.
+fn at_between_symmetric(parser: &Parser) -> Option<bool> {
+    let word = |ahead| super::utility::word(parser, ahead);
+    let negated = word(0)? == "NOT";
+    let first = usize::from(negated);
+    let here = word(first)? == "BETWEEN" && word(first + 1)? == "SYMMETRIC";
+    here.then_some(negated)
+}
+
+/// The bounds in either order: between them one way or the other (PostgreSQL §9.2).
+fn between_symmetric(
+    parser: &mut Parser,
+    value: &Expr,
+    negated: bool,
+) -> Result<Expr, ParserError> {
+    for _ in 0..2 + usize::from(negated) {
+        parser.advance_token();
+    }
+    let precedence = INNER.prec_value(Precedence::Between);
+    let one = parser.parse_subexpr(precedence)?;
+    parser.expect_keyword(Keyword::AND)?;
+    let other = parser.parse_subexpr(precedence)?;
+    let between = |low: &Expr, high: &Expr| Expr::Between {
+        expr: Box::new(value.clone()),
+        negated,
+        low: Box::new(low.clone()),
+        high: Box::new(high.clone()),
+    };
+    Ok(Expr::Nested(Box::new(Expr::BinaryOp {
+        left: Box::new(between(&one, &other)),
+        op: match negated {
+            true => BinaryOperator::And,
+            false => BinaryOperator::Or,
+        },
+        right: Box::new(between(&other, &one)),
+    })))
 }
 
 macro_rules! yes {
@@ -86,13 +124,16 @@ impl Dialect for NodeDialect {
         INNER.get_next_precedence(parser)
     }
 
-    /// `list CONTAINS member`.
+    /// `list CONTAINS member`, `value BETWEEN SYMMETRIC one AND other`.
     fn parse_infix(
         &self,
         parser: &mut Parser,
         left: &Expr,
         precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
+        if let Some(negated) = at_between_symmetric(parser) {
+            return Some(between_symmetric(parser, left, negated));
+        }
         if !at_contains(parser) {
             return INNER.parse_infix(parser, left, precedence);
         }
@@ -107,6 +148,13 @@ impl Dialect for NodeDialect {
 
     fn parse_statement(&self, parser: &mut Parser) -> Option<Result<Statement, ParserError>> {
         super::utility::parse_statement(parser).or_else(|| INNER.parse_statement(parser))
+    }
+
+    fn parse_column_option(
+        &self,
+        parser: &mut Parser,
+    ) -> Result<Option<Result<Option<ColumnOption>, ParserError>>, ParserError> {
+        Ok(super::sequence::identity_column(parser).map(|option| option.map(Some)))
     }
 
     fn prec_value(&self, precedence: Precedence) -> u8 {

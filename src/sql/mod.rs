@@ -1,17 +1,23 @@
 //! Text: lexer, syntax tree, credential statements, templates.
 
 pub mod absent;
+pub mod advisory;
+pub mod alter;
 pub mod auth_variable;
 pub mod copy;
+pub mod create_as;
 pub mod credential;
 pub mod depth;
 pub mod dialect;
 pub mod fetch;
 pub mod lexer;
 pub mod locate;
+pub mod overriding;
 pub mod parse;
 pub mod row_locks;
+pub mod scrolls;
 pub mod sequence;
+mod table_command;
 pub mod template;
 pub mod utility;
 pub mod without_literals;

@@ -1,165 +1,132 @@
-//! Sequences, of which sqlparser reads less than pg_dump writes: CREATE SEQUENCE with its options in any
-//! order, ALTER SEQUENCE … OWNED BY and OWNER TO, and identity columns whose sequence has a name.
+//! Sequences, of which sqlparser reads less than PostgreSQL has: CREATE SEQUENCE and identity columns with
+//! their options in any order, RESTART, a sequence's name and type among the options.
 //!
-//! They are given the tree nodes that sqlparser has. ALTER SEQUENCE is `AlterTable`, as PostgreSQL takes
-//! ALTER TABLE of a sequence; its first operation is the option [`ALTER_OPTION`]. SEQUENCE NAME is a START
-//! of the name, marked by [`NAME_OPTION`].
+//! They are given the tree nodes that sqlparser has. What it has no option for is a START of a tuple:
+//! a mark, and what it is about ([`Extra`]).
 
 use super::utility::word;
-use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, Expr, GeneratedAs, Ident, ObjectName,
-    ObjectNamePart, SequenceOptions, SqlOption, Statement, Value,
+    CastKind, ColumnOption, DataType, Expr, GeneratedAs, Ident, ObjectName, ObjectNamePart,
+    SequenceOptions, Statement, Value,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
-/// The option that marks ALTER SEQUENCE; its value is the column of OWNED BY, or true. No storage
-/// parameter has a name with a blank.
-pub const ALTER_OPTION: &str = "alter sequence";
+/// An option of a sequence that sqlparser has no node for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Extra {
+    /// SEQUENCE NAME, which pg_dump writes.
+    Name(ObjectName),
+    /// RESTART \[WITH value\]
+    Restart(Option<Box<Expr>>),
+    /// AS type
+    Type(DataType),
+    /// SET GENERATED and its like: the identity is there already.
+    Altered,
+    /// DROP IDENTITY, with IF EXISTS or without.
+    Dropped {
+        /// IF EXISTS
+        if_exists: bool,
+    },
+}
 
-/// What the name of SEQUENCE NAME begins with; no column has a table with a blank by itself.
-const NAME_OPTION: &str = "sequence name";
+const NAME: &str = "sequence name";
+const RESTART: &str = "restart";
+const TYPE: &str = "type";
+const ALTERED: &str = "altered identity";
+const DROPPED: &str = "dropped identity";
 
-/// ALTER SEQUENCE, or ALTER TABLE with SEQUENCE NAME in it; None: another statement.
-pub fn alter(parser: &mut Parser<'_>) -> Option<Result<Statement, ParserError>> {
-    match word(parser, 1).as_deref() {
-        Some("SEQUENCE") => {
-            parser.next_token();
-            parser.next_token();
-            Some(alter_sequence(parser))
+impl Extra {
+    /// As an option that sqlparser has; no text is read as such a tuple.
+    pub fn option(self) -> SequenceOptions {
+        let (mark, about) = match self {
+            Extra::Name(name) => (NAME, vec![Expr::CompoundIdentifier(identifiers(name))]),
+            Extra::Restart(value) => (RESTART, value.map(|value| *value).into_iter().collect()),
+            Extra::Type(data_type) => (
+                TYPE,
+                vec![Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(Expr::value(Value::Null)),
+                    data_type,
+                    array: false,
+                    format: None,
+                }],
+            ),
+            Extra::Altered => (ALTERED, Vec::new()),
+            Extra::Dropped { if_exists } => (DROPPED, vec![Expr::value(Value::Boolean(if_exists))]),
+        };
+        let mut parts = vec![Expr::Identifier(Ident::with_quote('"', mark))];
+        parts.extend(about);
+        SequenceOptions::StartWith(Expr::Tuple(parts), true)
+    }
+
+    /// What the option says, if it is one of these.
+    pub fn of(option: &SequenceOptions) -> Option<Extra> {
+        let SequenceOptions::StartWith(Expr::Tuple(parts), true) = option else {
+            return None;
+        };
+        let (Expr::Identifier(mark), about) = parts.split_first()? else {
+            return None;
+        };
+        match (mark.value.as_str(), about) {
+            (NAME, [Expr::CompoundIdentifier(name)]) => Some(Extra::Name(object_name(name))),
+            (RESTART, value) => Some(Extra::Restart(value.first().cloned().map(Box::new))),
+            (TYPE, [Expr::Cast { data_type, .. }]) => Some(Extra::Type(data_type.clone())),
+            (ALTERED, []) => Some(Extra::Altered),
+            (DROPPED, [Expr::Value(value)]) => Some(Extra::Dropped {
+                if_exists: value.value == Value::Boolean(true),
+            }),
+            _ => None,
         }
-        Some("TABLE") if names_sequence(parser) => {
-            parser.next_token();
-            parser.next_token();
-            Some(add_identity(parser))
-        }
-        _ => None,
     }
 }
 
-/// The sequence's name in an identity column's options, if this one says it.
-pub fn name_of(option: &SequenceOptions) -> Option<ObjectName> {
-    let SequenceOptions::StartWith(Expr::CompoundIdentifier(parts), _) = option else {
-        return None;
-    };
-    let (mark, name) = parts.split_first()?;
-    (mark.quote_style == Some('"') && mark.value == NAME_OPTION).then(|| {
-        ObjectName(
-            name.iter()
-                .cloned()
-                .map(ObjectNamePart::Identifier)
-                .collect(),
-        )
-    })
+fn object_name(parts: &[Ident]) -> ObjectName {
+    let parts = parts.iter().cloned();
+    ObjectName(parts.map(ObjectNamePart::Identifier).collect())
 }
 
-fn alter_sequence(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
-    let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
-    let name = parser.parse_object_name(false)?;
-    let mark = |value| AlterTableOperation::SetOptionsParens {
-        options: vec![SqlOption::KeyValue {
-            key: Ident::with_quote('"', ALTER_OPTION),
-            value,
-        }],
-    };
-    let operations = if parser.parse_keywords(&[Keyword::OWNER, Keyword::TO]) {
-        let new_owner = parser.parse_owner()?;
-        let of_sequence = mark(Expr::value(Value::Boolean(true)));
-        vec![of_sequence, AlterTableOperation::OwnerTo { new_owner }]
-    } else {
-        parser.expect_keyword(Keyword::OWNED)?;
-        parser.expect_keyword(Keyword::BY)?;
-        let column = identifiers(parser.parse_object_name(false)?);
-        vec![mark(Expr::CompoundIdentifier(column))]
-    };
-    Ok(statement(name, if_exists, operations))
-}
-
-fn identifiers(name: ObjectName) -> Vec<Ident> {
+/// The plain names of a name.
+pub fn identifiers(name: ObjectName) -> Vec<Ident> {
     let parts = name.0.into_iter();
     parts.filter_map(|part| part.as_ident().cloned()).collect()
 }
 
-/// Whether SEQUENCE NAME comes before the statement's end.
-fn names_sequence(parser: &Parser<'_>) -> bool {
-    for ahead in 0.. {
-        match &parser.peek_nth_token_ref(ahead).token {
-            Token::EOF | Token::SemiColon => return false,
-            Token::Word(_) => {
-                let next = || word(parser, ahead + 1);
-                if word(parser, ahead).as_deref() == Some("SEQUENCE")
-                    && next().as_deref() == Some("NAME")
-                {
-                    return true;
-                }
-            }
-            _ => {}
-        }
-    }
-    false
-}
-
-/// After ALTER TABLE: `[IF EXISTS] [ONLY] t ALTER [COLUMN] c ADD GENERATED … AS IDENTITY (options)`.
-fn add_identity(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
-    let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
-    let _ = parser.parse_keyword(Keyword::ONLY);
-    let name = parser.parse_object_name(false)?;
-    parser.expect_keyword(Keyword::ALTER)?;
-    let _ = parser.parse_keyword(Keyword::COLUMN);
-    let column_name = parser.parse_identifier()?;
-    parser.expect_keywords(&[Keyword::ADD, Keyword::GENERATED])?;
-    let generated_as = match parser.parse_keyword(Keyword::ALWAYS) {
-        true => GeneratedAs::Always,
-        false => {
-            parser.expect_keywords(&[Keyword::BY, Keyword::DEFAULT])?;
-            GeneratedAs::ByDefault
-        }
+/// `GENERATED … AS IDENTITY [(options)]` of a column's definition; nothing is taken of anything else.
+pub fn identity_column(parser: &mut Parser<'_>) -> Option<Result<ColumnOption, ParserError>> {
+    let words: Vec<Option<String>> = (0..5).map(|ahead| word(parser, ahead)).collect();
+    let words: Vec<&str> = words.iter().map_while(Option::as_deref).collect();
+    let (generated_as, taken) = match words[..] {
+        ["GENERATED", "ALWAYS", "AS", "IDENTITY", ..] => (GeneratedAs::Always, 4),
+        ["GENERATED", "BY", "DEFAULT", "AS", "IDENTITY"] => (GeneratedAs::ByDefault, 5),
+        _ => return None,
     };
-    parser.expect_keywords(&[Keyword::AS, Keyword::IDENTITY])?;
-    parser.expect_token(&Token::LParen)?;
-    let mut options = Vec::new();
-    while let Some(option) = word(parser, 0) {
+    for _ in 0..taken {
         parser.next_token();
-        options.push(match option.as_str() {
-            "SEQUENCE" => sequence_name(parser)?,
-            other => sequence_option(parser, other)?,
-        });
     }
-    parser.expect_token(&Token::RParen)?;
-    let op = AlterColumnOperation::AddGenerated {
-        generated_as: Some(generated_as),
-        sequence_options: Some(options),
-    };
-    let operation = AlterTableOperation::AlterColumn { column_name, op };
-    Ok(statement(name, if_exists, vec![operation]))
+    Some(
+        parenthesized_options(parser).map(|options| ColumnOption::Generated {
+            generated_as,
+            sequence_options: Some(options),
+            generation_expr: None,
+            generation_expr_mode: None,
+            generated_keyword: true,
+        }),
+    )
 }
 
-fn sequence_name(parser: &mut Parser<'_>) -> Result<SequenceOptions, ParserError> {
-    if word(parser, 0).as_deref() != Some("NAME") {
-        return parser.expected_ref("NAME", parser.peek_token_ref());
+/// `[(options)]`, in any order, as they stand behind AS IDENTITY.
+pub fn parenthesized_options(parser: &mut Parser<'_>) -> Result<Vec<SequenceOptions>, ParserError> {
+    let mut options = Vec::new();
+    if parser.consume_token(&Token::LParen) {
+        while let Some(option) = word(parser, 0) {
+            parser.next_token();
+            options.push(sequence_option(parser, &option)?);
+        }
+        parser.expect_token(&Token::RParen)?;
     }
-    parser.next_token();
-    let mut parts = vec![Ident::with_quote('"', NAME_OPTION)];
-    parts.extend(identifiers(parser.parse_object_name(false)?));
-    Ok(SequenceOptions::StartWith(
-        Expr::CompoundIdentifier(parts),
-        true,
-    ))
-}
-
-fn statement(name: ObjectName, if_exists: bool, operations: Vec<AlterTableOperation>) -> Statement {
-    Statement::AlterTable(AlterTable {
-        name,
-        if_exists,
-        only: false,
-        operations,
-        location: None,
-        on_cluster: None,
-        table_type: None,
-        end_token: AttachedToken::empty(),
-    })
+    Ok(options)
 }
 
 /// After CREATE SEQUENCE: options in any order.
@@ -190,8 +157,27 @@ pub fn create(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
     })
 }
 
-fn sequence_option(parser: &mut Parser<'_>, option: &str) -> Result<SequenceOptions, ParserError> {
+/// The option that this word, which is taken already, begins.
+pub fn sequence_option(
+    parser: &mut Parser<'_>,
+    option: &str,
+) -> Result<SequenceOptions, ParserError> {
     Ok(match option {
+        "AS" => Extra::Type(parser.parse_data_type()?).option(),
+        "SEQUENCE" if word(parser, 0).as_deref() == Some("NAME") => {
+            parser.next_token();
+            Extra::Name(parser.parse_object_name(false)?).option()
+        }
+        "RESTART" => {
+            let with = parser.parse_keyword(Keyword::WITH);
+            let signed =
+                |token: &Token| matches!(token, Token::Number(..) | Token::Minus | Token::Plus);
+            let value = match with || signed(&parser.peek_token_ref().token) {
+                true => Some(Box::new(parser.parse_expr()?)),
+                false => None,
+            };
+            Extra::Restart(value).option()
+        }
         "INCREMENT" => {
             let by = parser.parse_keyword(Keyword::BY);
             SequenceOptions::IncrementBy(parser.parse_expr()?, by)
@@ -252,45 +238,41 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_columns_sequence_may_have_a_name() {
-        let text = "ALTER TABLE ONLY public.t ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
-            SEQUENCE NAME public.\"S\" START WITH 1 INCREMENT BY 1 NO MINVALUE NO MAXVALUE CACHE 1)";
-        let Statement::AlterTable(table) = one(text) else {
+    fn an_identity_columns_options_stand_in_any_order() {
+        let text = "create table t (a int generated by default as identity (start 5 increment 2) primary key,
+            b int generated always as identity, c int generated always as (a + 1) stored)";
+        let Statement::CreateTable(table) = one(text) else {
             panic!("no table");
         };
-        let [AlterTableOperation::AlterColumn { op, .. }] = table.operations.as_slice() else {
-            panic!("no column");
-        };
-        let AlterColumnOperation::AddGenerated {
-            sequence_options: Some(options),
-            ..
-        } = op
-        else {
-            panic!("no options");
-        };
-        assert_eq!(options.len(), 6);
-        let names: Vec<_> = options.iter().filter_map(name_of).collect();
-        assert_eq!(names.len(), 1);
-        assert_eq!(names[0].to_string(), "public.\"S\"");
-        assert!(parse::parse("ALTER TABLE t ADD COLUMN c int; SELECT 1").is_ok());
+        let counts: Vec<Option<usize>> = table
+            .columns
+            .iter()
+            .map(|column| match &column.options[0].option {
+                ColumnOption::Generated {
+                    sequence_options, ..
+                } => sequence_options.as_ref().map(Vec::len),
+                other => panic!("{other}"),
+            })
+            .collect();
+        assert_eq!(counts, [Some(2), Some(0), None]);
     }
 
     #[test]
-    fn alter_sequence_is_read_as_far_as_it_goes_and_named_beyond() {
-        for text in [
-            "alter sequence s owned by t.c",
-            "ALTER SEQUENCE IF EXISTS public.s OWNED BY NONE",
-            "ALTER SEQUENCE s OWNER TO alice",
+    fn what_sqlparser_has_no_option_for_comes_back_from_the_tree() {
+        for extra in [
+            Extra::Name(object_name(&[Ident::new("s"), Ident::with_quote('"', "S")])),
+            Extra::Restart(None),
+            Extra::Restart(Some(Box::new(Expr::value(Value::Number(
+                "5".to_owned(),
+                false,
+            ))))),
+            Extra::Type(DataType::SmallInt(None)),
+            Extra::Altered,
+            Extra::Dropped { if_exists: true },
         ] {
-            let Statement::AlterTable(table) = one(text) else {
-                panic!("{text}");
-            };
-            assert!(matches!(
-                table.operations.first(),
-                Some(AlterTableOperation::SetOptionsParens { .. })
-            ));
+            assert_eq!(Extra::of(&extra.clone().option()), Some(extra));
         }
-        let refused = parse::parse("ALTER SEQUENCE s RESTART").unwrap_err();
-        assert_eq!(refused.message(), "ALTER SEQUENCE is not supported");
+        let start = Expr::value(Value::Number("5".to_owned(), false));
+        assert_eq!(Extra::of(&SequenceOptions::StartWith(start, true)), None);
     }
 }

@@ -1,14 +1,14 @@
 //! Statements of PostgreSQL's that sqlparser reads otherwise or not at all: VACUUM, ANALYZE,
-//! CREATE UNLOGGED TABLE, COPY, and what there is of sequences.
+//! CREATE UNLOGGED TABLE, COPY, CREATE SEQUENCE, ALTER of relations.
 //!
 //! They are given the tree nodes that sqlparser has: `Vacuum` and `Analyze` of one table, and
 //! `CreateTable` with the option [`UNLOGGED_OPTION`].
 
+use super::create_as;
 use super::fetch::{self, Verb};
 use super::sequence;
 use sqlparser::ast::{
-    Analyze, CreateTableOptions, Expr, Ident, ObjectName, SqlOption, Statement, VacuumStatement,
-    Value,
+    Analyze, Ident, ObjectName, Reset, ResetStatement, Statement, VacuumStatement,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -53,6 +53,11 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
             };
             Some(fetch::parse(parser, verb))
         }
+        "RESET" => reset(parser),
+        "ABORT" => {
+            parser.next_token();
+            Some(parser.parse_rollback())
+        }
         "COPY" => {
             parser.next_token();
             Some(super::copy::parse(parser))
@@ -62,7 +67,12 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
             parser.next_token();
             Some(sequence::create(parser))
         }
-        "ALTER" => sequence::alter(parser),
+        "ALTER" => super::alter::parse(parser),
+        "CREATE" if word(parser, 1).as_deref() == Some("TABLE") => {
+            parser.next_token();
+            parser.next_token();
+            Some(create_as::statement(parser))
+        }
         "CREATE"
             if word(parser, 1).as_deref() == Some("UNLOGGED")
                 && word(parser, 2).as_deref() == Some("TABLE") =>
@@ -73,6 +83,22 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
         }
         _ => None,
     }
+}
+
+/// RESET SESSION AUTHORIZATION and RESET TIME ZONE, of which sqlparser reads one word.
+fn reset(parser: &mut Parser<'_>) -> Option<Result<Statement, ParserError>> {
+    let (words, setting) = match word(parser, 1)?.as_str() {
+        "SESSION" if word(parser, 2)? == "AUTHORIZATION" => (3, "session_authorization"),
+        "TIME" if word(parser, 2)? == "ZONE" => (3, "timezone"),
+        _ => return None,
+    };
+    for _ in 0..words {
+        parser.next_token();
+    }
+    let name = ObjectName::from(vec![Ident::new(setting)]);
+    Some(Ok(Statement::Reset(ResetStatement {
+        reset: Reset::ConfigurationParameter(name),
+    })))
 }
 
 /// The unquoted word that comes after so many tokens, in capitals.
@@ -158,15 +184,8 @@ fn analyze(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
 
 fn unlogged_table(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
     parser.expect_keyword(Keyword::TABLE)?;
-    let mut table = parser.parse_create_table(false, false, None, false)?;
-    let mark = SqlOption::KeyValue {
-        key: Ident::with_quote('"', UNLOGGED_OPTION),
-        value: Expr::value(Value::Boolean(true)),
-    };
-    match &mut table.table_options {
-        CreateTableOptions::With(options) => options.push(mark),
-        options => *options = CreateTableOptions::With(vec![mark]),
-    }
+    let mut table = create_as::parse(parser)?;
+    create_as::mark(&mut table, UNLOGGED_OPTION);
     Ok(Statement::CreateTable(table))
 }
 
@@ -174,6 +193,7 @@ fn unlogged_table(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
 mod tests {
     use super::*;
     use crate::sql::parse;
+    use sqlparser::ast::CreateTableOptions;
 
     fn one(text: &str) -> Statement {
         parse::parse_one(text).expect(text)

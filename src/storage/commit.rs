@@ -47,6 +47,11 @@ impl Transaction {
     /// Nothing was written: what was read from the overlay must still become durable.
     async fn commit_reads(&mut self) -> Result<CommitNumber, StorageError> {
         let outcome = self.durable().await;
+        if outcome.is_ok()
+            && let Some(call) = self.when_durable.take()
+        {
+            call();
+        }
         self.end();
         self.row_locks.release_since(0);
         outcome.map(|()| CommitNumber(0))
@@ -65,6 +70,7 @@ impl Transaction {
             expected_layouts,
             new_layouts,
             taken: self.taken,
+            when_durable: self.when_durable.take(),
             uses,
         };
         self.end();

@@ -13,6 +13,7 @@ use super::holdings::Holdings;
 use super::keyspace::{CommitNumber, StoreKey};
 use super::overlay::{KeyVersion, Overlay, Version};
 use super::scan::Bounds;
+use super::transaction::WhenDurable;
 use super::write_set::Entries;
 use crate::catalog::{Oid, RelationId};
 use futures::channel::oneshot;
@@ -56,6 +57,8 @@ pub(super) struct CommitRequest {
     pub(super) expected_layouts: Layouts,
     pub(super) new_layouts: Layouts,
     pub(super) taken: Option<Taken>,
+    /// Called when it is durable.
+    pub(super) when_durable: Option<WhenDurable>,
     /// Held until the commit is durable, also when its session goes away before.
     pub(super) uses: Arc<Holdings>,
 }
@@ -357,6 +360,9 @@ impl CommitGate {
             } = commit;
             drop(rows);
             drop(request.uses);
+            if let Some(call) = request.when_durable {
+                call();
+            }
             // A session that went away does not listen; its commit stands.
             let _ = done.send(Ok(number));
         }

@@ -36,7 +36,7 @@ fn find_cycle(table: &LockTable, start: &Arc<Waiter>) -> Option<Vec<Arc<Waiter>>
             path.pop();
             continue;
         };
-        if blocker == start.transaction {
+        if frozen.is_same(blocker, start.transaction) {
             return Some(path.into_iter().map(|(waiter, _)| waiter).collect());
         }
         if seen.len() >= SEARCH_TRANSACTIONS_MAX || !seen.insert(blocker) {

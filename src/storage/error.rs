@@ -2,6 +2,7 @@
 //!
 //! The enum is `Clone`, because one failed commit is told to everybody who waited for its group.
 
+use super::advisory::ADVISORY_LOCKS_MAX;
 use super::keyspace::CommitNumber;
 use crate::catalog::RelationId;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -45,6 +46,9 @@ pub enum StorageError {
     /// NOWAIT, and somebody else holds the row or relation.
     #[error("could not obtain lock on row")]
     LockNotAvailable,
+    /// A session holds as many advisory locks as it may.
+    #[error("more than {ADVISORY_LOCKS_MAX} advisory locks in one session")]
+    TooManyAdvisoryLocks,
     /// lock_timeout passed.
     #[error("canceling statement due to lock timeout")]
     LockTimeout {
@@ -147,6 +151,7 @@ impl StorageError {
             StorageError::LockNotAvailable | StorageError::LockTimeout { .. } => {
                 SqlState::LOCK_NOT_AVAILABLE
             }
+            StorageError::TooManyAdvisoryLocks => SqlState::OUT_OF_MEMORY,
             StorageError::WaitCancelled => SqlState::QUERY_CANCELED,
             StorageError::KeyTooLong { .. }
             | StorageError::RowTooLong { .. }
@@ -195,6 +200,22 @@ impl StorageError {
 /// sequence_generator_limit_exceeded
 const SEQUENCE_GENERATOR_LIMIT_EXCEEDED: SqlState = SqlState::new("2200H");
 
+impl StorageError {
+    /// What a sequence of this name ends with.
+    pub fn of_sequence(self, name: &str) -> Diagnostic {
+        match self {
+            StorageError::SequenceExhausted { limit, ascending } => {
+                let bound = if ascending { "maximum" } else { "minimum" };
+                Diagnostic::error(
+                    SEQUENCE_GENERATOR_LIMIT_EXCEEDED,
+                    format!("nextval: reached {bound} value of sequence \"{name}\" ({limit})"),
+                )
+            }
+            other => other.into(),
+        }
+    }
+}
+
 impl From<StorageError> for Diagnostic {
     fn from(error: StorageError) -> Diagnostic {
         let diagnostic = Diagnostic::error(error.sqlstate(), error.to_string());
@@ -215,13 +236,14 @@ mod tests {
 
     #[test]
     fn every_kind_of_failure_has_the_sqlstate_that_the_design_names() {
-        let table: [(StorageError, &str); 9] = [
+        let table: [(StorageError, &str); 10] = [
             (StorageError::MapFull, "53100"),
             (StorageError::DiskFull, "53100"),
             (StorageError::ReadersFull, "53300"),
             (StorageError::SnapshotTooOld, "72000"),
             (StorageError::ConcurrentUpdate, "40001"),
             (StorageError::LockNotAvailable, "55P03"),
+            (StorageError::TooManyAdvisoryLocks, "53200"),
             (StorageError::WaitCancelled, "57014"),
             (StorageError::TransactionTooLarge { bytes_max: 1 }, "54000"),
             (

@@ -1,6 +1,7 @@
-//! What locks may be held together: PostgreSQL's row locks, and the uses of a relation.
+//! What locks may be held together: PostgreSQL's row locks, the uses of a relation, advisory locks.
 //! Source: PostgreSQL 15, table 13.3 "Conflicting Row-Level Locks".
 
+use super::advisory::AdvisoryMode;
 use std::fmt;
 
 /// PostgreSQL's four row locks, weakest first.
@@ -36,7 +37,7 @@ impl Use {
     }
 }
 
-/// The strength of a lock of either kind. In each kind a stronger one conflicts with all that a
+/// The strength of a lock of any kind. In each kind a stronger one conflicts with all that a
 /// weaker one conflicts with, so holding the stronger covers the weaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Mode {
@@ -44,6 +45,8 @@ pub(super) enum Mode {
     Row(LockMode),
     /// On a relation.
     Use(Use),
+    /// On what sessions have agreed on.
+    Advisory(AdvisoryMode),
 }
 
 impl Mode {
@@ -56,6 +59,7 @@ impl Mode {
         match self {
             Mode::Row(mode) => mode as u8,
             Mode::Use(how) => how as u8,
+            Mode::Advisory(mode) => mode as u8,
         }
     }
 
@@ -70,6 +74,8 @@ impl Mode {
             Mode::Use(Use::Writing) => 0b1100,
             Mode::Use(Use::BlockWriters) => 0b1110,
             Mode::Use(Use::Exclusive) => 0b1111,
+            Mode::Advisory(AdvisoryMode::Shared) => 0b10,
+            Mode::Advisory(AdvisoryMode::Exclusive) => 0b11,
         }
     }
 
@@ -90,6 +96,8 @@ impl fmt::Display for Mode {
             Mode::Use(Use::Writing) => "writing a relation",
             Mode::Use(Use::BlockWriters) => "a relation without writers",
             Mode::Use(Use::Exclusive) => "a relation of its own",
+            Mode::Advisory(AdvisoryMode::Shared) => "a shared advisory lock",
+            Mode::Advisory(AdvisoryMode::Exclusive) => "an advisory lock",
         })
     }
 }

@@ -4,13 +4,15 @@
 //! it go on: a release, the deadlock search, a timeout, a cancel. First come, first served, but for a
 //! holder that wants a stronger mode, which goes first (behind it nobody else could get anywhere).
 //!
-//! A row's key lives in the shard of its hash. The uses of a relation lie in the shard of a core:
+//! Advisory locks have a shard of their own: they are few, and listed. A row's key lives in the shard of its hash. The uses of a relation lie in the shard of a core:
 //! light ones (reading, writing) on the transaction's own core alone, heavy ones (a definition's
 //! change, an index build) on every core, in ascending order. So a light use touches nothing that
 //! other cores touch.
 
+use super::advisory::{AdvisoryKey, ListedAdvisory};
 use super::error::StorageError;
 use super::lock_mode::Mode;
+use super::owners::Owners;
 use super::transaction::TransactionId;
 use crate::catalog::Oid;
 use parking_lot::{Mutex, MutexGuard};
@@ -39,12 +41,16 @@ pub(super) enum LockKey {
         /// The relation.
         relation: Oid,
     },
+    /// What sessions have agreed on.
+    Advisory(AdvisoryKey),
 }
 
 /// The locks of the store.
 pub(super) struct LockTable {
     rows: Vec<Mutex<Shard>>,
     uses: Vec<Mutex<Shard>>,
+    advisory: Mutex<Shard>,
+    owners: Mutex<Owners>,
     hasher: RandomState,
     /// Who waits, for the deadlock search and timeouts.
     waiting: Mutex<HashMap<TransactionId, Arc<Waiter>>>,
@@ -201,6 +207,8 @@ impl LockTable {
         LockTable {
             rows: shards(ROW_SHARDS),
             uses: shards(cores),
+            advisory: Mutex::default(),
+            owners: Mutex::default(),
             hasher: RandomState::new(),
             waiting: Mutex::new(HashMap::new()),
         }
@@ -213,6 +221,7 @@ impl LockTable {
                 &self.rows[hash as usize % ROW_SHARDS]
             }
             LockKey::Use { core, .. } => &self.uses[*core],
+            LockKey::Advisory(_) => &self.advisory,
         }
     }
 
@@ -353,8 +362,56 @@ impl LockTable {
         self.rows
             .iter()
             .chain(&self.uses)
+            .chain([&self.advisory])
             .map(|shard| shard.lock().len())
             .sum()
+    }
+
+    /// A session holds advisory locks by this number from here on.
+    pub(super) fn add_owner(&self, owner: TransactionId, pid: i32) {
+        self.owners.lock().add(owner, pid);
+    }
+
+    /// Its number is used no more.
+    pub(super) fn remove_owner(&self, owner: TransactionId) {
+        self.owners.lock().remove(owner);
+    }
+
+    /// The transaction that it runs now.
+    pub(super) fn set_transaction(&self, owner: TransactionId, transaction: TransactionId) {
+        self.owners.lock().set_transaction(owner, transaction);
+    }
+
+    /// The advisory locks of a database, held and waited for.
+    pub(super) fn advisory(&self, database: u32) -> Vec<ListedAdvisory> {
+        let shard = self.advisory.lock();
+        let owners = self.owners.lock();
+        let mut listed = Vec::new();
+        for (key, entry) in shard.iter() {
+            let LockKey::Advisory(key) = key else {
+                continue;
+            };
+            if key.database != database {
+                continue;
+            }
+            let holders = entry
+                .holders
+                .iter()
+                .map(|(holder, mode)| (*holder, *mode, true));
+            let queue = entry.queue.iter();
+            let queue = queue.map(|waiter| (waiter.transaction, waiter.mode, false));
+            for (owner, mode, granted) in holders.chain(queue) {
+                if let (Mode::Advisory(mode), Some(pid)) = (mode, owners.pid(owner)) {
+                    listed.push(ListedAdvisory {
+                        key: *key,
+                        pid,
+                        mode,
+                        granted,
+                    });
+                }
+            }
+        }
+        listed
     }
 
     /// Everything at one moment, for the deadlock search.
@@ -366,6 +423,8 @@ impl LockTable {
             table: self,
             rows,
             uses,
+            advisory: self.advisory.lock(),
+            owners: self.owners.lock(),
             waiting: self.waiting.lock(),
         }
     }
@@ -376,13 +435,21 @@ pub(super) struct Frozen<'t> {
     table: &'t LockTable,
     rows: Vec<MutexGuard<'t, Shard>>,
     uses: Vec<MutexGuard<'t, Shard>>,
+    advisory: MutexGuard<'t, Shard>,
+    owners: MutexGuard<'t, Owners>,
     waiting: MutexGuard<'t, HashMap<TransactionId, Arc<Waiter>>>,
 }
 
 impl Frozen<'_> {
-    /// The wait of a transaction.
+    /// The wait of a transaction, or of the session whose transaction it is.
     pub(super) fn wait_of(&self, transaction: TransactionId) -> Option<&Arc<Waiter>> {
-        self.waiting.get(&transaction)
+        let own = self.waiting.get(&transaction);
+        own.or_else(|| self.waiting.get(&self.owners.other(transaction)?))
+    }
+
+    /// Whether the two are one, or a session and its transaction.
+    pub(super) fn is_same(&self, one: TransactionId, other: TransactionId) -> bool {
+        one == other || self.owners.other(one) == Some(other)
     }
 
     /// Whom it waits for.
@@ -393,6 +460,7 @@ impl Frozen<'_> {
                 &self.rows[hash as usize % ROW_SHARDS]
             }
             LockKey::Use { core, .. } => &self.uses[*core],
+            LockKey::Advisory(_) => &self.advisory,
         };
         let mut blockers = Vec::new();
         if let Some(entry) = shard.get(&waiter.key) {

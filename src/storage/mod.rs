@@ -9,6 +9,7 @@
 //! Everything here is called from session cores: nothing waits but the `async` functions, and those
 //! are plain futures, woken from whichever thread lets them go on.
 
+mod advisory;
 mod bulk;
 mod commit;
 mod commit_gate;
@@ -30,6 +31,7 @@ mod newest;
 mod numbers;
 mod options;
 mod overlay;
+mod owners;
 mod reader;
 mod record;
 mod room;
@@ -41,6 +43,9 @@ mod transaction;
 mod view;
 mod write_set;
 
+pub use advisory::{
+    ADVISORY_LOCKS_MAX, AdvisoryKey, AdvisoryLocks, AdvisoryMode, AdvisoryScope, ListedAdvisory,
+};
 pub use copy::StoreCopy;
 pub use error::StorageError;
 pub use keyspace::{

@@ -46,7 +46,10 @@ pub struct SequenceState {
 
 impl SequenceSteps {
     /// The value after this state.
-    fn after(&self, state: SequenceState) -> Result<i64, StorageError> {
+    ///
+    /// # Errors
+    /// 2200H past the last one.
+    pub fn after(&self, state: SequenceState) -> Result<i64, StorageError> {
         if !state.is_called {
             return Ok(state.last_value);
         }
@@ -59,6 +62,14 @@ impl SequenceSteps {
                 limit: self.limit(),
                 ascending: self.increment > 0,
             }),
+        }
+    }
+
+    /// Whether a cycle leads from the state to this next value.
+    fn goes_back(&self, state: SequenceState, value: i64) -> bool {
+        match self.increment > 0 {
+            true => value < state.last_value,
+            false => value > state.last_value,
         }
     }
 
@@ -98,16 +109,23 @@ struct Counter {
     state: Option<SequenceState>,
     /// The value in the store, up to which values can be given out; none: not logged by this process.
     logged: Option<i64>,
+    /// Whether it was logged for the value that a cycle leads back to, which is not given out yet.
+    around: bool,
     /// Those who wait for the record under way; none is under way without this.
     logging: Option<Vec<oneshot::Sender<Result<(), StorageError>>>>,
 }
 
 impl Counter {
-    /// Whether the store is at least as far as this next value. One that a cycle leads back to is not.
+    /// Whether the store is at least as far as this next value. One that a cycle leads back to is, when
+    /// it has been logged since.
     fn is_covered(&self, state: SequenceState, value: i64, steps: SequenceSteps) -> bool {
+        let goes_back = steps.goes_back(state, value);
+        if goes_back != self.around || (goes_back && self.logging.is_some()) {
+            return false;
+        }
         self.logged.is_some_and(|logged| match steps.increment > 0 {
-            true => state.last_value <= value && value <= logged,
-            false => state.last_value >= value && value >= logged,
+            true => value <= logged,
+            false => value >= logged,
         })
     }
 }
@@ -203,10 +221,12 @@ fn look(
     if !counter.is_covered(state, value, steps) {
         if counter.logging.is_none() {
             log(shared, &mut counter, relation, steps.log_ahead(value), gate)?;
+            counter.around = steps.goes_back(state, value);
         }
         return Ok(Look::Wait(join(&mut counter)));
     }
     counter.state = Some(called(value));
+    counter.around = false;
     let low = counter
         .logged
         .filter(|logged| steps.steps_between(value, *logged) < LOW_STEPS);
@@ -303,7 +323,7 @@ fn record_state(
                         counter.logged = None;
                         counter.state = Some(state);
                     }
-                    (Err(_), _) => {}
+                    (Err(_), _) => counter.around = false,
                 }
                 counter.logging.take().unwrap_or_default()
             };
@@ -379,12 +399,21 @@ mod tests {
         let counter = Counter {
             state: Some(called(10)),
             logged: Some(10),
+            around: false,
             logging: None,
         };
         let cycle = SequenceSteps { cycle: true, ..UP };
         let next = cycle.after(called(10)).unwrap();
         assert!(!counter.is_covered(called(10), next, cycle));
         assert!(counter.is_covered(called(8), 9, cycle));
+        let around = |logging| Counter {
+            state: Some(called(10)),
+            logged: Some(10),
+            around: true,
+            logging,
+        };
+        assert!(around(None).is_covered(called(10), next, cycle));
+        assert!(!around(Some(Vec::new())).is_covered(called(10), next, cycle));
     }
 
     #[test]
@@ -392,6 +421,7 @@ mod tests {
         let counter = Counter {
             state: Some(called(1)),
             logged: Some(32),
+            around: false,
             logging: None,
         };
         let wider = SequenceSteps {

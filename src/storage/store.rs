@@ -190,6 +190,10 @@ impl Storage {
         Transaction::begin(self.0.cores[core].clone(), isolation)
     }
 
+    pub(super) fn first_core(&self) -> &Arc<CoreStore> {
+        &self.0.cores[0]
+    }
+
     /// A fresh OID; durable with whatever is committed next.
     pub fn allocate_oid(&self) -> Result<Oid, StorageError> {
         self.shared().numbers.oid()

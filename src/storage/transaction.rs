@@ -26,6 +26,9 @@ const DISMANTLED_HERE_MAX: usize = 1_024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionId(pub u64);
 
+/// What is called when a commit is durable.
+pub type WhenDurable = Box<dyn FnOnce() + Send>;
+
 /// What to do when the lock is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockWait {
@@ -108,6 +111,8 @@ pub struct Transaction {
     savepoint_count: u64,
     pub(super) made: MadeRelations,
     pub(super) taken: Option<Taken>,
+    /// Called when it is durable, in the order of commits.
+    pub(super) when_durable: Option<WhenDurable>,
 }
 
 impl Transaction {
@@ -127,6 +132,7 @@ impl Transaction {
             savepoint_count: 0,
             made: MadeRelations::default(),
             taken: None,
+            when_durable: None,
             core,
         }
     }
@@ -317,6 +323,12 @@ impl Transaction {
             true => Ok(()),
             false => Err(StorageError::TransactionTooLarge { bytes_max }),
         }
+    }
+
+    /// Has something called once the commit is durable, before whoever commits hears of it, in the
+    /// order of commits. On the commit thread: it must not block. Not called when the commit fails.
+    pub fn when_durable(&mut self, call: WhenDurable) {
+        self.when_durable = Some(call);
     }
 
     /// Marks a point to roll back to.

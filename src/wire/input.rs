@@ -24,7 +24,8 @@ pub async fn more_input(stream: &Stream, session: &Session) -> Result<(), EndRea
             EndReason::IdleInTransaction,
         ),
     };
-    let wait = bytes_or_end(stream, session.handle());
+    let room = session.services().parts.limits.outbox_bytes_max;
+    let wait = bytes_or_word(stream, session.handle(), room);
     match limit {
         None => wait.await,
         Some(limit) => shards::timeout(limit, wait).await.unwrap_or(Err(reason)),
@@ -33,10 +34,18 @@ pub async fn more_input(stream: &Stream, session: &Session) -> Result<(), EndRea
 
 /// Waits until the inbox has grown, or the session is to end.
 pub async fn bytes_or_end(stream: &Stream, handle: &Handle) -> Result<(), EndReason> {
+    bytes_or_word(stream, handle, 0).await
+}
+
+/// The same, or there are notifications for its client and no more than `room` bytes wait for it.
+async fn bytes_or_word(stream: &Stream, handle: &Handle, room: usize) -> Result<(), EndReason> {
     let mut fill = pin!(stream.fill());
     poll_fn(|context| {
         if let Some(reason) = handle.ending() {
             return Poll::Ready(Err(reason));
+        }
+        if room > 0 && handle.may_be_notified() && stream.unsent() <= room {
+            return Poll::Ready(Ok(()));
         }
         handle.listen(context.waker());
         match fill.as_mut().poll(context) {

@@ -1,6 +1,8 @@
 //! Black-box tests by capability: one binary, a real server, real clients.
 
 mod access;
+mod activity;
+mod advisory_locks;
 mod architecture;
 mod audit;
 #[allow(dead_code, reason = "each helper is used by some capability")]
@@ -16,9 +18,11 @@ mod cursors;
 mod definitions;
 mod early_release;
 mod everyday;
+mod explain;
 mod failing_disk;
 mod full_disk;
 mod held_commits;
+mod hermitage;
 mod http;
 mod http_body;
 #[allow(dead_code, reason = "each helper is used by some capability")]
@@ -41,6 +45,7 @@ mod metrics;
 mod native;
 mod native_hostile;
 mod native_wire;
+mod notifications;
 mod oidc;
 mod passwords;
 mod pg_dump;

@@ -348,6 +348,7 @@ fn every_path_to_a_row_sees_the_same_rows() {
     server.psql(
         "CREATE TABLE t (id int PRIMARY KEY, owner text, amount int);
          CREATE INDEX by_amount ON t (amount);
+         CREATE TABLE o (id int); INSERT INTO o VALUES (0);
          INSERT INTO t SELECT i, CASE i % 3 WHEN 0 THEN 'alice' WHEN 1 THEN 'bob' END, i * 7 % 10
            FROM generate_series(1, 12) i",
     );
@@ -394,6 +395,16 @@ fn every_path_to_a_row_sees_the_same_rows() {
                         "UPDATE t SET amount = t.amount FROM t o WHERE t.id = o.id AND o.id = {id} RETURNING id"
                     ),
                     format!("WITH w AS (SELECT * FROM t) SELECT id FROM w WHERE id = {id}"),
+                    format!(
+                        "WITH w AS (UPDATE t SET amount = amount WHERE id = {id} RETURNING id) SELECT * FROM w"
+                    ),
+                    format!(
+                        "UPDATE o SET id = o.id FROM t WHERE o.id = 0 AND t.id = {id} RETURNING t.id"
+                    ),
+                    format!(
+                        "SELECT id FROM t WHERE (id, 0) IN (SELECT id, 0 FROM t WHERE id = {id})"
+                    ),
+                    format!("SELECT id FROM t WHERE id = {id} INTERSECT ALL SELECT {id}"),
                 ] {
                     assert_eq!(rows(&mut alice, &sql), expected, "{case}: {sql}");
                 }
@@ -409,4 +420,30 @@ fn every_path_to_a_row_sees_the_same_rows() {
             server.psql("DROP RLS POLICY a ON t; DROP RLS POLICY b ON t; DROP RLS POLICY c ON t");
         }
     }
+}
+
+#[test]
+fn a_table_made_from_a_query_has_only_the_rows_that_its_maker_sees() {
+    let server = server();
+    server.psql("CREATE USER carol PASSWORD 'pw' ROLE admin");
+    for sql in [
+        "CREATE TABLE held (id int PRIMARY KEY, holder text)",
+        "INSERT INTO held VALUES (1, 'carol'), (2, 'alice'), (3, 'carol')",
+        "CREATE INDEX ON held (upper(holder)) WHERE id > 0",
+        "ALTER TABLE held ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY own ON held USING (holder = current_user)",
+    ] {
+        server.psql(sql);
+    }
+    let answered = |sql| answer(&as_user(&server, "carol", sql));
+    assert_eq!(
+        answered("CREATE TABLE copied AS SELECT * FROM held"),
+        "SELECT 2"
+    );
+    assert_eq!(answered("SELECT id INTO again FROM held"), "SELECT 2");
+    assert_eq!(answered("SELECT id FROM copied ORDER BY id"), "1\n3");
+    assert_eq!(
+        answered("SELECT count(*) FROM held WHERE upper(holder) = 'ALICE' AND id > 0"),
+        "0"
+    );
 }

@@ -46,6 +46,7 @@ fn layout(kinds: &[nodedb::catalog::sql_type::SqlType; 2], direction: u8) -> Opt
         descending: vec![direction & 1 != 0, direction & 2 != 0],
         unique: false,
         constraint: None,
+        details: Default::default(),
     };
     KeyLayout::of_index(&table, &index).ok()
 }

@@ -33,6 +33,7 @@ pub fn table(types: &[SqlType]) -> Table {
         constraints: Vec::new(),
         referenced_by: Vec::new(),
         options: Vec::new(),
+        comments: Vec::new(),
     }
 }
 

@@ -150,6 +150,7 @@ fn table(name: &str, grants: &[(u32, Privileges)]) -> Relation {
             constraints: Vec::new(),
             referenced_by: Vec::new(),
             options: Vec::new(),
+            comments: Vec::new(),
         }),
         row_security: Default::default(),
     }

@@ -419,6 +419,7 @@ fn table(oid: u32, database: DatabaseId, owner: PrincipalId, name: &str) -> Rela
             constraints: Vec::new(),
             referenced_by: Vec::new(),
             options: Vec::new(),
+            comments: Vec::new(),
         }),
         row_security: Default::default(),
     }

@@ -7,6 +7,7 @@ use super::work::Work;
 use crate::catalog::RelationId;
 use crate::catalog::definition::{Index, Relation, RelationBody, Table};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::dml::index_values::IndexValues;
 use crate::engine::row::{IndexEntry, KeyLayout, RowDecoder, RowLayout, encode_row_number};
 use crate::engine::types;
 use crate::storage::{ALL_KEYS, Direction, Scan, StorageError};
@@ -92,6 +93,11 @@ impl Rows {
         Ok(Some(self.decoder.finish()))
     }
 
+    /// The key of one of the rows that [`Rows::next`] gave.
+    pub fn key(&self, row: usize) -> &[u8] {
+        self.keys.get(row)
+    }
+
     /// How many rows [`Rows::next`] gave.
     pub fn len(&self) -> usize {
         self.keys.ends.len()
@@ -99,16 +105,25 @@ impl Rows {
 }
 
 /// Where built rows go.
-struct Target<'a> {
-    relation: RelationId,
+pub struct Target<'a> {
+    /// Their relation id.
+    pub relation: RelationId,
     /// How the key is told when it is met twice.
-    layout: &'a KeyLayout,
-    table: &'a Relation,
-    index: &'a str,
+    pub layout: &'a KeyLayout,
+    /// Whose rows they are.
+    pub table: &'a Relation,
+    /// The name of the key's index.
+    pub index: &'a str,
+    /// What an index has of a row; None: the key is the table's.
+    pub values: Option<&'a IndexValues>,
 }
 
 impl Target<'_> {
-    async fn put(&self, work: &mut Work<'_>, key: &[u8], row: &[u8]) -> Result<(), Diagnostic> {
+    /// Puts one row or entry.
+    ///
+    /// # Errors
+    /// 23505 for a key met twice; what storage gives.
+    pub async fn put(&self, work: &mut Work<'_>, key: &[u8], row: &[u8]) -> Result<(), Diagnostic> {
         let storage = &mut work.transaction.storage;
         if storage.bulk_loads(self.relation) {
             let loaded = storage.bulk_put(self.relation, key, row).await;
@@ -120,7 +135,11 @@ impl Target<'_> {
         Ok(storage.put(self.relation, key, row)?)
     }
 
-    async fn finish(&self, work: &mut Work<'_>) -> Result<(), Diagnostic> {
+    /// After the last one.
+    ///
+    /// # Errors
+    /// As [`Target::put`].
+    pub async fn finish(&self, work: &mut Work<'_>) -> Result<(), Diagnostic> {
         let finished = work.transaction.storage.bulk_finish().await;
         finished.map_err(|error| self.failure(work, error))
     }
@@ -142,13 +161,14 @@ impl Target<'_> {
         .with_schema(&*self.table.schema)
         .with_table(&*self.table.name)
         .with_constraint(self.index);
-        match self.layout.decode(key) {
-            Ok((values, _)) => diagnostic.with_detail(format!(
-                "Key {} is duplicated.",
-                describe_key(work, self.table, self.layout.columns(), &values)
-            )),
-            Err(_) => diagnostic,
-        }
+        let Ok((values, _)) = self.layout.decode(key) else {
+            return diagnostic;
+        };
+        let described = match self.values {
+            None => describe_key(work, self.table, self.layout.columns(), &values),
+            Some(of_index) => describe_parts(work, of_index.parts(), &values),
+        };
+        diagnostic.with_detail(format!("Key {described} is duplicated."))
     }
 }
 
@@ -173,6 +193,20 @@ pub fn describe_key(
             let sql_type = table.columns[usize::from(*position)].sql_type;
             print(work, value, sql_type)
         })
+        .collect();
+    format!("({})=({})", names.join(", "), printed.join(", "))
+}
+
+fn describe_parts(
+    work: &Work<'_>,
+    parts: &[(Arc<str>, crate::catalog::sql_type::SqlType)],
+    values: &[ScalarValue],
+) -> String {
+    let names: Vec<&str> = parts.iter().map(|(name, _)| &**name).collect();
+    let printed: Vec<String> = parts
+        .iter()
+        .zip(values)
+        .map(|((_, sql_type), value)| print(work, value, *sql_type))
         .collect();
     format!("({})=({})", names.join(", "), printed.join(", "))
 }
@@ -210,19 +244,24 @@ pub fn demand_not_null(
     for (position, column) in positions.iter().zip(columns) {
         if column.null_count() > 0 {
             let name = &table.columns[usize::from(*position)].name;
-            return Err(Diagnostic::error(
-                SqlState::NOT_NULL_VIOLATION,
-                format!(
-                    "column \"{name}\" of relation \"{}\" contains null values",
-                    relation.name
-                ),
-            )
-            .with_schema(&*relation.schema)
-            .with_table(&*relation.name)
-            .with_column(&**name));
+            return Err(null_found(relation, name));
         }
     }
     Ok(())
+}
+
+/// 23502 for a NULL that is there already.
+pub fn null_found(relation: &Relation, column: &str) -> Diagnostic {
+    Diagnostic::error(
+        SqlState::NOT_NULL_VIOLATION,
+        format!(
+            "column \"{column}\" of relation \"{}\" contains null values",
+            relation.name
+        ),
+    )
+    .with_schema(&*relation.schema)
+    .with_table(&*relation.name)
+    .with_column(column)
 }
 
 /// Sorts the table's rows into a fresh relation id under the key `primary_key` (none: row numbers),
@@ -282,6 +321,7 @@ async fn move_rows(
             layout,
             table: relation,
             index: index_name,
+            values: None,
         };
         for row in 0..rows.len() {
             key.clear();
@@ -298,13 +338,18 @@ async fn move_rows(
                 layout,
                 table: relation,
                 index: index_name,
+                values: None,
             };
             target.finish(work).await
         }
     }
 }
 
-async fn put_numbered(
+/// Puts a row of a table without a primary key.
+///
+/// # Errors
+/// What storage gives.
+pub async fn put_numbered(
     work: &mut Work<'_>,
     relation: RelationId,
     key: &[u8],
@@ -318,7 +363,11 @@ async fn put_numbered(
     }
 }
 
-async fn rebuild_index(
+/// Builds an index anew, into a store of its own.
+///
+/// # Errors
+/// As [`fill_index`].
+pub async fn rebuild_index(
     work: &mut Work<'_>,
     relation: &Relation,
     index_relation: &mut Relation,
@@ -349,17 +398,29 @@ pub async fn fill_index(
         .table()
         .ok_or_else(|| Diagnostic::internal("an index on what is no table"))?;
     let layout = KeyLayout::of_index(table, index)?;
-    let mut rows = Rows::of(work, table, &index.columns)?;
+    let of_index = IndexValues::new(relation, table, index, work.input())?;
+    let wanted: Vec<u16> = match index.is_plain() {
+        true => index.columns.clone(),
+        false => (0..table.columns.len() as u16).collect(),
+    };
+    let mut rows = Rows::of(work, table, &wanted)?;
     let target = Target {
         relation: index.store,
         layout: &layout,
         table: relation,
         index: name,
+        values: Some(&of_index),
     };
     while let Some(columns) = rows.next()? {
         work.pause().await?;
         for row in 0..rows.len() {
-            let values = values_at(&columns, row)?;
+            let mut values = values_at(&columns, row)?;
+            if !index.is_plain() {
+                match of_index.of(&values, work.input())? {
+                    Some(indexed) => values = indexed,
+                    None => continue,
+                }
+            }
             let entry = IndexEntry::new(&layout, index.unique, &values, rows.keys.get(row))?;
             target.put(work, &entry.key, &entry.value).await?;
             work.step().await?;

@@ -8,6 +8,7 @@
 //! The second kind claims a name: two transactions that make the same name meet in that key's lock.
 //! It is always longer than four bytes, so that the two kinds cannot be mixed up.
 
+use super::older;
 use crate::catalog::definition::Relation;
 use crate::catalog::row_policy::RowSecurity;
 use crate::catalog::{DatabaseId, Oid};
@@ -15,7 +16,9 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use std::borrow::Cow;
 
 /// The format of what is written; a newer one is refused.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
+/// The format before comments on parts of tables and expressions in indexes.
+const WITHOUT_INDEX_DETAILS: u8 = 2;
 /// The format before row policies, whose bytes end where theirs begin.
 const WITHOUT_ROW_SECURITY: u8 = 1;
 /// The largest definition; a table of 1,600 columns with long defaults stays well below.
@@ -67,12 +70,13 @@ pub fn decode(bytes: &[u8]) -> Result<Relation, Diagnostic> {
             format!("a stored definition is damaged: {what}"),
         )
     };
-    let body = match bytes.split_first() {
-        Some((&FORMAT, body)) => Cow::Borrowed(body),
+    let (format, body) = match bytes.split_first() {
+        Some((&format @ (FORMAT | WITHOUT_INDEX_DETAILS), body)) => (format, Cow::Borrowed(body)),
         Some((&WITHOUT_ROW_SECURITY, body)) => {
             let none = bincode::serde::encode_to_vec(RowSecurity::default(), configuration())
                 .map_err(|error| damaged(error.to_string()))?;
-            Cow::Owned([body, &none].concat())
+            let body = Cow::Owned([body, &none].concat());
+            (WITHOUT_INDEX_DETAILS, body)
         }
         Some((format, _)) => {
             return Err(Diagnostic::error(
@@ -82,8 +86,12 @@ pub fn decode(bytes: &[u8]) -> Result<Relation, Diagnostic> {
         }
         None => return Err(damaged("it is empty".to_owned())),
     };
-    let (relation, read) = bincode::serde::decode_from_slice(&body, configuration())
-        .map_err(|error| damaged(error.to_string()))?;
+    let decoded = match format {
+        FORMAT => bincode::serde::decode_from_slice(&body, configuration()),
+        _ => bincode::serde::decode_from_slice::<older::Relation2, _>(&body, configuration())
+            .map(|(old, read)| (Relation::from(old), read)),
+    };
+    let (relation, read) = decoded.map_err(|error| damaged(error.to_string()))?;
     if read != body.len() {
         return Err(damaged("bytes are left over".to_owned()));
     }
@@ -126,6 +134,16 @@ mod tests {
         let written = b"\x01\xfb\x20\x4e\x05\x06public\x01v\x0a\x00\x01\x04text\
                         \x03\x08SELECT 1\x01\x01c\x02\x01\x00";
         assert_eq!(decode(written).unwrap(), view());
+    }
+
+    #[test]
+    fn definitions_from_before_expressions_in_indexes_read_back_without_any() {
+        for (old, expected) in older::tests::examples() {
+            let mut bytes = vec![WITHOUT_INDEX_DETAILS];
+            let body = bincode::serde::encode_to_vec(old, configuration());
+            bytes.extend(body.expect("it is encoded"));
+            assert_eq!(decode(&bytes).expect("it is decoded"), expected);
+        }
     }
 
     #[test]

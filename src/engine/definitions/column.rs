@@ -4,9 +4,11 @@ use super::constraint::Spec;
 use super::name;
 use super::sequence::SequencePlan;
 use super::work::Work;
+use crate::catalog::Oid;
 use crate::catalog::definition::{Column, Identity};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::dml::filler;
 use crate::engine::dml::value;
 use crate::engine::query::expression::Scope;
 use crate::engine::types;
@@ -280,6 +282,12 @@ pub fn is_nextval(expression: &ast::Expr) -> bool {
         ast::Expr::Cast { expr, .. } => is_nextval(expr),
         _ => false,
     }
+}
+
+/// The sequence whose next value a default is, and nothing else.
+pub fn nextval_of(expression: &ast::Expr, work: &mut Work<'_>) -> Option<Oid> {
+    let definitions = work.definitions();
+    filler::nextval_of(expression, &definitions, work.context)
 }
 
 /// One collation is there, C (REFERENCE §8).

@@ -259,6 +259,7 @@ impl Key<'_> {
             columns: positions.clone(),
             unique: true,
             constraint: Some(self.constraint),
+            details: Default::default(),
         };
         if primary {
             for position in &positions {
@@ -386,17 +387,27 @@ pub fn define_index(
 /// # Errors
 /// 42710
 pub fn choose_constraint(
+    work: &mut Work<'_>,
     table: &Table,
     relation: &str,
     given: Option<&str>,
     columns: &[&str],
     label: &str,
 ) -> Result<Arc<str>, Diagnostic> {
+    let definitions = work.definitions();
+    let indexes = table.indexes.iter().chain(&table.primary_index);
+    let keys: Vec<&Arc<Relation>> = indexes
+        .filter_map(|oid| definitions.get(*oid))
+        .filter(|index| {
+            index
+                .index()
+                .is_some_and(|index| index.constraint.is_some())
+        })
+        .collect();
     let taken = |name: &str| {
-        table
-            .constraints
-            .iter()
-            .any(|constraint| &*constraint.name == name)
+        let mut constraints = table.constraints.iter();
+        constraints.any(|constraint| &*constraint.name == name)
+            || keys.iter().any(|key| &*key.name == name)
     };
     match given {
         None => Ok(name::choose(relation, columns, label, taken).into()),
@@ -420,13 +431,24 @@ async fn add_check(
     let scope = scope_of(table, &relation_name, Scope::empty());
     let compiled =
         value::compile(expression, &scope, &mut Vec::new(), work.input())?.without_parameters()?;
-    value::demand_boolean(&compiled, "CHECK constraint")?;
+    value::demand_boolean(&compiled, "CHECK")?;
     let columns = columns_named(table, expression);
     let label_columns: Vec<&str> = match &columns[..] {
         [only] => vec![only],
         _ => Vec::new(),
     };
-    let name = choose_constraint(table, &relation_name, name, &label_columns, "check")?;
+    let table = table.clone();
+    let name = choose_constraint(work, &table, &relation_name, name, &label_columns, "check")
+        .map_err(|error| match existing {
+            Existing::Rows => error,
+            Existing::None => Diagnostic::error(
+                SqlState::DUPLICATE_OBJECT,
+                format!(
+                    "check constraint \"{}\" already exists",
+                    name.unwrap_or_default()
+                ),
+            ),
+        })?;
     if existing == Existing::Rows {
         verify::check(work, relation, &name, &compiled).await?;
     }
@@ -459,6 +481,23 @@ pub fn columns_named(table: &Table, expression: &ast::Expr) -> Vec<String> {
         std::ops::ControlFlow::<()>::Continue(())
     });
     found
+}
+
+/// Whether an index has the column of this position, in an expression or its predicate too.
+pub fn index_names(table: &Table, index: &Index, position: u16) -> bool {
+    let details = &index.details;
+    if index.columns.contains(&position) || details.include.contains(&position) {
+        return true;
+    }
+    let column = &table.columns[usize::from(position)].name;
+    let expressions = details.expressions.iter();
+    let mut texts = expressions.map(|it| &it.text).chain(&details.predicate);
+    texts.any(|text| match crate::sql::parse::parse_expression(text) {
+        Ok(tree) => columns_named(table, &tree)
+            .iter()
+            .any(|named| **named == **column),
+        Err(_) => true,
+    })
 }
 
 /// Takes a constraint away from the table, with what belongs to it.
@@ -540,7 +579,7 @@ pub async fn rename(
     let relation_name = relation.name.clone();
     let definitions = work.definitions();
     let table = table_of(relation)?;
-    let new = choose_constraint(table, &relation_name, Some(to), &[], "")?;
+    let new = choose_constraint(work, &table.clone(), &relation_name, Some(to), &[], "")?;
     if let Some(constraint) = table
         .constraints
         .iter_mut()
@@ -555,7 +594,10 @@ pub async fn rename(
         .cloned();
     match index {
         Some(index) => super::alter::rename_relation(work, Relation::clone(&index), to).await,
-        None => Err(undefined(from, &relation_name)),
+        None => Err(Diagnostic::error(
+            SqlState::UNDEFINED_OBJECT,
+            format!("constraint \"{from}\" for table \"{relation_name}\" does not exist"),
+        )),
     }
 }
 

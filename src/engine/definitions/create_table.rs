@@ -1,6 +1,6 @@
 //! CREATE TABLE.
 
-use super::column::ColumnPlan;
+use super::column::{ColumnPlan, nextval_of};
 use super::constraint::{Existing, Spec, choose_relation};
 use super::work::{Claim, NewName, Work, table_of};
 use crate::catalog::Oid;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// PostgreSQL's MaxHeapAttributeNumber.
 const COLUMNS_MAX: usize = 1_600;
 /// The layout version of a new table.
-const FIRST_LAYOUT: u32 = 1;
+pub const FIRST_LAYOUT: u32 = 1;
 
 /// CREATE TABLE
 ///
@@ -54,6 +54,7 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateTable) -> Result
             constraints: Vec::new(),
             referenced_by: Vec::new(),
             options,
+            comments: Vec::new(),
         }),
         row_security: Default::default(),
     };
@@ -78,6 +79,9 @@ pub async fn add_column(
     mut plan: ColumnPlan,
 ) -> Result<(), Diagnostic> {
     plan.settle_default(work)?;
+    if let Some(expression) = &plan.default {
+        plan.column.sequence = nextval_of(expression, work);
+    }
     let position = table_of(relation)?.columns.len() as u16;
     if let Some(sequence) = &plan.sequence {
         let schema = relation.schema.to_string();
@@ -95,7 +99,7 @@ pub async fn add_column(
 }
 
 /// What pg_get_expr shows as a serial column's default.
-fn nextval_text(sequence: &str) -> Arc<str> {
+pub fn nextval_text(sequence: &str) -> Arc<str> {
     let name = super::name::quoted(sequence);
     Arc::from(format!("nextval('{}'::regclass)", name.replace('\'', "''")))
 }
@@ -119,11 +123,12 @@ fn check_columns(columns: &[ColumnPlan]) -> Result<(), Diagnostic> {
     Ok(())
 }
 
-fn refuse_unsupported(statement: &ast::CreateTable) -> Result<(), Diagnostic> {
+/// # Errors
+/// 0A000 for what no CREATE TABLE here makes.
+pub fn refuse_unsupported(statement: &ast::CreateTable) -> Result<(), Diagnostic> {
     let refused = [
         (statement.temporary, "CREATE TEMPORARY TABLE"),
         (statement.or_replace, "CREATE OR REPLACE TABLE"),
-        (statement.query.is_some(), "CREATE TABLE AS"),
         (statement.like.is_some(), "CREATE TABLE LIKE"),
         (statement.inherits.is_some(), "INHERITS"),
         (

@@ -348,8 +348,7 @@ fn views_over(
     dropping: &[Oid],
     found: &mut Vec<Dependent>,
 ) -> Result<(), Diagnostic> {
-    let definitions = work.definitions();
-    let mut gone: Vec<(Oid, String)> = taken
+    let gone: Vec<(Oid, String)> = taken
         .iter()
         .filter(|relation| matches!(Kind::of(relation), Kind::Table | Kind::View))
         .map(|relation| {
@@ -357,6 +356,16 @@ fn views_over(
             (relation.oid, format!("{word} {}", relation.name))
         })
         .collect();
+    views_over_all(work, gone, dropping, found)
+}
+
+fn views_over_all(
+    work: &mut Work<'_>,
+    mut gone: Vec<(Oid, String)>,
+    dropping: &[Oid],
+    found: &mut Vec<Dependent>,
+) -> Result<(), Diagnostic> {
+    let definitions = work.definitions();
     let mut at = 0;
     while at < gone.len() {
         let (oid, described) = gone[at].clone();
@@ -572,6 +581,116 @@ pub async fn free_key(
                         .retain(|child| child != table);
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// Before a column goes: the views that need it go with CASCADE, or it stays.
+///
+/// # Errors
+/// 2BP01
+pub async fn free_column(
+    work: &mut Work<'_>,
+    relation: &Relation,
+    column: &str,
+    cascade: bool,
+) -> Result<(), Diagnostic> {
+    let definitions = work.definitions();
+    let on = format!("column {column} of table {}", relation.name);
+    let (mut dependents, mut gone) = (Vec::new(), Vec::new());
+    for other in definitions.of_database(relation.database) {
+        if view::reads_column(work, other, relation.oid, column)? {
+            gone.push((other.oid, format!("view {}", other.name)));
+            dependents.push(Dependent::View {
+                relation: other.clone(),
+                on: on.clone(),
+            });
+        }
+    }
+    views_over_all(work, gone, &[], &mut dependents)?;
+    go_with_column(work, column, relation, &dependents, cascade).await
+}
+
+/// The sequences that belong to a column, which go with it; another column's default that counts with one
+/// goes with CASCADE, or all stay.
+///
+/// # Errors
+/// 2BP01
+pub async fn sequences_of_column(
+    work: &mut Work<'_>,
+    relation: &mut Relation,
+    position: u16,
+    cascade: bool,
+) -> Result<Vec<Arc<Relation>>, Diagnostic> {
+    let definitions = work.definitions();
+    let column = table_of(relation)?.columns[usize::from(position)]
+        .name
+        .clone();
+    let mut owned = owned_sequences(work, relation.oid);
+    owned.retain(|sequence| match &sequence.body {
+        RelationBody::Sequence(body) => body.owned_by == Some((relation.oid, position)),
+        _ => false,
+    });
+    let mut dependents = Vec::new();
+    for sequence in &owned {
+        defaults_of(sequence, &definitions, &mut dependents);
+    }
+    dependents.retain(|dependent| match dependent {
+        Dependent::Default {
+            table,
+            column: counting,
+            ..
+        } => *table != relation.oid || *counting != column,
+        _ => true,
+    });
+    let own: Vec<Arc<str>> = dependents
+        .iter()
+        .filter_map(|dependent| match dependent {
+            Dependent::Default { table, column, .. } if *table == relation.oid => {
+                Some(column.clone())
+            }
+            _ => None,
+        })
+        .collect();
+    go_with_column(work, &column, relation, &dependents, cascade).await?;
+    // The table itself is at hand, and is defined by who changes it.
+    for found in &mut table_of(relation)?.columns {
+        if own.contains(&found.name) {
+            found.default = None;
+            found.sequence = None;
+        }
+    }
+    Ok(owned)
+}
+
+async fn go_with_column(
+    work: &mut Work<'_>,
+    column: &str,
+    relation: &Relation,
+    dependents: &[Dependent],
+    cascade: bool,
+) -> Result<(), Diagnostic> {
+    if dependents.is_empty() {
+        return Ok(());
+    }
+    if !cascade {
+        let details: Vec<String> = dependents.iter().map(Dependent::detail).collect();
+        return Err(Diagnostic::error(
+            SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+            format!(
+                "cannot drop column {column} of table {} because other objects depend on it",
+                relation.name
+            ),
+        )
+        .with_detail(details.join("\n"))
+        .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
+    }
+    tell(work, dependents);
+    for dependent in dependents {
+        let own = matches!(dependent, Dependent::Default { table, .. } if *table == relation.oid);
+        if !own {
+            dependent.remove(work).await?;
         }
     }
     Ok(())

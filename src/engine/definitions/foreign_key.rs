@@ -54,7 +54,8 @@ impl Foreign {
         let referenced = self.referenced_positions(work, &parent, columns.len())?;
         let labels: Vec<&str> = self.columns.iter().map(String::as_str).collect();
         let relation_name = relation.name.clone();
-        let name = choose_constraint(table_of(relation)?, &relation_name, name, &labels, "fkey")?;
+        let table = table_of(relation)?.clone();
+        let name = choose_constraint(work, &table, &relation_name, name, &labels, "fkey")?;
         check_types(relation, &columns, &parent, &referenced, &name)?;
         if existing == Existing::Rows {
             let reference = verify::Reference {
@@ -182,10 +183,14 @@ fn is_unique(work: &mut Work<'_>, table: &Table, positions: &[u16]) -> bool {
         .indexes
         .iter()
         .filter_map(|oid| definitions.get(*oid)?.index())
-        .any(|index| index.unique && same_columns(&index.columns, positions))
+        .any(|index| index.unique && index.is_plain() && same_columns(&index.columns, positions))
 }
 
-fn check_types(
+/// Whether the columns of both ends can be compared.
+///
+/// # Errors
+/// 42804 in PostgreSQL's words.
+pub fn check_types(
     child: &Relation,
     columns: &[u16],
     parent: &Relation,

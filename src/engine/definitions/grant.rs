@@ -1,7 +1,7 @@
 //! GRANT and REVOKE on tables, COMMENT ON: what is kept with a relation and touches no row.
 
 use super::name;
-use super::work::{Work, missing};
+use super::work::{Work, column_of, missing, table_of};
 use crate::catalog::definition::{Relation, RelationBody};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::sql::credential::{TableGrant, TableName};
@@ -41,7 +41,7 @@ pub(super) fn undefined(table: &TableName) -> Diagnostic {
     )
 }
 
-/// COMMENT ON TABLE, VIEW, INDEX, SEQUENCE
+/// COMMENT ON TABLE, VIEW, INDEX, SEQUENCE, COLUMN of a table
 ///
 /// # Errors
 /// 42P01, 42809, 42501; 0A000 for other objects.
@@ -51,6 +51,9 @@ pub async fn comment(
     given: &ast::ObjectName,
     text: Option<&str>,
 ) -> Result<(), Diagnostic> {
+    if object == ast::CommentObject::Column {
+        return comment_on_column(work, given, text).await;
+    }
     let found = work
         .find(given)?
         .ok_or_else(|| missing("relation", given))?;
@@ -81,5 +84,45 @@ pub async fn comment(
     let taken = work.take(found.oid, Use::Shared).await?;
     let mut relation = taken.ok_or_else(|| missing("relation", given))?;
     relation.comment = text.filter(|text| !text.is_empty()).map(Into::into);
+    work.define(relation)
+}
+
+async fn comment_on_column(
+    work: &mut Work<'_>,
+    given: &ast::ObjectName,
+    text: Option<&str>,
+) -> Result<(), Diagnostic> {
+    let mut parts = given.0.clone();
+    let column = parts.pop().and_then(|part| part.as_ident().map(name::fold));
+    let table = ast::ObjectName(parts);
+    let (Some(column), false) = (column, table.0.is_empty()) else {
+        return Err(Diagnostic::error(
+            SqlState::SYNTAX_ERROR,
+            "column name must be qualified",
+        ));
+    };
+    let absent = || missing("relation", &table);
+    let found = work.find(&table)?.ok_or_else(absent)?;
+    if matches!(found.body, RelationBody::View(_)) {
+        return Err(Diagnostic::unsupported("COMMENT ON a view's column"));
+    }
+    if found.table().is_none() {
+        let name = &found.name;
+        return Err(Diagnostic::error(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!("cannot set comment on relation \"{name}\""),
+        ));
+    }
+    work.context.rights.may_own(&found)?;
+    let taken = work.take(found.oid, Use::Shared).await?;
+    let mut relation = taken.ok_or_else(absent)?;
+    let relation_name = relation.name.clone();
+    let body = table_of(&mut relation)?;
+    let position = column_of(body, &relation_name, &column)?;
+    body.comments
+        .retain(|(commented, _)| *commented != position);
+    if let Some(text) = text.filter(|text| !text.is_empty()) {
+        body.comments.push((position, text.into()));
+    }
     work.define(relation)
 }

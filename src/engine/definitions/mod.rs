@@ -9,6 +9,7 @@ mod build;
 pub mod codec;
 mod column;
 mod constraint;
+mod create_as;
 mod create_table;
 mod drop;
 mod foreign_key;
@@ -17,8 +18,11 @@ mod identity;
 mod index;
 mod lock;
 mod name;
+mod older;
 mod policy;
+mod rewrite;
 mod sequence;
+mod stars;
 #[cfg(test)]
 mod tests;
 mod truncate;
@@ -34,8 +38,10 @@ use super::transaction::Transaction;
 use crate::catalog::definition::{DefinitionChange, Definitions, Relation};
 use crate::catalog::request::IfExists;
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::sql::alter::Kind;
 use crate::sql::credential::{Direction, RowPolicyStatement, TableGrant};
 use crate::storage::{ALL_KEYS, DEFINITIONS_RELATION, Isolation, Storage};
+use create_as::CreateAs;
 use sqlparser::ast::{self, Statement};
 use std::sync::Arc;
 use work::{Work, missing, own_store};
@@ -49,15 +55,19 @@ pub fn is_definition(statement: &Statement) -> bool {
 /// The command's tag; DROP's depends on what it drops.
 fn tag_of(statement: &Statement) -> Option<&'static str> {
     Some(match statement {
+        Statement::CreateTable(table) if table.query.is_some() => "CREATE TABLE AS",
         Statement::CreateTable(_) => "CREATE TABLE",
+        Statement::Query(query) if CreateAs::is_select_into(query) => "SELECT INTO",
         Statement::CreateIndex(_) => "CREATE INDEX",
         Statement::CreateView(_) => "CREATE VIEW",
         Statement::CreateSequence { .. } => "CREATE SEQUENCE",
         Statement::CreateSchema { .. } => "CREATE SCHEMA",
-        Statement::AlterTable(table) if alter::is_of_sequence(table) => "ALTER SEQUENCE",
-        Statement::AlterTable(_) => "ALTER TABLE",
-        Statement::AlterIndex { .. } => "ALTER INDEX",
-        Statement::AlterView { .. } => "ALTER VIEW",
+        Statement::AlterTable(altered) => match crate::sql::alter::kind(altered) {
+            Kind::Table => "ALTER TABLE",
+            Kind::View => "ALTER VIEW",
+            Kind::Index => "ALTER INDEX",
+            Kind::Sequence => "ALTER SEQUENCE",
+        },
         Statement::Drop { .. } => "DROP",
         Statement::Truncate(_) => "TRUNCATE TABLE",
         Statement::CreatePolicy(_) => "CREATE POLICY",
@@ -83,6 +93,9 @@ pub async fn execute(
 ) -> Result<CommandTag, Diagnostic> {
     let tag = tag_of(statement).ok_or_else(|| Diagnostic::unsupported("this statement"))?;
     let mut work = begin(engine, transaction, context, tag)?;
+    if let Some(create) = CreateAs::of(statement)? {
+        return create.create(&mut work).await;
+    }
     dispatch(&mut work, statement, tag)
         .await
         .map(CommandTag::Plain)
@@ -184,8 +197,7 @@ async fn dispatch(
             if_not_exists,
             ..
         } => create_schema(work, schema_name, *if_not_exists)?,
-        Statement::AlterTable(table) => alter::table(work, table).await?,
-        Statement::AlterIndex { name, operation } => alter::index(work, name, operation).await?,
+        Statement::AlterTable(altered) => alter::relation(work, altered).await?,
         Statement::Drop {
             object_type,
             if_exists,

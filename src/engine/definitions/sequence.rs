@@ -6,8 +6,10 @@ use crate::catalog::Oid;
 use crate::catalog::definition::{Relation, RelationBody, Sequence};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::dml::target::steps_of;
 use crate::engine::types;
-use crate::storage::Use;
+use crate::sql::sequence::Extra;
+use crate::storage::{SequenceState, Use};
 use sqlparser::ast::{self, SequenceOptions};
 
 /// What a sequence is to count.
@@ -34,77 +36,127 @@ fn limits(kind: TypeKind) -> (i64, i64) {
     }
 }
 
+/// The options of a sequence, each given once.
+#[derive(Default)]
+struct Given {
+    sql_type: Option<SqlType>,
+    increment: Option<i64>,
+    /// Some(None) is NO MINVALUE.
+    min: Option<Option<i64>>,
+    max: Option<Option<i64>>,
+    start: Option<i64>,
+    cycle: Option<bool>,
+    cache: Option<i64>,
+    /// RESTART; Some(None) is at START.
+    restart: Option<Option<i64>>,
+}
+
+/// # Errors
+/// 42601 for the second of its kind.
+fn once<T>(place: &mut Option<T>, value: T) -> Result<(), Diagnostic> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Diagnostic::error(
+            SqlState::SYNTAX_ERROR,
+            "conflicting or redundant options",
+        )),
+    }
+}
+
+impl Given {
+    fn of(options: &[SequenceOptions]) -> Result<Given, Diagnostic> {
+        let mut given = Given::default();
+        for option in options {
+            match Extra::of(option) {
+                Some(Extra::Type(data_type)) => {
+                    once(&mut given.sql_type, types::from_ast(&data_type)?)?;
+                    continue;
+                }
+                Some(Extra::Restart(value)) => {
+                    let value = value.as_deref().map(integer).transpose()?;
+                    once(&mut given.restart, value)?;
+                    continue;
+                }
+                // An identity column's, which says where they belong.
+                Some(Extra::Name(_) | Extra::Altered | Extra::Dropped { .. }) => continue,
+                None => {}
+            }
+            match option {
+                SequenceOptions::IncrementBy(value, _) => {
+                    once(&mut given.increment, integer(value)?)?;
+                }
+                SequenceOptions::MinValue(value) => {
+                    once(&mut given.min, value.as_ref().map(integer).transpose()?)?;
+                }
+                SequenceOptions::MaxValue(value) => {
+                    once(&mut given.max, value.as_ref().map(integer).transpose()?)?;
+                }
+                SequenceOptions::StartWith(value, _) => {
+                    once(&mut given.start, integer(value)?)?;
+                }
+                // Values are logged in steps of 32 whatever is asked for (REFERENCE §8).
+                SequenceOptions::Cache(value) => {
+                    let count = integer(value)?;
+                    if count < 1 {
+                        return Err(invalid(format!(
+                            "CACHE ({count}) must be greater than zero"
+                        )));
+                    }
+                    once(&mut given.cache, count)?;
+                }
+                // sqlparser's flag is of NO CYCLE.
+                SequenceOptions::Cycle(no) => once(&mut given.cycle, !no)?,
+            }
+        }
+        Ok(given)
+    }
+}
+
+/// # Errors
+/// 22023
+fn demand_countable(sql_type: SqlType) -> Result<(), Diagnostic> {
+    match sql_type.kind {
+        TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8 if !sql_type.array => Ok(()),
+        _ => Err(invalid(
+            "sequence type must be smallint, integer, or bigint",
+        )),
+    }
+}
+
 impl SequencePlan {
     /// From its type and options.
     ///
     /// # Errors
-    /// 22023 for values that do not fit together.
+    /// 22023 for values that do not fit together, 42601 for an option given twice.
     pub fn new(sql_type: SqlType, options: &[SequenceOptions]) -> Result<SequencePlan, Diagnostic> {
-        if !matches!(
-            sql_type.kind,
-            TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8
-        ) {
-            return Err(invalid(
-                "sequence type must be smallint, integer, or bigint",
-            ));
-        }
-        let (mut increment, mut min, mut max, mut start, mut cycle) = (1, None, None, None, false);
-        for option in options {
-            match option {
-                SequenceOptions::IncrementBy(value, _) => increment = integer(value)?,
-                SequenceOptions::MinValue(value) => {
-                    min = value.as_ref().map(integer).transpose()?
-                }
-                SequenceOptions::MaxValue(value) => {
-                    max = value.as_ref().map(integer).transpose()?
-                }
-                SequenceOptions::StartWith(value, _) => start = Some(integer(value)?),
-                // Values are logged in steps of 32 whatever is asked for (REFERENCE §8).
-                SequenceOptions::Cache(value) => {
-                    if integer(value)? < 1 {
-                        return Err(invalid(format!(
-                            "CACHE ({value}) must be greater than zero"
-                        )));
-                    }
-                }
-                // sqlparser's flag is of NO CYCLE.
-                SequenceOptions::Cycle(no) => cycle = !no,
-            }
-        }
-        if increment == 0 {
-            return Err(invalid("INCREMENT must not be zero"));
-        }
-        let (least, most) = limits(sql_type.kind);
-        let (default_min, default_max) = if increment > 0 {
-            (1, most)
-        } else {
-            (least, -1)
-        };
+        demand_countable(sql_type)?;
+        let given = Given::of(options)?;
+        let increment = given.increment.unwrap_or(1);
+        let (min, max) = bounds(sql_type, increment);
         let plan = SequencePlan {
             sql_type,
             increment,
-            min: min.unwrap_or(default_min),
-            max: max.unwrap_or(default_max),
+            min: given.min.flatten().unwrap_or(min),
+            max: given.max.flatten().unwrap_or(max),
             start: 0,
-            cycle,
+            cycle: given.cycle.unwrap_or(false),
         };
-        plan.starting(start, least, most)
+        plan.starting(given.start)
     }
 
-    fn starting(
-        mut self,
-        start: Option<i64>,
-        least: i64,
-        most: i64,
-    ) -> Result<SequencePlan, Diagnostic> {
+    fn starting(mut self, start: Option<i64>) -> Result<SequencePlan, Diagnostic> {
+        if self.increment == 0 {
+            return Err(invalid("INCREMENT must not be zero"));
+        }
+        let (least, most) = limits(self.sql_type.kind);
         let type_name = types::format_type(self.sql_type);
         let (min, max) = (self.min, self.max);
-        if max > most {
+        if max > most || max < least {
             let text =
                 format!("MAXVALUE ({max}) is out of range for sequence data type {type_name}");
             return Err(invalid(text));
         }
-        if min < least {
+        if min < least || min > most {
             let text =
                 format!("MINVALUE ({min}) is out of range for sequence data type {type_name}");
             return Err(invalid(text));
@@ -115,18 +167,38 @@ impl SequencePlan {
             )));
         }
         self.start = start.unwrap_or(if self.increment > 0 { min } else { max });
-        let start = self.start;
-        if start < min {
-            return Err(invalid(format!(
-                "START value ({start}) cannot be less than MINVALUE ({min})"
-            )));
-        }
-        if start > max {
-            return Err(invalid(format!(
-                "START value ({start}) cannot be greater than MAXVALUE ({max})"
-            )));
-        }
+        within("START", self.start, min, max)?;
         Ok(self)
+    }
+
+    /// This sequence with other options.
+    fn altered(sequence: &Sequence, given: &Given) -> Result<SequencePlan, Diagnostic> {
+        let sql_type = given.sql_type.unwrap_or(sequence.sql_type);
+        demand_countable(sql_type)?;
+        let increment = given.increment.unwrap_or(sequence.increment);
+        let (least, most) = limits(sequence.sql_type.kind);
+        let (default_min, default_max) = bounds(sql_type, increment);
+        // A bound that was the old type's is the new one's (PostgreSQL 15, ALTER SEQUENCE … AS).
+        let retyped = given.sql_type.is_some();
+        let min = match given.min {
+            Some(min) => min.unwrap_or(default_min),
+            None if retyped && sequence.min == least => default_min,
+            None => sequence.min,
+        };
+        let max = match given.max {
+            Some(max) => max.unwrap_or(default_max),
+            None if retyped && sequence.max == most => default_max,
+            None => sequence.max,
+        };
+        let plan = SequencePlan {
+            sql_type,
+            increment,
+            min,
+            max,
+            start: 0,
+            cycle: given.cycle.unwrap_or(sequence.cycle),
+        };
+        plan.starting(Some(given.start.unwrap_or(sequence.start)))
     }
 
     /// Makes the sequence of this (claimed) name; gives its OID.
@@ -163,6 +235,31 @@ impl SequencePlan {
         })?;
         Ok(oid)
     }
+}
+
+/// MINVALUE and MAXVALUE where none are given.
+fn bounds(sql_type: SqlType, increment: i64) -> (i64, i64) {
+    let (least, most) = limits(sql_type.kind);
+    if increment < 0 {
+        (least, -1)
+    } else {
+        (1, most)
+    }
+}
+
+/// # Errors
+/// 22023 in PostgreSQL's words.
+fn within(what: &str, value: i64, min: i64, max: i64) -> Result<(), Diagnostic> {
+    let (how, bound, limit) = if value < min {
+        ("less", "MINVALUE", min)
+    } else if value > max {
+        ("greater", "MAXVALUE", max)
+    } else {
+        return Ok(());
+    };
+    Err(invalid(format!(
+        "{what} value ({value}) cannot be {how} than {bound} ({limit})"
+    )))
 }
 
 /// An integer literal, with its sign.
@@ -210,25 +307,78 @@ pub async fn create(work: &mut Work<'_>, statement: CreateSequence<'_>) -> Resul
     Ok(())
 }
 
-/// ALTER SEQUENCE … OWNED BY, of a sequence that is taken; for anything else in the option's place only
-/// that it is a sequence.
+/// The options of ALTER SEQUENCE, of a sequence that is taken. It goes on from where it stands; with
+/// RESTART it gets a counter of its own, so that a rollback finds the old one as it was.
 ///
 /// # Errors
-/// 42809; 55000 where owners differ; 0A000 for an identity column's; 42P01 and 42703.
+/// 22023 for values that do not fit together, with the one given out last too; 42601.
+pub async fn alter(
+    work: &mut Work<'_>,
+    relation: &mut Relation,
+    options: &[SequenceOptions],
+) -> Result<(), Diagnostic> {
+    let given = Given::of(options)?;
+    let RelationBody::Sequence(sequence) = &mut relation.body else {
+        return Err(Diagnostic::internal("a sequence that is none"));
+    };
+    let plan = SequencePlan::altered(sequence, &given)?;
+    let stands = work
+        .storage()
+        .sequence_state(sequence.store, steps_of(sequence))?;
+    let next = match given.restart {
+        Some(value) => SequenceState {
+            last_value: value.unwrap_or(plan.start),
+            is_called: false,
+        },
+        None => stands,
+    };
+    within("RESTART", next.last_value, plan.min, plan.max)?;
+    // A counter that has given nothing out stands at START unless it is told where.
+    if next != stands || sequence.start != plan.start {
+        let store = work.transaction.storage.create_relation()?;
+        work.storage().sequence_set(store, next).await?;
+        work.transaction.storage.drop_relation(sequence.store);
+        sequence.store = store;
+    }
+    sequence.sql_type = plan.sql_type;
+    sequence.start = plan.start;
+    sequence.increment = plan.increment;
+    sequence.min = plan.min;
+    sequence.max = plan.max;
+    sequence.cycle = plan.cycle;
+    Ok(())
+}
+
+/// Has a sequence, which is taken, count in another type.
+///
+/// # Errors
+/// 22023 for bounds that the type does not hold.
+pub fn retype(relation: &mut Relation, sql_type: SqlType) -> Result<(), Diagnostic> {
+    let RelationBody::Sequence(sequence) = &mut relation.body else {
+        return Err(Diagnostic::internal("a sequence that is none"));
+    };
+    let given = Given {
+        sql_type: Some(sql_type),
+        ..Given::default()
+    };
+    let plan = SequencePlan::altered(sequence, &given)?;
+    sequence.sql_type = plan.sql_type;
+    sequence.min = plan.min;
+    sequence.max = plan.max;
+    Ok(())
+}
+
+/// ALTER SEQUENCE … OWNED BY, of a sequence that is taken.
+///
+/// # Errors
+/// 55000 where owners differ; 0A000 for an identity column's; 42P01 and 42703.
 pub async fn belong(
     work: &mut Work<'_>,
     relation: &mut Relation,
-    column: &ast::Expr,
+    column: &[ast::Ident],
 ) -> Result<(), Diagnostic> {
-    let name = relation.name.clone();
     let RelationBody::Sequence(sequence) = &mut relation.body else {
-        return Err(Diagnostic::error(
-            SqlState::WRONG_OBJECT_TYPE,
-            format!("\"{name}\" is not a sequence"),
-        ));
-    };
-    let ast::Expr::CompoundIdentifier(parts) = column else {
-        return Ok(());
+        return Err(Diagnostic::internal("a sequence that is none"));
     };
     let definitions = work.definitions();
     let before = sequence.owned_by.and_then(|(table, column)| {
@@ -241,7 +391,7 @@ pub async fn belong(
             "cannot change ownership of identity sequence",
         ));
     }
-    let parts = parts.iter().cloned().map(ast::ObjectNamePart::Identifier);
+    let parts = column.iter().cloned().map(ast::ObjectNamePart::Identifier);
     sequence.owned_by = owner_of(work, &ast::ObjectName(parts.collect())).await?;
     if let Some((table, _)) = sequence.owned_by
         && let Some(table) = definitions.get(table)

@@ -28,12 +28,13 @@ pub async fn check(
         work.pause().await?;
         for row in 0..rows.len() {
             let values = values_at(&columns, row)?;
-            let holds = expression.holds(Row {
+            let found = expression.evaluate(Row {
                 columns: &values,
                 parameters: &[],
                 input: work.input(),
             })?;
-            if !holds {
+            // NULL is no violation.
+            if found == ScalarValue::Boolean(Some(false)) {
                 return Err(Diagnostic::error(
                     SqlState::CHECK_VIOLATION,
                     format!(
@@ -157,6 +158,7 @@ fn lookup(work: &mut Work<'_>, parent: &Table, referenced: &[u16]) -> Result<Loo
     for oid in &parent.indexes {
         if let Some(index) = definitions.get(*oid).and_then(|relation| relation.index())
             && index.unique
+            && index.is_plain()
             && let Some(order) = order(&index.columns)
         {
             return Ok(Lookup {

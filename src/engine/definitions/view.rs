@@ -1,15 +1,22 @@
 //! CREATE VIEW, and which relations a view reads.
+//!
+//! A view's query is kept as text, its stars written out where they are of tables, so that a column that is
+//! added later is none of the view's.
 
 use super::name;
-use super::work::{Claim, Work};
+use super::work::{Claim, NewName, Work};
 use crate::catalog::Oid;
 use crate::catalog::definition::{Relation, RelationBody, View};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::dml::parts::Parted;
 use crate::engine::types;
+use crate::sql::dialect::NodeDialect;
 use crate::sql::parse;
 use crate::storage::Use;
-use sqlparser::ast;
+use sqlparser::ast::{self, VisitMut, VisitorMut};
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Span, Token, Tokenizer};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -21,8 +28,10 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateView) -> Result<
     refuse_unsupported(statement)?;
     let new = work.new_name(&statement.name)?;
     let columns = columns_of(work, statement).await?;
+    let mut query = statement.query.clone();
+    super::stars::write_out(work, &mut query);
     let view = View {
-        query: Arc::from(statement.query.to_string()),
+        query: Arc::from(query.to_string()),
         columns,
     };
     if let Claim::Taken(existing) = work.claim(&new).await? {
@@ -65,6 +74,12 @@ async fn columns_of(
     statement: &ast::CreateView,
 ) -> Result<Vec<(Arc<str>, SqlType)>, Diagnostic> {
     let query = ast::Statement::Query(statement.query.clone());
+    if Parted::answers(&query) {
+        return Err(Diagnostic::error(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "views must not contain data-modifying statements in WITH",
+        ));
+    }
     let text: Arc<str> = Arc::from(statement.query.to_string());
     let plan = work.engine.analyze(query, text, &[], work.context).await?;
     if !plan.parameters.is_empty() {
@@ -167,14 +182,159 @@ pub fn reads(work: &mut Work<'_>, relation: &Relation, other: Oid) -> Result<boo
         });
     }
     for name in named {
-        let (schema, name) = name::parts(&name)?;
-        let schema = schema.unwrap_or_else(|| relation.schema.to_string());
-        if work
-            .lookup(Some(&schema), &name)
-            .is_some_and(|found| found.oid == other)
-        {
+        if leads_to(work, relation, &name, other)? {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+fn leads_to(
+    work: &mut Work<'_>,
+    view: &Relation,
+    name: &ast::ObjectName,
+    other: Oid,
+) -> Result<bool, Diagnostic> {
+    let (schema, name) = name::parts(name)?;
+    let schema = schema.unwrap_or_else(|| view.schema.to_string());
+    let found = work.lookup(Some(&schema), &name);
+    Ok(found.is_some_and(|found| found.oid == other))
+}
+
+/// Whether it is a view that may need this column of that other relation: its text has the column's name,
+/// or a star whose columns were not written out.
+///
+/// # Errors
+/// What parsing the view's text gives.
+pub fn reads_column(
+    work: &mut Work<'_>,
+    relation: &Relation,
+    other: Oid,
+    column: &str,
+) -> Result<bool, Diagnostic> {
+    if !reads(work, relation, other)? {
+        return Ok(false);
+    }
+    let RelationBody::View(view) = &relation.body else {
+        return Ok(false);
+    };
+    let tokens = Tokenizer::new(&NodeDialect, &view.query).tokenize();
+    let mut before = None;
+    for token in tokens.unwrap_or_default() {
+        match &token {
+            Token::Whitespace(_) => continue,
+            Token::Word(word) => {
+                let ident = ast::Ident {
+                    value: word.value.clone(),
+                    quote_style: word.quote_style,
+                    span: Span::empty(),
+                };
+                if name::fold(&ident) == column {
+                    return Ok(true);
+                }
+            }
+            Token::Mul => {
+                let selects = match &before {
+                    Some(Token::Word(word)) => {
+                        matches!(
+                            word.keyword,
+                            Keyword::SELECT | Keyword::DISTINCT | Keyword::ALL
+                        )
+                    }
+                    Some(Token::Period | Token::Comma) => true,
+                    _ => false,
+                };
+                if selects {
+                    return Ok(true);
+                }
+            }
+            _ => {}
+        }
+        before = Some(token);
+    }
+    Ok(false)
+}
+
+/// Before a relation is renamed: the views that read it say the new name from then on, and the old one for
+/// what their texts qualify by it.
+///
+/// # Errors
+/// What parsing a view's text gives, and storage.
+pub async fn follow(
+    work: &mut Work<'_>,
+    relation: &Relation,
+    new: &NewName,
+) -> Result<(), Diagnostic> {
+    let definitions = work.definitions();
+    for other in definitions.of_database(relation.database) {
+        if !reads(work, other, relation.oid)? {
+            continue;
+        }
+        let Some(mut view) = work.take(other.oid, Use::Exclusive).await? else {
+            continue;
+        };
+        let RelationBody::View(body) = &mut view.body else {
+            continue;
+        };
+        let mut statement = parse::parse_one(&body.query)?;
+        let mut renamed = Renamed {
+            from: (&relation.schema, &relation.name),
+            in_schema: &other.schema,
+            to: new,
+        };
+        let _ = VisitMut::visit(&mut statement, &mut renamed);
+        body.query = Arc::from(statement.to_string());
+        work.define(view)?;
+    }
+    Ok(())
+}
+
+/// Puts a relation's new name where its old one was.
+struct Renamed<'a> {
+    from: (&'a str, &'a str),
+    /// The schema of a bare name.
+    in_schema: &'a str,
+    to: &'a NewName,
+}
+
+impl VisitorMut for Renamed<'_> {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &mut ast::TableFactor) -> ControlFlow<()> {
+        let ast::TableFactor::Table {
+            name,
+            alias,
+            args: None,
+            ..
+        } = factor
+        else {
+            return ControlFlow::Continue(());
+        };
+        let Ok((schema, bare)) = name::parts(name) else {
+            return ControlFlow::Continue(());
+        };
+        let schema = schema.as_deref().unwrap_or(self.in_schema);
+        if (schema, bare.as_str()) != self.from {
+            return ControlFlow::Continue(());
+        }
+        if alias.is_none() {
+            *alias = Some(ast::TableAlias {
+                explicit: true,
+                name: identifier(&bare),
+                columns: Vec::new(),
+                at: None,
+            });
+        }
+        let parts = [&self.to.schema, &self.to.name].map(|part| identifier(part));
+        *name = ast::ObjectName::from(parts.to_vec());
+        ControlFlow::Continue(())
+    }
+}
+
+/// The name as it is to be written.
+pub fn identifier(name: &str) -> ast::Ident {
+    match name::quoted(name) {
+        plain if plain == name => ast::Ident::new(plain),
+        _ => ast::Ident::with_quote('"', name),
+    }
 }

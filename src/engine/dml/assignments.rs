@@ -11,9 +11,11 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::query::expression::Scope;
 use crate::engine::types::Input;
+use crate::sql::parse;
 use crate::storage::LockMode;
 use datafusion::common::ScalarValue;
 use sqlparser::ast::{self, Expr};
+use std::borrow::Cow;
 
 /// The assignments of an UPDATE.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ pub struct Written<'a> {
     /// The column's position.
     pub position: usize,
     /// The value; DEFAULT is the bare word.
-    pub value: &'a Expr,
+    pub value: Cow<'a, Expr>,
 }
 
 impl Assignments {
@@ -52,11 +54,11 @@ impl Assignments {
         let mut columns = Vec::new();
         for Written { position, value } in written(list, target)? {
             let column = &target.columns()[position];
-            let new = if is_default(value) {
+            let new = if is_default(&value) {
                 New::Default(Filler::of(target, position, context)?)
             } else {
                 New::Value(value::compile_for_column(
-                    value,
+                    &value,
                     scope,
                     parameters,
                     (&column.name, column.sql_type),
@@ -110,13 +112,13 @@ pub fn lock_for(mut positions: impl Iterator<Item = usize>, target: &Target) -> 
 /// The assignments one by one, `(a, b) = (1, 2)` taken apart.
 ///
 /// # Errors
-/// 42703, 42601; 428C9 for GENERATED ALWAYS; 0A000 for `(a, b) = (SELECT …)`.
+/// 42703, 42601; 428C9 for GENERATED ALWAYS.
 pub fn written<'a>(
     list: &'a [ast::Assignment],
     target: &Target,
 ) -> Result<Vec<Written<'a>>, Diagnostic> {
     let mut all: Vec<Written<'a>> = Vec::new();
-    let mut add = |name: &ast::ObjectName, value: &'a Expr| {
+    let mut add = |name: &ast::ObjectName, value: Cow<'a, Expr>| {
         let name = names::column(name)?;
         let position = target.column(&name)?;
         if all.iter().any(|earlier| earlier.position == position) {
@@ -125,7 +127,7 @@ pub fn written<'a>(
                 format!("multiple assignments to same column \"{name}\""),
             ));
         }
-        if target.columns()[position].identity == Some(Identity::Always) && !is_default(value) {
+        if target.columns()[position].identity == Some(Identity::Always) && !is_default(&value) {
             return Err(Diagnostic::error(
                 SqlState::new("428C9"),
                 format!("column \"{name}\" can only be updated to DEFAULT"),
@@ -139,15 +141,22 @@ pub fn written<'a>(
     };
     for assignment in list {
         match &assignment.target {
-            ast::AssignmentTarget::ColumnName(name) => add(name, &assignment.value)?,
+            ast::AssignmentTarget::ColumnName(name) => {
+                add(name, Cow::Borrowed(&assignment.value))?;
+            }
             ast::AssignmentTarget::Tuple(names) => {
-                let values = match &assignment.value {
-                    Expr::Tuple(values) => &values[..],
-                    Expr::Nested(only) => std::slice::from_ref(&**only),
+                let values: Vec<Cow<'a, Expr>> = match &assignment.value {
+                    Expr::Tuple(values) => values.iter().map(Cow::Borrowed).collect(),
+                    Expr::Nested(only) => vec![Cow::Borrowed(&**only)],
+                    Expr::Subquery(query) => each_column(query, names.len())?
+                        .into_iter()
+                        .map(Cow::Owned)
+                        .collect(),
                     _ => {
                         return Err(Diagnostic::unsupported(
-                            "assigning a subquery to several columns",
-                        ));
+                            "this source of a multiple-column UPDATE",
+                        )
+                        .with_hint("It is a row of values or a subquery."));
                     }
                 };
                 if values.len() != names.len() {
@@ -163,6 +172,36 @@ pub fn written<'a>(
         }
     }
     Ok(all)
+}
+
+/// `(a, b) = (SELECT x, y …)` as one subquery a column, `(SELECT a FROM (…) AS columns (a, b))`:
+/// they see the same rows, for they are of one statement.
+fn each_column(query: &ast::Query, count: usize) -> Result<Vec<Expr>, Diagnostic> {
+    let names: Vec<String> = (1..=count)
+        .map(|number| format!("\"column{number}\""))
+        .collect();
+    let list = names.join(", ");
+    names
+        .iter()
+        .map(|name| {
+            let text = format!("(SELECT {name} FROM (SELECT 1) AS \"columns\" ({list}))");
+            let mut expr = parse::parse_expression(&text)?;
+            let derived = match &mut expr {
+                Expr::Subquery(outer) => match &mut *outer.body {
+                    ast::SetExpr::Select(select) => select.from.first_mut(),
+                    _ => None,
+                },
+                _ => None,
+            };
+            match derived.map(|table| &mut table.relation) {
+                Some(ast::TableFactor::Derived { subquery, .. }) => {
+                    **subquery = query.clone();
+                    Ok(expr)
+                }
+                _ => Err(Diagnostic::internal("a derived table is none")),
+            }
+        })
+        .collect()
 }
 
 /// WHERE over a scope.

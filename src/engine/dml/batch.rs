@@ -5,11 +5,9 @@
 //! finds duplicates.
 
 use super::filler::Filler;
-use super::target::Target;
 use super::value::Value;
 use super::violation;
-use super::write::{Writer, project};
-use crate::catalog::RelationId;
+use super::write::Writer;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::query::failure;
@@ -167,7 +165,9 @@ impl Writer<'_> {
         }
         let values = row_of(columns, row)?;
         for (place, index) in self.target.indexes.iter().enumerate() {
-            let indexed = project(&values, index.key.columns());
+            let Some(indexed) = index.values.of(&values, self.input())? else {
+                continue;
+            };
             let entry = IndexEntry::new(&index.key, index.unique, &indexed, row_key)?;
             if in_bulk && self.transaction.bulk_loads(index.store) {
                 let loaded = self
@@ -177,7 +177,7 @@ impl Writer<'_> {
                 self.loaded(loaded)?;
                 continue;
             }
-            if self.unique_taken(index, &entry, &values).await?.is_some() {
+            if self.unique_taken(index, &entry).await?.is_some() {
                 return Err(self.duplicate(&values, Some(place)));
             }
             self.transaction
@@ -195,28 +195,22 @@ impl Writer<'_> {
         let StorageError::DuplicateKey { relation, key } = &error else {
             return Err(error.into());
         };
-        match self.unique_named(*relation) {
-            Some((name, layout)) => {
-                let (values, _) = layout.decode(key)?;
-                Err(violation::unique(
-                    self.target,
-                    name,
-                    layout.columns(),
-                    &values,
-                    &self.context.settings,
-                ))
+        let (target, settings) = (self.target, &self.context.settings);
+        if *relation == target.store()
+            && let Some(layout) = &target.key
+        {
+            let (values, _) = layout.decode(key)?;
+            let columns = layout.columns();
+            let name = &target.key_name;
+            return Err(violation::unique(target, name, columns, &values, settings));
+        }
+        match target.indexes.iter().find(|index| index.store == *relation) {
+            Some(index) => {
+                let (values, _) = index.key.decode(key)?;
+                Err(violation::unique_index(target, index, &values, settings))
             }
             None => Err(error.into()),
         }
-    }
-
-    fn unique_named(&self, store: RelationId) -> Option<(&str, &KeyLayout)> {
-        let target: &Target = self.target;
-        if store == target.store() {
-            return Some((&target.key_name, target.key.as_ref()?));
-        }
-        let index = target.indexes.iter().find(|index| index.store == store)?;
-        Some((&index.name, &index.key))
     }
 
     /// NOT NULL and CHECK for a whole batch; the first row that violates one is the one reported.

@@ -206,7 +206,7 @@ fn arbiters(target: Option<&ast::ConflictTarget>, table: &Target) -> Result<Arbi
             let index = table
                 .indexes
                 .iter()
-                .position(|index| index.unique && is(index.key.columns()));
+                .position(|index| index.is_key() && is(index.key.columns()));
             index.map(Arbiters::Index).ok_or_else(|| {
                 Diagnostic::error(
                     SqlState::INVALID_COLUMN_REFERENCE,

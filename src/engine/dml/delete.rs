@@ -2,11 +2,12 @@
 
 use super::Run;
 use super::assignments::compile_filter;
+use super::batch::row_of;
+use super::beside::Beside;
 use super::filler::input_of;
-use super::restart::{Pass, Passes, restarting};
+use super::restart::{Pass, Passes, once, restarting};
 use super::returning::{Collector, Returning};
 use super::selection::{Named, Parts, Selection, key_of};
-use super::update::beside;
 use super::value::{Row, Value};
 use super::write::{Found, Writer, demand_writable};
 use crate::catalog::sql_type::SqlType;
@@ -55,25 +56,28 @@ impl Delete {
         let named = Named::new(table_of(delete)?, context)?;
         let using = delete.using.as_deref().unwrap_or(&[]);
         let condition = condition(delete, &named, using, with, parameters, context);
+        let beside = match &delete.returning {
+            Some(items) => Some(Beside::of(items, &named, using, with, query, context).await?),
+            None => None,
+        };
         let parts = Parts {
             with,
-            values: Vec::new(),
+            values: beside
+                .as_ref()
+                .map_or(Vec::new(), |beside| beside.values.clone()),
             from: using,
             selection: delete.selection.as_ref(),
         };
         let selection =
             Selection::plan(&named, Purpose::Delete, parts, parameters, query, context).await?;
-        let returning = match &delete.returning {
-            Some(items) => Some(
-                Returning::new(
-                    items,
-                    &named.target,
-                    &named.qualifier,
-                    parameters,
-                    input_of(context),
-                )
-                .map_err(|error| beside(error, using))?,
-            ),
+        let returning = match &beside {
+            Some(beside) => Some(Returning::new(
+                &beside.items,
+                (&named.target, &named.qualifier),
+                &beside.scope(&named, &selection.types),
+                parameters,
+                input_of(context),
+            )?),
             None => None,
         };
         let reads = delete.selection.is_some() || returning.is_some() || !using.is_empty();
@@ -102,14 +106,28 @@ impl Delete {
     /// # Errors
     /// 42501, 25006, 23503, lock failures, whatever the expressions raise.
     pub async fn execute(&self, run: Run<'_>) -> Result<Outcome, Diagnostic> {
-        let relation = &self.named.target.relation;
-        run.context.rights.may_delete(relation)?;
-        if self.reads {
-            run.context.rights.may_select(relation)?;
-        }
-        demand_writable(run.context, "DELETE")?;
+        self.demand_rights(run.context)?;
         let tag = CommandTag::Delete(0);
         restarting(self, self.returning.as_ref(), run, tag).await
+    }
+
+    /// As [`Delete::execute`], once; None where the statement is to start over.
+    ///
+    /// # Errors
+    /// As [`Delete::execute`].
+    pub async fn execute_part(&self, run: Run<'_>) -> Result<Option<Outcome>, Diagnostic> {
+        self.demand_rights(run.context)?;
+        let tag = CommandTag::Delete(0);
+        once(self, self.returning.as_ref(), run, tag).await
+    }
+
+    fn demand_rights(&self, context: &StatementContext) -> Result<(), Diagnostic> {
+        let relation = &self.named.target.relation;
+        context.rights.may_delete(relation)?;
+        if self.reads {
+            context.rights.may_select(relation)?;
+        }
+        demand_writable(context, "DELETE")
     }
 }
 
@@ -149,7 +167,12 @@ impl Passes for Delete {
                     (_, Condition::Query) => None,
                     (_, Condition::Row(filter)) => filter.as_ref(),
                 };
-                count += one(&mut writer, key, found, filter, parameters, collector).await?;
+                let deletion = Deletion {
+                    filter,
+                    parameters,
+                    beside: row_of(&batch.columns()[1..], index)?,
+                };
+                count += deletion.of(&mut writer, key, found, collector).await?;
             }
         }
         writer.finish().await?;
@@ -157,39 +180,54 @@ impl Passes for Delete {
     }
 }
 
-/// Deletes one row that has been locked; gives how many that was.
-///
-/// # Errors
-/// Whatever the expressions raise.
-pub async fn one(
-    writer: &mut Writer<'_>,
-    key: &[u8],
-    found: Found,
-    filter: Option<&Value>,
-    parameters: &[ScalarValue],
-    collector: &mut Option<Collector<'_>>,
-) -> Result<u64, Diagnostic> {
-    let (bytes, ask_again) = match found {
-        Found::Gone => return Ok(0),
-        Found::Unchanged(bytes) => (bytes, false),
-        Found::Changed(bytes) => (bytes, true),
-    };
-    let old = writer.target.layout.decode_row(&bytes)?;
-    let row = Row {
-        columns: &old,
-        parameters,
-        input: writer.input(),
-    };
-    if let (true, Some(filter)) = (ask_again, filter)
-        && !filter.holds(row)?
-    {
-        return Ok(0);
+/// What deleting a row goes by.
+pub struct Deletion<'a> {
+    /// WHERE, asked again where the row has changed.
+    pub filter: Option<&'a Value>,
+    /// The statement's.
+    pub parameters: &'a [ScalarValue],
+    /// Values of other tables for RETURNING.
+    pub beside: Vec<ScalarValue>,
+}
+
+impl Deletion<'_> {
+    /// Deletes one row that has been locked; gives how many that was.
+    ///
+    /// # Errors
+    /// Whatever the expressions raise.
+    pub async fn of(
+        self,
+        writer: &mut Writer<'_>,
+        key: &[u8],
+        found: Found,
+        collector: &mut Option<Collector<'_>>,
+    ) -> Result<u64, Diagnostic> {
+        let (bytes, ask_again) = match found {
+            Found::Gone => return Ok(0),
+            Found::Unchanged(bytes) => (bytes, false),
+            Found::Changed(bytes) => (bytes, true),
+        };
+        let mut old = writer.target.layout.decode_row(&bytes)?;
+        if let (true, Some(filter)) = (ask_again, self.filter)
+            && !filter.holds(self.row(&old, writer))?
+        {
+            return Ok(0);
+        }
+        writer.delete(key, &old).await?;
+        if let Some(collector) = collector {
+            old.extend_from_slice(&self.beside);
+            collector.add(self.row(&old, writer))?;
+        }
+        Ok(1)
     }
-    writer.delete(key, &old).await?;
-    if let Some(collector) = collector {
-        collector.add(row)?;
+
+    fn row<'r>(&'r self, columns: &'r [ScalarValue], writer: &'r Writer<'_>) -> Row<'r> {
+        Row {
+            columns,
+            parameters: self.parameters,
+            input: writer.input(),
+        }
     }
-    Ok(1)
 }
 
 /// The one table of a DELETE.

@@ -2,7 +2,7 @@
 
 use super::target::{Target, sequence_of, steps_of};
 use super::value::{self, Row, Value};
-use crate::catalog::definition::{Column, RelationBody};
+use crate::catalog::definition::{Column, Definitions, RelationBody};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::catalog::{Oid, RelationId};
 use crate::diagnostic::Diagnostic;
@@ -13,6 +13,7 @@ use crate::sql::parse;
 use crate::storage::{SequenceSteps, Storage};
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
+use std::sync::Arc;
 
 /// How a column without a given value is filled.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub enum Filler {
 #[derive(Debug)]
 pub struct Next {
     oid: Oid,
+    name: Arc<str>,
     store: RelationId,
     steps: SequenceSteps,
     to: SqlType,
@@ -55,7 +57,7 @@ impl Filler {
             return Ok(Filler::Value(Value::null(column.sql_type)));
         };
         let tree = parse::parse_expression(text)?;
-        if let Some(oid) = nextval_of(&tree, target, context) {
+        if let Some(oid) = nextval_of(&tree, &context.snapshot.definitions, context) {
             return Next::new(oid, column, context).map(Filler::Sequence);
         }
         let value = value::compile_for_column(
@@ -90,9 +92,12 @@ impl Filler {
 
 impl Next {
     fn new(oid: Oid, column: &Column, context: &StatementContext) -> Result<Next, Diagnostic> {
-        let (oid, sequence) = sequence_of(&context.snapshot.definitions, oid)?;
+        let definitions = &context.snapshot.definitions;
+        let (oid, sequence) = sequence_of(definitions, oid)?;
+        let name = definitions.get(oid).map(|relation| relation.name.clone());
         Ok(Next {
             oid,
+            name: name.unwrap_or_default(),
             store: sequence.store,
             steps: steps_of(sequence),
             to: column.sql_type,
@@ -104,7 +109,8 @@ impl Next {
         storage: &Storage,
         context: &StatementContext,
     ) -> Result<ScalarValue, Diagnostic> {
-        let value = storage.sequence_next(self.store, self.steps).await?;
+        let next = storage.sequence_next(self.store, self.steps).await;
+        let value = next.map_err(|error| error.of_sequence(&self.name))?;
         {
             let mut memory = context.effects.sequences.lock();
             memory.values.insert(self.oid, value);
@@ -131,7 +137,11 @@ pub fn input_of(context: &StatementContext) -> Input<'_> {
 }
 
 /// The sequence of a default that is `nextval('name'::regclass)` and nothing else.
-fn nextval_of(tree: &ast::Expr, target: &Target, context: &StatementContext) -> Option<Oid> {
+pub fn nextval_of(
+    tree: &ast::Expr,
+    definitions: &Definitions,
+    context: &StatementContext,
+) -> Option<Oid> {
     let ast::Expr::Function(call) = tree else {
         return None;
     };
@@ -156,8 +166,7 @@ fn nextval_of(tree: &ast::Expr, target: &Target, context: &StatementContext) -> 
         return None;
     };
     let names: Vec<String> = name.split('.').map(unquoted).collect();
-    let definitions = &context.snapshot.definitions;
-    let database = target.relation.database;
+    let database = context.identity.database;
     let found = match &names[..] {
         [schema, name] => definitions.find(database, schema, name),
         [name] => context

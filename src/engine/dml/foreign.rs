@@ -96,7 +96,7 @@ impl Writer<'_> {
                 values[*from].clone(),
                 own,
                 to,
-                CastContext::Implicit,
+                CastContext::Assignment,
                 self.input(),
             )?);
         }
@@ -169,7 +169,7 @@ impl Writer<'_> {
         let unique = target
             .indexes
             .iter()
-            .filter(|index| index.unique)
+            .filter(|index| index.is_key())
             .map(|index| (&index.key, index.store));
         for (key, store) in primary.chain(unique) {
             if let Some(values) = reordered(key) {

@@ -16,6 +16,7 @@ use crate::engine::outcome::{CommandTag, Outcome};
 use crate::engine::policy::Purpose;
 use crate::engine::query::{QueryEngine, QueryPlan};
 use crate::engine::uses::Uses;
+use crate::sql::overriding::{self, Overriding};
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
 use std::sync::Arc;
@@ -132,10 +133,16 @@ impl Insert {
         context: &StatementContext,
     ) -> Result<Insert, Diagnostic> {
         let mut places = vec![None; target.columns().len()];
+        let (overriding, _) = overriding::of(insert);
         for (place, position) in columns.iter().enumerate() {
-            places[*position] = Some(place);
+            let identity = target.columns()[*position].identity.is_some();
+            if !(identity && overriding == Some(Overriding::User)) {
+                places[*position] = Some(place);
+            }
         }
-        refuse_values_for_identity(&target, &places, &source)?;
+        if overriding != Some(Overriding::System) {
+            refuse_values_for_identity(&target, &places, &source)?;
+        }
         let fillers = (0..places.len())
             .map(|position| {
                 let always_given = places[position].is_some_and(|place| source.gives(place));
@@ -154,8 +161,8 @@ impl Insert {
         let returning = match &insert.returning {
             Some(items) => Some(Returning::new(
                 items,
-                &target,
-                qualifier,
+                (&target, qualifier),
+                &target.scope(qualifier),
                 parameters,
                 input_of(context),
             )?),
@@ -185,6 +192,11 @@ impl Insert {
         self.returning.as_ref()
     }
 
+    /// Whether it is worked out without asking the statement.
+    pub fn stands_alone(&self) -> bool {
+        !self.returning.as_ref().is_some_and(Returning::asks)
+    }
+
     /// Inserts the rows.
     ///
     /// # Errors
@@ -208,10 +220,7 @@ impl Insert {
                 Some(query.execute(plan, used, transaction, context)?)
             }
         };
-        let mut collector = self
-            .returning
-            .as_ref()
-            .map(|returning| returning.collector(query.map(QueryEngine::reservation)));
+        let mut collector = returning::collector(self.returning.as_ref(), query, context)?;
         let transaction = &mut transaction.storage;
         let writer = Writer::new(&self.target, transaction, storage, context, self.purpose());
         let count = match (&self.source, rows) {
@@ -399,7 +408,16 @@ fn resolve(
     insert: &ast::Insert,
     context: &StatementContext,
 ) -> Result<(Target, String), Diagnostic> {
-    if insert.or.is_some() || insert.ignore || insert.overwrite || insert.replace_into {
+    let foreign = insert.or.is_some()
+        || insert.ignore
+        || insert.overwrite
+        || insert.replace_into
+        || insert.format_clause.is_some()
+        || insert.settings.is_some()
+        || !insert.assignments.is_empty()
+        || !insert.after_columns.is_empty()
+        || insert.partitioned.is_some() && overriding::of(insert).0.is_none();
+    if foreign {
         return Err(Diagnostic::unsupported("this form of INSERT"));
     }
     let ast::TableObject::TableName(name) = &insert.table else {
@@ -416,15 +434,16 @@ fn resolve(
 
 /// Positions of the columns that the statement names, or of all.
 fn column_list(insert: &ast::Insert, target: &Target) -> Result<Vec<usize>, Diagnostic> {
-    if insert.columns.is_empty() {
+    let (_, named) = overriding::of(insert);
+    if named.is_empty() {
         let live = target.columns().iter().enumerate();
         return Ok(live
             .filter(|(_, column)| !column.dropped)
             .map(|(position, _)| position)
             .collect());
     }
-    let mut positions = Vec::with_capacity(insert.columns.len());
-    for name in &insert.columns {
+    let mut positions = Vec::with_capacity(named.len());
+    for name in named {
         let name = names::column(name)?;
         let position = target.column(&name)?;
         if positions.contains(&position) {
@@ -451,7 +470,7 @@ fn fit(
     if given > columns.len() {
         return wrong("INSERT has more expressions than target columns");
     }
-    if given < columns.len() && !insert.columns.is_empty() {
+    if given < columns.len() && !overriding::of(insert).1.is_empty() {
         return wrong("INSERT has more target columns than expressions");
     }
     columns.truncate(given);

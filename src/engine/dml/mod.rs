@@ -7,14 +7,17 @@
 
 pub mod assignments;
 pub mod batch;
+mod beside;
 pub mod conflict;
 pub mod copy;
 pub mod delete;
 pub mod filler;
 pub mod foreign;
+pub mod index_values;
 pub mod insert;
 pub mod names;
 pub mod pace;
+pub mod parts;
 mod referential;
 pub mod restart;
 pub mod returning;
@@ -104,17 +107,27 @@ impl Statement {
         context: &StatementContext,
     ) -> Result<Statement, Diagnostic> {
         let mut parameters = declared.to_vec();
+        Statement::plan_part(statement, &mut parameters, query, context).await
+    }
+
+    /// As [`Statement::plan`]; `parameters` are the types known so far, and then those it determined.
+    async fn plan_part(
+        statement: &ast::Statement,
+        parameters: &mut Vec<Option<SqlType>>,
+        query: &QueryEngine,
+        context: &StatementContext,
+    ) -> Result<Statement, Diagnostic> {
         let (statement, with) = take_apart(statement);
         let body = match statement {
             ast::Statement::Insert(insert) => {
                 let insert = with_common_tables(insert, with)?;
-                Body::Insert(Insert::plan(&insert, &mut parameters, query, context).await?)
+                Body::Insert(Insert::plan(&insert, parameters, query, context).await?)
             }
             ast::Statement::Update(update) => {
-                Body::Update(Update::plan(update, with, &mut parameters, query, context).await?)
+                Body::Update(Update::plan(update, with, parameters, query, context).await?)
             }
             ast::Statement::Delete(delete) => {
-                Body::Delete(Delete::plan(delete, with, &mut parameters, query, context).await?)
+                Body::Delete(Delete::plan(delete, with, parameters, query, context).await?)
             }
             _ => return Err(Diagnostic::unsupported("this statement in WITH")),
         };
@@ -124,7 +137,7 @@ impl Statement {
             Body::Delete(delete) => delete.uses(),
         };
         Ok(Statement {
-            parameters: settled(&parameters),
+            parameters: settled(parameters),
             uses,
             body,
         })
@@ -153,6 +166,16 @@ impl Statement {
             Body::Insert(insert) => insert.execute(run).await,
             Body::Update(update) => update.execute(run).await,
             Body::Delete(delete) => delete.execute(run).await,
+        }
+    }
+
+    /// Executes it as a part of a statement that has taken what it uses; None where that is to
+    /// start over.
+    async fn execute_part(&self, run: Run<'_>) -> Result<Option<Outcome>, Diagnostic> {
+        match &self.body {
+            Body::Insert(insert) => insert.execute(run).await.map(Some),
+            Body::Update(update) => update.execute_part(run).await,
+            Body::Delete(delete) => delete.execute_part(run).await,
         }
     }
 }

@@ -5,10 +5,11 @@ use super::Run;
 use super::returning::{self, Collector, Returning};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::outcome::{CommandTag, Outcome};
-use crate::engine::query::QueryEngine;
+use crate::engine::transaction::Transaction;
+use crate::storage::Savepoint;
 
 /// How often a statement starts over because others have changed its rows, before it gives up.
-const RESTARTS_MAX: u32 = 100;
+pub const RESTARTS_MAX: u32 = 100;
 
 /// How one pass over the rows to change ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,29 +47,53 @@ pub async fn restarting(
 ) -> Result<Outcome, Diagnostic> {
     let start = run.transaction.storage.savepoint();
     for _ in 0..=RESTARTS_MAX {
-        let memory = || run.query.map(QueryEngine::reservation);
-        let mut collector = returning.map(|returning| returning.collector(memory()));
         let again = Run {
             transaction: &mut *run.transaction,
             ..run
         };
-        match statement.pass(again, &mut collector).await? {
-            Pass::Done(count) => {
-                run.transaction.storage.release(start);
-                return returning::outcome(tag.with_count(count), collector);
-            }
-            Pass::Again => {
-                let storage = &mut run.transaction.storage;
-                // The snapshot is to have the change that was met.
-                storage.durable().await?;
-                storage.rollback_to(start);
-                storage.end_statement();
-                storage.begin_statement()?;
-            }
+        if let Some(outcome) = once(statement, returning, again, tag).await? {
+            run.transaction.storage.release(start);
+            return Ok(outcome);
         }
+        start_over(run.transaction, start).await?;
     }
-    Err(Diagnostic::error(
+    Err(give_up())
+}
+
+/// One pass; None where the statement is to start over.
+///
+/// # Errors
+/// What the pass fails with.
+pub async fn once(
+    statement: &impl Passes,
+    returning: Option<&Returning>,
+    run: Run<'_>,
+    tag: CommandTag,
+) -> Result<Option<Outcome>, Diagnostic> {
+    let mut collector = returning::collector(returning, run.query, run.context)?;
+    match statement.pass(run, &mut collector).await? {
+        Pass::Done(count) => returning::outcome(tag.with_count(count), collector).map(Some),
+        Pass::Again => Ok(None),
+    }
+}
+
+/// Undoes what was written since, and begins the statement anew, on a snapshot that has the change
+/// that was met.
+///
+/// # Errors
+/// Storage's.
+pub async fn start_over(transaction: &mut Transaction, start: Savepoint) -> Result<(), Diagnostic> {
+    let storage = &mut transaction.storage;
+    storage.durable().await?;
+    storage.rollback_to(start);
+    storage.end_statement();
+    Ok(storage.begin_statement()?)
+}
+
+/// What is said of a statement that has started over too often.
+pub fn give_up() -> Diagnostic {
+    Diagnostic::error(
         SqlState::SERIALIZATION_FAILURE,
         "could not serialize access due to concurrent update",
-    ))
+    )
 }

@@ -5,8 +5,12 @@ use super::target::Target;
 use super::value::{self, Row, Value};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
+use crate::engine::context::StatementContext;
 use crate::engine::outcome::{CommandTag, Outcome, ResultField, Rows};
+use crate::engine::query::QueryEngine;
+use crate::engine::query::expression::Scope;
 use crate::engine::query::failure;
+use crate::engine::query::statement::Statement;
 use crate::engine::types::{self, Input};
 use crate::sql::auth_variable::Variable;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -14,6 +18,7 @@ use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::execution::memory_pool::MemoryReservation;
 use sqlparser::ast::{self, SelectItem};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The columns of a RETURNING list.
@@ -25,18 +30,17 @@ pub struct Returning {
 }
 
 impl Returning {
-    /// Of a list, over the target's columns known by `qualifier`.
+    /// Of a list, over a scope that begins with the target's columns, known by `qualifier`.
     ///
     /// # Errors
     /// What the expressions have wrong.
     pub fn new(
         items: &[SelectItem],
-        target: &Target,
-        qualifier: &str,
+        (target, qualifier): (&Target, &str),
+        scope: &Scope,
         parameters: &mut Vec<Option<SqlType>>,
         input: Input<'_>,
     ) -> Result<Returning, Diagnostic> {
-        let scope = target.scope(qualifier);
         let mut fields = Vec::new();
         let mut values = Vec::new();
         for item in items {
@@ -58,8 +62,11 @@ impl Returning {
                     return Err(Diagnostic::unsupported("this form of RETURNING"));
                 }
             };
-            let value = value::compile(expression, &scope, parameters, input)?;
-            let mut field = match value.as_column() {
+            let value = value::compile_asking(expression, scope, parameters, input)?;
+            let own = value
+                .as_column()
+                .filter(|position| *position < target.columns().len());
+            let mut field = match own {
                 Some(position) => column_field(target, position),
                 None => ResultField {
                     name: String::new(),
@@ -78,6 +85,11 @@ impl Returning {
         })
     }
 
+    /// Whether it must be made ready by [`Collector::within`].
+    pub fn asks(&self) -> bool {
+        self.values.iter().any(Value::asks)
+    }
+
     /// The columns' positions, where every output is one as it is.
     pub fn plain_columns(&self) -> Option<Vec<u16>> {
         let position = |value: &Value| value.as_column().and_then(|at| u16::try_from(at).ok());
@@ -87,7 +99,8 @@ impl Returning {
     /// Starts collecting within a statement's memory; none where the rows are few by themselves.
     pub fn collector(&self, memory: Option<MemoryReservation>) -> Collector<'_> {
         Collector {
-            returning: self,
+            fields: &self.fields,
+            values: Cow::Borrowed(&self.values),
             columns: self.values.iter().map(|_| Vec::new()).collect(),
             rows: 0,
             bytes: 0,
@@ -161,7 +174,8 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Collects the rows that a statement returns. None can be told before the statement's end, which
 /// may find that its constraints do not hold; so they are kept, within the statement's memory.
 pub struct Collector<'r> {
-    returning: &'r Returning,
+    fields: &'r Arc<[ResultField]>,
+    values: Cow<'r, [Value]>,
     columns: Vec<Vec<ScalarValue>>,
     /// Rows of `columns`, and about what they take.
     rows: usize,
@@ -171,12 +185,24 @@ pub struct Collector<'r> {
 }
 
 impl Collector<'_> {
+    /// The same, its functions asking this statement.
+    ///
+    /// # Errors
+    /// 0A000 for functions that do something besides giving a value.
+    pub fn within(mut self, statement: &Arc<Statement>) -> Result<Self, Diagnostic> {
+        if self.values.iter().any(Value::asks) {
+            let ready = self.values.iter().map(|value| value.within(statement));
+            self.values = Cow::Owned(ready.collect::<Result<_, _>>()?);
+        }
+        Ok(self)
+    }
+
     /// Adds what the written row gives.
     ///
     /// # Errors
     /// What the expressions raise; 53200 past the statement's memory.
     pub fn add(&mut self, row: Row<'_>) -> Result<(), Diagnostic> {
-        for (value, column) in self.returning.values.iter().zip(&mut self.columns) {
+        for (value, column) in self.values.iter().zip(&mut self.columns) {
             let value = value.evaluate(row)?;
             self.bytes += value.size();
             column.push(value);
@@ -193,7 +219,7 @@ impl Collector<'_> {
             return Ok(());
         }
         let columns = self.columns.iter_mut().map(std::mem::take).collect();
-        let batch = batch(&self.returning.fields, columns, self.rows)?;
+        let batch = batch(self.fields, columns, self.rows)?;
         if let Some(memory) = &mut self.memory {
             let grown = memory.try_grow(batch.get_array_memory_size());
             grown.map_err(failure::diagnostic)?;
@@ -209,12 +235,31 @@ impl Collector<'_> {
     /// 53200 past the statement's memory.
     pub fn finish(mut self, tag: CommandTag) -> Result<Rows, Diagnostic> {
         self.flush()?;
-        let fields = self.returning.fields.clone();
+        let fields = self.fields.clone();
         let memory = self.memory.take();
         Ok(Rows {
             memory,
             ..Rows::ready(fields, tag, self.batches)
         })
+    }
+}
+
+/// Starts collecting what a statement returns, if it returns something.
+///
+/// # Errors
+/// 0A000 for functions in RETURNING that do something besides giving a value.
+pub fn collector<'r>(
+    returning: Option<&'r Returning>,
+    query: Option<&QueryEngine>,
+    context: &StatementContext,
+) -> Result<Option<Collector<'r>>, Diagnostic> {
+    let Some(returning) = returning else {
+        return Ok(None);
+    };
+    let collector = returning.collector(query.map(QueryEngine::reservation));
+    match query {
+        Some(query) if returning.asks() => collector.within(&query.statement(context)).map(Some),
+        _ => Ok(Some(collector)),
     }
 }
 

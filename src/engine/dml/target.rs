@@ -1,6 +1,7 @@
 //! A table as DML sees it: layouts of its rows and keys, its indexes and constraints, worked out
 //! once a plan.
 
+use super::index_values::IndexValues;
 use super::value::{self, Value};
 use crate::catalog::definition::{
     Column, Constraint, ConstraintBody, Definitions, Index, IndexConstraint, ReferentialAction,
@@ -49,6 +50,8 @@ pub struct TargetIndex {
     pub store: RelationId,
     /// The indexed columns.
     pub key: KeyLayout,
+    /// What it has of a row.
+    pub values: IndexValues,
     /// Whether two rows may not have the same values.
     pub unique: bool,
     /// The constraint it serves.
@@ -170,6 +173,7 @@ impl Target {
                 name: index_relation.name.clone(),
                 store: index.store,
                 key: KeyLayout::of_index(table, index)?,
+                values: IndexValues::new(relation, table, index, input)?,
                 unique: index.unique,
                 constraint: index.constraint,
             });
@@ -322,7 +326,15 @@ impl Target {
             || self
                 .indexes
                 .iter()
-                .any(|index| index.unique && index.key.columns().contains(&position))
+                .any(|index| index.is_key() && index.key.columns().contains(&position))
+    }
+}
+
+impl TargetIndex {
+    /// Whether no two rows have the same values in its columns: neither an expression nor a part of the
+    /// rows makes a key of the table.
+    pub fn is_key(&self) -> bool {
+        self.unique && self.values.is_plain()
     }
 }
 
@@ -423,6 +435,7 @@ impl Parent {
         for oid in &table.indexes {
             let (_, index) = index_of(definitions, *oid)?;
             if index.unique
+                && index.is_plain()
                 && Some(*oid) != table.primary_index
                 && let Some(order) = exact_order(&index.columns, columns)
             {
@@ -475,6 +488,7 @@ impl Search {
         for oid in &child.indexes {
             let (_, index) = index_of(definitions, *oid)?;
             if Some(*oid) != child.primary_index
+                && index.details.predicate.is_none()
                 && let Some(order) = leading_order(&index.columns, columns)
             {
                 let key = KeyLayout::of_index(child, index)?;

@@ -18,7 +18,7 @@ use crate::engine::point::Templates;
 use crate::engine::settings::Settings;
 use crate::engine::transaction::Transaction;
 use crate::engine::types;
-use crate::storage::{Isolation, Options, Storage};
+use crate::storage::{Isolation, Options, Storage, TransactionId};
 use bytes::BytesMut;
 use std::future::Future;
 use std::sync::Arc;
@@ -113,6 +113,7 @@ fn table(store: RelationId, columns: Vec<Column>) -> Table {
         constraints: Vec::new(),
         referenced_by: Vec::new(),
         options: Vec::new(),
+        comments: Vec::new(),
     }
 }
 
@@ -124,6 +125,7 @@ fn index(table: Oid, store: RelationId, column: u16, constraint: IndexConstraint
         descending: vec![false],
         unique: true,
         constraint: Some(constraint),
+        details: Default::default(),
     })
 }
 
@@ -275,6 +277,11 @@ impl World {
             cancel: Default::default(),
             effects: Default::default(),
             notices: Default::default(),
+            parts: None,
+            turn: 0,
+            transaction: TransactionId(0),
+            peers: None,
+            objects: None,
         };
         World {
             storage,

@@ -2,8 +2,9 @@
 
 use super::assignments::{self, Assignments, compile_filter, is_default, lock_for};
 use super::batch::row_of;
+use super::beside::Beside;
 use super::filler::{Filler, input_of};
-use super::restart::{Pass, Passes, restarting};
+use super::restart::{Pass, Passes, once, restarting};
 use super::returning::{Collector, Returning};
 use super::selection::{Named, Parts, Selection, key_of};
 use super::target::Target;
@@ -30,6 +31,8 @@ pub struct Update {
     named: Named,
     selection: Selection,
     new: New,
+    /// How many of the selection's values are new ones; the others are for RETURNING.
+    assigned: usize,
     returning: Option<Returning>,
     reads: bool,
 }
@@ -72,9 +75,18 @@ impl Update {
         let from = from_of(update)?;
         let named = Named::new(&update.table, context)?;
         let local = local(update, &named, from, with, parameters, context);
-        let (new, values) = match local {
+        let (new, mut values) = match local {
             Some(new) => (new, Vec::new()),
             None => by_query(update, &named.target, context)?,
+        };
+        let assigned = values.len();
+        let beside = match &update.returning {
+            Some(items) => {
+                let beside = Beside::of(items, &named, from, with, query, context).await?;
+                values.extend(beside.values.iter().cloned());
+                Some(beside)
+            }
+            None => None,
         };
         let parts = Parts {
             with,
@@ -85,17 +97,14 @@ impl Update {
         let selection =
             Selection::plan(&named, Purpose::Update, parts, parameters, query, context).await?;
         check_types(&new, &selection, &named.target)?;
-        let returning = match &update.returning {
-            Some(items) => Some(
-                Returning::new(
-                    items,
-                    &named.target,
-                    &named.qualifier,
-                    parameters,
-                    input_of(context),
-                )
-                .map_err(|error| beside(error, from))?,
-            ),
+        let returning = match &beside {
+            Some(beside) => Some(Returning::new(
+                &beside.items,
+                (&named.target, &named.qualifier),
+                &beside.scope(&named, &selection.types[assigned..]),
+                parameters,
+                input_of(context),
+            )?),
             None => None,
         };
         let reads = update.selection.is_some()
@@ -108,6 +117,7 @@ impl Update {
             named,
             selection,
             new,
+            assigned,
             returning,
             reads,
         })
@@ -129,14 +139,28 @@ impl Update {
     /// # Errors
     /// 42501, 25006, constraint violations, lock failures, whatever the expressions raise.
     pub async fn execute(&self, run: Run<'_>) -> Result<Outcome, Diagnostic> {
-        let relation = &self.named.target.relation;
-        run.context.rights.may_update(relation)?;
-        if self.reads {
-            run.context.rights.may_select(relation)?;
-        }
-        demand_writable(run.context, "UPDATE")?;
+        self.demand_rights(run.context)?;
         let tag = CommandTag::Update(0);
         restarting(self, self.returning.as_ref(), run, tag).await
+    }
+
+    /// As [`Update::execute`], once; None where the statement is to start over.
+    ///
+    /// # Errors
+    /// As [`Update::execute`].
+    pub async fn execute_part(&self, run: Run<'_>) -> Result<Option<Outcome>, Diagnostic> {
+        self.demand_rights(run.context)?;
+        let tag = CommandTag::Update(0);
+        once(self, self.returning.as_ref(), run, tag).await
+    }
+
+    fn demand_rights(&self, context: &StatementContext) -> Result<(), Diagnostic> {
+        let relation = &self.named.target.relation;
+        context.rights.may_update(relation)?;
+        if self.reads {
+            context.rights.may_select(relation)?;
+        }
+        demand_writable(context, "UPDATE")
     }
 
     async fn selected(
@@ -178,6 +202,7 @@ impl Update {
                     };
                 }
                 writer.update(key, &old, &new).await?;
+                new.extend_from_slice(&selected[self.assigned..]);
                 collect(collector, &new, parameters, writer)?;
             }
         }
@@ -384,11 +409,11 @@ fn by_query(
     let mut columns = Vec::new();
     let mut values = Vec::new();
     for written in assignments::written(&update.assignments, target)? {
-        let source = if is_default(written.value) {
+        let source = if is_default(&written.value) {
             Source::Default(Filler::of(target, written.position, context)?)
         } else {
             let to = target.columns()[written.position].sql_type;
-            values.push(typed(written.value, to)?);
+            values.push(typed(&written.value, to)?);
             Source::Selected(values.len() - 1)
         };
         columns.push((written.position, source));
@@ -419,13 +444,4 @@ fn check_types(new: &New, selection: &Selection, target: &Target) -> Result<(), 
         }
     }
     Ok(())
-}
-
-/// RETURNING sees the target only; where it fails beside FROM or USING, it may have named those.
-pub fn beside(error: Diagnostic, from: &[TableWithJoins]) -> Diagnostic {
-    if from.is_empty() {
-        error
-    } else {
-        Diagnostic::unsupported("RETURNING columns of FROM or USING")
-    }
 }

@@ -5,15 +5,17 @@
 
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::query::expression::{self, Compiled, Input as Needed, Repeats, Scope};
+use crate::engine::query::expression::{self, Analyzed, Compiled, Input as Needed, Repeats, Scope};
 use crate::engine::query::failure;
 use crate::engine::query::functions::auth_variable;
+use crate::engine::query::statement::Statement;
 use crate::engine::types::{self, CastContext, Input};
 use crate::sql::auth_variable::Variable;
 use crate::sql::parse;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
+use std::sync::Arc;
 
 /// A value that is worked out for each row.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ enum Source {
     Parameter(usize),
     Variable(Variable),
     Computed(Compiled),
+    /// An expression that asks the statement: made ready by [`Value::within`].
+    Asking(Arc<Analyzed>),
     /// Another value, assigned to a column of this value's type.
     Assigned(Box<Value>),
 }
@@ -59,7 +63,52 @@ pub fn compile(
         let now = parse::parse_expression("now()")?;
         return compile(&now, scope, parameters, input)?.assigned_to("", to);
     }
-    let compiled = expression::compile(tree, scope, parameters, input)?;
+    of_compiled(expression::compile(tree, scope, parameters, input)?)
+}
+
+/// As [`compile`], for what is worked out within one statement only: its functions may ask it.
+/// What they ask is there once the value is made ready by [`Value::within`].
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_asking(
+    tree: &ast::Expr,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+    input: Input<'_>,
+) -> Result<Value, Diagnostic> {
+    if local_time(tree).is_some() {
+        return compile(tree, scope, parameters, input);
+    }
+    let analyzed = expression::analyze(tree, scope, parameters, input)?;
+    if analyzed.stands_alone() {
+        return of_compiled(analyzed.alone()?);
+    }
+    Ok(Value {
+        sql_type: analyzed.sql_type,
+        source: Source::Asking(Arc::new(analyzed)),
+    })
+}
+
+/// As [`compile_for_column`], for this statement alone: casts look at its settings.
+///
+/// # Errors
+/// As there.
+pub fn compile_once_for_column(
+    tree: &ast::Expr,
+    scope: &Scope,
+    column: (&str, SqlType),
+    input: Input<'_>,
+) -> Result<Value, Diagnostic> {
+    let mut parameters = Vec::new();
+    if unknown_literal(tree).is_some() || integer_literal(tree).is_some() {
+        return compile_for_column(tree, scope, &mut parameters, column, input);
+    }
+    let compiled = expression::compile_once(tree, scope, &mut parameters, input)?;
+    of_compiled(compiled)?.assigned_to(column.0, column.1)
+}
+
+fn of_compiled(compiled: Compiled) -> Result<Value, Diagnostic> {
     let sql_type = compiled.sql_type;
     let source = match compiled.plain_input() {
         Some(Needed::Column(position)) => Source::Column(position),
@@ -277,6 +326,31 @@ impl Value {
         }
     }
 
+    /// Whether it must be made ready by [`Value::within`] before it is worked out.
+    pub fn asks(&self) -> bool {
+        match &self.source {
+            Source::Asking(_) => true,
+            Source::Assigned(inner) => inner.asks(),
+            _ => false,
+        }
+    }
+
+    /// The value as its functions find it in this statement.
+    ///
+    /// # Errors
+    /// 0A000 for functions that do something besides giving a value.
+    pub fn within(&self, statement: &Arc<Statement>) -> Result<Value, Diagnostic> {
+        let source = match &self.source {
+            Source::Asking(analyzed) => Source::Computed(analyzed.within(statement)?),
+            Source::Assigned(inner) => Source::Assigned(Box::new(inner.within(statement)?)),
+            other => other.clone(),
+        };
+        Ok(Value {
+            source,
+            sql_type: self.sql_type,
+        })
+    }
+
     /// The columns of the scope that it is worked out from.
     pub fn columns(&self) -> Box<dyn Iterator<Item = usize> + '_> {
         match &self.source {
@@ -289,9 +363,10 @@ impl Value {
                 Box::new(columns)
             }
             Source::Assigned(inner) => inner.columns(),
-            Source::Constant(_) | Source::Parameter(_) | Source::Variable(_) => {
-                Box::new(std::iter::empty())
-            }
+            Source::Constant(_)
+            | Source::Parameter(_)
+            | Source::Variable(_)
+            | Source::Asking(_) => Box::new(std::iter::empty()),
         }
     }
 
@@ -299,7 +374,7 @@ impl Value {
     pub fn is_free_of_columns(&self) -> bool {
         match &self.source {
             Source::Constant(_) | Source::Parameter(_) | Source::Variable(_) => true,
-            Source::Column(_) => false,
+            Source::Column(_) | Source::Asking(_) => false,
             Source::Computed(compiled) => {
                 compiled.repeats == Repeats::Always
                     && !compiled
@@ -308,6 +383,23 @@ impl Value {
                         .any(|input| matches!(input, Needed::Column(_)))
             }
             Source::Assigned(inner) => inner.is_free_of_columns(),
+        }
+    }
+
+    /// Whether a row always gives the same value: neither a function that does not, nor the time, nor
+    /// the session is asked.
+    pub fn is_immutable(&self) -> bool {
+        match &self.source {
+            Source::Constant(_) | Source::Column(_) => true,
+            Source::Parameter(_) | Source::Variable(_) | Source::Asking(_) => false,
+            Source::Computed(compiled) => {
+                compiled.repeats == Repeats::Always
+                    && compiled
+                        .inputs
+                        .iter()
+                        .all(|input| matches!(input, Needed::Column(_)))
+            }
+            Source::Assigned(inner) => inner.is_immutable(),
         }
     }
 
@@ -322,9 +414,11 @@ impl Value {
                 Needed::Parameter(position) => Some(*position),
                 _ => None,
             }),
-            Source::Constant(_) | Source::Column(_) | Source::Variable(_) | Source::Assigned(_) => {
-                None
-            }
+            Source::Constant(_)
+            | Source::Column(_)
+            | Source::Variable(_)
+            | Source::Asking(_)
+            | Source::Assigned(_) => None,
         };
         match parameter {
             None => Ok(self),
@@ -388,6 +482,7 @@ impl Value {
                 let array = compiled.evaluate(inputs, 1)?;
                 ScalarValue::try_from_array(&array, 0).map_err(failure::diagnostic)
             }
+            Source::Asking(_) => Err(not_ready()),
             Source::Assigned(inner) => {
                 let value = inner.evaluate(row)?;
                 types::assign(value, inner.sql_type, self.sql_type, row.input)
@@ -431,6 +526,7 @@ impl Value {
                     .collect::<Result<Vec<_>, _>>()?;
                 compiled.evaluate(inputs, rows)
             }
+            Source::Asking(_) => Err(not_ready()),
             Source::Assigned(inner) => {
                 let values = inner.evaluate_batch(columns, rows, parameters, input)?;
                 types::assign_array(&values, inner.sql_type, self.sql_type, input)
@@ -467,6 +563,10 @@ impl Row<'_> {
         };
         array.map_err(failure::diagnostic)
     }
+}
+
+fn not_ready() -> Diagnostic {
+    Diagnostic::internal("a value that asks its statement was not made ready")
 }
 
 fn time_of(input: Input<'_>) -> ScalarValue {

@@ -1,6 +1,6 @@
 //! Constraint violations in PostgreSQL's words, with all the fields a client shows.
 
-use super::target::{ForeignKey, Referencing, Target};
+use super::target::{ForeignKey, Referencing, Target, TargetIndex};
 use crate::catalog::definition::{Column, Table};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -74,6 +74,35 @@ pub fn unique(
     .with_detail(format!(
         "Key {} already exists.",
         key(target.table(), columns, values, settings)
+    ))
+}
+
+/// 23505 of an index, whose columns may be expressions.
+pub fn unique_index(
+    target: &Target,
+    index: &TargetIndex,
+    values: &[ScalarValue],
+    settings: &Settings,
+) -> Diagnostic {
+    let name = &index.name;
+    let parts = index.values.parts().iter();
+    let names: Vec<&str> = parts.clone().map(|(name, _)| &**name).collect();
+    let printed: Vec<String> = parts
+        .zip(values)
+        .map(|((_, sql_type), value)| text(value, *sql_type, settings))
+        .collect();
+    placed(
+        Diagnostic::error(
+            SqlState::UNIQUE_VIOLATION,
+            format!("duplicate key value violates unique constraint \"{name}\""),
+        ),
+        target,
+    )
+    .with_constraint(name.as_ref())
+    .with_detail(format!(
+        "Key ({})=({}) already exists.",
+        names.join(", "),
+        printed.join(", ")
     ))
 }
 

@@ -212,15 +212,16 @@ impl<'a> Writer<'a> {
         }
         let mut entries = Vec::with_capacity(self.target.indexes.len());
         for (place, index) in self.target.indexes.iter().enumerate() {
-            let entry = self.entry(index, row, &key)?;
-            if let Some(taken) = self.unique_taken(index, &entry, row).await? {
+            let Some(entry) = self.entry(index, row, &key)? else {
+                continue;
+            };
+            if let Some(taken) = self.unique_taken(index, &entry).await? {
                 return self.conflict(row, arbiters, Some(place), taken);
             }
-            entries.push(entry);
+            entries.push((index.store, entry));
         }
-        for (index, entry) in self.target.indexes.iter().zip(&entries) {
-            self.transaction
-                .put(index.store, &entry.key, &entry.value)?;
+        for (store, entry) in &entries {
+            self.transaction.put(*store, &entry.key, &entry.value)?;
         }
         let mut bytes = Vec::with_capacity(128);
         self.target.layout.encode(row, &mut bytes)?;
@@ -258,14 +259,24 @@ impl<'a> Writer<'a> {
             if before == after {
                 continue;
             }
-            if before.key != after.key {
-                if self.unique_taken(index, &after, new).await?.is_some() {
+            let stays = match (&before, &after) {
+                (Some(before), Some(after)) => before.key == after.key,
+                _ => false,
+            };
+            if !stays {
+                if let Some(after) = &after
+                    && self.unique_taken(index, after).await?.is_some()
+                {
                     return Err(self.duplicate(new, Some(place)));
                 }
-                self.transaction.delete(index.store, &before.key)?;
+                if let Some(before) = &before {
+                    self.transaction.delete(index.store, &before.key)?;
+                }
             }
-            self.transaction
-                .put(index.store, &after.key, &after.value)?;
+            if let Some(after) = &after {
+                self.transaction
+                    .put(index.store, &after.key, &after.value)?;
+            }
         }
         if moved {
             self.transaction.delete(store, old_key)?;
@@ -284,8 +295,9 @@ impl<'a> Writer<'a> {
     /// What storage gives; foreign keys are checked by [`Writer::finish`].
     pub async fn delete(&mut self, key: &[u8], old: &[ScalarValue]) -> Result<(), Diagnostic> {
         for index in &self.target.indexes {
-            let entry = self.entry(index, old, key)?;
-            self.transaction.delete(index.store, &entry.key)?;
+            if let Some(entry) = self.entry(index, old, key)? {
+                self.transaction.delete(index.store, &entry.key)?;
+            }
         }
         self.transaction.delete(self.target.store(), key)?;
         self.note_key_gone(old, None);
@@ -331,10 +343,12 @@ impl<'a> Writer<'a> {
         index: &TargetIndex,
         row: &[ScalarValue],
         row_key: &[u8],
-    ) -> Result<IndexEntry, Diagnostic> {
-        let values = project(row, index.key.columns());
+    ) -> Result<Option<IndexEntry>, Diagnostic> {
+        let Some(values) = index.values.of(row, self.input())? else {
+            return Ok(None);
+        };
         let entry = IndexEntry::new(&index.key, index.unique, &values, row_key)?;
-        Ok(entry)
+        Ok(Some(entry))
     }
 
     /// The key of the row that holds this primary key already.
@@ -351,10 +365,8 @@ impl<'a> Writer<'a> {
         &mut self,
         index: &TargetIndex,
         entry: &IndexEntry,
-        row: &[ScalarValue],
     ) -> Result<Option<Vec<u8>>, Diagnostic> {
-        let distinct = |position: &u16| row[usize::from(*position)].is_null();
-        if !index.unique || index.key.columns().iter().any(distinct) {
+        if !index.unique || !entry.is_alone() {
             return Ok(None);
         }
         self.lock(index.store, &entry.key, LockMode::Update).await?;
@@ -382,12 +394,24 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn duplicate(&self, row: &[ScalarValue], index: Option<usize>) -> Diagnostic {
-        let (name, columns) = match index.map(|place| &self.target.indexes[place]) {
-            Some(index) => (&index.name, index.key.columns()),
-            None => (&self.target.key_name, &self.target.table().primary_key[..]),
+        let settings = &self.context.settings;
+        let Some(index) = index.map(|place| &self.target.indexes[place]) else {
+            let columns = &self.target.table().primary_key;
+            let values = project(row, columns);
+            return violation::unique(
+                self.target,
+                &self.target.key_name,
+                columns,
+                &values,
+                settings,
+            );
         };
-        let values = project(row, columns);
-        violation::unique(self.target, name, columns, &values, &self.context.settings)
+        match index.values.of(row, self.input()) {
+            Ok(values) => {
+                violation::unique_index(self.target, index, &values.unwrap_or_default(), settings)
+            }
+            Err(error) => error,
+        }
     }
 }
 

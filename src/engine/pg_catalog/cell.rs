@@ -9,7 +9,7 @@ use datafusion::arrow::array::{
     Array, ArrayRef, BooleanArray, Int16Array, Int32Array, Int64Array, RecordBatch,
     RecordBatchOptions, StringArray, UInt32Array,
 };
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use std::sync::Arc;
 
@@ -73,24 +73,23 @@ fn zero(sql_type: SqlType) -> Cell {
     }
 }
 
-/// The rows as a batch of some of the table's columns, which `schema` has.
+/// The rows as a batch of the table's columns at these places.
 pub fn batch(
     table: &SystemTable,
     columns: &[usize],
-    schema: SchemaRef,
     rows: &[Row],
 ) -> Result<RecordBatch, Diagnostic> {
-    let array_of = |index: &usize| {
-        let (_, sql_type) = table.columns[*index];
-        let cells: Vec<&Cell> = rows.iter().map(|row| &row[*index]).collect();
+    let arrays = columns.iter().map(|place| {
+        let (_, sql_type) = table.columns[*place];
+        let cells: Vec<&Cell> = rows.iter().map(|row| &row[*place]).collect();
         array(sql_type, &cells).map_err(failure::diagnostic)
-    };
-    let arrays = columns
-        .iter()
-        .map(array_of)
-        .collect::<Result<Vec<_>, _>>()?;
+    });
+    let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    RecordBatch::try_new_with_options(schema, arrays, &options)
+    let batch = |schema| RecordBatch::try_new_with_options(Arc::new(schema), arrays, &options);
+    let schema = table.arrow.project(columns);
+    schema
+        .and_then(batch)
         .map_err(|error| failure::diagnostic(error.into()))
 }
 
@@ -156,6 +155,18 @@ fn scalar(cell: &Cell, data_type: &DataType) -> datafusion::error::Result<Scalar
     Ok(match (cell, data_type) {
         (Cell::Null, _) => ScalarValue::try_from(data_type)?,
         (Cell::Bool(value), _) => ScalarValue::Boolean(Some(*value)),
+        // A cast makes arrays of one value of each, which is what reading a catalog would cost.
+        (Cell::Text(text), DataType::Utf8) => ScalarValue::Utf8(Some(text.clone())),
+        (Cell::Number(value), DataType::Int64) => ScalarValue::Int64(Some(*value)),
+        (Cell::Number(value), DataType::Int32) if i32::try_from(*value).is_ok() => {
+            ScalarValue::Int32(i32::try_from(*value).ok())
+        }
+        (Cell::Number(value), DataType::Int16) if i16::try_from(*value).is_ok() => {
+            ScalarValue::Int16(i16::try_from(*value).ok())
+        }
+        (Cell::Number(value), DataType::UInt32) if u32::try_from(*value).is_ok() => {
+            ScalarValue::UInt32(u32::try_from(*value).ok())
+        }
         (Cell::Text(text), _) => ScalarValue::Utf8(Some(text.clone())).cast_to(data_type)?,
         (Cell::Number(value), _) => ScalarValue::Int64(Some(*value)).cast_to(data_type)?,
         (Cell::List(cells), DataType::List(field)) => {

@@ -1,6 +1,6 @@
 //! pg_index and pg_constraint.
 
-use super::cell::{Cell, number, row, text};
+use super::cell::{Cell, maybe, number, row, text};
 use super::relations::{catalog, own};
 use super::types::DEFAULT_OPCLASSES;
 use super::{Row, SystemTable};
@@ -37,12 +37,23 @@ pub fn pg_index(context: &StatementContext) -> Vec<Row> {
 }
 
 fn index_row(shape: &SystemTable, relation: &Relation, index: &Index, table: &Table) -> Row {
-    let columns = index.columns.len() as i64;
+    let key_columns = index.columns.len() as i64;
+    let columns = key_columns + index.details.include.len() as i64;
+    // An expression has attribute number 0.
+    let keys = index.columns.iter().chain(&index.details.include);
+    let keys = keys.map(|position| match index.expression(*position) {
+        Some(_) => number(0),
+        None => number(i64::from(*position) + 1),
+    });
+    let expressions: Vec<String> = index
+        .details
+        .expressions
+        .iter()
+        .map(|expression| super::deparse::condition(&expression.text))
+        .collect();
+    let predicate = index.details.predicate.as_deref();
     let classes = index.columns.iter().map(|position| {
-        let kind = table
-            .columns
-            .get(usize::from(*position))
-            .map(|column| column.sql_type.kind);
+        let kind = index.type_at(table, *position).map(|found| found.kind);
         let class = DEFAULT_OPCLASSES
             .iter()
             .find(|(_, _, known)| Some(*known) == kind);
@@ -52,14 +63,18 @@ fn index_row(shape: &SystemTable, relation: &Relation, index: &Index, table: &Ta
     let options = index
         .descending
         .iter()
-        .map(|descending| number(if *descending { 3 } else { 0 }));
+        .enumerate()
+        .map(|(place, descending)| {
+            let nulls_first = index.nulls_first(place);
+            number(i64::from(*descending) + 2 * i64::from(nulls_first))
+        });
     row(
         shape,
         &[
             ("indexrelid", number(relation.oid.0)),
             ("indrelid", number(index.table.0)),
             ("indnatts", number(columns)),
-            ("indnkeyatts", number(columns)),
+            ("indnkeyatts", number(key_columns)),
             ("indisunique", Cell::Bool(index.unique)),
             (
                 "indisprimary",
@@ -69,7 +84,19 @@ fn index_row(shape: &SystemTable, relation: &Relation, index: &Index, table: &Ta
             ("indisvalid", Cell::Bool(true)),
             ("indisready", Cell::Bool(true)),
             ("indislive", Cell::Bool(true)),
-            ("indkey", attnums(&index.columns)),
+            ("indkey", Cell::List(keys.collect())),
+            (
+                "indexprs",
+                maybe(
+                    (!expressions.is_empty())
+                        .then(|| expressions.join(", "))
+                        .as_deref(),
+                ),
+            ),
+            (
+                "indpred",
+                maybe(predicate.map(super::deparse::condition).as_deref()),
+            ),
             ("indclass", Cell::List(classes.collect())),
             (
                 "indcollation",

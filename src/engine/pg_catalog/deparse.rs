@@ -47,16 +47,42 @@ pub fn index(oid: Oid, column: i32, names: Names, context: &StatementContext) ->
     let table = owner.table()?;
     if column != 0 {
         let place = usize::try_from(column).ok()?.checked_sub(1)?;
-        let position = index.columns.get(place)?;
-        return Some(columns(table, &[*position]));
+        if let Some(position) = index.columns.get(place) {
+            return Some(index_column(table, index, *position));
+        }
+        let included = index.details.include.get(place - index.columns.len())?;
+        return Some(columns(table, &[*included]));
     }
+    let include = match &index.details.include[..] {
+        [] => String::new(),
+        included => format!(" INCLUDE ({})", columns(table, included)),
+    };
+    let predicate = index.details.predicate.as_deref();
     Some(format!(
-        "CREATE {}INDEX {} ON {} USING btree ({})",
+        "CREATE {}INDEX {} ON {} USING btree ({}){include}{}",
         if index.unique { "UNIQUE " } else { "" },
         quote_ident(&relation.name),
         name(owner, names, context),
         index_columns(table, index),
+        predicate.map_or_else(String::new, |text| format!(" WHERE {}", condition(text))),
     ))
+}
+
+/// A condition as PostgreSQL prints it: in parentheses, unless it is a column or a call.
+pub fn condition(text: &str) -> String {
+    let bare = without_parentheses(text);
+    match parse::parse_expression(&bare) {
+        Ok(Expr::Identifier(_) | Expr::Function(_)) => bare,
+        _ => format!("({bare})"),
+    }
+}
+
+/// A column of an index, or the expression in its place.
+fn index_column(table: &Table, index: &Index, position: u16) -> String {
+    match index.expression(position) {
+        None => columns(table, &[position]),
+        Some(expression) => condition(&expression.text),
+    }
 }
 
 fn index_columns(table: &Table, index: &Index) -> String {
@@ -64,12 +90,21 @@ fn index_columns(table: &Table, index: &Index) -> String {
         .columns
         .iter()
         .zip(&index.descending)
-        .map(|(position, descending)| {
-            let column = columns(table, &[*position]);
-            if *descending {
-                format!("{column} DESC")
-            } else {
-                column
+        .enumerate()
+        .map(|(place, (position, descending))| {
+            let mut shown = index_column(table, index, *position);
+            // Operators stand in parentheses, so that a class may follow them.
+            if shown.starts_with('(') {
+                shown = format!("({shown})");
+            }
+            if let Some(Some(class)) = index.details.operator_classes.get(place) {
+                shown = format!("{shown} {class}");
+            }
+            match (*descending, index.nulls_first(place)) {
+                (false, false) => shown,
+                (false, true) => format!("{shown} NULLS FIRST"),
+                (true, true) => format!("{shown} DESC"),
+                (true, false) => format!("{shown} DESC NULLS LAST"),
             }
         })
         .collect();

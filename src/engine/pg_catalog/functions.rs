@@ -83,9 +83,8 @@ fn definitions() -> Vec<Arc<ScalarUDF>> {
                 let statement = call.statement()?;
                 call.texts(|row| {
                     let oid = call.oid(0, row).map(Oid);
-                    Ok(oid.and_then(|oid| {
-                        deparse::constraint(oid, names_of(call, 2), &statement.context)
-                    }))
+                    Ok(oid
+                        .and_then(|oid| deparse::constraint(oid, Names::Short, &statement.context)))
                 })
             },
         ),
@@ -274,7 +273,21 @@ fn descriptions() -> Vec<Arc<ScalarUDF>> {
                 })
             },
         ),
-        nothing("col_description", &[&[OID, INT4]]),
+        Function::stable("col_description", &[&[OID, INT4]], TEXT_TYPE, |call| {
+            let statement = call.statement()?;
+            call.texts(|row| {
+                let (Some(oid), Some(number)) = (call.oid(0, row), call.int4(1, row)) else {
+                    return Ok(None);
+                };
+                let relation = names::relation_of_oid(Oid(oid), &statement.context);
+                let table = relation.and_then(|relation| relation.table());
+                let comments = table.map_or(&[][..], |table| &table.comments);
+                let found = comments
+                    .iter()
+                    .find(|(position, _)| i32::from(*position) + 1 == number);
+                Ok(found.map(|(_, text)| text.to_string()))
+            })
+        }),
         nothing("shobj_description", &[&[OID, TEXT]]),
     ]
 }
@@ -565,12 +578,6 @@ fn sizes() -> Vec<Arc<ScalarUDF>> {
         &[&[OID]],
         INT8_TYPE,
         |call| call.values::<Int64Type>(|_| Ok(Some(0))),
-    ));
-    all.push(Function::volatile(
-        "pg_notify",
-        &[&[TEXT, TEXT]],
-        SqlType::scalar(TypeKind::Void),
-        |_| Err(failure::unsupported("NOTIFY")),
     ));
     all
 }

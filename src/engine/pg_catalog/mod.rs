@@ -18,6 +18,7 @@ mod policies;
 pub mod procedures;
 mod relations;
 mod roles;
+mod session;
 mod settings;
 mod system_views;
 mod types;
@@ -29,6 +30,7 @@ use crate::engine::context::StatementContext;
 use crate::engine::query::failure;
 use crate::engine::query::rows;
 use crate::engine::types as sql_types;
+use crate::storage::Storage;
 use cell::Cell;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
@@ -51,6 +53,9 @@ type Row = Vec<Cell>;
 /// What makes a table's rows.
 type Rows = fn(&StatementContext) -> Vec<Row>;
 
+/// What makes the rows of a table that tells of the store.
+type StoreRows = fn(&StatementContext, &Storage) -> Vec<Row>;
+
 /// A catalog.
 #[derive(Debug)]
 pub struct SystemTable {
@@ -66,6 +71,7 @@ pub struct SystemTable {
     pub columns: Vec<(&'static str, SqlType)>,
     arrow: SchemaRef,
     rows: Option<Rows>,
+    store_rows: Option<StoreRows>,
 }
 
 const COLUMNS: &str = include_str!("columns.txt");
@@ -123,6 +129,7 @@ impl SystemTable {
             arrow: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
             columns,
             rows: rows_of(schema, name),
+            store_rows: store_rows_of(schema, name),
         }
     }
 }
@@ -157,6 +164,9 @@ fn rows_of(schema: &str, name: &str) -> Option<Rows> {
         ("pg_catalog", "pg_auth_members") => roles::pg_auth_members,
         ("pg_catalog", "pg_settings") => settings::pg_settings,
         ("pg_catalog", "pg_timezone_names") => settings::pg_timezone_names,
+        ("pg_catalog", "pg_stat_activity") => session::pg_stat_activity,
+        ("pg_catalog", "pg_cursors") => session::pg_cursors,
+        ("pg_catalog", "pg_prepared_statements") => session::pg_prepared_statements,
         ("pg_catalog", "pg_tables") => system_views::pg_tables,
         ("pg_catalog", "pg_views") => system_views::pg_views,
         ("pg_catalog", "pg_indexes") => system_views::pg_indexes,
@@ -181,6 +191,14 @@ fn rows_of(schema: &str, name: &str) -> Option<Rows> {
         _ => return None,
     };
     Some(rows)
+}
+
+/// The tables whose rows are of the store.
+fn store_rows_of(schema: &str, name: &str) -> Option<StoreRows> {
+    match (schema, name) {
+        ("pg_catalog", "pg_locks") => Some(session::pg_locks),
+        _ => None,
+    }
 }
 
 /// A catalog as the planner sees it.
@@ -212,20 +230,18 @@ impl TableProvider for SystemProvider {
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let table = self.0;
-        // Only the columns that are asked for are made: a catalog has dozens.
-        let columns = match projection {
-            Some(columns) => columns.clone(),
-            None => (0..table.columns.len()).collect(),
-        };
-        let schema = Arc::new(table.arrow.project(&columns)?);
-        let made = schema.clone();
         rows::operator(
             table.name,
-            &schema,
-            None,
-            Arc::new(move |statement| {
-                let rows = table.rows.map(|rows| rows(&statement.context));
-                cell::batch(table, &columns, made.clone(), &rows.unwrap_or_default())
+            &table.arrow,
+            projection,
+            Arc::new(move |statement, columns| {
+                let context = &statement.context;
+                let rows = match (table.rows, table.store_rows) {
+                    (Some(rows), _) => Some(rows(context)),
+                    (None, Some(rows)) => Some(rows(context, statement.storage())),
+                    (None, None) => None,
+                };
+                cell::batch(table, columns, &rows.unwrap_or_default())
                     .map_err(|error: Diagnostic| failure::external(error))
             }),
         )

@@ -145,7 +145,10 @@ fn class_row(shape: &SystemTable, relation: &Relation, context: &StatementContex
         RelationBody::Index(index) => cells.extend([
             ("relam", number(BTREE)),
             ("relfilenode", number(index.store.0)),
-            ("relnatts", number(index.columns.len() as i64)),
+            (
+                "relnatts",
+                number((index.columns.len() + index.details.include.len()) as i64),
+            ),
         ]),
         RelationBody::Sequence(sequence) => cells.extend([
             ("relfilenode", number(sequence.store.0)),
@@ -248,13 +251,15 @@ pub fn attributes(relation: &Relation, context: &StatementContext) -> Vec<Attrib
         RelationBody::Index(index) => {
             let table = context.snapshot.definitions.get(index.table);
             let table = table.and_then(|relation| relation.table());
-            index
-                .columns
-                .iter()
+            let parts = index.columns.iter().chain(&index.details.include);
+            parts
                 .enumerate()
-                .filter_map(|(place, position)| {
-                    let column = table?.columns.get(usize::from(*position))?;
-                    Some(plain(place, &column.name, column.sql_type))
+                .filter_map(|(place, position)| match index.expression(*position) {
+                    Some(found) => Some(plain(place, &found.name, found.sql_type)),
+                    None => {
+                        let column = table?.columns.get(usize::from(*position))?;
+                        Some(plain(place, &column.name, column.sql_type))
+                    }
                 })
                 .collect()
         }
@@ -465,5 +470,23 @@ pub fn pg_description(context: &StatementContext) -> Vec<Row> {
                 ],
             )
         });
+    let of_columns = own(context).flat_map(|relation| {
+        let comments = relation.table().map(|table| table.comments.as_slice());
+        comments
+            .unwrap_or_default()
+            .iter()
+            .map(move |(position, comment)| {
+                row(
+                    shape,
+                    &[
+                        ("objoid", number(relation.oid.0)),
+                        ("classoid", number(class)),
+                        ("objsubid", number(i64::from(*position) + 1)),
+                        ("description", text(&**comment)),
+                    ],
+                )
+            })
+    });
+    let commented = commented.chain(of_columns);
     std::iter::once(public).chain(commented).collect()
 }

@@ -50,7 +50,7 @@ impl PointKey {
         let unique = target
             .indexes
             .iter()
-            .filter(|index| index.unique)
+            .filter(|index| index.is_key())
             .map(|index| (&index.key, Some(index.store)));
         for (layout, index) in primary.chain(unique) {
             let mut attempt = parameters.clone();

@@ -55,13 +55,17 @@ impl Select {
             compile_filter(key.rest.as_ref(), &scope, parameters, input_of(context)).ok()?;
         let output = Returning::new(
             &select.projection,
-            target,
-            qualifier,
+            (target, qualifier),
+            &scope,
             parameters,
             input_of(context),
         )
-        .ok()?;
-        let plain = output.plain_columns().map(|positions| {
+        .ok()
+        .filter(|output| !output.asks())?;
+        let plain = output
+            .plain_columns()
+            .filter(|positions| !positions.is_empty());
+        let plain = plain.map(|positions| {
             let fields: Vec<_> = positions
                 .iter()
                 .zip(output.fields.iter())

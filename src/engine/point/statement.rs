@@ -6,6 +6,7 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::dml::assignments::{Assignments, compile_filter};
+use crate::engine::dml::delete::{self, Deletion};
 use crate::engine::dml::filler::input_of;
 use crate::engine::dml::insert::{Insert, POINT_ROWS_MAX};
 use crate::engine::dml::returning::{self, Collector, Returning};
@@ -14,7 +15,7 @@ use crate::engine::dml::update::Change;
 use crate::engine::dml::value::Value;
 use crate::engine::dml::values::rows_written;
 use crate::engine::dml::write::{Found, Writer, demand_writable};
-use crate::engine::dml::{Run, delete, settled};
+use crate::engine::dml::{Run, settled};
 use crate::engine::outcome::{CommandTag, Outcome, ResultField};
 use crate::engine::policy::Purpose;
 use crate::engine::transaction::Transaction;
@@ -81,7 +82,11 @@ impl Statement {
                 if !few {
                     return None;
                 }
-                Body::Insert(Insert::plan_values(insert, &mut parameters, context).ok()?)
+                let insert = Insert::plan_values(insert, &mut parameters, context).ok()?;
+                if !insert.stands_alone() {
+                    return None;
+                }
+                Body::Insert(insert)
             }
             ast::Statement::Update(update) => {
                 Body::Update(Update::plan(update, &mut parameters, context)?)
@@ -176,7 +181,13 @@ impl PointRow {
             compile_filter(key.rest.as_ref(), &scope, parameters, input_of(context)).ok()?;
         let returning = match returning {
             Some(items) => {
-                Some(Returning::new(items, target, qualifier, parameters, input_of(context)).ok()?)
+                let named = (target, qualifier.as_str());
+                let returning =
+                    Returning::new(items, named, &scope, parameters, input_of(context)).ok()?;
+                if returning.asks() {
+                    return None;
+                }
+                Some(returning)
             }
             None => None,
         };
@@ -312,16 +323,14 @@ impl Delete {
             let mut writer =
                 Writer::new(target, storage, run.storage, run.context, Purpose::Delete);
             let found = row.lock(&mut writer, &key, LockMode::Update).await?;
-            let filter = row.filter.as_ref();
-            count = delete::one(
-                &mut writer,
-                &key,
-                found,
-                filter,
-                run.parameters,
-                &mut collector,
-            )
-            .await?;
+            let deletion = Deletion {
+                filter: row.filter.as_ref(),
+                parameters: run.parameters,
+                beside: Vec::new(),
+            };
+            count = deletion
+                .of(&mut writer, &key, found, &mut collector)
+                .await?;
             writer.finish().await?;
         }
         returning::outcome(CommandTag::Delete(count), collector)

@@ -4,10 +4,12 @@
 //! rows wanted; the conditions themselves are checked on the rows.
 
 use crate::catalog::RelationId;
-use crate::catalog::definition::{Relation, Table};
+use crate::catalog::definition::{Index, Relation, Table};
+use crate::engine::query::expression::{self, Scope};
 use crate::engine::row::{KeyLayout, KeyRange, RowError};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Operator};
 use std::ops::Bound;
@@ -68,9 +70,14 @@ pub fn choose(
     if conditions.iter().any(|condition| condition.value.is_null()) {
         return Ok(AccessPath::Nothing);
     }
+    let shown: Vec<String> = filters
+        .iter()
+        .flat_map(|filter| split_conjunction(filter))
+        .map(normal)
+        .collect();
     let mut best: (u32, AccessPath) = (0, whole);
     if let Some(layout) = KeyLayout::of_table(table)?
-        && let Some((score, range)) = range(table, &layout, &conditions)?
+        && let Some((score, range)) = range(table, None, &layout, &conditions)?
     {
         best = (score * 2 + 1, AccessPath::Table(range));
     }
@@ -83,7 +90,10 @@ pub fn choose(
             continue;
         }
         let layout = KeyLayout::of_index(table, index)?;
-        let Some((score, range)) = range(table, &layout, &conditions)? else {
+        if !has_all(relation, table, index, &shown, &conditions) {
+            continue;
+        }
+        let Some((score, range)) = range(table, Some(index), &layout, &conditions)? else {
             continue;
         };
         if score * 2 > best.0 {
@@ -104,6 +114,7 @@ pub fn choose(
 /// The range of keys and how good it is: two for each equal column, one for a bounded one.
 fn range(
     table: &Table,
+    index: Option<&Index>,
     layout: &KeyLayout,
     conditions: &[Condition],
 ) -> Result<Option<(u32, KeyRange)>, RowError> {
@@ -112,12 +123,24 @@ fn range(
     let mut lower = Bound::Unbounded;
     let mut upper = Bound::Unbounded;
     for position in layout.columns() {
-        let column = &table.columns[usize::from(*position)];
-        let data_type = crate::engine::types::data_type(column.sql_type);
+        let expression = index.and_then(|index| index.expression(*position));
+        let (name, sql_type) = match expression {
+            Some(expression) => {
+                let Some(shown) = planned(&expression.text, table) else {
+                    break;
+                };
+                (format!("{EXPRESSION}{shown}"), expression.sql_type)
+            }
+            None => {
+                let column = &table.columns[usize::from(*position)];
+                (column.name.to_string(), column.sql_type)
+            }
+        };
+        let data_type = crate::engine::types::data_type(sql_type);
         let of_column = || {
             conditions
                 .iter()
-                .filter(|condition| *condition.column == *column.name)
+                .filter(|condition| condition.column == name)
         };
         let exact = of_column()
             .filter(|condition| condition.op == Operator::Eq)
@@ -168,9 +191,9 @@ fn condition(expr: &Expr) -> Option<Condition> {
     let Expr::BinaryExpr(binary) = expr else {
         return None;
     };
-    let (column, op, value) = match (column_name(&binary.left), column_name(&binary.right)) {
-        (Some(column), None) => (column, binary.op, constant(&binary.right)?),
-        (None, Some(column)) => (column, binary.op.swap()?, constant(&binary.left)?),
+    let (column, op, value) = match (constant(&binary.left), constant(&binary.right)) {
+        (None, Some(value)) => (side(&binary.left), binary.op, value),
+        (Some(value), None) => (side(&binary.right), binary.op.swap()?, value),
         _ => return None,
     };
     let compares = matches!(
@@ -178,9 +201,82 @@ fn condition(expr: &Expr) -> Option<Condition> {
         Operator::Eq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
     );
     compares.then(|| Condition {
-        column: column.to_owned(),
+        column,
         op,
         value: value.clone(),
+    })
+}
+
+/// What begins the name of an expression among conditions; no column has a name with it.
+const EXPRESSION: char = '\0';
+
+/// The column of a condition, or the expression in its place.
+fn side(expr: &Expr) -> String {
+    match column_name(expr) {
+        Some(column) => column.to_owned(),
+        None => format!("{EXPRESSION}{}", normal(expr)),
+    }
+}
+
+/// An expression's text, whatever its columns are qualified by.
+fn normal(expr: &Expr) -> String {
+    let bare = expr.clone().transform_up(|node| {
+        Ok(match node {
+            Expr::Column(column) => {
+                Transformed::yes(Expr::Column(Column::new_unqualified(column.name)))
+            }
+            other => Transformed::no(other),
+        })
+    });
+    bare.data()
+        .map_or_else(|_| String::new(), |bare| bare.to_string())
+}
+
+/// An index's expression as the planner shows it; None where it does not compile any more.
+fn planned(text: &str, table: &Table) -> Option<String> {
+    planned_parts(text, table)?.pop()
+}
+
+/// As [`planned`], a conjunction's parts.
+fn planned_parts(text: &str, table: &Table) -> Option<Vec<String>> {
+    let tree = crate::sql::parse::parse_expression(text).ok()?;
+    let scope = crate::engine::dml::target::scope_of(table, "", Scope::empty());
+    let planned = expression::planned(&tree, &scope).ok()?;
+    Some(
+        split_conjunction(&planned)
+            .into_iter()
+            .map(normal)
+            .collect(),
+    )
+}
+
+/// Whether every row that the filters let through has an entry: each part of a partial index's predicate
+/// is one of them, or says of a column that they compare that it is not NULL.
+fn has_all(
+    relation: &Relation,
+    table: &Table,
+    index: &Index,
+    shown: &[String],
+    conditions: &[Condition],
+) -> bool {
+    let Some(predicate) = &index.details.predicate else {
+        return true;
+    };
+    let Some(parts) = planned_parts(predicate, table) else {
+        tracing::debug!(
+            index = &*relation.name,
+            "a predicate does not compile any more"
+        );
+        return false;
+    };
+    parts.iter().all(|part| {
+        shown.contains(part)
+            || part
+                .strip_suffix(" = Boolean(true)")
+                .is_some_and(|column| shown.iter().any(|it| it == column))
+            || part
+                .strip_suffix(" IS NOT NULL")
+                .is_some_and(|column| conditions.iter().any(|it| it.column == column))
     })
 }
 

@@ -10,11 +10,13 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::functions::auth_variable::AuthVariable;
 use crate::engine::query::functions::names;
+use crate::engine::settings::Settings;
 use crate::engine::types::{self, CastContext, Input};
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::metadata::FieldMetadata;
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
@@ -22,6 +24,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility,
 };
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// Whether nothing has decided the expression's type yet: a quoted literal, NULL, a parameter,
@@ -224,16 +227,100 @@ pub struct CastTo {
     from: SqlType,
     to: SqlType,
     signature: Signature,
+    /// What it looks at, where that is not the statement that runs it.
+    pinned: Option<Pinned>,
+}
+
+/// What the casts of one statement look at.
+#[derive(Clone, Debug)]
+pub struct Pinned {
+    settings: Arc<Settings>,
+    transaction_time: i64,
+}
+
+impl PartialEq for Pinned {
+    fn eq(&self, other: &Pinned) -> bool {
+        Arc::ptr_eq(&self.settings, &other.settings)
+            && self.transaction_time == other.transaction_time
+    }
+}
+
+impl Eq for Pinned {}
+
+impl Hash for Pinned {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.settings).hash(state);
+        self.transaction_time.hash(state);
+    }
+}
+
+impl Pinned {
+    /// What this statement's look at.
+    pub fn new(input: Input<'_>) -> Pinned {
+        Pinned {
+            settings: Arc::new(input.settings.clone()),
+            transaction_time: input.transaction_time,
+        }
+    }
+
+    /// The expression, where it is a cast by settings, as one by these.
+    pub fn pin(&self, expr: Expr) -> Transformed<Expr> {
+        let cast = match &expr {
+            Expr::ScalarFunction(call) => call.func.inner().downcast_ref::<CastTo>(),
+            _ => None,
+        };
+        let Some(pinned) = cast.and_then(|cast| cast.pinned_to(self)) else {
+            return Transformed::no(expr);
+        };
+        let Expr::ScalarFunction(call) = expr else {
+            return Transformed::no(expr);
+        };
+        let function = Arc::new(ScalarUDF::new_from_impl(pinned));
+        Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(
+            function, call.args,
+        )))
+    }
+}
+
+/// Whether nothing but the value says what the cast gives.
+fn is_immutable(from: SqlType, to: SqlType) -> bool {
+    let by_settings = |of: SqlType| {
+        by_name(of)
+            || depends_on_settings(of)
+            || matches!(
+                of.kind,
+                TypeKind::Interval | TypeKind::Bytea | TypeKind::Float4 | TypeKind::Float8
+            )
+    };
+    !by_settings(from) && !by_settings(to)
 }
 
 impl CastTo {
     /// A cast between these types.
     pub fn new(from: SqlType, to: SqlType) -> CastTo {
+        let volatility = match is_immutable(from, to) {
+            true => Volatility::Immutable,
+            false => Volatility::Stable,
+        };
         CastTo {
             from,
             to,
-            signature: Signature::any(1, Volatility::Stable),
+            signature: Signature::any(1, volatility),
+            pinned: None,
         }
+    }
+
+    /// None where nothing that can be pinned decides.
+    fn pinned_to(&self, pinned: &Pinned) -> Option<CastTo> {
+        if is_immutable(self.from, self.to) || by_name(self.from) || by_name(self.to) {
+            return None;
+        }
+        Some(CastTo {
+            from: self.from,
+            to: self.to,
+            signature: Signature::any(1, Volatility::Immutable),
+            pinned: Some(pinned.clone()),
+        })
     }
 
     /// The Arrow type of the result for an argument of this one.
@@ -287,10 +374,15 @@ impl ScalarUDFImpl for CastTo {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let from = self.from;
         let statement = Statement::of(&args.config_options);
-        let defaults = crate::engine::settings::Settings::default();
-        let input = match &statement {
-            Ok(statement) => statement.input(),
-            Err(_) => Input {
+        let defaults = Settings::default();
+        let input = match (&self.pinned, &statement) {
+            (Some(pinned), _) => Input {
+                settings: &pinned.settings,
+                transaction_time: pinned.transaction_time,
+                variables: None,
+            },
+            (None, Ok(statement)) => statement.input(),
+            (None, Err(_)) => Input {
                 settings: &defaults,
                 transaction_time: 0,
                 variables: None,

@@ -1,11 +1,14 @@
-//! EXPLAIN: the physical plan as PostgreSQL's indented text, without costs.
+//! EXPLAIN: the physical plan as PostgreSQL's indented text or as JSON, without costs.
 //!
-//! No row counts and no statistics: they would tell of rows that a policy hides (DESIGN §6).
+//! No row counts and no statistics but with ANALYZE those that were really given: estimates would
+//! tell of rows that a policy hides (DESIGN §6).
 
+use super::explain_options::{ExplainFormat, ExplainOptions, Run, Shown};
 use super::failure;
+use super::measure::{Actual, MeasuredExec};
 use super::rewrite::labels;
 use crate::catalog::sql_type::{SqlType, TypeKind};
-use crate::diagnostic::{Diagnostic, SqlState};
+use crate::diagnostic::Diagnostic;
 use crate::engine::outcome::ResultField;
 use crate::engine::types;
 use datafusion::arrow::array::{RecordBatch, StringArray};
@@ -13,27 +16,71 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
-use sqlparser::ast::UtilityOption;
+use serde_json::{Map, Value, json};
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 const COLUMN: &str = "QUERY PLAN";
 
 /// The one column of EXPLAIN.
-pub fn fields() -> Arc<[ResultField]> {
+pub fn fields(options: ExplainOptions) -> Arc<[ResultField]> {
     Arc::new([ResultField {
         name: COLUMN.to_owned(),
-        sql_type: SqlType::scalar(TypeKind::Text),
+        sql_type: sql_type(options),
         table: None,
         column: 0,
     }])
 }
 
-/// The plan's lines.
-pub fn batch(plan: &dyn ExecutionPlan) -> Result<RecordBatch, Diagnostic> {
-    let mut lines = Vec::new();
-    describe(plan, 0, &mut lines);
-    let field = types::arrow_field(COLUMN, SqlType::scalar(TypeKind::Text), false);
+fn sql_type(options: ExplainOptions) -> SqlType {
+    SqlType::scalar(match options.format {
+        ExplainFormat::Text => TypeKind::Text,
+        ExplainFormat::Json => TypeKind::Json,
+    })
+}
+
+/// How long a statement took, for its summary.
+#[derive(Clone, Copy, Debug)]
+pub struct Took {
+    /// To be planned.
+    pub planning: Duration,
+    /// To run.
+    pub execution: Duration,
+}
+
+/// What is told of a plan.
+///
+/// # Errors
+/// XX000
+pub fn batch(
+    plan: &dyn ExecutionPlan,
+    options: ExplainOptions,
+    took: Took,
+) -> Result<RecordBatch, Diagnostic> {
+    let mut roots = Vec::new();
+    describe(plan, None, &mut roots);
+    let lines = match options.format {
+        ExplainFormat::Text => {
+            let mut lines = Vec::new();
+            roots
+                .iter()
+                .for_each(|root| root.text(0, options, &mut lines));
+            if options.summary == Shown::Yes {
+                lines.push(format!("Planning Time: {} ms", milliseconds(took.planning)));
+                if options.run == Run::Analyze {
+                    lines.push(format!(
+                        "Execution Time: {} ms",
+                        milliseconds(took.execution)
+                    ));
+                }
+            }
+            lines
+        }
+        ExplainFormat::Json => vec![document(&roots, options, took)?],
+    };
+    let field = types::arrow_field(COLUMN, sql_type(options), false);
     RecordBatch::try_new(
         Arc::new(Schema::new(vec![field])),
         vec![Arc::new(StringArray::from(lines))],
@@ -41,10 +88,138 @@ pub fn batch(plan: &dyn ExecutionPlan) -> Result<RecordBatch, Diagnostic> {
     .map_err(|error| failure::diagnostic(DataFusionError::from(error)))
 }
 
-fn describe(plan: &dyn ExecutionPlan, depth: usize, lines: &mut Vec<String>) {
+fn document(roots: &[Told], options: ExplainOptions, took: Took) -> Result<String, Diagnostic> {
+    let mut whole = Map::new();
+    let plan = roots.first().map_or(Value::Null, |root| root.json(options));
+    whole.insert("Plan".to_owned(), plan);
+    if options.summary == Shown::Yes {
+        whole.insert("Planning Time".to_owned(), number(took.planning));
+        if options.run == Run::Analyze {
+            whole.insert("Execution Time".to_owned(), number(took.execution));
+        }
+    }
+    serde_json::to_string_pretty(&json!([whole]))
+        .map_err(|error| Diagnostic::internal(error.to_string()))
+}
+
+/// Three digits after the point, as PostgreSQL prints them.
+fn milliseconds(time: Duration) -> String {
+    format!("{:.3}", time.as_secs_f64() * 1_000.0)
+}
+
+fn number(time: Duration) -> Value {
+    let microseconds = time.as_micros() as f64;
+    json!(microseconds / 1_000.0)
+}
+
+/// One operator, as it is told.
+struct Told {
+    title: String,
+    /// `Filter: …` and its like, name and text.
+    remarks: Vec<(String, String)>,
+    actual: Option<Actual>,
+    below: Vec<Told>,
+}
+
+impl Told {
+    fn text(&self, depth: usize, options: ExplainOptions, lines: &mut Vec<String>) {
+        let arrow = match depth {
+            0 => String::new(),
+            _ => format!("{}->  ", " ".repeat(depth * 6 - 4)),
+        };
+        let actual = self.actual.map(|actual| match options.timing {
+            _ if actual.loops == 0 => " (never executed)".to_owned(),
+            Shown::Yes => {
+                let of_one = Loop::of(actual);
+                format!(
+                    " (actual time={}..{} rows={} loops={})",
+                    milliseconds(of_one.startup),
+                    milliseconds(of_one.total),
+                    of_one.rows,
+                    actual.loops
+                )
+            }
+            Shown::No => {
+                let rows = Loop::of(actual).rows;
+                format!(" (actual rows={rows} loops={})", actual.loops)
+            }
+        });
+        lines.push(format!(
+            "{arrow}{}{}",
+            self.title,
+            actual.unwrap_or_default()
+        ));
+        for (name, text) in &self.remarks {
+            lines.push(format!("{}{name}: {text}", " ".repeat(depth * 6 + 2)));
+        }
+        for below in &self.below {
+            below.text(depth + 1, options, lines);
+        }
+    }
+
+    fn json(&self, options: ExplainOptions) -> Value {
+        let mut node = Map::new();
+        let (kind, relation) = match self.title.split_once(" on ") {
+            Some((kind, relation)) => (kind, Some(relation)),
+            None => (self.title.as_str(), None),
+        };
+        let (kind, index) = match kind.split_once(" using ") {
+            Some((kind, index)) => (kind, Some(index)),
+            None => (kind, None),
+        };
+        node.insert("Node Type".to_owned(), json!(kind));
+        for (name, value) in [("Index Name", index), ("Relation Name", relation)] {
+            if let Some(value) = value {
+                node.insert(name.to_owned(), json!(value));
+            }
+        }
+        if let Some(actual) = self.actual {
+            let of_one = Loop::of(actual);
+            if options.timing == Shown::Yes {
+                node.insert("Actual Startup Time".to_owned(), number(of_one.startup));
+                node.insert("Actual Total Time".to_owned(), number(of_one.total));
+            }
+            node.insert("Actual Rows".to_owned(), json!(of_one.rows));
+            node.insert("Actual Loops".to_owned(), json!(actual.loops));
+        }
+        for (name, text) in &self.remarks {
+            node.insert(name.clone(), json!(text));
+        }
+        if !self.below.is_empty() {
+            let below: Vec<Value> = self.below.iter().map(|it| it.json(options)).collect();
+            node.insert("Plans".to_owned(), json!(below));
+        }
+        Value::Object(node)
+    }
+}
+
+/// What an operator gave in one loop, as PostgreSQL tells it.
+struct Loop {
+    startup: Duration,
+    total: Duration,
+    rows: u64,
+}
+
+impl Loop {
+    fn of(actual: Actual) -> Loop {
+        let loops = actual.loops.max(1);
+        let divisor = u32::try_from(loops).unwrap_or(u32::MAX);
+        Loop {
+            startup: actual.startup / divisor,
+            total: actual.total / divisor,
+            rows: actual.rows.div_ceil(loops),
+        }
+    }
+}
+
+fn describe(plan: &dyn ExecutionPlan, actual: Option<Actual>, into: &mut Vec<Told>) {
+    let any: &dyn Any = plan;
+    if let Some(measured) = any.downcast_ref::<MeasuredExec>() {
+        return describe(measured.inner().as_ref(), Some(measured.actual()), into);
+    }
     let Some(node) = node_name(plan.name()) else {
         for child in plan.children() {
-            describe(child.as_ref(), depth, lines);
+            describe(child.as_ref(), None, into);
         }
         return;
     };
@@ -59,25 +234,28 @@ fn describe(plan: &dyn ExecutionPlan, depth: usize, lines: &mut Vec<String>) {
             }
         }
     };
-    lines.push(if depth == 0 {
-        title.to_owned()
-    } else {
-        format!("{}->  {title}", " ".repeat(depth * 6 - 4))
-    });
-    if let Some(remark) = remark {
-        lines.push(format!("{}{remark}", " ".repeat(depth * 6 + 2)));
+    let mut remarks = Vec::new();
+    if let Some((name, text)) = remark.and_then(|remark| remark.split_once(": ")) {
+        remarks.push((name.to_owned(), text.to_owned()));
     }
     if plan.name() == "FilterExec" {
         let detail = DisplayableExecutionPlan::new(plan).one_line().to_string();
         if let Some((_, condition)) = detail.split_once(": ") {
             let condition = condition.split(", projection=").next().unwrap_or(condition);
-            let condition = labels::visible(condition.trim_end());
-            lines.push(format!("{}Filter: {condition}", " ".repeat(depth * 6 + 2)));
+            let condition = labels::visible(condition.trim_end()).to_string();
+            remarks.push(("Filter".to_owned(), condition));
         }
     }
+    let mut below = Vec::new();
     for child in plan.children() {
-        describe(child.as_ref(), depth + 1, lines);
+        describe(child.as_ref(), None, &mut below);
     }
+    into.push(Told {
+        title: title.to_owned(),
+        remarks,
+        actual,
+        below,
+    });
 }
 
 enum Node {
@@ -120,41 +298,4 @@ impl fmt::Display for One<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt_as(DisplayFormatType::Default, f)
     }
-}
-
-/// EXPLAIN's options: those that would change what is shown are refused; COSTS and its like have
-/// nothing to show here.
-///
-/// # Errors
-/// 0A000 for ANALYZE and for formats but text; 42601 for what is no option.
-pub fn check_options(analyze: bool, options: &[UtilityOption]) -> Result<(), Diagnostic> {
-    if analyze {
-        return Err(Diagnostic::unsupported("EXPLAIN ANALYZE"));
-    }
-    for option in options {
-        let name = option.name.value.to_lowercase();
-        let value = option
-            .arg
-            .as_ref()
-            .map(|value| value.to_string().to_lowercase());
-        let value = value.as_deref().map(|value| value.trim_matches('\''));
-        let is_off = matches!(value, Some("false" | "off" | "0"));
-        match name.as_str() {
-            "analyze" if !is_off => return Err(Diagnostic::unsupported("EXPLAIN ANALYZE")),
-            "format" if value != Some("text") => {
-                return Err(Diagnostic::unsupported(
-                    "EXPLAIN in a FORMAT other than TEXT",
-                ));
-            }
-            "analyze" | "format" | "verbose" | "costs" | "settings" | "buffers" | "wal"
-            | "timing" | "summary" => {}
-            _ => {
-                return Err(Diagnostic::error(
-                    SqlState::SYNTAX_ERROR,
-                    format!("unrecognized EXPLAIN option \"{name}\""),
-                ));
-            }
-        }
-    }
-    Ok(())
 }

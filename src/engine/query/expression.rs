@@ -10,6 +10,7 @@ use super::functions::auth_variable::{self, AuthVariable};
 use super::functions::definition::Missing;
 use super::operators::Operators;
 use super::provider::Types;
+use super::statement::Statement;
 use super::{failure, rewrite, semantics, state};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -23,9 +24,10 @@ use datafusion::common::{
     Column as LogicalColumn, DFSchema, DataFusionError, ScalarValue, TableReference,
 };
 use datafusion::logical_expr::execution_props::ExecutionProps;
-use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, Operator, ScalarUDF, TableSource,
     Volatility, WindowUDF,
@@ -34,8 +36,9 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
-use sqlparser::ast;
+use sqlparser::ast::{self, visit_expressions};
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 /// The name of the column that holds the transaction's time.
@@ -177,16 +180,211 @@ pub fn compile(
     parameters: &mut Vec<Option<SqlType>>,
     input: types::Input<'_>,
 ) -> Result<Compiled, Diagnostic> {
+    analyze(expression, scope, parameters, input)?.alone()
+}
+
+/// An expression whose names and types are settled; what its functions ask is not there yet.
+#[derive(Clone, Debug)]
+pub struct Analyzed {
+    /// Its type.
+    pub sql_type: SqlType,
+    logical: Expr,
+    row: DFSchema,
+    inputs: Vec<Input>,
+    variables: Arc<[(Variable, SqlType)]>,
+}
+
+/// As [`compile`], for expressions that may ask the statement they are worked out in.
+///
+/// # Errors
+/// As [`compile`], but none yet for functions that are not immutable.
+pub fn analyze(
+    expression: &ast::Expr,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+    input: types::Input<'_>,
+) -> Result<Analyzed, Diagnostic> {
+    let logical = logical(expression, scope, parameters, input)?;
+    settled(logical, scope, parameters)
+}
+
+/// An expression as it is planned, before the planner's own coercion: for comparing it with others.
+///
+/// # Errors
+/// As [`compile`].
+pub fn planned(expression: &ast::Expr, scope: &Scope) -> Result<Expr, Diagnostic> {
+    let settings = crate::engine::settings::Settings::default();
+    let input = types::Input {
+        settings: &settings,
+        transaction_time: 0,
+        variables: None,
+    };
+    let planned = logical(expression, scope, &mut Vec::new(), input)?;
+    let schema = scope.schema().map_err(failure::diagnostic)?;
+    let coerced = planned.rewrite(&mut TypeCoercionRewriter::new(&schema));
+    coerced.data().map_err(failure::diagnostic)
+}
+
+/// As [`compile`], for this statement alone: casts look at its settings.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_once(
+    expression: &ast::Expr,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+    input: types::Input<'_>,
+) -> Result<Compiled, Diagnostic> {
+    let logical = logical(expression, scope, parameters, input)?;
+    let pinned = super::cast::Pinned::new(input);
+    let logical = logical.transform_up(|node| Ok(pinned.pin(node))).data();
+    settled(logical.map_err(failure::diagnostic)?, scope, parameters)?.alone()
+}
+
+fn logical(
+    expression: &ast::Expr,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+    input: types::Input<'_>,
+) -> Result<Expr, Diagnostic> {
+    if visit_expressions(expression, holds_query).is_break() {
+        return Err(Diagnostic::unsupported("a subquery here"));
+    }
     let mut expression = expression.clone();
     rewrite::expression(&mut expression)?;
     let logical = plan(expression, scope, parameters, input).map_err(failure::diagnostic)?;
     note_parameters(&logical, parameters)?;
+    Ok(logical)
+}
+
+fn settled(
+    logical: Expr,
+    scope: &Scope,
+    parameters: &[Option<SqlType>],
+) -> Result<Analyzed, Diagnostic> {
     let (logical, variables) = lift_variables(logical)?;
     let (row, inputs) = row_schema(scope, parameters, &variables)?;
-    let compiled = lower(logical, &row, &inputs)?;
-    Ok(Compiled {
+    let logical = logical
+        .transform_up(bind)
+        .data()
+        .and_then(|bound| bound.rewrite(&mut TypeCoercionRewriter::new(&row)).data())
+        .and_then(|coerced| coerced.transform_up(conditional).data())
+        .map_err(failure::diagnostic)?;
+    let (_, field) = logical.to_field(&row).map_err(failure::diagnostic)?;
+    Ok(Analyzed {
+        sql_type: types::sql_type(&field)?,
+        logical,
+        row,
+        inputs,
         variables: variables.into(),
-        ..compiled
+    })
+}
+
+fn holds_query(expression: &ast::Expr) -> ControlFlow<()> {
+    match expression {
+        ast::Expr::Subquery(_) | ast::Expr::Exists { .. } | ast::Expr::InSubquery { .. } => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    }
+}
+
+impl Analyzed {
+    /// Whether what it gives depends on nothing but its inputs, or is new each time.
+    pub fn stands_alone(&self) -> bool {
+        self.refused(stands_alone).is_none()
+    }
+
+    /// Ready to be evaluated, whatever the statement.
+    ///
+    /// # Errors
+    /// 0A000 for subqueries and for functions that ask the statement.
+    pub fn alone(self) -> Result<Compiled, Diagnostic> {
+        if let Some(what) = self.refused(stands_alone) {
+            return Err(Diagnostic::unsupported(what));
+        }
+        self.lowered(&ExecutionProps::new())
+    }
+
+    /// Ready to be evaluated in this statement, whose settings and rights its functions ask.
+    ///
+    /// # Errors
+    /// 0A000 for subqueries and for functions that do something besides giving a value.
+    pub fn within(&self, statement: &Arc<Statement>) -> Result<Compiled, Diagnostic> {
+        let may_ask = |call: &ScalarFunction| {
+            stands_alone(call) || call.func.signature().volatility == Volatility::Stable
+        };
+        if let Some(what) = self.refused(may_ask) {
+            return Err(Diagnostic::unsupported(what));
+        }
+        let options = state::options_of(statement);
+        let mut properties = ExecutionProps::new();
+        properties.mark_start_execution(Arc::new(options));
+        self.lowered(&properties)
+    }
+
+    fn lowered(&self, properties: &ExecutionProps) -> Result<Compiled, Diagnostic> {
+        let context = PhysicalPlanningContext::default();
+        let physical = create_physical_expr(&self.logical, &self.row, properties, &context)
+            .and_then(|physical| physical.transform_up(checked).data())
+            .map_err(failure::diagnostic)?;
+        let repeats = if self.logical.is_volatile() {
+            Repeats::Never
+        } else {
+            Repeats::Always
+        };
+        let narrowed = narrow(physical, &self.row, &self.inputs, self.sql_type)?;
+        Ok(Compiled {
+            repeats,
+            variables: self.variables.clone(),
+            ..narrowed
+        })
+    }
+
+    /// What of it may not be, given the calls that may.
+    fn refused(&self, admitted: impl Fn(&ScalarFunction) -> bool) -> Option<String> {
+        let mut refused = None;
+        let walked = self.logical.apply(|node| {
+            refused = match node {
+                Expr::ScalarFunction(call) if !admitted(call) => {
+                    Some(format!("function {}() here", call.func.name()))
+                }
+                Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) => {
+                    Some("a subquery here".to_owned())
+                }
+                _ => None,
+            };
+            Ok(match refused {
+                Some(_) => TreeNodeRecursion::Stop,
+                None => TreeNodeRecursion::Continue,
+            })
+        });
+        match walked {
+            Ok(_) => refused,
+            Err(error) => Some(error.to_string()),
+        }
+    }
+}
+
+/// A function that asks nothing but its arguments, or gives something new at each call.
+fn stands_alone(call: &ScalarFunction) -> bool {
+    call.func.signature().volatility == Volatility::Immutable || is_self_contained(call.func.name())
+}
+
+/// coalesce() is a CASE, which the planner makes of it in queries by its optimizer.
+fn conditional(expression: Expr) -> Result<Transformed<Expr>, DataFusionError> {
+    let Expr::ScalarFunction(call) = expression else {
+        return Ok(Transformed::no(expression));
+    };
+    if call.func.name() != "coalesce" {
+        return Ok(Transformed::no(Expr::ScalarFunction(call)));
+    }
+    let simplified = call.func.simplify(call.args, &SimplifyContext::default())?;
+    Ok(match simplified {
+        ExprSimplifyResult::Simplified(simplified) => Transformed::yes(simplified),
+        ExprSimplifyResult::Original(args) => Transformed::no(Expr::ScalarFunction(
+            ScalarFunction::new_udf(call.func, args),
+        )),
     })
 }
 
@@ -322,35 +520,6 @@ fn row_schema(
     Ok((schema, inputs))
 }
 
-fn lower(logical: Expr, row: &DFSchema, inputs: &[Input]) -> Result<Compiled, Diagnostic> {
-    let logical = logical
-        .transform_up(bind)
-        .data()
-        .and_then(|bound| bound.rewrite(&mut TypeCoercionRewriter::new(row)).data())
-        .map_err(failure::diagnostic)?;
-    refuse_what_is_not_immutable(&logical)?;
-    let (_, field) = logical.to_field(row).map_err(failure::diagnostic)?;
-    let sql_type = types::sql_type(&field)?;
-    let physical = create_physical_expr(
-        &logical,
-        row,
-        &ExecutionProps::new(),
-        &PhysicalPlanningContext::default(),
-    )
-    .and_then(|physical| physical.transform_up(checked).data())
-    .map_err(failure::diagnostic)?;
-    let repeats = if logical.is_volatile() {
-        Repeats::Never
-    } else {
-        Repeats::Always
-    };
-    let narrowed = narrow(physical, row, inputs, sql_type)?;
-    Ok(Compiled {
-        repeats,
-        ..narrowed
-    })
-}
-
 /// Placeholders and the time become columns.
 fn bind(expression: Expr) -> Result<Transformed<Expr>, DataFusionError> {
     let bound = match &expression {
@@ -376,31 +545,6 @@ fn is_self_contained(function: &str) -> bool {
         function,
         "random" | "gen_random_uuid" | "uuid" | "clock_timestamp"
     )
-}
-
-fn refuse_what_is_not_immutable(logical: &Expr) -> Result<(), Diagnostic> {
-    let mut refused = None;
-    logical
-        .apply(|node| {
-            refused = match node {
-                Expr::ScalarFunction(call)
-                    if call.func.signature().volatility != Volatility::Immutable
-                        && !is_self_contained(call.func.name()) =>
-                {
-                    Some(format!("function {}() here", call.func.name()))
-                }
-                Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) => {
-                    Some("a subquery here".to_owned())
-                }
-                _ => None,
-            };
-            Ok(match refused {
-                Some(_) => TreeNodeRecursion::Stop,
-                None => TreeNodeRecursion::Continue,
-            })
-        })
-        .map_err(failure::diagnostic)?;
-    refused.map_or(Ok(()), |what| Err(Diagnostic::unsupported(what)))
 }
 
 /// Integers do not wrap.

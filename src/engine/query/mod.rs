@@ -12,11 +12,15 @@ mod apply;
 mod cancel;
 pub(super) mod cast;
 mod explain;
+mod explain_options;
 pub mod expression;
 pub mod failure;
 pub mod functions;
+pub mod kept;
 mod leaf;
+mod measure;
 pub mod memory;
+mod multisets;
 mod nearest;
 pub mod operators;
 mod plan;
@@ -25,6 +29,7 @@ mod provider;
 pub mod qualify;
 mod relations;
 pub mod resolve;
+pub mod returned;
 pub mod rewrite;
 pub mod rows;
 mod run;
@@ -56,6 +61,7 @@ use pool::Pool;
 use sqlparser::ast::Statement as SyntaxTree;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// Read transactions of a statement's view: as many as threads that work for it.
 const VIEW_PARALLELISM: usize = 1;
@@ -100,6 +106,8 @@ pub(crate) struct Inner {
     expr_planners: Vec<Arc<dyn ExprPlanner>>,
     storage: Storage,
     memory: Arc<SharedMemory>,
+    /// Bytes of kept rows in files, of all results together.
+    kept_bytes: AtomicU64,
     options: Options,
 }
 
@@ -117,6 +125,7 @@ impl QueryEngine {
             expr_planners: state::expr_planners(),
             storage,
             memory: SharedMemory::new(options.memory_bytes_max),
+            kept_bytes: AtomicU64::new(0),
             options,
         })))
     }
@@ -173,10 +182,11 @@ impl QueryEngine {
                 context.rights.may_select(relation)?;
             }
         }
-        let view = if plan.relations.is_empty() {
-            None
-        } else {
-            Some(transaction.storage.view(VIEW_PARALLELISM)?)
+        let before = context.parts.as_ref().and_then(|parts| parts.view.clone());
+        let view = match before {
+            _ if plan.relations.is_empty() => None,
+            Some(before) => Some(before),
+            None => Some(transaction.storage.view(VIEW_PARALLELISM)?),
         };
         Ok(self.execute_in(plan, parameters, view, context))
     }
@@ -190,6 +200,16 @@ impl QueryEngine {
         context: &StatementContext,
     ) -> Outcome {
         run::start(&self.0, plan, parameters, view, context)
+    }
+
+    /// A statement whose functions are asked outside a query, over no rows.
+    pub fn statement(&self, context: &StatementContext) -> Arc<statement::Statement> {
+        Arc::new(statement::Statement {
+            context: context.clone(),
+            view: None,
+            abandoned: Arc::default(),
+            engine: self.0.clone(),
+        })
     }
 
     /// The pool, for other work that must not run on a core.

@@ -1,9 +1,9 @@
 //! From a statement's syntax tree to a plan that can be kept and run.
 
 use super::cast::metadata;
+use super::explain_options::ExplainOptions;
 use super::provider::{Provider, Used};
 use super::rewrite::{self, labels};
-use super::statement::Statement;
 use super::table::UserTable;
 use super::{Inner, failure, qualify, resolve, semantics, state};
 use crate::catalog::Oid;
@@ -25,6 +25,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use sqlparser::ast::{self, Query};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A parameter's number at most, as in PostgreSQL's protocol.
 const PARAMETERS_MAX: usize = 65_535;
@@ -49,8 +50,8 @@ pub struct QueryPlan {
 pub(super) enum Form {
     /// Its rows are.
     Rows,
-    /// EXPLAIN: its tree is.
-    Explain,
+    /// EXPLAIN: its tree is. With how long it took to be planned.
+    Explain(ExplainOptions, Duration),
 }
 
 /// What is kept between executions.
@@ -86,11 +87,12 @@ pub fn analyze(
             let ast::Statement::Query(query) = &**statement else {
                 return Err(Diagnostic::unsupported("EXPLAIN of this statement"));
             };
-            super::explain::check_options(*analyze, options.as_deref().unwrap_or_default())?;
+            let options = ExplainOptions::of(*analyze, options.as_deref().unwrap_or_default())?;
+            let began = Instant::now();
             let plan = of_query(engine, query, declared, context)?;
             Ok(QueryPlan {
-                fields: super::explain::fields(),
-                form: Form::Explain,
+                fields: super::explain::fields(options),
+                form: Form::Explain(options, began.elapsed()),
                 ..plan
             })
         }
@@ -169,12 +171,7 @@ fn calls_statement_functions(plan: &LogicalPlan) -> Result<bool> {
 
 /// A state whose functions find a statement that is being planned (and reads no rows).
 fn planning_state(engine: &Arc<Inner>, context: &StatementContext) -> SessionState {
-    let statement = Arc::new(Statement {
-        context: context.clone(),
-        view: None,
-        abandoned: Arc::default(),
-        engine: engine.clone(),
-    });
+    let statement = super::QueryEngine(engine.clone()).statement(context);
     state::of_statement(&engine.state, &statement)
 }
 

@@ -13,8 +13,9 @@ use tokio::runtime::{Handle, Runtime};
 const STACK_BYTES: usize = 16 << 20;
 /// How far pool threads stand back.
 const NICENESS: i32 = 10;
-/// Threads that may block at once (spill files, subqueries evaluated row by row).
-const BLOCKING_THREADS_MAX: usize = 64;
+/// Threads that may block at once (spill files, subqueries evaluated row by row, waits for advisory
+/// locks).
+const BLOCKING_THREADS_MAX: usize = 96;
 
 /// The pool; dropping it ends its threads without waiting for them.
 pub struct Pool {

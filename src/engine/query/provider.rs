@@ -5,6 +5,7 @@ use super::functions::{AGGREGATES, Functions, auth_variable, set_returning};
 use super::operators::Operators;
 use super::relations::Relations;
 use super::resolve::{self, PG_CATALOG, Resolved};
+use super::returned::{RETURNED_SCHEMA, ReturnedTable};
 use super::table::{KEYED_SCHEMA, Keyed, UserTable, keyed_target};
 use super::{Inner, failure, plan};
 use crate::catalog::Oid;
@@ -152,6 +153,12 @@ impl ContextProvider for Provider<'_> {
             let keyed = Keyed::For(purpose);
             let table = UserTable::new(relation.clone(), keyed, &self.context.snapshot)
                 .map_err(failure::external)?;
+            return Ok(provider_as_source(Arc::new(table)));
+        }
+        if name.schema() == Some(RETURNED_SCHEMA) {
+            let parts = self.context.parts.as_ref();
+            let returned = parts.map_or(&[][..], |parts| &parts.returned);
+            let table = ReturnedTable::new(name.table(), returned)?;
             return Ok(provider_as_source(Arc::new(table)));
         }
         let resolved = resolve::relation(name.schema(), name.table(), self.context)

@@ -5,11 +5,12 @@
 
 use super::functions::set_returning;
 use super::{Inner, failure, resolve, semantics, series};
+use crate::diagnostic::SqlState;
 use crate::engine::context::StatementContext;
 use crate::engine::pg_catalog::{self, SystemProvider};
 use datafusion::common::{Column, DFSchema};
 use datafusion::datasource::provider_as_source;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
@@ -79,23 +80,43 @@ impl RelationPlanner for Relations {
                 },
                 context,
             ),
-            TableFactor::UNNEST {
-                alias,
-                array_exprs,
-                with_ordinality,
-                ..
-            } if array_exprs.len() == 1 => self.plan(
-                Call {
-                    name: "unnest".to_owned(),
-                    args: array_exprs,
-                    ordinality: with_ordinality,
-                    alias,
-                },
-                context,
-            ),
-            other => Ok(RelationPlanning::Original(Box::new(other))),
+            other => renamed(other, context),
         }
     }
+}
+
+/// A table or subquery whose alias names its columns, maybe not all of them.
+///
+/// # Errors
+/// 42P10 where it names more than there are.
+fn renamed(
+    mut relation: TableFactor,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<RelationPlanning> {
+    let (TableFactor::Table { alias, .. } | TableFactor::Derived { alias, .. }) = &mut relation
+    else {
+        return Ok(RelationPlanning::Original(Box::new(relation)));
+    };
+    let names_columns = |alias: &mut TableAlias| !alias.columns.is_empty();
+    let Some(mut alias) = alias.take_if(names_columns) else {
+        return Ok(RelationPlanning::Original(Box::new(relation)));
+    };
+    let plan = context.plan(relation)?;
+    let columns = plan.schema().fields();
+    if alias.columns.len() > columns.len() {
+        let table = super::rewrite::labels::folded(&alias.name);
+        return Err(too_many(&table, columns.len(), alias.columns.len()));
+    }
+    let kept = columns.iter().skip(alias.columns.len());
+    let kept: Vec<_> = kept
+        .map(|field| ast::TableAliasColumnDef {
+            name: Ident::with_quote('"', field.name()),
+            data_type: None,
+        })
+        .collect();
+    alias.columns.extend(kept);
+    let planned = PlannedRelation::new(plan, Some(alias));
+    Ok(RelationPlanning::Planned(Box::new(planned)))
 }
 
 fn function_name(name: &ObjectName) -> String {
@@ -129,7 +150,7 @@ impl Relations {
                 semantics::expression(arg, &schema, input)
             })
             .collect::<Result<Vec<_>>>()?;
-        let names = Names::of(&call);
+        let names = Names::of(&call)?;
         if let Some(table) = pg_catalog::table(resolve::PG_CATALOG, &call.name)
             .filter(|table| table.is_view && args.is_empty())
         {
@@ -140,7 +161,11 @@ impl Relations {
                 plan, call.alias,
             ))));
         }
-        let builder = if let Some(series) = series::of(&call.name, &args, &names.column)? {
+        let series = match call.ordinality {
+            true => None,
+            false => series::of(&call.name, &args, &names.columns[0])?,
+        };
+        let builder = if let Some(series) = series {
             LogicalPlanBuilder::scan(
                 names.table.clone(),
                 provider_as_source(Arc::new(series)),
@@ -152,7 +177,7 @@ impl Relations {
         let alias = TableAlias {
             explicit: true,
             name: Ident::with_quote('"', names.table),
-            columns: names.renamed,
+            columns: Vec::new(),
             at: None,
         };
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(
@@ -173,10 +198,8 @@ impl Relations {
         })?;
         let is_set = set_returning::is(name) || name == "unnest";
         let schema = DFSchema::empty();
-        let value = if name == "unnest" {
-            args.into_iter()
-                .next()
-                .ok_or_else(|| failure::external(failure::no_function(name, &[])))?
+        let values = if name == "unnest" {
+            args
         } else {
             let narrow = name == "generate_series"
                 && args.iter().all(|arg| {
@@ -190,28 +213,35 @@ impl Relations {
             let function = engine.functions.scalar.get(name).cloned();
             let function =
                 function.unwrap_or_else(|| super::functions::definition::Missing::function(name));
-            Expr::ScalarFunction(ScalarFunction::new_udf(function, args))
+            vec![Expr::ScalarFunction(ScalarFunction::new_udf(
+                function, args,
+            ))]
         };
         let builder = LogicalPlanBuilder::empty(true);
+        let mut columns: Vec<Expr> = values
+            .iter()
+            .zip(&names.columns)
+            .map(|(value, name)| value.clone().alias(name))
+            .collect();
+        let number = names.columns.last().filter(|_| ordinality);
         if !is_set {
-            if ordinality {
-                let columns = [value.alias(&names.column), lit(1i64).alias(ORDINALITY)];
-                return builder.project(columns);
-            }
-            return builder.project([value.alias(&names.column)]);
+            columns.extend(number.map(|name| lit(1i64).alias(name)));
+            return builder.project(columns);
         }
-        let mut columns = vec![value.clone().alias(&names.column)];
-        let mut unnested = vec![Column::from_name(&names.column)];
-        if ordinality {
-            let length = engine.functions.scalar["cardinality"].call(vec![value]);
-            let length = datafusion::logical_expr::cast(
-                length,
-                datafusion::arrow::datatypes::DataType::Int64,
-            );
-            let numbers = engine.functions.scalar["generate_series"].call(vec![lit(1i64), length]);
-            columns.push(numbers.alias(ORDINALITY));
-            unnested.push(Column::from_name(ORDINALITY));
+        if let Some(name) = number {
+            let lengths = values.into_iter().map(|value| {
+                let length = engine.functions.scalar["cardinality"].call(vec![value]);
+                datafusion::logical_expr::cast(
+                    length,
+                    datafusion::arrow::datatypes::DataType::Int64,
+                )
+            });
+            let longest = engine.functions.scalar["greatest"].call(lengths.collect());
+            let numbers = engine.functions.scalar["generate_series"].call(vec![lit(1i64), longest]);
+            columns.push(numbers.alias(name));
         }
+        // The shorter ones are filled with NULL.
+        let unnested = names.columns.iter().map(Column::from_name).collect();
         builder
             .project(columns)?
             .unnest_columns_with_options(unnested, Default::default())
@@ -221,30 +251,53 @@ impl Relations {
 /// WITH ORDINALITY's column.
 const ORDINALITY: &str = "ordinality";
 
-/// What the relation and its column are called: a function's only column takes the alias' name.
+/// What the relation and its columns are called: a function's only column takes the alias' name.
 struct Names {
     table: String,
-    column: String,
-    renamed: Vec<ast::TableAliasColumnDef>,
+    columns: Vec<String>,
 }
 
 impl Names {
-    fn of(call: &Call) -> Names {
+    fn of(call: &Call) -> Result<Names> {
         let fold = super::rewrite::labels::folded;
-        match &call.alias {
-            None => Names {
-                table: call.name.clone(),
-                column: call.name.clone(),
-                renamed: Vec::new(),
-            },
-            Some(alias) => Names {
-                table: fold(&alias.name),
-                column: match alias.columns.first() {
-                    Some(column) => fold(&column.name),
-                    None => fold(&alias.name),
-                },
-                renamed: alias.columns.clone(),
-            },
+        let values = match call.name.as_str() {
+            "unnest" => call.args.len(),
+            _ => 1,
+        };
+        if values == 0 {
+            return Err(failure::external(failure::no_function(&call.name, &[])));
         }
+        let alias = call.alias.as_ref();
+        let table = alias.map_or_else(|| call.name.clone(), |alias| fold(&alias.name));
+        let own = match values {
+            1 => &table,
+            _ => &call.name,
+        };
+        // Later ones of the same name must differ for the planner; nobody sees how.
+        let mut columns: Vec<String> = (0..values)
+            .map(|place| match place {
+                0 => own.clone(),
+                _ => format!("{own}\u{1f}{place}"),
+            })
+            .collect();
+        columns.extend(call.ordinality.then(|| ORDINALITY.to_owned()));
+        let given = alias.map_or(&[][..], |alias| &alias.columns[..]);
+        if given.len() > columns.len() {
+            return Err(too_many(&table, columns.len(), given.len()));
+        }
+        for (column, given) in columns.iter_mut().zip(given) {
+            *column = fold(&given.name);
+        }
+        Ok(Names { table, columns })
     }
+}
+
+/// An alias that names more columns than there are.
+fn too_many(table: &str, available: usize, specified: usize) -> DataFusionError {
+    failure::error(
+        SqlState::INVALID_COLUMN_REFERENCE,
+        format!(
+            "table \"{table}\" has {available} columns available but {specified} columns specified"
+        ),
+    )
 }

@@ -11,12 +11,12 @@ use datafusion::physical_plan::memory::MemoryStream;
 use std::fmt;
 use std::sync::Arc;
 
-/// Makes all rows, with all columns.
-pub type Make = Arc<dyn Fn(&Statement) -> Result<RecordBatch> + Send + Sync>;
+/// Makes all rows, with the columns of these places.
+pub type Make = Arc<dyn Fn(&Statement, &[usize]) -> Result<RecordBatch> + Send + Sync>;
 
 struct Rows {
     name: String,
-    projection: Option<Vec<usize>>,
+    columns: Vec<usize>,
     make: Make,
 }
 
@@ -30,13 +30,12 @@ pub fn operator(
     projection: Option<&Vec<usize>>,
     make: Make,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let projected = match projection {
-        Some(columns) => Arc::new(schema.project(columns)?),
-        None => schema.clone(),
-    };
+    let all = || (0..schema.fields().len()).collect();
+    let columns = projection.cloned().unwrap_or_else(all);
+    let projected = Arc::new(schema.project(&columns)?);
     let rows = Rows {
         name: name.to_owned(),
-        projection: projection.cloned(),
+        columns,
         make,
     };
     Ok(Arc::new(LeafExec::new(rows, projected)))
@@ -52,11 +51,7 @@ impl Leaf for Rows {
         schema: SchemaRef,
         statement: Arc<Statement>,
     ) -> Result<SendableRecordBatchStream> {
-        let all = (self.make)(&statement)?;
-        let batch = match &self.projection {
-            Some(columns) => all.project(columns)?,
-            None => all,
-        };
+        let batch = (self.make)(&statement, &self.columns)?;
         Ok(Box::pin(MemoryStream::try_new(vec![batch], schema, None)?))
     }
 }

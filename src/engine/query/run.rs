@@ -4,7 +4,9 @@
 //! ends the statement. Cancellation is looked at between batches, in scans, in joins' filters, and
 //! every [`LOOK_INTERVAL`] while an operator waits.
 
-use super::explain;
+use super::explain::{self, Took};
+use super::explain_options::{ExplainOptions, Run};
+use super::measure;
 use super::memory::StatementMemory;
 use super::plan::{self, Form, Kept, QueryPlan};
 use super::statement::Statement;
@@ -15,6 +17,7 @@ use crate::engine::outcome::{CommandTag, Outcome, Rows, Source};
 use crate::storage::View;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::channel::mpsc;
 use futures::{FutureExt, SinkExt, StreamExt};
@@ -22,7 +25,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Batches made before the session has taken them.
 const BATCHES_AHEAD: usize = 2;
@@ -56,7 +59,7 @@ pub fn start(
         fields: plan.fields.clone(),
         tag: match plan.form {
             Form::Rows => CommandTag::Select(0),
-            Form::Explain => CommandTag::Plain("EXPLAIN"),
+            Form::Explain(..) => CommandTag::Plain("EXPLAIN"),
         },
         source: Source::Pool(receiver),
         memory: None,
@@ -126,18 +129,12 @@ async fn stream(
 ) -> Result<(), Diagnostic> {
     statement.check()?;
     let physical = physical(statement, plan, parameters).await?;
-    if plan.form == Form::Explain {
-        let batch = explain::batch(&*physical)?;
+    if let Form::Explain(options, planning) = plan.form {
+        let batch = explained(statement, physical, options, planning, sender).await?;
         let _ = sender.send(Ok(batch)).await;
         return Ok(());
     }
-    let engine = &statement.engine;
-    let memory = StatementMemory::new(
-        engine.memory.clone(),
-        engine.options.statement_memory_bytes_max,
-    );
-    let task = state::task(&engine.state, statement, Arc::new(memory));
-    let mut batches = execute_stream(physical, task).map_err(failure::diagnostic)?;
+    let mut batches = begun(statement, physical)?;
     loop {
         let next = tokio::time::timeout(LOOK_INTERVAL, batches.next()).await;
         if sender.is_closed() {
@@ -158,6 +155,54 @@ async fn stream(
             }
         }
     }
+}
+
+/// Begins the plan in the statement's memory.
+fn begun(
+    statement: &Arc<Statement>,
+    physical: Arc<dyn ExecutionPlan>,
+) -> Result<SendableRecordBatchStream, Diagnostic> {
+    let engine = &statement.engine;
+    let memory = StatementMemory::new(
+        engine.memory.clone(),
+        engine.options.statement_memory_bytes_max,
+    );
+    let task = state::task(&engine.state, statement, Arc::new(memory));
+    execute_stream(physical, task).map_err(failure::diagnostic)
+}
+
+/// EXPLAIN, and with ANALYZE the statement itself, whose rows are thrown away.
+async fn explained(
+    statement: &Arc<Statement>,
+    physical: Arc<dyn ExecutionPlan>,
+    options: ExplainOptions,
+    planning: Duration,
+    sender: &BatchSender,
+) -> Result<RecordBatch, Diagnostic> {
+    let mut took = Took {
+        planning,
+        execution: Duration::ZERO,
+    };
+    if options.run == Run::No {
+        return explain::batch(&*physical, options, took);
+    }
+    let measured = measure::measured(physical).map_err(failure::diagnostic)?;
+    let began = Instant::now();
+    let mut batches = begun(statement, measured.clone())?;
+    loop {
+        let next = tokio::time::timeout(LOOK_INTERVAL, batches.next()).await;
+        if sender.is_closed() {
+            statement.abandoned.store(true, Ordering::Relaxed);
+        }
+        statement.check()?;
+        match next {
+            Ok(None) => break,
+            Ok(Some(Err(error))) => return Err(failure::diagnostic(error)),
+            Err(_) | Ok(Some(Ok(_))) => {}
+        }
+    }
+    took.execution = began.elapsed();
+    explain::batch(&*measured, options, took)
 }
 
 /// Hands a batch to the session; false when nobody wants it any more. A client that does not come

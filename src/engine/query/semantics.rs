@@ -6,6 +6,7 @@
 
 use super::cast::{Written, explicit, is_unknown, type_of};
 use super::failure;
+use super::multisets;
 use super::operators::arithmetic::Operation;
 use super::operators::is_text;
 use super::rewrite::casts::CAST_TO;
@@ -28,6 +29,12 @@ pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
             let unified = union_of_one_type(union, input)?;
             return Ok(Transformed::yes(LogicalPlan::Union(unified)));
         }
+        let node = match node {
+            LogicalPlan::Join(join) if multisets::is(&join) => {
+                return Ok(Transformed::yes(multisets::counted(join)?));
+            }
+            other => other,
+        };
         let mut schema = merge_schema(&node.inputs());
         if let LogicalPlan::TableScan(scan) = &node {
             let source = DFSchema::try_from_qualified_schema(
@@ -194,6 +201,14 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             binary.right = Box::new(members.next().unwrap_or_default());
             Expr::BinaryExpr(binary)
         }
+        Expr::IsTrue(inner) => truth(Expr::IsTrue, "IS TRUE", *inner, schema, input)?,
+        Expr::IsNotTrue(inner) => truth(Expr::IsNotTrue, "IS NOT TRUE", *inner, schema, input)?,
+        Expr::IsFalse(inner) => truth(Expr::IsFalse, "IS FALSE", *inner, schema, input)?,
+        Expr::IsNotFalse(inner) => truth(Expr::IsNotFalse, "IS NOT FALSE", *inner, schema, input)?,
+        Expr::IsUnknown(inner) => truth(Expr::IsUnknown, "IS UNKNOWN", *inner, schema, input)?,
+        Expr::IsNotUnknown(inner) => {
+            truth(Expr::IsNotUnknown, "IS NOT UNKNOWN", *inner, schema, input)?
+        }
         Expr::Case(case) => Expr::Case(case_of_one_type(case, schema, input)?),
         Expr::Negative(inner) => negative(*inner, schema)?,
         Expr::ScalarFunction(function) if takes_one_type(function.name()) => {
@@ -288,6 +303,18 @@ fn case_of_one_type(mut case: Case, schema: &DFSchema, input: Input<'_>) -> Resu
     debug_assert_eq!(case.when_then_expr.len(), conditions);
     case.else_expr = results.next().map(Box::new);
     Ok(case)
+}
+
+/// A test of a condition.
+fn truth(
+    test: fn(Box<Expr>) -> Expr,
+    name: &str,
+    inner: Expr,
+    schema: &DFSchema,
+    input: Input<'_>,
+) -> Result<Expr> {
+    let condition = condition_of(name, inner, schema, input)?;
+    Ok(test(Box::new(condition)))
 }
 
 /// A condition: bool, or a literal that is read as one.

@@ -70,6 +70,15 @@ fn config() -> SessionConfig {
     SessionConfig::from(options()).with_information_schema(false)
 }
 
+/// The options as one statement's functions see them, for expressions that stand alone.
+pub fn options_of(statement: &Arc<Statement>) -> ConfigOptions {
+    let mut options = options();
+    options
+        .extensions
+        .insert(StatementExtension(Some(statement.clone())));
+    options
+}
+
 /// The state as one statement's functions see it.
 pub fn of_statement(shared: &SessionState, statement: &Arc<Statement>) -> SessionState {
     let mut state = shared.clone();

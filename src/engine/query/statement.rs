@@ -9,7 +9,7 @@ use super::Inner;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::types::Input;
-use crate::storage::View;
+use crate::storage::{Storage, View};
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use datafusion::error::{DataFusionError, Result};
 use std::any::Any;
@@ -29,6 +29,11 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// The store, for what is told of it.
+    pub fn storage(&self) -> &Storage {
+        &self.engine.storage
+    }
+
     /// What input functions may look at.
     pub fn input(&self) -> Input<'_> {
         self.context.input()

@@ -221,8 +221,9 @@ impl TableProvider for UserTable {
                     &self.relation.name,
                     &self.schema,
                     projection,
-                    Arc::new(move |statement| {
-                        sequence_row(&sequence, &schema, &statement.engine.storage)
+                    Arc::new(move |statement, columns| {
+                        let row = sequence_row(&sequence, &schema, &statement.engine.storage)?;
+                        Ok(row.project(columns)?)
                     }),
                 )
             }

@@ -50,6 +50,11 @@ impl IndexEntry {
         })
     }
 
+    /// Whether its key is of the indexed columns alone, so that another row's would be the same.
+    pub fn is_alone(&self) -> bool {
+        !self.value.is_empty()
+    }
+
     /// The row's key, of a stored entry.
     ///
     /// # Errors

@@ -77,7 +77,11 @@ impl KeyLayout {
             .iter()
             .zip(&index.descending)
             .map(|(position, descending)| {
-                KeyColumn::new(sql_type_at(table, *position), *descending, true)
+                let sql_type = match index.expression(*position) {
+                    Some(expression) => expression.sql_type,
+                    None => sql_type_at(table, *position),
+                };
+                KeyColumn::new(sql_type, *descending, true)
             })
             .collect::<Result<_, _>>()?;
         Ok(KeyLayout {

@@ -38,6 +38,7 @@ fn table(columns: Vec<Column>) -> Table {
         constraints: Vec::new(),
         referenced_by: Vec::new(),
         options: Vec::new(),
+        comments: Vec::new(),
     }
 }
 
@@ -53,6 +54,7 @@ fn index_over(table: &Table, first_descending: bool) -> KeyLayout {
             .collect(),
         unique: false,
         constraint: None,
+        details: Default::default(),
     };
     KeyLayout::of_index(table, &index).unwrap()
 }

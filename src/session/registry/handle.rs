@@ -9,6 +9,7 @@ use crate::session::Protocol;
 use crate::session::cancel_key::BackendPid;
 use crate::session::end::EndReason;
 use crate::session::in_use::Held;
+use crate::session::notification::{Delivered, Inbox};
 use crate::session::transaction::Status;
 use futures::channel::mpsc;
 use std::cell::{Cell, RefCell};
@@ -49,6 +50,8 @@ pub struct Handle {
     counted: RefCell<Option<Box<Held>>>,
     /// Whoever waits until it is gone: they hear of it by the end of their channel.
     waited_for: RefCell<Vec<mpsc::UnboundedSender<()>>>,
+    /// What it listens to, and what waits for it; most listen to nothing.
+    inbox: RefCell<Option<Box<Inbox>>>,
 }
 
 /// How SHOW SESSIONS and KILL SESSION name a session: where it is, and which of those that were there. Never
@@ -117,6 +120,7 @@ impl Handle {
             asking: Cell::new(false),
             counted: RefCell::new(None),
             waited_for: RefCell::default(),
+            inbox: RefCell::default(),
         }
     }
 
@@ -297,6 +301,29 @@ impl Handle {
     /// Why it is to end, if it is.
     pub fn ending(&self) -> Option<EndReason> {
         self.ending.get()
+    }
+
+    /// What it listens to, and what waits for it.
+    pub fn inbox(&self) -> &RefCell<Option<Box<Inbox>>> {
+        &self.inbox
+    }
+
+    /// Whether notifications wait that its client may be sent now: it is idle in no transaction.
+    pub fn may_be_notified(&self) -> bool {
+        let inbox = self.inbox.borrow();
+        self.resting_in.get() == Status::Idle && inbox.as_ref().is_some_and(|it| !it.is_empty())
+    }
+
+    /// The next notification for its client.
+    pub fn next_notification(&self) -> Option<Delivered> {
+        self.inbox.borrow_mut().as_mut()?.pop()
+    }
+
+    /// A notification waits: an idle session sends it at once.
+    pub fn notice(&self) {
+        if self.activity.get() == Activity::Idle {
+            self.wake();
+        }
     }
 
     /// The session's task waits: wake it when there is word for it.

@@ -13,6 +13,7 @@ use super::Protocol;
 use super::cancel_key::{BackendPid, CancelSecret, SESSIONS_MAX};
 use super::end::EndReason;
 use super::figures::CoreFigures;
+use super::notification::{Listeners, Queue};
 use crate::access;
 use crate::auth::identity::Identity;
 use crate::auth::presented::Presented;
@@ -48,6 +49,7 @@ pub struct Registry {
     figures: Rc<CoreFigures>,
     /// What changes of the catalog have ended and stopped since it was last asked.
     revoked: RefCell<Counts>,
+    listeners: Listeners,
 }
 
 /// A session's entry; dropping it takes the session out.
@@ -68,6 +70,7 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let place = self.handle.pid().place as usize;
         self.handle.end_statement();
+        self.registry.listeners.leave(&self.handle);
         let protocol = self.handle.protocol();
         self.registry.count(protocol, |sessions| sessions - 1);
         self.registry.by_login.remove(&self.handle);
@@ -78,7 +81,12 @@ impl Drop for Entry {
 
 impl Registry {
     /// Without sessions.
-    pub fn new(core: u16, secret: CancelSecret, figures: Rc<CoreFigures>) -> Registry {
+    pub fn new(
+        core: u16,
+        secret: CancelSecret,
+        figures: Rc<CoreFigures>,
+        notifications: Queue,
+    ) -> Registry {
         Registry {
             core,
             secret,
@@ -88,6 +96,7 @@ impl Registry {
             by_protocol: Default::default(),
             figures,
             revoked: RefCell::default(),
+            listeners: Listeners::new(notifications),
         }
     }
 
@@ -128,9 +137,15 @@ impl Registry {
         self.figures.set_sessions(protocol, sessions.get());
     }
 
+    /// Who listens to what.
+    pub fn listeners(&self) -> &Listeners {
+        &self.listeners
+    }
+
     /// After SET tenant or USE DATABASE: the same login elsewhere.
     pub fn move_to(&self, handle: &Rc<Handle>, identity: Arc<Identity>, valid_until: Option<i64>) {
         let login = self.by_login.of(&identity, valid_until);
+        self.listeners.leave(handle);
         handle.set_identity(identity);
         // Where it is already: taken out as the last, it would take its login off the list.
         if Rc::ptr_eq(&login, &handle.same_login.borrow()) {
@@ -161,6 +176,11 @@ impl Registry {
         let sessions = self.sessions.borrow();
         let at_place = sessions.get(id.pid.place as usize);
         at_place.filter(|handle| handle.id() == id).cloned()
+    }
+
+    /// The session at this place.
+    pub fn at(&self, place: u32) -> Option<Rc<Handle>> {
+        self.sessions.borrow().get(place as usize).cloned()
     }
 
     /// The sessions by whom they are of.
@@ -247,7 +267,7 @@ mod tests {
     fn registry() -> Rc<Registry> {
         let secret = CancelSecret::random(&ring::rand::SystemRandom::new());
         let figures = Rc::new(Figures::new(4).of_core(3));
-        Rc::new(Registry::new(3, secret, figures))
+        Rc::new(Registry::new(3, secret, figures, Queue::new(4)))
     }
 
     fn identity(principal: u32, ends_at: Option<i64>) -> Arc<Identity> {

@@ -188,7 +188,18 @@ impl SessionSettings {
         duration(self.timeouts.idle_session_ms)
     }
 
-    fn put_in_force(&mut self, settings: Arc<Settings>) {
+    fn put_in_force(&mut self, mut settings: Arc<Settings>) {
+        // As in PostgreSQL, an extension's own setting that has been made stays, and is empty.
+        let values = &settings.values;
+        let made = self.current.values.keys();
+        let gone = made.filter(|name| name.contains('.') && !values.contains_key(*name));
+        let gone: Vec<Arc<str>> = gone.cloned().collect();
+        if !gone.is_empty() {
+            let settings = Arc::make_mut(&mut settings);
+            for name in gone {
+                settings.values.insert(name, Arc::from(""));
+            }
+        }
         self.timeouts = Timeouts::of(&settings);
         self.current = settings;
     }

@@ -364,6 +364,7 @@ impl Connection {
     async fn next_frame(&mut self) -> Result<BytesMut, EndReason> {
         let message_bytes_max = self.session.services().parts.limits.message_bytes_max;
         loop {
+            self.send_notifications();
             let front = frame::front(&self.stream.inbox(), message_bytes_max);
             match front {
                 Ok(Front::Whole(frame)) => {
@@ -478,8 +479,24 @@ impl Connection {
         }
     }
 
+    /// Sends what the session has been told, between transactions and as far as its client reads;
+    /// the rest waits in its inbox, which is bounded.
+    fn send_notifications(&self) {
+        if !self.session.is_between_transactions() || self.cycle != Cycle::Ready {
+            return;
+        }
+        let outbox_bytes_max = self.session.services().parts.limits.outbox_bytes_max;
+        let handle = self.session.handle();
+        while self.stream.unsent() <= outbox_bytes_max
+            && let Some(delivered) = handle.next_notification()
+        {
+            seldom::notification(&mut self.stream.outbox(), &delivered);
+        }
+    }
+
     /// The cycle has ended: settings that have changed, and ReadyForQuery.
     pub(super) fn ready(&mut self) {
+        self.send_notifications();
         let mut outbox = self.stream.outbox();
         let now = self.session.current_settings();
         if !Arc::ptr_eq(&self.reported, now) {

@@ -3,12 +3,14 @@
 use bytes::{Bytes, BytesMut};
 use pgwire::messages::Message;
 use pgwire::messages::copy::{CopyDone, CopyInResponse, CopyOutResponse};
+use pgwire::messages::response::NotificationResponse;
 use pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
 };
 
 use super::extended::format_code;
 use crate::session::format::Format;
+use crate::session::notification::Delivered;
 
 fn put(outbox: &mut BytesMut, message: &impl Message) {
     message
@@ -82,6 +84,16 @@ pub fn copy_done(outbox: &mut BytesMut) {
     put(outbox, &CopyDone::new());
 }
 
+/// NotificationResponse: what another session, or this one, has told by NOTIFY.
+pub fn notification(outbox: &mut BytesMut, delivered: &Delivered) {
+    let told = &delivered.notification;
+    let (channel, payload) = (told.channel.to_string(), told.payload.to_string());
+    put(
+        outbox,
+        &NotificationResponse::new(delivered.pid, channel, payload),
+    );
+}
+
 fn copy_formats(format: Format, columns: usize) -> (i8, i16, Vec<i16>) {
     let count = i16::try_from(columns).expect("a table has at most 1,600 columns");
     let code = format_code(format);
@@ -90,7 +102,9 @@ fn copy_formats(format: Format, columns: usize) -> (i8, i16, Vec<i16>) {
 
 #[cfg(test)]
 mod tests {
+    use super::notification as notification_of;
     use super::*;
+    use crate::engine::notification::Notification;
 
     #[test]
     fn login_replies_are_laid_out_as_the_protocol_says() {
@@ -110,6 +124,18 @@ mod tests {
         outbox.clear();
         negotiate_protocol_version(&mut outbox, 2, ["_pq_.x"].into_iter());
         assert_eq!(&outbox[..], b"v\0\0\0\x13\0\x03\0\x02\0\0\0\x01_pq_.x\0");
+    }
+
+    #[test]
+    fn a_notification_says_who_where_and_what() {
+        let mut outbox = BytesMut::new();
+        let notification = Notification::new("news", "hello").expect("within the limits");
+        let delivered = Delivered {
+            pid: 7,
+            notification,
+        };
+        notification_of(&mut outbox, &delivered);
+        assert_eq!(&outbox[..], b"A\0\0\0\x13\0\0\0\x07news\0hello\0");
     }
 
     #[test]

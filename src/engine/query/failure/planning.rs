@@ -95,6 +95,11 @@ const PLAN_ERRORS: &[(&str, SqlState, &str)] = &[
         "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
     ),
     (
+        "SELECT DISTINCT ON expressions must match",
+        SqlState::INVALID_COLUMN_REFERENCE,
+        "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+    ),
+    (
         "LIMIT must be >= 0",
         SqlState::new("2201W"),
         "LIMIT must not be negative",
@@ -118,11 +123,6 @@ const PLAN_ERRORS: &[(&str, SqlState, &str)] = &[
         "No value found for placeholder",
         SqlState::UNDEFINED_PARAMETER,
         "a parameter has no value",
-    ),
-    (
-        "Duplicate CTE",
-        SqlState::DUPLICATE_ALIAS,
-        "WITH query name specified more than once",
     ),
     (
         "Inconsistent data length",

@@ -3,12 +3,14 @@
 //! Nothing else can be called: the library has many functions that PostgreSQL does not, and some
 //! of the same name that do something else.
 
+pub mod advisory;
 pub mod aggregate;
 pub mod array;
 pub mod auth_variable;
 pub mod definition;
 pub mod math;
 pub mod names;
+pub mod peers;
 pub mod postgresql;
 pub mod sequence;
 pub mod session;
@@ -221,8 +223,10 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         }
     }
     let own = [
+        advisory::functions(),
         array::functions(),
         math::functions(),
+        peers::functions(),
         sequence::functions(),
         session::functions(),
         set_returning::functions(),

@@ -92,6 +92,7 @@ pub fn steps(sequence: &Sequence) -> SequenceSteps {
 
 /// Waits for storage where work may block.
 fn wait<T>(
+    sequence: &str,
     work: impl Future<Output = std::result::Result<T, crate::storage::StorageError>>,
 ) -> Result<T> {
     if !pool::is_here() {
@@ -100,7 +101,7 @@ fn wait<T>(
         )));
     }
     pool::blocking(|| futures::executor::block_on(work))
-        .map_err(|error| failure::external(error.into()))
+        .map_err(|error| failure::external(error.of_sequence(sequence)))
 }
 
 fn nextval(call: &Call<'_>) -> Result<ArrayRef> {
@@ -115,7 +116,8 @@ fn nextval(call: &Call<'_>) -> Result<ArrayRef> {
             .may_update(relation)
             .map_err(failure::external)?;
         let storage = &statement.engine.storage;
-        let value = wait(storage.sequence_next(sequence.store, steps(sequence)))?;
+        let next = storage.sequence_next(sequence.store, steps(sequence));
+        let value = wait(&relation.name, next)?;
         let mut memory = statement.context.effects.sequences.lock();
         memory.values.insert(relation.oid, value);
         memory.last = Some(relation.oid);
@@ -192,7 +194,8 @@ fn setval(call: &Call<'_>) -> Result<ArrayRef> {
             last_value: value,
             is_called,
         };
-        wait(statement.engine.storage.sequence_set(sequence.store, state))?;
+        let set = statement.engine.storage.sequence_set(sequence.store, state);
+        wait(&relation.name, set)?;
         if is_called {
             let mut memory = statement.context.effects.sequences.lock();
             memory.values.insert(relation.oid, value);

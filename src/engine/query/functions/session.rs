@@ -4,6 +4,7 @@ use super::definition::{Argument, BOOL, Call, FLOAT8, Function, TEXT};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::context::{SettingChange, StatementContext};
+use crate::engine::notification::Notification;
 use crate::engine::query::failure;
 use crate::engine::query::statement::Statement;
 use crate::engine::types;
@@ -90,13 +91,11 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             SqlType::scalar(TypeKind::Void),
             sleep,
         ),
-        // There are no advisory locks, so that a session never holds one. Pools call it between
-        // their users.
         Function::volatile(
-            "pg_advisory_unlock_all",
-            NONE,
+            "pg_notify",
+            &[&[TEXT, TEXT]],
             SqlType::scalar(TypeKind::Void),
-            |call| Ok(Arc::new(NullArray::new(call.rows))),
+            notify,
         ),
         Arc::new(ScalarUDF::new_from_impl(TypeOf {
             signature: Signature::any(1, Volatility::Stable),
@@ -224,6 +223,20 @@ fn set_config(call: &Call<'_>) -> Result<ArrayRef> {
             });
         Ok(Some(value))
     })
+}
+
+/// Told when the transaction is committed; NULL is the empty text, as in PostgreSQL.
+fn notify(call: &Call<'_>) -> Result<ArrayRef> {
+    let statement = call.statement()?;
+    let context = &statement.context;
+    for row in 0..call.rows {
+        let channel = call.text(0, row).unwrap_or_default();
+        let payload = call.text(1, row).unwrap_or_default();
+        Notification::new(channel, payload)
+            .and_then(|told| context.effects.told.lock().push(context.turn, told))
+            .map_err(failure::external)?;
+    }
+    Ok(Arc::new(NullArray::new(call.rows)))
 }
 
 /// Version 4 of RFC 9562.

@@ -29,6 +29,7 @@ pub fn is(name: &str) -> bool {
 const NAMES: &[&str] = &[
     "generate_series",
     "generate_subscripts",
+    "pg_listening_channels",
     "pg_partition_ancestors",
     "pg_partition_tree",
     "regexp_split_to_table",
@@ -55,6 +56,12 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             &[&[Argument::Any, INT4]],
             SqlType::array_of(TypeKind::Int4),
             subscripts,
+        ),
+        Function::stable(
+            "pg_listening_channels",
+            &[&[]],
+            SqlType::array_of(TypeKind::Text),
+            listening_channels,
         ),
         Function::stable(
             "pg_partition_ancestors",
@@ -140,6 +147,20 @@ fn subscripts(call: &Call<'_>) -> Result<ArrayRef> {
             && call.int4(1, row) == Some(1)
         {
             (1..=lists.value_length(row)).for_each(|index| out.values().append_value(index));
+        }
+        out.append(true);
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// The channels of the session itself, as the last COMMIT left them.
+fn listening_channels(call: &Call<'_>) -> Result<ArrayRef> {
+    let statement = call.statement()?;
+    let mut out = ListBuilder::new(StringBuilder::new());
+    for _ in 0..call.rows {
+        if let Some(objects) = &statement.context.objects {
+            let channels = &objects.lock().channels;
+            channels.iter().for_each(|it| out.values().append_value(it));
         }
         out.append(true);
     }

@@ -2,7 +2,7 @@
 
 use super::definition::{Call, FLOAT8, Function, INT4, INT8, INTERVAL, TEXT, TIMESTAMPTZ};
 use crate::catalog::sql_type::{SqlType, TypeKind};
-use crate::diagnostic::SqlState;
+use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::failure;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
@@ -62,6 +62,12 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
                 Ok(Some(quoted.unwrap_or_else(|| "NULL".to_owned())))
             })
         }),
+        Function::immutable("like_escape", &[&[TEXT, TEXT]], text, |call| {
+            call.texts(|row| match (call.text(0, row), call.text(1, row)) {
+                (Some(pattern), Some(escape)) => like_escape(pattern, escape).map(Some),
+                _ => Ok(None),
+            })
+        }),
         Function::immutable(
             "hashtext",
             &[&[TEXT]],
@@ -75,6 +81,37 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             |_| Err(failure::unsupported("function to_char")),
         ),
     ]
+}
+
+/// A LIKE pattern with another escape character as one with the backslash.
+/// Source: PostgreSQL 15 §9.7.1; its own function of this name.
+fn like_escape(pattern: &str, escape: &str) -> Result<String> {
+    let mut letters = escape.chars();
+    let (escape, more) = (letters.next(), letters.next());
+    if more.is_some() {
+        return Err(failure::external(
+            Diagnostic::error(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
+                .with_hint("Escape string must be empty or one character."),
+        ));
+    }
+    if escape == Some('\\') {
+        return Ok(pattern.to_owned());
+    }
+    let mut rewritten = String::with_capacity(pattern.len());
+    let mut escaped = false;
+    for letter in pattern.chars() {
+        if Some(letter) == escape && !escaped {
+            rewritten.push('\\');
+            escaped = true;
+            continue;
+        }
+        if letter == '\\' && !escaped {
+            rewritten.push('\\');
+        }
+        rewritten.push(letter);
+        escaped = false;
+    }
+    Ok(rewritten)
 }
 
 /// Words begin after what is no letter or digit; in the C collation only ASCII has cases.

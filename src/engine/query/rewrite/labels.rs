@@ -3,10 +3,11 @@
 //! The planner wants every output name of a SELECT to differ; PostgreSQL does not. Where two would
 //! be the same the later one gets a suffix that [`visible`] takes off again.
 
+use crate::diagnostic::Diagnostic;
 use crate::sql::auth_variable::Variable;
 use sqlparser::ast::{
-    DataType, Expr, Function, Ident, Query, Select, SelectItem, SetExpr, TrimWhereField, VisitMut,
-    VisitorMut,
+    DataType, Expr, Function, Ident, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr,
+    TrimWhereField, VisitMut, VisitorMut, visit_expressions,
 };
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -19,9 +20,81 @@ const SUFFIX_MARK: char = '\u{1f}';
 const NAMELESS: &str = "?column?";
 
 /// Names every output column of the query and of those inside it.
-pub fn assign(query: &mut Query) {
+///
+/// # Errors
+/// 0A000 where ORDER BY of an inner query works on a column that its select list hides.
+pub fn assign(query: &mut Query) -> Result<(), Diagnostic> {
     name_body(&mut query.body, Level::Top);
     let _ = query.visit(&mut Inner);
+    let mut levels = Ordered { depth: 0 };
+    match query.visit(&mut levels) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// In ORDER BY a name alone is an output column, and one inside an expression an input column
+/// (PostgreSQL 15, SELECT, "ORDER BY Clause"). The planner takes the output column for both, so one
+/// that hides an input column gets a name that nobody can write.
+struct Ordered {
+    depth: usize,
+}
+
+impl VisitorMut for Ordered {
+    type Break = Diagnostic;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Diagnostic> {
+        self.depth += 1;
+        let Some(order_by) = &mut query.order_by else {
+            return ControlFlow::Continue(());
+        };
+        let (OrderByKind::Expressions(items), SetExpr::Select(select)) =
+            (&mut order_by.kind, &mut *query.body)
+        else {
+            return ControlFlow::Continue(());
+        };
+        for (index, output) in select.projection.iter_mut().enumerate() {
+            let SelectItem::ExprWithAlias { expr, alias } = output else {
+                continue;
+            };
+            let name = folded(alias);
+            let itself = matches!(expr, Expr::Identifier(column) if folded(column) == name);
+            let hides = |item: &OrderByExpr| {
+                !matches!(item.expr, Expr::Identifier(_)) && mentions(&item.expr, &name)
+            };
+            if itself || !items.iter().any(hides) {
+                continue;
+            }
+            if self.depth > 1 {
+                return ControlFlow::Break(Diagnostic::unsupported(
+                    "ORDER BY an expression of a column that the select list hides",
+                ));
+            }
+            let hidden = Ident::with_quote('"', format!("{name}{SUFFIX_MARK}{index}"));
+            for item in items.iter_mut() {
+                if let Expr::Identifier(column) = &mut item.expr
+                    && folded(column) == name
+                {
+                    *column = hidden.clone();
+                }
+            }
+            *alias = hidden;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Diagnostic> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+}
+
+fn mentions(expr: &Expr, name: &str) -> bool {
+    let mentioned = visit_expressions(expr, |expr| match expr {
+        Expr::Identifier(column) if folded(column) == name => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    mentioned.is_break()
 }
 
 /// The name a client sees.
@@ -271,7 +344,7 @@ mod tests {
         let Statement::Query(query) = &mut statements[0] else {
             panic!("not a query")
         };
-        assign(query);
+        assign(query).expect("nothing is hidden");
         let SetExpr::Select(select) = &*query.body else {
             panic!("not a select")
         };

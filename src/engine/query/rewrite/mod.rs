@@ -13,6 +13,7 @@ pub mod exists;
 pub mod labels;
 pub mod literals;
 pub mod refusals;
+mod rows;
 pub mod subqueries;
 pub mod syntax;
 pub mod values;
@@ -26,7 +27,7 @@ use sqlparser::ast::{Expr, Query};
 /// 0A000 for what is not supported, naming it.
 pub fn query(query: &mut Query) -> Result<(), Diagnostic> {
     refusals::check(query)?;
-    labels::assign(query);
+    labels::assign(query)?;
     auth_variables::rewrite(query)?;
     syntax::rewrite(query)?;
     values::rewrite(query);

@@ -1,8 +1,13 @@
 //! What is refused before planning, because it would be planned and mean something else.
 
+use super::labels::folded;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::sql::row_locks::RowLock;
-use sqlparser::ast::{Expr, Query, Select, SetExpr, TableFactor, Visit, Visitor};
+use sqlparser::ast::{
+    Expr, Function, FunctionArguments, GroupByExpr, JoinConstraint, JoinOperator, Query, Select,
+    SelectItem, SetExpr, TableFactor, Value, Visit, Visitor,
+};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 /// Looks for what the query path does not support.
@@ -47,6 +52,48 @@ const WINDOW_ONLY: &[&str] = &[
     "nth_value",
 ];
 
+/// Positions in GROUP BY that are in the select list.
+fn grouped_by_columns(select: &Select) -> ControlFlow<Diagnostic> {
+    let GroupByExpr::Expressions(items, _) = &select.group_by else {
+        return ControlFlow::Continue(());
+    };
+    let expands = select.projection.iter().any(|item| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    });
+    let columns = 1..=select.projection.len();
+    for item in items {
+        if let Expr::Value(value) = item
+            && let Value::Number(digits, _) = &value.value
+            && !expands
+            && !digits.parse().is_ok_and(|place| columns.contains(&place))
+        {
+            return ControlFlow::Break(Diagnostic::error(
+                SqlState::INVALID_COLUMN_REFERENCE,
+                format!("GROUP BY position {digits} is not in select list"),
+            ));
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+/// count() and count(a, b), which the library takes and PostgreSQL does not.
+fn counts_something(function: &Function) -> ControlFlow<Diagnostic> {
+    let FunctionArguments::List(list) = &function.args else {
+        return ControlFlow::Continue(());
+    };
+    match list.args.len() {
+        0 => ControlFlow::Break(Diagnostic::error(
+            SqlState::WRONG_OBJECT_TYPE,
+            "count(*) must be used to call a parameterless aggregate function",
+        )),
+        1 => ControlFlow::Continue(()),
+        _ => refuse("count() of several arguments"),
+    }
+}
+
 fn refuse(feature: &str) -> ControlFlow<Diagnostic> {
     ControlFlow::Break(Diagnostic::unsupported(feature))
 }
@@ -81,6 +128,34 @@ impl Visitor for Aggregates {
     }
 }
 
+/// Finds window functions of the query itself, not of those inside it.
+struct Windows {
+    depth: usize,
+}
+
+impl Visitor for Windows {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(function) if self.depth == 0 && function.over.is_some() => {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
 impl Visitor for Refusals {
     type Break = Diagnostic;
 
@@ -92,6 +167,16 @@ impl Visitor for Refusals {
         if query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties) {
             return refuse("FETCH FIRST WITH TIES");
         }
+        let mut names = HashSet::new();
+        for table in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let name = folded(&table.alias.name);
+            if !names.insert(name.clone()) {
+                return ControlFlow::Break(Diagnostic::error(
+                    SqlState::DUPLICATE_ALIAS,
+                    format!("WITH query name \"{name}\" specified more than once"),
+                ));
+            }
+        }
         if !query.pipe_operators.is_empty() {
             return refuse("the pipe operator");
         }
@@ -99,7 +184,10 @@ impl Visitor for Refusals {
             *query.body,
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
         ) {
-            return refuse("a data-modifying statement in WITH");
+            return ControlFlow::Break(Diagnostic::error(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "WITH clause containing a data-modifying statement must be at the top level",
+            ));
         }
         ControlFlow::Continue(())
     }
@@ -114,15 +202,32 @@ impl Visitor for Refusals {
         if select.top.is_some() {
             return refuse("TOP");
         }
-        if let Some(condition) = &select.selection
-            && condition.visit(&mut Aggregates { depth: 0 }).is_break()
-        {
-            return ControlFlow::Break(Diagnostic::error(
-                SqlState::GROUPING_ERROR,
-                "aggregate functions are not allowed in WHERE",
-            ));
+        if let Some(condition) = &select.selection {
+            if condition.visit(&mut Aggregates { depth: 0 }).is_break() {
+                return ControlFlow::Break(Diagnostic::error(
+                    SqlState::GROUPING_ERROR,
+                    "aggregate functions are not allowed in WHERE",
+                ));
+            }
+            if condition.visit(&mut Windows { depth: 0 }).is_break() {
+                return ControlFlow::Break(Diagnostic::error(
+                    SqlState::WINDOWING_ERROR,
+                    "window functions are not allowed in WHERE",
+                ));
+            }
         }
-        ControlFlow::Continue(())
+        for join in select.from.iter().flat_map(|table| &table.joins) {
+            if let JoinOperator::FullOuter(JoinConstraint::Using(_) | JoinConstraint::Natural) =
+                &join.join_operator
+            {
+                // The planner takes the left side's column, which is NULL where that has no row.
+                return ControlFlow::Break(
+                    Diagnostic::unsupported("FULL JOIN … USING")
+                        .with_hint("Write ON, and coalesce() of the two columns."),
+                );
+            }
+        }
+        grouped_by_columns(select)
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Diagnostic> {
@@ -146,6 +251,11 @@ impl Visitor for Refusals {
                 if super::syntax::last_name(&function.name).as_deref() == Some("grouping") =>
             {
                 refuse("GROUPING")
+            }
+            Expr::Function(function)
+                if super::syntax::last_name(&function.name).as_deref() == Some("count") =>
+            {
+                counts_something(function)
             }
             Expr::Function(function) if function.over.is_none() => {
                 match super::syntax::last_name(&function.name) {

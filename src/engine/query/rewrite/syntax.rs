@@ -3,12 +3,13 @@
 
 use super::catalogs;
 use super::labels::folded;
+use super::rows;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::functions::set_returning;
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, TableFactor,
-    UnaryOperator, Value, VisitMut, VisitorMut,
+    UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions,
 };
 use std::ops::ControlFlow;
 
@@ -42,6 +43,9 @@ impl VisitorMut for Syntax {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Diagnostic> {
+        if let Err(error) = rows::conditions(select) {
+            return ControlFlow::Break(error);
+        }
         catalogs::name_oids(select);
         if self.queries == 1 {
             catalogs::show_vectors(select);
@@ -86,6 +90,24 @@ impl VisitorMut for Syntax {
                     alias: alias.take(),
                 };
             }
+        } else if let TableFactor::UNNEST {
+            alias,
+            array_exprs,
+            with_ordinality,
+            ..
+        } = factor
+        {
+            let args: Vec<_> = std::mem::take(array_exprs)
+                .into_iter()
+                .map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)))
+                .collect();
+            *factor = TableFactor::Function {
+                lateral: args.iter().any(mentions_column),
+                name: ObjectName::from(vec![Ident::new("unnest")]),
+                args,
+                with_ordinality: *with_ordinality,
+                alias: alias.take(),
+            };
         } else if let TableFactor::Function { name, .. } = factor {
             strip_catalog(name);
         }
@@ -112,12 +134,40 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
         }
         Expr::BinaryOp { left, op, right } => {
             rewrite_operator(op)?;
-            if let (Expr::Tuple(left), Expr::Tuple(right)) = (&mut **left, &mut **right) {
-                *expr = rows_equal(op, std::mem::take(left), std::mem::take(right))?;
+            if rows::is(left) && rows::is(right) {
+                let rows = (rows::row_of(left), rows::row_of(right));
+                if let (Some(left), Some(right)) = rows {
+                    *expr = rows::compare(op, left, right)?;
+                }
             }
         }
-        Expr::InSubquery { expr: row, .. } if matches!(**row, Expr::Tuple(_)) => {
-            return Err(Diagnostic::unsupported("a row in IN (subquery)"));
+        Expr::IsNull(inner) | Expr::IsNotNull(inner) if rows::is(inner) => {
+            let columns = rows::row_of(inner).unwrap_or_default();
+            *expr = rows::null_test(columns, matches!(expr, Expr::IsNull(_)));
+        }
+        Expr::Like {
+            pattern,
+            escape_char: escape @ Some(_),
+            ..
+        }
+        | Expr::ILike {
+            pattern,
+            escape_char: escape @ Some(_),
+            ..
+        } => {
+            let escape = escape.take().map(Expr::Value);
+            let arguments = std::iter::once(taken(pattern)).chain(escape).collect();
+            **pattern = call_of("like_escape", arguments);
+        }
+        Expr::Value(value) => {
+            if let Value::UnicodeStringLiteral(text) = &mut value.value {
+                value.value = Value::SingleQuotedString(std::mem::take(text));
+            }
+        }
+        Expr::InSubquery { expr: row, .. } if rows::is(row) => {
+            return Err(Diagnostic::unsupported(
+                "a row in IN (subquery) that is no condition of WHERE",
+            ));
         }
         Expr::AnyOp {
             left,
@@ -144,6 +194,10 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
             if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("current_schema") =>
         {
             *expr = call_of("current_schema", Vec::new());
+        }
+        // The planner forgets what is around an array: the columns of other queries, parameters.
+        Expr::Array(array) if array.elem.iter().any(asks_around) => {
+            *expr = call_of("make_array", std::mem::take(&mut array.elem));
         }
         Expr::Function(function) => rewrite_function(function)?,
         Expr::CompoundFieldAccess { root, access_chain } => {
@@ -199,31 +253,6 @@ fn is_untyped(expr: &Expr) -> bool {
         ),
         _ => false,
     }
-}
-
-/// `(a, b) = (c, d)` is `a = c AND b = d`.
-fn rows_equal(op: &BinaryOperator, left: Vec<Expr>, right: Vec<Expr>) -> Result<Expr, Diagnostic> {
-    if *op != BinaryOperator::Eq {
-        return Err(Diagnostic::unsupported(format!("{op} of rows")));
-    }
-    if left.len() != right.len() {
-        return Err(Diagnostic::error(
-            SqlState::SYNTAX_ERROR,
-            "unequal number of entries in row expressions",
-        ));
-    }
-    let pairs = left.into_iter().zip(right);
-    let equal = pairs.map(|(left, right)| Expr::BinaryOp {
-        left: Box::new(left),
-        op: BinaryOperator::Eq,
-        right: Box::new(right),
-    });
-    let all = equal.reduce(|all, one| Expr::BinaryOp {
-        left: Box::new(all),
-        op: BinaryOperator::And,
-        right: Box::new(one),
-    });
-    Ok(all.unwrap_or_else(|| Expr::value(Value::Boolean(true))))
 }
 
 fn equals_any(
@@ -373,15 +402,21 @@ fn arguments(args: Vec<Expr>) -> FunctionArguments {
 }
 
 fn mentions_column(arg: &FunctionArg) -> bool {
-    struct Columns;
-    impl sqlparser::ast::Visitor for Columns {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            match expr {
-                Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
-            }
+    let mentioned = visit_expressions(arg, |expr| match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    mentioned.is_break()
+}
+
+/// Whether the expression has columns or parameters in it.
+fn asks_around(expr: &Expr) -> bool {
+    let asks = visit_expressions(expr, |expr| match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => {
+            ControlFlow::Break(())
         }
-    }
-    sqlparser::ast::Visit::visit(arg, &mut Columns).is_break()
+        _ => ControlFlow::Continue(()),
+    });
+    asks.is_break()
 }

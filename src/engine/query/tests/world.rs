@@ -30,7 +30,7 @@ use crate::engine::row::{IndexEntry, KeyLayout, RowLayout, encode_row_number};
 use crate::engine::settings::Settings;
 use crate::engine::transaction::Transaction;
 use crate::engine::types::{self, Input};
-use crate::storage::{self, Isolation, Storage};
+use crate::storage::{self, Isolation, Storage, TransactionId};
 use bytes::BytesMut;
 use datafusion::common::ScalarValue;
 use futures::executor::block_on;
@@ -81,6 +81,7 @@ fn table(store: u32, columns: Vec<Column>, primary_key: Vec<u16>) -> Table {
         constraints: Vec::new(),
         referenced_by: Vec::new(),
         options: Vec::new(),
+        comments: Vec::new(),
     }
 }
 
@@ -92,6 +93,7 @@ fn index(store: u32, table: Oid, column: u16, constraint: Option<IndexConstraint
         descending: vec![false],
         unique: constraint.is_some(),
         constraint,
+        details: Default::default(),
     })
 }
 
@@ -536,6 +538,11 @@ fn context_of(
         cancel: Default::default(),
         effects: Default::default(),
         notices: Default::default(),
+        parts: None,
+        turn: 0,
+        transaction: TransactionId(0),
+        peers: None,
+        objects: None,
     }
 }
 

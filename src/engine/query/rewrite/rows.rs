@@ -1,0 +1,222 @@
+//! Rows as operands: comparisons of rows, and a row in a subquery's rows.
+//! Source: PostgreSQL 15 §9.24 "Row and Array Comparisons", §9.23 "Subquery Expressions".
+
+use super::subqueries;
+use crate::diagnostic::{Diagnostic, SqlState};
+use sqlparser::ast::{
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select,
+    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value,
+};
+
+/// Columns of rows that are compared by order: each is one level of the tree more.
+const ORDERED_COLUMNS_MAX: usize = 64;
+
+/// Whether an expression is a row: `(a, b)` or `ROW(a, b)`.
+pub fn is(expr: &Expr) -> bool {
+    match expr {
+        Expr::Tuple(_) => true,
+        Expr::Function(function) => {
+            function.name.0.len() == 1
+                && super::syntax::last_name(&function.name).as_deref() == Some("row")
+        }
+        _ => false,
+    }
+}
+
+/// The columns of a row, taken out of it.
+pub fn row_of(expr: &mut Expr) -> Option<Vec<Expr>> {
+    match expr {
+        Expr::Tuple(columns) => Some(std::mem::take(columns)),
+        Expr::Function(function) => {
+            let FunctionArguments::List(list) = &mut function.args else {
+                return None;
+            };
+            let columns = std::mem::take(&mut list.args);
+            columns
+                .into_iter()
+                .map(|argument| match argument {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+                    _ => None,
+                })
+                .collect()
+        }
+        _ => None,
+    }
+}
+
+/// A comparison of two rows as one of their columns.
+///
+/// # Errors
+/// 42601 for rows of different length, 54000 for very long ones, 0A000 for operators that compare
+/// nothing.
+pub fn compare(op: &BinaryOperator, left: Vec<Expr>, right: Vec<Expr>) -> Result<Expr, Diagnostic> {
+    if left.len() != right.len() {
+        return Err(Diagnostic::error(
+            SqlState::SYNTAX_ERROR,
+            "unequal number of entries in row expressions",
+        ));
+    }
+    let pairs = left.into_iter().zip(right);
+    let each = pairs
+        .clone()
+        .map(|(left, right)| binary(left, op.clone(), right));
+    let joined = |both: BinaryOperator, of_none: bool| {
+        let all = each.reduce(|all, one| binary(all, both.clone(), one));
+        all.unwrap_or_else(|| Expr::value(Value::Boolean(of_none)))
+    };
+    match op {
+        BinaryOperator::Eq => Ok(joined(BinaryOperator::And, true)),
+        BinaryOperator::NotEq => Ok(joined(BinaryOperator::Or, false)),
+        BinaryOperator::Lt | BinaryOperator::LtEq => ordered(op, BinaryOperator::Lt, pairs),
+        BinaryOperator::Gt | BinaryOperator::GtEq => ordered(op, BinaryOperator::Gt, pairs),
+        other => Err(Diagnostic::unsupported(format!("{other} of rows"))),
+    }
+}
+
+/// The first columns that differ decide: `a < c OR a = c AND b < d`.
+fn ordered(
+    op: &BinaryOperator,
+    strict: BinaryOperator,
+    pairs: impl DoubleEndedIterator<Item = (Expr, Expr)> + ExactSizeIterator,
+) -> Result<Expr, Diagnostic> {
+    if pairs.len() > ORDERED_COLUMNS_MAX {
+        return Err(Diagnostic::error(
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+            format!("rows that are compared by order have at most {ORDERED_COLUMNS_MAX} columns"),
+        ));
+    }
+    let mut pairs = pairs.rev();
+    let Some((left, right)) = pairs.next() else {
+        return Err(Diagnostic::error(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "cannot compare rows of zero length",
+        ));
+    };
+    let last = binary(left, op.clone(), right);
+    Ok(pairs.fold(last, |rest, (left, right)| {
+        let decides = binary(left.clone(), strict.clone(), right.clone());
+        let ties = binary(left, BinaryOperator::Eq, right);
+        let tied = binary(ties, BinaryOperator::And, nested(rest));
+        nested(binary(decides, BinaryOperator::Or, tied))
+    }))
+}
+
+/// `row IS NULL`: all of its columns are; `row IS NOT NULL`: none is.
+pub fn null_test(columns: Vec<Expr>, null: bool) -> Expr {
+    let tests = columns.into_iter().map(|column| {
+        let column = Box::new(nested(column));
+        match null {
+            true => Expr::IsNull(column),
+            false => Expr::IsNotNull(column),
+        }
+    });
+    let all = tests.reduce(|all, one| binary(all, BinaryOperator::And, one));
+    all.unwrap_or_else(|| Expr::value(Value::Boolean(true)))
+}
+
+/// Makes EXISTS of `row IN (subquery)` where it is a condition of WHERE: there NULL is as good as
+/// false, and what NOT IN needs is that no row may be the same.
+///
+/// # Errors
+/// 42601 for a row of no columns.
+pub fn conditions(select: &mut Select) -> Result<(), Diagnostic> {
+    match &mut select.selection {
+        Some(condition) => conjuncts(condition),
+        None => Ok(()),
+    }
+}
+
+fn conjuncts(expr: &mut Expr) -> Result<(), Diagnostic> {
+    match expr {
+        Expr::Nested(inner) => conjuncts(inner),
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::And,
+            right,
+        } => {
+            conjuncts(left)?;
+            conjuncts(right)
+        }
+        Expr::InSubquery {
+            expr: row,
+            subquery,
+            negated,
+        } => {
+            if !is(row) {
+                return Ok(());
+            }
+            let columns = row_of(row).unwrap_or_default();
+            let subquery = std::mem::replace(subquery, Box::new(subqueries::nothing()));
+            *expr = exists(columns, subquery, *negated)?;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn exists(row: Vec<Expr>, subquery: Box<Query>, negated: bool) -> Result<Expr, Diagnostic> {
+    if let SetExpr::Select(select) = &*subquery.body {
+        let known = select.projection.iter().all(|item| {
+            matches!(
+                item,
+                SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }
+            )
+        });
+        let given = select.projection.len();
+        if known && given != row.len() {
+            let many = if given > row.len() { "many" } else { "few" };
+            return Err(Diagnostic::error(
+                SqlState::SYNTAX_ERROR,
+                format!("subquery has too {many} columns"),
+            ));
+        }
+    }
+    let names: Vec<Ident> = (0..row.len())
+        .map(|place| Ident::with_quote('"', format!("\u{1}row{place}")))
+        .collect();
+    let theirs = names.iter().cloned().map(Expr::Identifier).collect();
+    let same = compare(&BinaryOperator::Eq, theirs, row)?;
+    let condition = match negated {
+        false => same,
+        // Not false: the same, or nobody knows.
+        true => Expr::IsNotFalse(Box::new(nested(same))),
+    };
+    let mut query = subqueries::nothing();
+    if let SetExpr::Select(select) = &mut *query.body {
+        let column = |name| TableAliasColumnDef {
+            name,
+            data_type: None,
+        };
+        select.from = vec![TableWithJoins {
+            relation: TableFactor::Derived {
+                lateral: false,
+                subquery,
+                alias: Some(TableAlias {
+                    explicit: true,
+                    name: Ident::with_quote('"', "\u{1}rows"),
+                    columns: names.into_iter().map(column).collect(),
+                    at: None,
+                }),
+                sample: None,
+            },
+            joins: Vec::new(),
+        }];
+        select.selection = Some(condition);
+    }
+    Ok(Expr::Exists {
+        subquery: Box::new(query),
+        negated,
+    })
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
+    }
+}
+
+fn nested(expr: Expr) -> Expr {
+    Expr::Nested(Box::new(expr))
+}

@@ -1,0 +1,126 @@
+//! EXPLAIN ANALYZE and its JSON, from outside: what operators gave, and nothing that a policy hides.
+
+use crate::server::TestServer;
+use crate::wire::{Wire, query, startup};
+use serde_json::Value;
+
+fn lines(wire: &mut Wire, text: &str) -> Vec<String> {
+    wire.send(&query(text));
+    let replies = wire.until_ready();
+    let error = replies.iter().find(|reply| reply.tag == 'E');
+    assert!(error.is_none(), "{text}: {error:?}");
+    let rows = replies.iter().filter(|reply| reply.tag == 'D');
+    rows.map(|row| row.row()[0].clone().unwrap_or_default())
+        .collect()
+}
+
+/// Without the times, which are never the same.
+fn untimed(line: &str) -> String {
+    let mut parts = line.split("time=");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (_, rest) = part.split_once(' ').expect("rows follow");
+        out.push_str(rest);
+    }
+    out
+}
+
+const TABLES: &str = "CREATE TABLE t (id int PRIMARY KEY, owner text);
+    INSERT INTO t SELECT n, CASE WHEN n % 5 = 0 THEN 'reader' ELSE 'other' END
+        FROM generate_series(1, 100) n;
+    CREATE TABLE u (id int PRIMARY KEY);
+    INSERT INTO u SELECT n FROM generate_series(1, 10) n";
+
+#[test]
+fn analyze_runs_the_query_and_tells_what_each_operator_gave() {
+    let server = TestServer::start();
+    server.psql(TABLES);
+    let mut wire = Wire::log_in(&server);
+    let told = lines(
+        &mut wire,
+        "EXPLAIN ANALYZE SELECT t.id FROM t JOIN u ON u.id = t.id ORDER BY t.id DESC LIMIT 3",
+    );
+    let untimed: Vec<_> = told.iter().map(|line| untimed(line)).collect();
+    let has = |what: &str| untimed.iter().any(|line| line.contains(what));
+    assert!(has("Seq Scan on t (actual rows=100 loops=1)"), "{told:#?}");
+    assert!(has("Seq Scan on u (actual rows=10 loops=1)"), "{told:#?}");
+    assert!(has("Hash Join (actual rows=10 loops=1)"), "{told:#?}");
+    assert!(untimed[0].ends_with("(actual rows=3 loops=1)"), "{told:#?}");
+    assert!(
+        told[told.len() - 2].starts_with("Planning Time: "),
+        "{told:#?}"
+    );
+    assert!(
+        told[told.len() - 1].starts_with("Execution Time: "),
+        "{told:#?}"
+    );
+    let told = lines(
+        &mut wire,
+        "EXPLAIN (ANALYZE, TIMING off, SUMMARY off) SELECT * FROM t WHERE id = 7",
+    );
+    assert_eq!(
+        told,
+        ["Index Scan using t_pkey on t (actual rows=1 loops=1)"]
+    );
+    // It has run.
+    lines(&mut wire, "CREATE SEQUENCE s");
+    lines(&mut wire, "EXPLAIN ANALYZE SELECT nextval('s')");
+    assert_eq!(lines(&mut wire, "SELECT nextval('s')"), ["2"]);
+    lines(&mut wire, "EXPLAIN SELECT nextval('s')");
+    assert_eq!(lines(&mut wire, "SELECT nextval('s')"), ["3"]);
+}
+
+#[test]
+fn json_is_a_document_that_tools_read() {
+    let server = TestServer::start();
+    server.psql(TABLES);
+    let mut wire = Wire::log_in(&server);
+    let told = lines(
+        &mut wire,
+        "EXPLAIN (ANALYZE, FORMAT JSON) SELECT count(*) FROM t WHERE owner = 'reader'",
+    );
+    let document: Value = serde_json::from_str(&told.join("\n")).expect("it is JSON");
+    let whole = &document[0];
+    assert!(whole["Execution Time"].as_f64().is_some(), "{whole:#}");
+    assert_eq!(whole["Plan"]["Actual Rows"], 1, "{whole:#}");
+    let mut node = &whole["Plan"];
+    while node["Node Type"] != "Seq Scan" {
+        node = &node["Plans"][0];
+        assert!(node.is_object(), "{whole:#}");
+    }
+    assert_eq!(node["Relation Name"], "t", "{whole:#}");
+    assert_eq!(node["Actual Loops"], 1, "{whole:#}");
+    let planned = lines(&mut wire, "EXPLAIN (FORMAT JSON) SELECT 1");
+    let document: Value = serde_json::from_str(&planned.join("\n")).expect("it is JSON");
+    assert_eq!(document[0]["Plan"]["Actual Rows"], Value::Null);
+}
+
+/// Neither the rows that a policy hides nor how many they are.
+#[test]
+fn rows_that_a_policy_hides_are_not_counted() {
+    let server = TestServer::start();
+    server.psql("CREATE USER reader PASSWORD 'pw' ROLE readonly");
+    server.psql(TABLES);
+    server.psql("CREATE RLS POLICY own ON t FOR ALL USING (owner = current_user)");
+    let mut reader = Wire::connect(server.pgwire());
+    reader.send(&startup(0, &[("user", "reader"), ("database", "nodedb")]));
+    reader.authenticate("pw").expect("the password is right");
+    let told = lines(
+        &mut reader,
+        "EXPLAIN (ANALYZE, TIMING off, SUMMARY off) SELECT id FROM t",
+    );
+    assert_eq!(
+        told,
+        [
+            "Seq Scan on t (actual rows=20 loops=1)",
+            "  Row Policies: own"
+        ]
+    );
+    let told = lines(
+        &mut reader,
+        "EXPLAIN (ANALYZE, FORMAT JSON) SELECT id FROM t WHERE id < 50",
+    );
+    let text = told.join("\n");
+    assert!(text.contains("\"Actual Rows\": 9"), "{text}");
+    assert!(!text.contains("100"), "{text}");
+}
