@@ -5,7 +5,10 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::query::failure;
 use crate::engine::types;
-use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{
+    Array, ArrayRef, BooleanArray, Int16Array, Int32Array, Int64Array, RecordBatch,
+    RecordBatchOptions, StringArray, UInt32Array,
+};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use std::sync::Arc;
@@ -78,7 +81,8 @@ pub fn batch(
 ) -> Result<RecordBatch, Diagnostic> {
     let arrays = columns.iter().map(|place| {
         let (_, sql_type) = table.columns[*place];
-        array(sql_type, rows.iter().map(|row| &row[*place])).map_err(failure::diagnostic)
+        let cells: Vec<&Cell> = rows.iter().map(|row| &row[*place]).collect();
+        array(sql_type, &cells).map_err(failure::diagnostic)
     });
     let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
@@ -89,16 +93,60 @@ pub fn batch(
         .map_err(|error| failure::diagnostic(error.into()))
 }
 
-fn array<'a>(
-    sql_type: SqlType,
-    cells: impl Iterator<Item = &'a Cell>,
-) -> datafusion::error::Result<ArrayRef> {
+/// The catalogs' common types are filled straight from the cells: a cast of each one would be most
+/// of the time that a look into the catalogs takes.
+fn array(sql_type: SqlType, cells: &[&Cell]) -> datafusion::error::Result<ArrayRef> {
     let data_type = types::data_type(sql_type);
+    let filled = match data_type {
+        DataType::Utf8 => filled::<StringArray, _>(cells, |cell| match cell {
+            Cell::Text(text) => Some(text.as_str()),
+            _ => None,
+        }),
+        DataType::Boolean => filled::<BooleanArray, _>(cells, |cell| match cell {
+            Cell::Bool(value) => Some(*value),
+            _ => None,
+        }),
+        DataType::Int16 => filled::<Int16Array, i16>(cells, integer),
+        DataType::Int32 => filled::<Int32Array, i32>(cells, integer),
+        DataType::Int64 => filled::<Int64Array, i64>(cells, integer),
+        DataType::UInt32 => filled::<UInt32Array, u32>(cells, integer),
+        _ => None,
+    };
+    match filled {
+        Some(array) => Ok(array),
+        None => cast(&data_type, cells),
+    }
+}
+
+/// An array of what the cells hold, if they all hold what it takes.
+fn filled<'a, A, T>(cells: &[&'a Cell], value: impl Fn(&'a Cell) -> Option<T>) -> Option<ArrayRef>
+where
+    A: Array + FromIterator<Option<T>> + 'static,
+{
+    let values: Option<Vec<Option<T>>> = cells
+        .iter()
+        .map(|cell| match cell {
+            Cell::Null => Some(None),
+            cell => value(cell).map(Some),
+        })
+        .collect();
+    Some(Arc::new(values?.into_iter().collect::<A>()))
+}
+
+fn integer<T: TryFrom<i64>>(cell: &Cell) -> Option<T> {
+    match cell {
+        Cell::Number(value) => T::try_from(*value).ok(),
+        _ => None,
+    }
+}
+
+fn cast(data_type: &DataType, cells: &[&Cell]) -> datafusion::error::Result<ArrayRef> {
     let values = cells
-        .map(|cell| scalar(cell, &data_type))
+        .iter()
+        .map(|cell| scalar(cell, data_type))
         .collect::<datafusion::error::Result<Vec<_>>>()?;
     if values.is_empty() {
-        return Ok(datafusion::arrow::array::new_empty_array(&data_type));
+        return Ok(datafusion::arrow::array::new_empty_array(data_type));
     }
     ScalarValue::iter_to_array(values)
 }

@@ -36,6 +36,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     all.extend(privileges());
     all.push(acl::acldefault());
     all.extend(sizes());
+    all.extend(super::look_up::functions());
     all
 }
 

@@ -13,6 +13,7 @@ pub mod deparse;
 mod dependencies;
 pub mod functions;
 mod information_schema;
+mod look_up;
 mod policies;
 pub mod procedures;
 mod relations;

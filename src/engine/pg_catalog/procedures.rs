@@ -24,6 +24,12 @@ const PSEUDO_TYPES: &[(&str, u32)] = &[
     ("record", 2249),
 ];
 
+/// Functions of types, which nobody calls by name, but clients tell types apart by them.
+const TYPE_FUNCTIONS: &[(&str, u32)] = &[("array_in", ARRAY_INPUT)];
+
+/// pg_proc.oid of array_in.
+pub const ARRAY_INPUT: u32 = 750;
+
 /// One function.
 struct Procedure {
     oid: Oid,
@@ -82,13 +88,27 @@ fn type_name(name: &str) -> String {
 /// The function's OID; of several of one name the first's.
 pub fn oid_of(name: &str) -> Option<Oid> {
     let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
+    let of_type = TYPE_FUNCTIONS.iter().find(|(known, _)| *known == name);
     let found = PROCEDURES.iter().find(|known| known.name == name);
-    found.map(|found| found.oid)
+    found
+        .map(|found| found.oid)
+        .or_else(|| of_type.map(|(_, oid)| Oid(*oid)))
+}
+
+/// The function's OID, if the name is one function's alone.
+pub fn sole_oid_of(name: &str) -> Option<Oid> {
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
+    let mut named = PROCEDURES.iter().filter(|known| known.name == name);
+    let found = named.next()?;
+    named.next().is_none().then_some(found.oid)
 }
 
 /// The function with this OID.
 pub fn name_of(oid: Oid) -> Option<&'static str> {
-    with_oid(oid).map(|found| found.name)
+    let of_type = TYPE_FUNCTIONS.iter().find(|(_, known)| *known == oid.0);
+    with_oid(oid)
+        .map(|found| found.name)
+        .or_else(|| of_type.map(|(name, _)| *name))
 }
 
 /// `pg_get_function_result`
@@ -107,6 +127,10 @@ pub fn arguments_of(oid: Oid) -> Option<String> {
 
 /// pg_proc
 pub fn pg_proc(_context: &StatementContext) -> Vec<Row> {
+    PROCEDURE_ROWS.clone()
+}
+
+static PROCEDURE_ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
     let shape = catalog("pg_proc");
     PROCEDURES
         .iter()
@@ -134,7 +158,7 @@ pub fn pg_proc(_context: &StatementContext) -> Vec<Row> {
             )
         })
         .collect()
-}
+});
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::catalog::{Oid, PrincipalId};
 use crate::engine::context::StatementContext;
 use crate::engine::types;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// pg_am.oid of heap, btree.
 const HEAP: u32 = 2;
@@ -301,8 +301,19 @@ pub fn pg_attribute(context: &StatementContext) -> Vec<Row> {
             rows.push(attribute_row(shape, relation.oid, &attribute));
         }
     }
-    for table in tables() {
-        for (index, (name, sql_type)) in table.columns.iter().enumerate() {
+    rows.extend(CATALOG_ATTRIBUTES.iter().cloned());
+    rows
+}
+
+/// The columns of the catalogs themselves, which are thousands and never change.
+static CATALOG_ATTRIBUTES: LazyLock<Vec<Row>> = LazyLock::new(|| {
+    let shape = catalog("pg_attribute");
+    let columns = tables().iter().flat_map(|table| {
+        let columns = table.columns.iter().enumerate();
+        columns.map(move |(index, column)| (table, index, column))
+    });
+    columns
+        .map(|(table, index, (name, sql_type))| {
             let attribute = Attribute {
                 number: index as i16 + 1,
                 name: (*name).to_owned(),
@@ -312,11 +323,10 @@ pub fn pg_attribute(context: &StatementContext) -> Vec<Row> {
                 identity: "",
                 dropped: false,
             };
-            rows.push(attribute_row(shape, table.oid, &attribute));
-        }
-    }
-    rows
-}
+            attribute_row(shape, table.oid, &attribute)
+        })
+        .collect()
+});
 
 fn attribute_row(shape: &SystemTable, relation: Oid, attribute: &Attribute) -> Row {
     let sql_type = attribute.sql_type;

@@ -1,6 +1,7 @@
 //! Types, access methods, collations, languages.
 
 use super::cell::{Cell, number, row, text};
+use super::procedures::ARRAY_INPUT;
 use super::relations::{CATALOG_OWNER, catalog};
 use super::{PG_CATALOG_OID, Row};
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -103,6 +104,7 @@ fn type_row(sql_type: SqlType) -> Row {
         .array
         .then(|| types::oid(SqlType::scalar(sql_type.kind)).0);
     let pseudo = matches!(sql_type.kind, TypeKind::Void | TypeKind::Unknown);
+    let input = if sql_type.array { ARRAY_INPUT } else { 0 };
     row(
         shape,
         &[
@@ -119,6 +121,7 @@ fn type_row(sql_type: SqlType) -> Row {
             ("typdelim", text(",")),
             ("typelem", number(element.unwrap_or_default())),
             ("typarray", number(array.unwrap_or_default())),
+            ("typinput", number(input)),
             ("typalign", text(facts.alignment)),
             ("typstorage", text(facts.storage)),
             ("typtypmod", number(-1)),

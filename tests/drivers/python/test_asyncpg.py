@@ -1,8 +1,10 @@
 """asyncpg's everyday: binary formats throughout, a pool, COPY, its own introspection of types."""
 
 import asyncio
+import io
 
 import asyncpg
+import pytest
 
 
 def connect_arguments(server):
@@ -63,9 +65,50 @@ def test_copy_records_to_table(server):
         await connection.execute("DROP TABLE IF EXISTS reading")
         await connection.execute("CREATE TABLE reading (id int PRIMARY KEY, label text)")
         rows = "\n".join(f"{n},label {n}" for n in range(500)).encode()
-        import io
         await connection.copy_to_table("reading", source=io.BytesIO(rows), format="csv")
         assert await connection.fetchval("SELECT count(*) FROM reading") == 500
+        await connection.close()
+
+    run(story())
+
+
+def test_a_nested_transaction_is_a_savepoint(server):
+    async def story():
+        connection = await asyncpg.connect(**connect_arguments(server))
+        await connection.execute("DROP TABLE IF EXISTS step")
+        await connection.execute("CREATE TABLE step (id int PRIMARY KEY)")
+        async with connection.transaction(isolation="repeatable_read"):
+            await connection.execute("INSERT INTO step VALUES (1)")
+            with pytest.raises(asyncpg.UniqueViolationError) as raised:
+                async with connection.transaction():
+                    await connection.execute("INSERT INTO step VALUES (2)")
+                    await connection.execute("INSERT INTO step VALUES (1)")
+            assert raised.value.constraint_name == "step_pkey"
+        assert [row["id"] for row in await connection.fetch("SELECT id FROM step")] == [1]
+        await connection.close()
+
+    run(story())
+
+
+def test_a_timeout_cancels_the_statement_and_leaves_the_session(server):
+    async def story():
+        connection = await asyncpg.connect(**connect_arguments(server))
+        with pytest.raises(asyncio.TimeoutError):
+            await connection.execute("SELECT pg_sleep(30)", timeout=0.3)
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
+
+    run(story())
+
+
+def test_types_are_introspected_and_settings_are_told(server):
+    async def story():
+        connection = await asyncpg.connect(**connect_arguments(server), server_settings={"application_name": "everyday"})
+        assert connection.get_server_version()[:2] == (15, connection.get_server_version()[1])
+        assert await connection.fetchval("SHOW application_name") == "everyday"
+        statement = await connection.prepare("SELECT $1::int[] AS numbers, $2::varchar(5) AS code")
+        assert [kind.name for kind in statement.get_parameters()] == ["int4[]", "varchar"]
+        assert [(column.name, column.type.name) for column in statement.get_attributes()] == [("numbers", "int4[]"), ("code", "varchar")]
         await connection.close()
 
     run(story())

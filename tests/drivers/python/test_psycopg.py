@@ -1,12 +1,16 @@
 """psycopg 3's everyday: log in, prepare, transactions, COPY, errors by SQLSTATE, cancellation."""
 
+import asyncio
+import concurrent.futures
 import datetime
 import threading
 import time
 import uuid
+import zoneinfo
 from decimal import Decimal
 
 import psycopg
+import psycopg_pool
 import pytest
 
 
@@ -97,3 +101,80 @@ def test_cancel_stops_a_running_statement(connection):
         connection.execute("SELECT pg_sleep(30)")
     assert time.monotonic() - started < 15
     assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_pool_of_twenty_serves_many_threads(server):
+    with psycopg_pool.ConnectionPool(server.dsn(), min_size=20, max_size=20) as pool:
+        def double(number):
+            with pool.connection() as connection:
+                return connection.execute("SELECT %s::int * 2", (number,)).fetchone()[0]
+        with concurrent.futures.ThreadPoolExecutor(40) as threads:
+            assert list(threads.map(double, range(200))) == [2 * n for n in range(200)]
+
+
+def test_an_asynchronous_session_does_the_same(server):
+    async def story():
+        async with await psycopg.AsyncConnection.connect(server.dsn()) as connection:
+            async with connection.pipeline():
+                cursors = [await connection.execute("SELECT %s::text", (str(n),)) for n in range(10)]
+                assert [(await cursor.fetchone())[0] for cursor in cursors] == [str(n) for n in range(10)]
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                async with connection.transaction():
+                    await connection.execute("SELECT 1 / %s", (0,))
+            row = await (await connection.execute("SELECT current_user")).fetchone()
+            assert row == ("app",)
+
+    asyncio.run(asyncio.wait_for(story(), 60))
+
+
+def test_many_rows_are_inserted_at_once_and_come_back_with_their_keys(connection):
+    connection.execute("DROP TABLE IF EXISTS line")
+    connection.execute("CREATE TABLE line (id serial PRIMARY KEY, body text NOT NULL)")
+    cursor = connection.cursor()
+    cursor.executemany("INSERT INTO line (body) VALUES (%s) RETURNING id", [(f"line {n}",) for n in range(1000)],
+                       returning=True)
+    keys = [cursor.fetchone()[0]]
+    while cursor.nextset():
+        keys.append(cursor.fetchone()[0])
+    assert len(set(keys)) == 1000 and keys == sorted(keys)
+
+
+def test_a_timestamp_is_read_in_the_sessions_zone(server):
+    with psycopg.connect(server.dsn(), options="-c timezone=Europe/Warsaw") as connection:
+        assert connection.info.timezone == zoneinfo.ZoneInfo("Europe/Warsaw")
+        for cursor in (connection.cursor(), connection.cursor(binary=True)):
+            (found,) = cursor.execute("SELECT '2026-07-01 12:00:00+00'::timestamptz").fetchone()
+            assert found.isoformat() == "2026-07-01T14:00:00+02:00"
+        connection.execute("SET timezone TO 'America/New_York'")
+        found = connection.execute("SELECT '2026-01-01 12:00:00+00'::timestamptz::text").fetchone()
+        assert found == ("2026-01-01 07:00:00-05",)
+
+
+def test_every_broken_constraint_has_its_class_and_its_name(connection):
+    connection.execute("DROP TABLE IF EXISTS child")
+    connection.execute("DROP TABLE IF EXISTS parent")
+    connection.execute("CREATE TABLE parent (id int PRIMARY KEY)")
+    connection.execute(
+        "CREATE TABLE child (id int CONSTRAINT child_key PRIMARY KEY, parent int CONSTRAINT child_of REFERENCES parent,"
+        " size int CONSTRAINT size_positive CHECK (size > 0), code varchar(3))")
+    broken = [
+        ("INSERT INTO child VALUES (1, 99, 1)", psycopg.errors.ForeignKeyViolation, "child_of"),
+        ("INSERT INTO child VALUES (1, NULL, 0)", psycopg.errors.CheckViolation, "size_positive"),
+        ("INSERT INTO child VALUES (1), (1)", psycopg.errors.UniqueViolation, "child_key"),
+        ("INSERT INTO child VALUES (1, NULL, 1, 'long')", psycopg.errors.StringDataRightTruncation, None),
+        ("INSERT INTO child VALUES (2147483648)", psycopg.errors.NumericValueOutOfRange, None),
+        ("INSERT INTO nowhere VALUES (1)", psycopg.errors.UndefinedTable, None),
+        ("SELECT nothing FROM child", psycopg.errors.UndefinedColumn, None),
+        ("SELEC 1", psycopg.errors.SyntaxError, None),
+    ]
+    for statement, error, constraint in broken:
+        with pytest.raises(error) as raised:
+            connection.execute(statement)
+        assert raised.value.diag.constraint_name == constraint
+
+
+def test_a_row_comes_back_as_its_type_says(server):
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        cursor = connection.execute("SELECT 1::int2, 'x'::varchar(7), 1.5::numeric(6,2), ARRAY[1]")
+        described = [(column.type_code, column.display_size, column.precision, column.scale) for column in cursor.description]
+        assert described == [(21, None, None, None), (1043, 7, None, None), (1700, None, 6, 2), (1007, None, None, None)]

@@ -100,6 +100,30 @@ fn to_oid(
     }
 }
 
+/// What a text names, if there is such a thing: an OID written out is no name here.
+///
+/// # Errors
+/// 42602 for a text that is no name.
+pub fn find(
+    text: &str,
+    kind: TypeKind,
+    context: &StatementContext,
+) -> std::result::Result<Option<Oid>, Diagnostic> {
+    let oid = match kind {
+        TypeKind::Regtype => type_oid(text),
+        TypeKind::Regproc => return Ok(pg_catalog::procedures::sole_oid_of(text)),
+        _ => resolved(text, context).map(|found| match found {
+            Resolved::Relation(relation) => relation.oid,
+            Resolved::System(table) => table.oid,
+        }),
+    };
+    match oid {
+        Ok(oid) => Ok(Some(oid)),
+        Err(error) if error.sqlstate() == SqlState::INVALID_NAME => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
 fn type_oid(text: &str) -> std::result::Result<Oid, Diagnostic> {
     let dialect = sqlparser::dialect::PostgreSqlDialect {};
     let parsed = sqlparser::parser::Parser::new(&dialect)
