@@ -155,3 +155,27 @@ fn a_table_changed_since_a_repeatable_read_snapshot_is_not_rebuilt_from_it() {
         session.run("ROLLBACK");
     }
 }
+
+#[test]
+fn an_index_on_an_expression_or_a_part_of_the_rows_is_used_where_the_statement_implies_it() {
+    let server = TestServer::start();
+    for sql in [
+        "CREATE TABLE t (id int PRIMARY KEY, name text, rank int, deleted_at timestamp)",
+        "CREATE INDEX by_lower ON t (lower(name))",
+        "CREATE INDEX by_sum ON t ((rank + id))",
+        "CREATE INDEX by_rank ON t (rank) WHERE deleted_at IS NULL",
+    ] {
+        server.psql(sql);
+    }
+    let uses = |index: &str, filter: &str| {
+        let plan = server.psql(&format!("EXPLAIN SELECT id FROM t WHERE {filter}"));
+        plan.contains(&format!("Index Scan using {index} "))
+    };
+    assert!(uses("by_lower", "lower(name) = 'ann'"));
+    assert!(uses("by_lower", "lower(t.name) > 'a' AND lower(name) < 'b'"));
+    assert!(uses("by_sum", "rank + id = 5"));
+    assert!(uses("by_rank", "rank = 5 AND deleted_at IS NULL"));
+    assert!(!uses("by_rank", "rank = 5"));
+    assert!(!uses("by_rank", "rank = 5 AND deleted_at IS NOT NULL"));
+    assert!(!uses("by_lower", "upper(name) = 'ANN'"));
+}

@@ -109,9 +109,8 @@ impl<'a> Json<'a> {
 
     /// The member of an object; of equal keys the last.
     pub fn member(self, key: &str) -> Option<Json<'a>> {
-        let mut members = self.members();
         let mut found = None;
-        while let Some((name, value)) = members.next() {
+        for (name, value) in self.members() {
             if name == key {
                 found = Some(value);
             }

@@ -57,13 +57,13 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         ),
         Function::immutable("make_interval", MAKE_INTERVAL, span, make_interval),
         Function::immutable("justify_hours", &[&[INTERVAL]], span, |call| {
-            justified(call, |parts| hours_to_days(parts))
+            justified(call, hours_to_days)
         }),
         Function::immutable("justify_days", &[&[INTERVAL]], span, |call| {
-            justified(call, |parts| days_to_months(parts))
+            justified(call, days_to_months)
         }),
         Function::immutable("justify_interval", &[&[INTERVAL]], span, |call| {
-            justified(call, |parts| justify_all(parts))
+            justified(call, justify_all)
         }),
         Function::immutable(
             "isfinite",
@@ -294,13 +294,12 @@ fn make_interval(call: &Call<'_>) -> Result<ArrayRef> {
         let mut parts = [0i64; 6];
         let mut seconds = 0.0;
         let mut present = true;
-        for argument in 0..call.args.len() {
-            if argument == 6 {
-                present &= float(call, 6, row).map(|value| seconds = value).is_some();
-            } else {
-                let part = call.int4(argument, row);
-                present &= part.map(|value| parts[argument] = value.into()).is_some();
-            }
+        for (argument, part) in parts.iter_mut().enumerate().take(call.args.len()) {
+            let given = call.int4(argument, row);
+            present &= given.map(|given| *part = given.into()).is_some();
+        }
+        if call.args.len() == 7 {
+            present &= float(call, 6, row).map(|given| seconds = given).is_some();
         }
         if !present {
             out.push(None);

@@ -177,13 +177,13 @@ fn to_places(of: &[Number], way: Way) -> std::result::Result<Number, Diagnostic>
     /// Where PostgreSQL stops counting.
     const PLACES_MAX: i128 = 2_000;
     let Some(places) = of.get(1) else {
-        return of[0].clone().to_scale(0, way);
+        return of[0].clone().rescaled(0, way);
     };
     let places = places
         .to_integer()
         .unwrap_or(0)
         .clamp(-PLACES_MAX, PLACES_MAX);
-    of[0].clone().to_scale(places as i32, way)
+    of[0].clone().rescaled(places as i32, way)
 }
 
 fn factorial(of: &[Number]) -> std::result::Result<Number, Diagnostic> {

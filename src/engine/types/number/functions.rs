@@ -162,7 +162,7 @@ impl Number {
             ));
         }
         if self.is_zero() {
-            return Ok(of(Magnitude::default(), SIGNIFICANT_DIGITS_MIN)?);
+            return of(Magnitude::default(), SIGNIFICANT_DIGITS_MIN);
         }
         let digits = self.to_f64().ln() * exponent.to_f64() * LOG10_E;
         let bounded = digits.clamp(f64::from(-RESULT_SCALE_MAX), f64::from(RESULT_SCALE_MAX));
@@ -208,7 +208,7 @@ fn of(magnitude: Magnitude, scale: i32) -> Result<Number> {
 /// Cut behind `scale` decimals.
 fn cut(magnitude: Magnitude, scale: i32) -> Magnitude {
     Finite::new(false, magnitude, scale + 1)
-        .to_scale(scale, super::Way::TowardsZero)
+        .rescaled(scale, super::Way::TowardsZero)
         .magnitude
 }
 

@@ -56,11 +56,11 @@ impl Magnitude {
 impl Finite {
     /// With this scale, rounded to the nearest.
     pub(super) fn rounded(self, scale: i32) -> Finite {
-        self.to_scale(scale, Way::Nearest)
+        self.rescaled(scale, Way::Nearest)
     }
 
     /// With this scale.
-    pub(super) fn to_scale(self, scale: i32, way: Way) -> Finite {
+    pub(super) fn rescaled(self, scale: i32, way: Way) -> Finite {
         let shown = scale.max(0);
         if scale >= self.scale {
             return Finite::new(self.negative, self.magnitude, shown);
@@ -82,9 +82,9 @@ impl Number {
     ///
     /// # Errors
     /// 22003 past the largest number.
-    pub fn to_scale(self, scale: i32, way: Way) -> Result<Number, Diagnostic> {
+    pub fn rescaled(self, scale: i32, way: Way) -> Result<Number, Diagnostic> {
         match self {
-            Number::Finite(finite) => finite.to_scale(scale, way).checked(),
+            Number::Finite(finite) => finite.rescaled(scale, way).checked(),
             other => Ok(other),
         }
     }

@@ -175,7 +175,7 @@ proptest::proptest! {
 
     #[test]
     fn rounding_agrees_with_integers(value in -10i128.pow(15)..10i128.pow(15), scale in 0i8..=8, to in -3i32..=6) {
-        let rounded = Number::of_decimal(value, scale).to_scale(to, Way::Nearest).expect("it is smaller");
+        let rounded = Number::of_decimal(value, scale).rescaled(to, Way::Nearest).expect("it is smaller");
         let drop = (i32::from(scale) - to).max(0) as u32;
         let unit = 10i128.pow(drop);
         let half = (value.abs() % unit) * 2 >= unit && drop > 0;

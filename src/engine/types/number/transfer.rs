@@ -63,6 +63,6 @@ pub fn parse_binary(bytes: &[u8], sql_type: SqlType) -> Option<Result<Number, Di
         .collect::<Option<Vec<u16>>>()?;
     let magnitude = Magnitude::new(i32::from(weight), digits);
     // Digits behind the scale that is told are hidden, as PostgreSQL cuts them.
-    let told = Finite::new(negative, magnitude, SCALE_MAX + 1).to_scale(scale, Way::TowardsZero);
+    let told = Finite::new(negative, magnitude, SCALE_MAX + 1).rescaled(scale, Way::TowardsZero);
     Some(told.checked().and_then(|number| number.fit(sql_type)))
 }

@@ -109,7 +109,7 @@ impl Build {
         row: usize,
         out: &mut String,
     ) -> std::result::Result<(), Diagnostic> {
-        if columns.len() % 2 != 0 {
+        if !columns.len().is_multiple_of(2) {
             return Err(
                 invalid("argument list must have even number of elements").with_hint(format!(
                     "The arguments of {}() must consist of alternating keys and values.",

@@ -95,7 +95,7 @@ pub fn print(number: &Number, text: &str) -> Result<String, Diagnostic> {
     let rounded = number
         .clone()
         .absolute()
-        .to_scale(decimals as i32, Way::Nearest)?;
+        .rescaled(decimals as i32, Way::Nearest)?;
     let digits = rounded.to_string();
     let special = !digits.starts_with(|first: char| first.is_ascii_digit());
     let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
@@ -270,7 +270,7 @@ pub fn read(text: &str, text_template: &str) -> Result<Number, Diagnostic> {
     let number = Number::parse(&digits, any)?;
     match number.scale() {
         Some(scale) if scale as usize > decimals => {
-            number.to_scale(decimals as i32, Way::TowardsZero)
+            number.rescaled(decimals as i32, Way::TowardsZero)
         }
         _ => Ok(number),
     }
