@@ -434,7 +434,8 @@ impl Value {
     /// # Errors
     /// 42804 in PostgreSQL's words where there is no assignment cast.
     pub fn assigned_to(self, column: &str, to: SqlType) -> Result<Value, Diagnostic> {
-        if self.sql_type == to {
+        // An expression of numeric may be a decimal of one scale, which such a column does not keep.
+        if self.sql_type == to && to != types::name::ANY_NUMERIC {
             return Ok(self);
         }
         let from = self.sql_type;

@@ -10,7 +10,7 @@ use crate::diagnostic::SqlState;
 use crate::engine::context::StatementContext;
 use crate::engine::pg_catalog::{self, SystemProvider};
 use crate::engine::types;
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::{Column, DFSchema, UnnestOptions};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -254,7 +254,11 @@ impl Relations {
         let unnested = names.columns.iter().map(Column::from_name).collect();
         let rows = builder
             .project(columns)?
-            .unnest_columns_with_options(unnested, Default::default())?;
+            // A NULL array has no elements: no row comes of it.
+            .unnest_columns_with_options(
+                unnested,
+                UnnestOptions::new().with_preserve_nulls(false),
+            )?;
         if json.iter().all(Option::is_none) {
             return Ok(rows);
         }
