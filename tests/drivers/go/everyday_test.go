@@ -154,3 +154,14 @@ func TestAContextsEndCancels(t *testing.T) {
 	_, err := connection.Exec(short, "SELECT pg_sleep(30)")
 	same(t, true, pgconn.Timeout(err))
 }
+
+func TestANotificationIsHeard(t *testing.T) {
+	ctx, connection := connect(t)
+	_, err := connection.Exec(ctx, "LISTEN orders")
+	must(t, err)
+	_, err = connection.Exec(ctx, "SELECT pg_notify('orders', 'number 7')")
+	must(t, err)
+	told, err := connection.WaitForNotification(ctx)
+	must(t, err)
+	same(t, "number 7", told.Payload)
+}

@@ -67,6 +67,18 @@ test("a binary result is the same as a text result", async () => {
   assert.deepEqual(binary.rows, plain.rows);
 });
 
+test("a named statement is prepared once and reused", async () => {
+  const client = await pool.connect();
+  for (let n = 0; n < 20; n++) {
+    await client.query({ name: "add", text: "INSERT INTO node_item (name) VALUES ($1) RETURNING id", values: [`item ${n}`] });
+  }
+  const { rows } = await client.query("SELECT count(*)::int AS count FROM node_item");
+  assert.equal(rows[0].count, 20);
+  const prepared = await client.query("SELECT name, statement FROM pg_prepared_statements");
+  assert.deepEqual(prepared.rows, [{ name: "add", statement: "INSERT INTO node_item (name) VALUES ($1) RETURNING id" }]);
+  client.release(true);
+});
+
 test("a transaction that fails leaves nothing, a savepoint its own part only", async () => {
   await assert.rejects(inTransaction(async (client) => {
     await client.query("INSERT INTO node_item (name) VALUES ('one')");
@@ -116,6 +128,28 @@ test("a cursor and a query stream bring rows by portions", async () => {
   let sum = 0;
   for await (const { n } of client.query(new QueryStream("SELECT * FROM generate_series(1, 1000) AS n", [], { batchSize: 50 }))) sum += n;
   assert.equal(sum, 500500);
+  client.release();
+});
+
+test("a statement is stopped by its own timeout and by a cancel from another session", async () => {
+  const client = await pool.connect();
+  await client.query("SET statement_timeout = '200ms'");
+  await assert.rejects(client.query("SELECT pg_sleep(30)"), { code: "57014", message: "canceling statement due to statement timeout" });
+  await client.query("RESET statement_timeout");
+  const { rows: [{ pid }] } = await client.query("SELECT pg_backend_pid() AS pid");
+  const sleeping = client.query("SELECT pg_sleep(30)");
+  setTimeout(() => pool.query("SELECT pg_cancel_backend($1)", [pid]), 200);
+  await assert.rejects(sleeping, { code: "57014", message: "canceling statement due to user request" });
+  client.release();
+});
+
+test("a notification reaches who listens", async () => {
+  const client = await pool.connect();
+  const heard = new Promise((resolve) => client.once("notification", ({ channel, payload }) => resolve([channel, payload])));
+  await client.query("LISTEN orders");
+  await pool.query("NOTIFY orders, 'number 7'");
+  assert.deepEqual(await heard, ["orders", "number 7"]);
+  await client.query("UNLISTEN *");
   client.release();
 });
 

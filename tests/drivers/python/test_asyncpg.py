@@ -101,6 +101,21 @@ def test_a_timeout_cancels_the_statement_and_leaves_the_session(server):
     run(story())
 
 
+def test_a_listener_hears_and_a_reset_forgets(server):
+    async def story():
+        heard = asyncio.Queue()
+        listener = await asyncpg.connect(**connect_arguments(server))
+        await listener.add_listener("news", lambda _connection, _pid, channel, payload: heard.put_nowait((channel, payload)))
+        other = await asyncpg.connect(**connect_arguments(server))
+        await other.execute("SELECT pg_notify($1, $2)", "news", "first")
+        assert await asyncio.wait_for(heard.get(), 10) == ("news", "first")
+        await listener.reset()
+        await other.close()
+        await listener.close()
+
+    run(story())
+
+
 def test_types_are_introspected_and_settings_are_told(server):
     async def story():
         connection = await asyncpg.connect(**connect_arguments(server), server_settings={"application_name": "everyday"})

@@ -139,6 +139,34 @@ def test_many_rows_are_inserted_at_once_and_come_back_with_their_keys(connection
     assert len(set(keys)) == 1000 and keys == sorted(keys)
 
 
+def test_a_server_side_cursor_brings_rows_by_portions(connection):
+    connection.cursor().executemany("INSERT INTO item VALUES (%s, %s)", [(n, f"item {n}") for n in range(500)])
+    with connection.transaction(), connection.cursor(name="portions") as cursor:
+        cursor.itersize = 50
+        cursor.execute("SELECT id FROM item WHERE id >= %s ORDER BY id", (100,))
+        assert cursor.fetchmany(3) == [(100,), (101,), (102,)]
+        assert [row[0] for row in cursor] == list(range(103, 500))
+
+
+def test_a_scrollable_cursor_goes_back(connection):
+    connection.cursor().executemany("INSERT INTO item VALUES (%s, %s)", [(n, f"item {n}") for n in range(10)])
+    with connection.transaction(), connection.cursor(name="back", scrollable=True) as cursor:
+        cursor.execute("SELECT id FROM item ORDER BY id")
+        assert cursor.fetchall()[-1] == (9,)
+        cursor.scroll(2, mode="absolute")
+        assert cursor.fetchone() == (2,)
+
+
+def test_a_cursor_with_hold_outlives_its_transaction(server):
+    with psycopg.connect(server.dsn()) as connection:
+        cursor = connection.cursor(name="held", withhold=True)
+        cursor.execute("SELECT * FROM generate_series(1, 5)")
+        assert cursor.fetchone() == (1,)
+        connection.commit()
+        assert cursor.fetchall() == [(2,), (3,), (4,), (5,)]
+        cursor.close()
+
+
 def test_a_timestamp_is_read_in_the_sessions_zone(server):
     with psycopg.connect(server.dsn(), options="-c timezone=Europe/Warsaw") as connection:
         assert connection.info.timezone == zoneinfo.ZoneInfo("Europe/Warsaw")
@@ -171,6 +199,15 @@ def test_every_broken_constraint_has_its_class_and_its_name(connection):
         with pytest.raises(error) as raised:
             connection.execute(statement)
         assert raised.value.diag.constraint_name == constraint
+
+
+def test_a_notification_reaches_who_listens(server):
+    with psycopg.connect(server.dsn(), autocommit=True) as listener, psycopg.connect(server.dsn(), autocommit=True) as other:
+        listener.execute("LISTEN orders")
+        other.execute("SELECT pg_notify('orders', 'number 7')")
+        other.execute("NOTIFY orders")
+        heard = [(told.channel, told.payload) for told in listener.notifies(timeout=10, stop_after=2)]
+        assert heard == [("orders", "number 7"), ("orders", "")]
 
 
 def test_a_row_comes_back_as_its_type_says(server):
