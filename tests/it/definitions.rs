@@ -172,7 +172,10 @@ fn an_index_on_an_expression_or_a_part_of_the_rows_is_used_where_the_statement_i
         plan.contains(&format!("Index Scan using {index} "))
     };
     assert!(uses("by_lower", "lower(name) = 'ann'"));
-    assert!(uses("by_lower", "lower(t.name) > 'a' AND lower(name) < 'b'"));
+    assert!(uses(
+        "by_lower",
+        "lower(t.name) > 'a' AND lower(name) < 'b'"
+    ));
     assert!(uses("by_sum", "rank + id = 5"));
     assert!(uses("by_rank", "rank = 5 AND deleted_at IS NULL"));
     assert!(!uses("by_rank", "rank = 5"));

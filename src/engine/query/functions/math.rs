@@ -58,7 +58,10 @@ fn exact(call: &Call<'_>, name: &str) -> Result<()> {
     let data_type = call.args[0].data_type();
     match is_exact(data_type) {
         true => Ok(()),
-        false => Err(super::aggregate::no_such(name, std::slice::from_ref(data_type))),
+        false => Err(super::aggregate::no_such(
+            name,
+            std::slice::from_ref(data_type),
+        )),
     }
 }
 
