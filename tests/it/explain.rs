@@ -60,7 +60,11 @@ fn analyze_runs_the_query_and_tells_what_each_operator_gave() {
     );
     assert_eq!(
         told,
-        ["Index Scan using t_pkey on t (actual rows=1 loops=1)"]
+        [
+            "Filter (actual rows=1 loops=1)",
+            "  Filter: id@0 = 7",
+            "  ->  Index Scan using t_pkey on t (actual rows=1 loops=1)"
+        ]
     );
     // It has run.
     lines(&mut wire, "CREATE SEQUENCE s");

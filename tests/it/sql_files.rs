@@ -57,7 +57,8 @@ fn each_file(server: &Config, step: impl AsyncFn(&Path, Config) -> Result<(), St
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql");
     let mut files = Vec::new();
     collect(&root, &mut files);
-    files.retain(|file| file.to_string_lossy().contains(&wanted));
+    let below = |file: &Path| file.strip_prefix(&root).expect("it is below").to_owned();
+    files.retain(|file| below(file).to_string_lossy().contains(&wanted));
     files.sort();
     assert!(!files.is_empty(), "no file of tests/sql has {wanted} in it");
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -77,8 +78,7 @@ fn each_file(server: &Config, step: impl AsyncFn(&Path, Config) -> Result<(), St
             let mut config = server.clone();
             config.dbname(&database);
             if let Err(why) = step(file, config).await {
-                let name = file.strip_prefix(&root).expect("it is below").display();
-                failed.push(format!("== {name}\n{why}"));
+                failed.push(format!("== {}\n{why}", below(file).display()));
             }
         }
         drop(administrator);

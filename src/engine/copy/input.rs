@@ -279,11 +279,11 @@ impl CopyIn {
     }
 
     fn at_line(&self, error: Diagnostic) -> Diagnostic {
-        let context = match self.reader.number() {
-            0 => format!("COPY {}", self.table),
-            number => format!("COPY {}, line {number}", self.table),
-        };
-        add_context(error, &context)
+        match self.reader.number() {
+            // In the header of a binary file there is no line yet.
+            0 => error,
+            number => add_context(error, &format!("COPY {}, line {number}", self.table)),
+        }
     }
 
     /// What concerns no single row.

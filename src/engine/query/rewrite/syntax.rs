@@ -340,6 +340,25 @@ fn is_power(expr: &Expr) -> bool {
     )
 }
 
+/// The smallest integers without their signs, and their types.
+const SMALLEST: [(&str, TypeKind); 2] = [
+    ("2147483648", TypeKind::Int4),
+    ("9223372036854775808", TypeKind::Int8),
+];
+
+fn smallest_integer((digits, kind): &(&str, TypeKind)) -> Expr {
+    let text = Expr::value(Value::SingleQuotedString(format!("-{digits}")));
+    super::casts::call(text, SqlType::scalar(*kind))
+}
+
+/// Whether an expression is one of them, maybe in parentheses.
+fn is_smallest(expr: &Expr, smallest: &(&str, TypeKind)) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_smallest(inner, smallest),
+        other => *other == smallest_integer(smallest),
+    }
+}
+
 /// `-x`: of a plain number as it is written, else a call, because the planner's own sign knows
 /// fewer types. The smallest integers are of the type that they fit, their opposites are not.
 fn negated(inner: Expr) -> Expr {
@@ -348,7 +367,11 @@ fn negated(inner: Expr) -> Expr {
         expr: Box::new(expr),
     };
     let Expr::Value(value) = &inner else {
-        return call_of(NEGATIVE, vec![inner]);
+        return match SMALLEST.iter().find(|it| is_smallest(&inner, it)) {
+            // The opposite of a constant is one, of the type that it fits.
+            Some((digits, _)) => Expr::value(Value::Number((*digits).to_owned(), false)),
+            None => call_of(NEGATIVE, vec![inner]),
+        };
     };
     let Value::Number(digits, _) = &value.value else {
         return match value.value {
@@ -356,14 +379,8 @@ fn negated(inner: Expr) -> Expr {
             _ => call_of(NEGATIVE, vec![inner]),
         };
     };
-    let smallest = match digits.as_str() {
-        "2147483648" => Some(TypeKind::Int4),
-        "9223372036854775808" => Some(TypeKind::Int8),
-        _ => None,
-    };
-    if let Some(kind) = smallest {
-        let text = Expr::value(Value::SingleQuotedString(format!("-{digits}")));
-        return super::casts::call(text, SqlType::scalar(kind));
+    if let Some(smallest) = SMALLEST.iter().find(|(known, _)| known == digits) {
+        return smallest_integer(smallest);
     }
     let plain = digits.len() <= 18 && !digits.contains(['e', 'E']);
     match plain {
