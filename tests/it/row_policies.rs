@@ -392,7 +392,7 @@ fn every_path_to_a_row_sees_the_same_rows() {
                     format!("EXECUTE one ({id})"),
                     format!("UPDATE t SET amount = amount WHERE id = {id} RETURNING id"),
                     format!(
-                        "UPDATE t SET amount = t.amount FROM t o WHERE t.id = o.id AND o.id = {id} RETURNING id"
+                        "UPDATE t SET amount = t.amount FROM t o WHERE t.id = o.id AND o.id = {id} RETURNING t.id"
                     ),
                     format!("WITH w AS (SELECT * FROM t) SELECT id FROM w WHERE id = {id}"),
                     format!(

@@ -53,6 +53,17 @@ impl Class {
     }
 
     fn of_field(field: &Field) -> Result<Class> {
+        if let DataType::Struct(columns) = field.data_type() {
+            // A row is compared as it is, column by column.
+            let plain = |column| Ok(Class::of_field(column)? == Class::Plain);
+            let all = columns.iter().map(|column| plain(column));
+            return match all.collect::<Result<Vec<bool>>>()?.contains(&false) {
+                false => Ok(Class::Plain),
+                true => Err(failure::unsupported(
+                    "comparing rows with a numeric, interval or jsonb here",
+                )),
+            };
+        }
         let sql_type = types::sql_type(field).map_err(failure::external)?;
         Ok(Class::of(sql_type, field.data_type()))
     }

@@ -5,7 +5,8 @@ use super::subqueries;
 use crate::diagnostic::{Diagnostic, SqlState};
 use sqlparser::ast::{
     BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select,
-    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins, Value,
+    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins,
+    UnaryOperator, Value,
 };
 
 /// Columns of rows that are compared by order: each is one level of the tree more.
@@ -99,6 +100,36 @@ fn ordered(
         let tied = binary(ties, BinaryOperator::And, nested(rest));
         nested(binary(decides, BinaryOperator::Or, tied))
     }))
+}
+
+/// `row IN (rows)`: one of them is the same.
+///
+/// # Errors
+/// As [`compare`].
+pub fn in_list(row: Vec<Expr>, rows: Vec<Vec<Expr>>, negated: bool) -> Result<Expr, Diagnostic> {
+    let same = rows
+        .into_iter()
+        .map(|one| compare(&BinaryOperator::Eq, row.clone(), one).map(nested));
+    let found = nested(any(same.collect::<Result<_, _>>()?));
+    Ok(match negated {
+        false => found,
+        true => Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr: Box::new(found),
+        },
+    })
+}
+
+/// One of the conditions holds: a tree as flat as can be, however many they are.
+fn any(mut conditions: Vec<Expr>) -> Expr {
+    match conditions.len() {
+        0 => Expr::value(Value::Boolean(false)),
+        1 => conditions.swap_remove(0),
+        many => {
+            let right = any(conditions.split_off(many / 2));
+            nested(binary(any(conditions), BinaryOperator::Or, nested(right)))
+        }
+    }
 }
 
 /// `row IS NULL`: all of its columns are; `row IS NOT NULL`: none is.

@@ -232,6 +232,15 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
                 value.value = Value::SingleQuotedString(std::mem::take(text));
             }
         }
+        Expr::InList {
+            expr: row,
+            list,
+            negated,
+        } if rows::is(row) && list.iter().all(rows::is) => {
+            let row = rows::row_of(row).unwrap_or_default();
+            let list = list.iter_mut().filter_map(rows::row_of).collect();
+            *expr = rows::in_list(row, list, *negated)?;
+        }
         Expr::InSubquery { expr: row, .. } if rows::is(row) => {
             return Err(Diagnostic::unsupported(
                 "a row in IN (subquery) that is no condition of WHERE",
