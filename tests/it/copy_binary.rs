@@ -77,12 +77,12 @@ async fn given(
     sink.finish()
         .await
         .map_err(|error| match error.as_db_error() {
-            Some(error) => format!(
-                "{} {} [{}]",
-                error.code().code(),
-                error.message(),
-                error.where_().unwrap_or_default()
-            ),
+            Some(error) => {
+                // PostgreSQL names the column even where its field is no field.
+                let place = error.where_().unwrap_or_default();
+                let line = place.split(", column").next().unwrap_or_default();
+                format!("{} {} [{line}]", error.code().code(), error.message())
+            }
             None => error.to_string(),
         })
 }

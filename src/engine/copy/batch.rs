@@ -1,13 +1,14 @@
 //! Fields on their way into a batch: one builder a column, values made to fit the column.
 
 use crate::catalog::sql_type::{SqlType, TypeKind};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::types::text::{TooLong, fit};
 use crate::engine::types::{self, Input, integer};
 use datafusion::arrow::array::{
     ArrayRef, Int16Builder, Int32Builder, Int64Builder, StringBuilder, new_empty_array,
 };
 use datafusion::common::ScalarValue;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// One column under construction.
@@ -88,6 +89,7 @@ impl ColumnBuilder {
                     typmod: -1,
                     ..sql_type
                 };
+                demand_length(bytes, plain)?;
                 let value = types::decode_binary(bytes, plain)?;
                 types::assign(value, plain, sql_type, input)?
             }
@@ -135,5 +137,34 @@ impl ColumnBuilder {
                     .map_err(|error| Diagnostic::internal(error.to_string()))?
             }
         })
+    }
+}
+
+/// Bytes of a field that has another length than its type: as COPY tells them, which reads a field as a
+/// message of its own.
+fn demand_length(bytes: &[u8], sql_type: SqlType) -> Result<(), Diagnostic> {
+    let length = match sql_type.kind {
+        _ if sql_type.array => return Ok(()),
+        TypeKind::Bool => 1,
+        TypeKind::Int2 => 2,
+        TypeKind::Int4 | TypeKind::Float4 | TypeKind::Date | TypeKind::Oid => 4,
+        TypeKind::Int8
+        | TypeKind::Float8
+        | TypeKind::Time
+        | TypeKind::Timestamp
+        | TypeKind::Timestamptz => 8,
+        TypeKind::Interval | TypeKind::Uuid => 16,
+        _ => return Ok(()),
+    };
+    match bytes.len().cmp(&length) {
+        Ordering::Equal => Ok(()),
+        Ordering::Less => Err(Diagnostic::error(
+            SqlState::PROTOCOL_VIOLATION,
+            "insufficient data left in message",
+        )),
+        Ordering::Greater => Err(Diagnostic::error(
+            SqlState::INVALID_BINARY_REPRESENTATION,
+            "incorrect binary data format",
+        )),
     }
 }

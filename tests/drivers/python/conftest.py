@@ -1,4 +1,4 @@
-"""A server of its own for the session: a NodeDB or, for a look at the tests themselves, a PostgreSQL 15."""
+"""A server of its own for each module: a NodeDB or, for a look at the tests themselves, a PostgreSQL 15."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ if os.environ.get("NODEDB_DRIVERS_SERVER") == "postgresql":
     collect_ignore = ["test_openapi.py"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server():
     running = servers.start()
     yield running
