@@ -292,7 +292,7 @@ fn holds_query(expression: &ast::Expr) -> ControlFlow<()> {
 impl Analyzed {
     /// Whether what it gives depends on nothing but its inputs, or is new each time.
     pub fn stands_alone(&self) -> bool {
-        self.refused(stands_alone).is_none()
+        self.refused(|call| self.stands(call)).is_none()
     }
 
     /// Ready to be evaluated, whatever the statement.
@@ -300,7 +300,7 @@ impl Analyzed {
     /// # Errors
     /// 0A000 for subqueries and for functions that ask the statement.
     pub fn alone(self) -> Result<Compiled, Diagnostic> {
-        if let Some(what) = self.refused(stands_alone) {
+        if let Some(what) = self.refused(|call| self.stands(call)) {
             return Err(Diagnostic::unsupported(what));
         }
         self.lowered(&ExecutionProps::new())
@@ -312,7 +312,7 @@ impl Analyzed {
     /// 0A000 for subqueries and for functions that do something besides giving a value.
     pub fn within(&self, statement: &Arc<Statement>) -> Result<Compiled, Diagnostic> {
         let may_ask = |call: &ScalarFunction| {
-            stands_alone(call) || call.func.signature().volatility == Volatility::Stable
+            self.stands(call) || call.func.signature().volatility == Volatility::Stable
         };
         if let Some(what) = self.refused(may_ask) {
             return Err(Diagnostic::unsupported(what));
@@ -341,6 +341,17 @@ impl Analyzed {
         })
     }
 
+    /// Whether a call asks nothing but its arguments, and is worked out in a slice of a core.
+    fn stands(&self, call: &ScalarFunction) -> bool {
+        let of_numbers = || {
+            let types = call.args.iter().map(|arg| arg.get_type(&self.row));
+            types
+                .flatten()
+                .any(|data_type| data_type == DataType::LargeBinary)
+        };
+        stands_alone(call) && !(is_series(call.func.name()) && of_numbers())
+    }
+
     /// What of it may not be, given the calls that may.
     fn refused(&self, admitted: impl Fn(&ScalarFunction) -> bool) -> Option<String> {
         let mut refused = None;
@@ -364,6 +375,15 @@ impl Analyzed {
             Err(error) => Some(error.to_string()),
         }
     }
+}
+
+/// Functions that are worked out by series; of a numeric of thousands of digits that takes long, so
+/// they belong on the query pool.
+fn is_series(function: &str) -> bool {
+    matches!(
+        function,
+        "exp" | "ln" | "log" | "log10" | "power" | "pow" | "sqrt" | "factorial"
+    )
 }
 
 /// A function that asks nothing but its arguments, or gives something new at each call.

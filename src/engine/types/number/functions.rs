@@ -72,6 +72,10 @@ impl Number {
             Number::Infinity(true) => return Ok(Number::of_integer(0)),
         };
         let digits = self.to_f64() * LOG10_E;
+        if digits > super::DIGITS_MAX as f64 {
+            // Known before it is worked out, which would take long.
+            return Err(super::too_many_digits());
+        }
         let bounded = digits.clamp(f64::from(-RESULT_SCALE_MAX), f64::from(RESULT_SCALE_MAX));
         let scale = significant(bounded as i32, &[finite.scale]);
         exponential(finite, digits, scale)?.checked()
