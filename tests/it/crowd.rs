@@ -189,7 +189,9 @@ fn crowd_that_fits() -> u64 {
 #[test]
 fn ten_thousand_sessions_stay_and_each_answers() {
     let crowd = crowd_that_fits();
-    let server = TestServer::start_with(&[("NODEDB_CORES", "2")]);
+    // Room for more than the crowd: whoever looks whether the server is up may still be leaving.
+    let settings = [("NODEDB_CORES", "2"), ("NODEDB_MAX_CONNECTIONS", "10100")];
+    let server = TestServer::start_with(&settings);
     let keys = Mutex::new(None);
     let mut first: Vec<TcpStream> = (0..100).map(|_| log_in(&server, &keys)).collect();
     let before = memory_of(&server);

@@ -18,6 +18,10 @@ const NO_FUNCTION_HINT: &str = "No function matches the given name and argument 
                                 need to add explicit type casts.";
 const NO_OPERATOR_HINT: &str = "No operator matches the given name and argument types. You might \
                                 need to add explicit type casts.";
+/// How a message begins of an operator with one operand, which has a hint of its own.
+const NO_PREFIX_OPERATOR: &str = "operator does not exist: - ";
+const NO_PREFIX_OPERATOR_HINT: &str = "No operator matches the given name and argument type. You \
+                                       might need to add an explicit type cast.";
 
 /// Wraps a diagnostic of ours for its way through DataFusion.
 pub fn external(diagnostic: Diagnostic) -> DataFusionError {
@@ -193,6 +197,10 @@ fn quoted_own(text: &str) -> Option<Diagnostic> {
     let message = message.split(". No function matches").next()?;
     let error = |code| Some(Diagnostic::error(code, message));
     match code {
+        "42883" if message.starts_with(NO_PREFIX_OPERATOR) => Some(
+            Diagnostic::error(SqlState::UNDEFINED_FUNCTION, message)
+                .with_hint(NO_PREFIX_OPERATOR_HINT),
+        ),
         "42883" if message.starts_with("operator ") => Some(
             Diagnostic::error(SqlState::UNDEFINED_FUNCTION, message).with_hint(NO_OPERATOR_HINT),
         ),

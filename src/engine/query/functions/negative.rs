@@ -1,6 +1,6 @@
 //! `-x` of every number type and of intervals, checked.
 
-use crate::diagnostic::{Diagnostic, SqlState};
+use crate::diagnostic::SqlState;
 use crate::engine::query::failure;
 use crate::engine::query::operators::arithmetic;
 use crate::engine::query::operators::decimal;
@@ -19,10 +19,6 @@ use std::sync::Arc;
 
 /// What `-x` is rewritten to.
 pub const NEGATIVE: &str = "negative";
-
-/// As PostgreSQL words it for operators with one operand.
-const NO_PREFIX_OPERATOR_HINT: &str = "No operator matches the given name and argument type. \
-    You might need to add an explicit type cast.";
 
 /// The function.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -61,10 +57,9 @@ impl ScalarUDFImpl for Negative {
             other => match decimal::exact(other) {
                 Some(exact) => exact,
                 None => {
-                    let message = format!("operator does not exist: - {}", given(other));
-                    return Err(failure::external(
-                        Diagnostic::error(SqlState::UNDEFINED_FUNCTION, message)
-                            .with_hint(NO_PREFIX_OPERATOR_HINT),
+                    return Err(failure::error(
+                        SqlState::UNDEFINED_FUNCTION,
+                        format!("operator does not exist: - {}", given(other)),
                     ));
                 }
             },
