@@ -1,6 +1,7 @@
 //! What is refused before planning, because it would be planned and mean something else.
 
 use super::labels::folded;
+use super::subqueries::is_aggregate;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::sql::row_locks::RowLock;
 use sqlparser::ast::{
@@ -26,9 +27,9 @@ pub fn check(tree: &impl Visit) -> Result<(), Diagnostic> {
 /// # Errors
 /// 42803 for an aggregate, in PostgreSQL's words.
 pub fn check_alone(expression: &Expr) -> Result<(), Diagnostic> {
-    match expression.visit(&mut Aggregates { depth: 0 }) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(Diagnostic::error(
+    match calls_itself(expression, is_aggregate) {
+        false => Ok(()),
+        true => Err(Diagnostic::error(
             SqlState::GROUPING_ERROR,
             "aggregate functions are not allowed here",
         )),
@@ -98,12 +99,18 @@ fn refuse(feature: &str) -> ControlFlow<Diagnostic> {
     ControlFlow::Break(Diagnostic::unsupported(feature))
 }
 
-/// Finds aggregates of the query itself, not of those inside it.
-struct Aggregates {
-    depth: usize,
+/// Whether an expression has such a call, in itself and not in the queries inside it.
+fn calls_itself(expression: &Expr, is_such: fn(&Function) -> bool) -> bool {
+    let mut own = OwnCalls { depth: 0, is_such };
+    expression.visit(&mut own).is_break()
 }
 
-impl Visitor for Aggregates {
+struct OwnCalls {
+    depth: usize,
+    is_such: fn(&Function) -> bool,
+}
+
+impl Visitor for OwnCalls {
     type Break = ();
 
     fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
@@ -118,9 +125,7 @@ impl Visitor for Aggregates {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         match expr {
-            Expr::Function(function)
-                if self.depth == 0 && super::subqueries::is_aggregate(function) =>
-            {
+            Expr::Function(function) if self.depth == 0 && (self.is_such)(function) => {
                 ControlFlow::Break(())
             }
             _ => ControlFlow::Continue(()),
@@ -128,32 +133,8 @@ impl Visitor for Aggregates {
     }
 }
 
-/// Finds window functions of the query itself, not of those inside it.
-struct Windows {
-    depth: usize,
-}
-
-impl Visitor for Windows {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        match expr {
-            Expr::Function(function) if self.depth == 0 && function.over.is_some() => {
-                ControlFlow::Break(())
-            }
-            _ => ControlFlow::Continue(()),
-        }
-    }
+fn is_window(function: &Function) -> bool {
+    function.over.is_some()
 }
 
 impl Visitor for Refusals {
@@ -203,13 +184,13 @@ impl Visitor for Refusals {
             return refuse("TOP");
         }
         if let Some(condition) = &select.selection {
-            if condition.visit(&mut Aggregates { depth: 0 }).is_break() {
+            if calls_itself(condition, is_aggregate) {
                 return ControlFlow::Break(Diagnostic::error(
                     SqlState::GROUPING_ERROR,
                     "aggregate functions are not allowed in WHERE",
                 ));
             }
-            if condition.visit(&mut Windows { depth: 0 }).is_break() {
+            if calls_itself(condition, is_window) {
                 return ControlFlow::Break(Diagnostic::error(
                     SqlState::WINDOWING_ERROR,
                     "window functions are not allowed in WHERE",
