@@ -9,6 +9,7 @@ pub mod create_as;
 pub mod credential;
 pub mod depth;
 pub mod dialect;
+mod expressions;
 pub mod fetch;
 pub mod lexer;
 pub mod locate;

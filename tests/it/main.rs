@@ -56,6 +56,7 @@ mod plans;
 mod positions;
 mod postgresql;
 mod provider_outages;
+mod random_statements;
 mod revocation;
 mod row_locks;
 mod row_policies;

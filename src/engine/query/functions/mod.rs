@@ -6,6 +6,7 @@
 pub mod advisory;
 pub mod aggregate;
 pub mod array;
+pub mod array_elements;
 pub mod array_sets;
 pub mod auth_variable;
 pub mod binary;
@@ -13,6 +14,7 @@ pub mod definition;
 mod format;
 mod interval_total;
 pub mod json;
+pub mod label;
 pub mod math;
 mod moments;
 pub mod names;
@@ -20,6 +22,7 @@ pub mod negative;
 mod number_sum;
 pub mod numeric;
 pub mod numeric_math;
+pub mod one_type;
 mod overloaded;
 pub mod peers;
 pub mod postgresql;
@@ -51,8 +54,6 @@ const LIBRARY: &[&str] = &[
     "bit_length",
     "btrim",
     "character_length",
-    "concat",
-    "concat_ws",
     "left",
     "lpad",
     "ltrim",
@@ -98,18 +99,11 @@ const LIBRARY: &[&str] = &[
     "tan",
     "tanh",
     // Arrays
-    "array_append",
-    "array_concat",
     "array_dims",
     "array_has",
     "array_has_all",
     "array_has_any",
     "array_ndims",
-    "array_position",
-    "array_positions",
-    "array_prepend",
-    "array_remove_all",
-    "array_replace_all",
     "array_element",
     "array_slice",
     "cardinality",
@@ -126,9 +120,6 @@ const LIBRARY: &[&str] = &[
 const SYNONYMS: &[(&str, &str)] = &[
     ("length", "character_length"),
     ("char_length", "character_length"),
-    ("array_cat", "array_concat"),
-    ("array_remove", "array_remove_all"),
-    ("array_replace", "array_replace_all"),
     ("position", "strpos"),
     ("trim", "btrim"),
     ("substring", "substr"),
@@ -224,7 +215,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
     let mut found = HashMap::new();
     for name in LIBRARY {
         if let Some(function) = find(name) {
-            found.insert((*name).to_owned(), function);
+            found.insert((*name).to_owned(), one_type::replace(&function));
         }
     }
     for (name, library_name) in SYNONYMS {
@@ -235,6 +226,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
     let own = [
         advisory::functions(),
         array::functions(),
+        array_elements::functions(),
         binary::functions(),
         format::functions(),
         math::functions(),
@@ -260,7 +252,8 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
     }
     for of_bytea in binary::overloads() {
         if let Some(of_text) = found.remove(of_bytea.name()) {
-            let both = overloaded::Overloaded::function(of_text, of_bytea);
+            let of_pattern = (of_bytea.name() == "substring").then(regular::substring);
+            let both = overloaded::Overloaded::function(of_text, of_bytea, of_pattern);
             found.insert(both.name().to_owned(), both);
         }
     }
