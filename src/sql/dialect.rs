@@ -104,6 +104,9 @@ impl Dialect for NodeDialect {
         if let Some(negated) = expressions::at_list_of_queries(parser) {
             return Some(expressions::list_of_queries(parser, left, negated));
         }
+        if let Some(quantified) = expressions::at_quantified_values(parser) {
+            return Some(expressions::quantified_values(parser, left, quantified));
+        }
         if !at_contains(parser) {
             return INNER.parse_infix(parser, left, precedence);
         }

@@ -132,3 +132,53 @@ pub fn trim_of_spaces(parser: &mut Parser) -> Option<Result<Expr, ParserError>> 
     };
     Some(text.and_then(closed))
 }
+
+/// `value op ANY (VALUES …)`, if that comes next; the operator and whether it is ALL.
+pub fn at_quantified_values(parser: &Parser) -> Option<(BinaryOperator, bool)> {
+    let op = match parser.peek_nth_token_ref(0).token {
+        Token::Eq => BinaryOperator::Eq,
+        Token::Neq => BinaryOperator::NotEq,
+        Token::Lt => BinaryOperator::Lt,
+        Token::LtEq => BinaryOperator::LtEq,
+        Token::Gt => BinaryOperator::Gt,
+        Token::GtEq => BinaryOperator::GtEq,
+        _ => return None,
+    };
+    let all = match word(parser, 1)?.as_str() {
+        "ALL" => true,
+        "ANY" | "SOME" => false,
+        _ => return None,
+    };
+    let open = parser.peek_nth_token_ref(2).token == Token::LParen;
+    (open && word(parser, 3)? == "VALUES").then_some((op, all))
+}
+
+/// The comparison with the list's values.
+///
+/// # Errors
+/// What is wrong with the list.
+pub fn quantified_values(
+    parser: &mut Parser,
+    value: &Expr,
+    (op, all): (BinaryOperator, bool),
+) -> Result<Expr, ParserError> {
+    parser.advance_token();
+    parser.advance_token();
+    parser.expect_token(&Token::LParen)?;
+    let right = Box::new(Expr::Subquery(parser.parse_query()?));
+    parser.expect_token(&Token::RParen)?;
+    let left = Box::new(value.clone());
+    Ok(match all {
+        true => Expr::AllOp {
+            left,
+            compare_op: op,
+            right,
+        },
+        false => Expr::AnyOp {
+            left,
+            compare_op: op,
+            right,
+            is_some: false,
+        },
+    })
+}

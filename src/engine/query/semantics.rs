@@ -335,7 +335,7 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         Expr::ScalarFunction(function) if array_elements::is(&function.func) => {
             Expr::ScalarFunction(array_elements::of_one_type(function, schema, input)?)
         }
-        Expr::ScalarFunction(function) if has_untyped_argument(&function) => {
+        Expr::ScalarFunction(function) if has_argument_to_type(&function, schema) => {
             let args = typed_arguments(function.args, &function.func, schema, input)?;
             Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
         }
@@ -410,11 +410,15 @@ fn of_ours(function: &ScalarUDF) -> Option<&Function> {
     inner.downcast_ref::<Function>()
 }
 
-fn has_untyped_argument(function: &ScalarFunction) -> bool {
-    function.args.iter().any(is_unknown) && of_ours(&function.func).is_some()
+/// Whether an argument of a function of ours has no type, or is a numeric, which may stand where a
+/// float8 is wanted.
+fn has_argument_to_type(function: &ScalarFunction, schema: &DFSchema) -> bool {
+    let to_type =
+        |arg: &Expr| is_unknown(arg) || matches!(arg.get_type(schema), Ok(DataType::LargeBinary));
+    of_ours(&function.func).is_some() && function.args.iter().any(to_type)
 }
 
-/// Literals and parameters take the types that the function has for them.
+/// Literals, parameters and numerics take the types that the function has for them.
 fn typed_arguments(
     args: Vec<Expr>,
     function: &ScalarUDF,
@@ -430,13 +434,11 @@ fn typed_arguments(
         return Ok(args);
     };
     let unknown = SqlType::scalar(TypeKind::Unknown);
-    let typed = args
-        .into_iter()
-        .zip(wanted)
-        .map(|(arg, wanted)| match wanted {
-            Some(to) => explicit(arg, unknown, to, input),
-            None => Ok(arg),
-        });
+    let typed = args.into_iter().zip(known).zip(wanted);
+    let typed = typed.map(|((arg, known), wanted)| match wanted {
+        Some(to) => explicit(arg, known.unwrap_or(unknown), to, input),
+        None => Ok(arg),
+    });
     typed.collect()
 }
 

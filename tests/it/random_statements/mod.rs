@@ -74,6 +74,8 @@ async fn run() -> Findings {
             .batch_execute(include_str!("tables.sql"))
             .await
             .expect("the tables are made");
+        let settings = "SET statement_timeout = '2s'";
+        client.batch_execute(settings).await.expect(settings);
     }
     let environment = |name| {
         std::env::var(name)
@@ -130,7 +132,7 @@ async fn connect(config: &Config) -> Client {
         // An error of the connection is one of the client's statement, too.
         let _ = connection.await;
     });
-    let settings = "SET statement_timeout = '2s'; SET TimeZone = 'Europe/Warsaw'";
+    let settings = "SET TimeZone = 'Europe/Warsaw'";
     client
         .batch_execute(settings)
         .await

@@ -1,7 +1,7 @@
 CREATE TABLE person (
     id int4 PRIMARY KEY,
     name text NOT NULL,
-    nick varchar(20),
+    nick text,
     born date,
     score numeric(8,2),
     active bool NOT NULL DEFAULT true,

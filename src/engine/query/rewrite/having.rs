@@ -2,8 +2,9 @@
 //! (PostgreSQL §7.2.3): one is, here.
 
 use super::syntax::call_of;
+use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Query, SetExpr, Value, VisitMut, VisitorMut,
+    BinaryOperator, CaseWhen, Expr, GroupByExpr, Query, SetExpr, Value, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -45,17 +46,23 @@ fn body(set: &mut SetExpr) {
     }
 }
 
-/// `(condition) AND count(TRUE) >= 0`
+/// `CASE WHEN count(TRUE) >= 0 THEN condition END`: in one piece, for the planner would ask a part
+/// without an aggregate of every row, and there is a group of no rows, too.
 fn of_all_rows(condition: Expr) -> Expr {
     let count = call_of("count", vec![Expr::value(Value::Boolean(true))]);
-    let any = Expr::BinaryOp {
+    let always = Expr::BinaryOp {
         left: Box::new(count),
         op: BinaryOperator::GtEq,
         right: Box::new(Expr::value(Value::Number("0".into(), false))),
     };
-    Expr::BinaryOp {
-        left: Box::new(Expr::Nested(Box::new(condition))),
-        op: BinaryOperator::And,
-        right: Box::new(any),
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen {
+            condition: always,
+            result: condition,
+        }],
+        else_result: None,
     }
 }

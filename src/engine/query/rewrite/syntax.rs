@@ -161,7 +161,7 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
             substring_from,
             substring_for,
             ..
-        } if !substring_from.as_deref().is_some_and(is_untyped) => {
+        } => {
             let from = match substring_from {
                 Some(from) => taken(from),
                 None => Expr::value(Value::Number("1".to_owned(), false)),
