@@ -157,8 +157,6 @@ impl ScalarUDFImpl for Absolute {
         Ok(vec![match argument {
             DataType::Float32 | DataType::Float64 => argument.clone(),
             DataType::Null => DataType::Float64,
-            // What a rank is to the library.
-            DataType::UInt64 => DataType::Int64,
             other => decimal::exact(other).ok_or_else(no_such)?,
         }])
     }

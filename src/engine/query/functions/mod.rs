@@ -11,6 +11,7 @@ pub mod array_sets;
 pub mod auth_variable;
 pub mod binary;
 pub mod definition;
+mod divisors;
 mod format;
 mod interval_total;
 pub mod json;
@@ -26,6 +27,7 @@ pub mod one_type;
 mod overloaded;
 pub mod peers;
 pub mod postgresql;
+mod ranks;
 pub mod regular;
 pub mod sequence;
 pub mod session;
@@ -89,8 +91,6 @@ const LIBRARY: &[&str] = &[
     "cosh",
     "cot",
     "degrees",
-    "gcd",
-    "lcm",
     "pi",
     "radians",
     "random",
@@ -187,7 +187,7 @@ impl Functions {
             aggregate: aggregates(),
             window: all_default_window_functions()
                 .into_iter()
-                .map(|function| (function.name().to_owned(), function))
+                .map(|function| (function.name().to_owned(), ranks::typed(function)))
                 .collect(),
         }
     }
@@ -228,6 +228,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         array::functions(),
         array_elements::functions(),
         binary::functions(),
+        divisors::functions(),
         format::functions(),
         math::functions(),
         negative::functions(),
