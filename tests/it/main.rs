@@ -59,6 +59,7 @@ mod provider_outages;
 mod revocation;
 mod row_locks;
 mod row_policies;
+mod schemas;
 mod scram;
 mod scram_client;
 #[allow(dead_code, reason = "each helper is used by some capability")]

@@ -42,8 +42,6 @@ use std::sync::{Arc, LazyLock};
 
 /// The OID of the schema pg_catalog.
 pub const PG_CATALOG_OID: Oid = Oid(11);
-/// The OID of the schema public.
-pub const PUBLIC_OID: Oid = Oid(2200);
 /// The OID of the schema information_schema.
 pub const INFORMATION_SCHEMA_OID: Oid = Oid(13_184);
 

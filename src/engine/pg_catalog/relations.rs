@@ -446,18 +446,23 @@ pub fn pg_sequence(context: &StatementContext) -> Vec<Row> {
         .collect()
 }
 
-/// pg_description: COMMENT ON relations, and what PostgreSQL says of the schema that is always there.
+/// pg_description: COMMENT ON schemas, relations and their columns.
 pub fn pg_description(context: &StatementContext) -> Vec<Row> {
     let shape = catalog("pg_description");
     let class = catalog("pg_class").oid.0;
-    let public = row(
-        shape,
-        &[
-            ("objoid", number(super::PUBLIC_OID.0)),
-            ("classoid", number(catalog("pg_namespace").oid.0)),
-            ("description", text("standard public schema")),
-        ],
-    );
+    let namespace = catalog("pg_namespace").oid.0;
+    let schemas = super::databases::schemas(context);
+    let schemas = schemas.iter().filter(|schema| schema.comment.is_some());
+    let schemas = schemas.map(|schema| {
+        row(
+            shape,
+            &[
+                ("objoid", number(schema.oid.0)),
+                ("classoid", number(namespace)),
+                ("description", maybe(schema.comment.as_deref())),
+            ],
+        )
+    });
     let commented = own(context)
         .filter(|relation| relation.comment.is_some())
         .map(|relation| {
@@ -488,5 +493,5 @@ pub fn pg_description(context: &StatementContext) -> Vec<Row> {
             })
     });
     let commented = commented.chain(of_columns);
-    std::iter::once(public).chain(commented).collect()
+    schemas.chain(commented).collect()
 }
