@@ -292,7 +292,7 @@ fn table_attributes(table: &Table) -> Vec<Attribute> {
         .collect()
 }
 
-/// pg_attribute
+/// pg_attribute, but for the columns of the catalogs themselves.
 pub fn pg_attribute(context: &StatementContext) -> Vec<Row> {
     let shape = catalog("pg_attribute");
     let mut rows = Vec::new();
@@ -301,12 +301,11 @@ pub fn pg_attribute(context: &StatementContext) -> Vec<Row> {
             rows.push(attribute_row(shape, relation.oid, &attribute));
         }
     }
-    rows.extend(CATALOG_ATTRIBUTES.iter().cloned());
     rows
 }
 
 /// The columns of the catalogs themselves, which are thousands and never change.
-static CATALOG_ATTRIBUTES: LazyLock<Vec<Row>> = LazyLock::new(|| {
+pub static CATALOG_ATTRIBUTES: LazyLock<Vec<Row>> = LazyLock::new(|| {
     let shape = catalog("pg_attribute");
     let columns = tables().iter().flat_map(|table| {
         let columns = table.columns.iter().enumerate();
