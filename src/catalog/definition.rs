@@ -463,12 +463,11 @@ impl Definitions {
         (public.oid == oid).then(|| public.name.clone())
     }
 
-    /// Whether the database has another schema than it began with, or none: constant time.
+    /// Whether anything is kept of a schema of the database: there may be others than it began with.
+    /// Asked before every statement: without an allocation.
     pub fn has_schemas(&self, database: DatabaseId) -> bool {
-        self.schemas
-            .range((database, Arc::from(""))..)
-            .next()
-            .is_some_and(|((of, _), _)| *of == database)
+        let mut names = self.schema_names.range((database, Oid(0))..);
+        names.next().is_some_and(|((of, _), _)| *of == database)
     }
 
     /// The schemas of one database, by name.

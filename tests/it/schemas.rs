@@ -153,8 +153,10 @@ fn what_is_planned_along_one_search_path_serves_no_other() {
     for schema in schemas {
         server.psql(&format!(
             "CREATE SCHEMA {schema}; CREATE TABLE {schema}.t (id int PRIMARY KEY, a text);
-             INSERT INTO {schema}.t VALUES (1, '{schema}');
-             CREATE USER {schema} PASSWORD 'pw' ROLE readwrite"
+             INSERT INTO {schema}.t VALUES (1, '{schema}')"
+        ));
+        server.psql(&format!(
+            "CREATE USER {schema} PASSWORD 'pw' ROLE readwrite"
         ));
     }
     let texts = [
@@ -229,7 +231,8 @@ fn schemas_are_there_again_after_a_crash() {
         "CREATE SCHEMA s; COMMENT ON SCHEMA s IS 'kept'",
         "CREATE TABLE s.t (id serial PRIMARY KEY); INSERT INTO s.t DEFAULT VALUES",
         "CREATE SCHEMA gone; DROP SCHEMA gone",
-        "CREATE USER u PASSWORD 'pw'; GRANT CREATE ON SCHEMA s TO u; ALTER SCHEMA s OWNER TO u",
+        "CREATE USER u PASSWORD 'pw'",
+        "GRANT CREATE ON SCHEMA s TO u; ALTER SCHEMA s OWNER TO u",
         "CREATE DATABASE d",
     ] {
         server.psql(sql);

@@ -59,6 +59,17 @@ pub fn schema_of_key(key: &[u8]) -> Option<(DatabaseId, &str)> {
     Some((DatabaseId(u32::from_be_bytes(*database)), name))
 }
 
+/// The OID that a key's claim of a name leads to.
+///
+/// # Errors
+/// XX001 for damage.
+pub fn oid_of(row: &[u8]) -> Result<Oid, Diagnostic> {
+    match <[u8; 4]>::try_from(row) {
+        Ok(bytes) => Ok(Oid(u32::from_be_bytes(bytes))),
+        Err(_) => Err(damaged("a name leads to no OID")),
+    }
+}
+
 /// The bytes of a schema; of None, that it is gone.
 ///
 /// # Errors

@@ -178,6 +178,7 @@ fn begin<'a>(
         transaction,
         context,
         pace: Pace::new(context.cancel.clone()),
+        found: Vec::new(),
     })
 }
 

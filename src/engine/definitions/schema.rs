@@ -118,15 +118,15 @@ pub async fn drop(
     }
     let mut within = Vec::new();
     for schema in &taken {
-        let definitions = work.definitions();
-        let mut relations: Vec<_> = definitions
-            .of_database(schema.database)
-            .filter(|relation| relation.schema == schema.name && stands_alone(relation))
-            .cloned()
-            .collect();
-        relations.sort_by_key(|relation| relation.oid);
-        for relation in relations {
-            if let Some(relation) = work.take(relation.oid, Use::Exclusive).await? {
+        for oid in work.relations_in(schema).await? {
+            let definitions = work.definitions();
+            if !definitions
+                .get(oid)
+                .is_some_and(|found| stands_alone(found))
+            {
+                continue;
+            }
+            if let Some(relation) = work.take(oid, Use::Exclusive).await? {
                 within.push(relation);
             }
         }
@@ -290,6 +290,8 @@ async fn rename(work: &mut Work<'_>, schema: Schema, to: &str) -> Result<(), Dia
         name: to.into(),
         ..schema.clone()
     };
+    // What others have made in it meanwhile is among the definitions then.
+    work.relations_in(&schema).await?;
     let definitions = work.definitions();
     let of_database: Vec<_> = definitions.of_database(schema.database).cloned().collect();
     work.define_schema(renamed)?;

@@ -38,6 +38,8 @@ pub struct Work<'a> {
     pub context: &'a StatementContext,
     /// How long it has held its core.
     pub pace: Pace,
+    /// What others have made since the statement began, and it has found behind a lock.
+    pub found: Vec<Arc<Relation>>,
 }
 
 /// Where a new relation is to stand.
@@ -74,10 +76,56 @@ impl Work<'_> {
 
     /// The definitions as the statement sees them, with its own changes.
     pub fn definitions(&mut self) -> Definitions {
-        self.transaction
-            .snapshot(&self.context.snapshot)
-            .definitions
-            .clone()
+        let snapshot = self.transaction.snapshot(&self.context.snapshot);
+        let seen = snapshot.definitions.clone();
+        self.found.iter().fold(seen, |seen, relation| {
+            seen.with(&DefinitionChange::Put(relation.clone()))
+        })
+    }
+
+    /// The relations of a schema that is taken alone, by OID: also those that others have made in it since
+    /// the statement began, and committed before they let it go.
+    ///
+    /// # Errors
+    /// What storage gives; XX001 for damage.
+    pub async fn relations_in(&mut self, schema: &Schema) -> Result<Vec<Oid>, Diagnostic> {
+        let known = self.definitions();
+        let from = codec::name_key(schema.database, &schema.name, "");
+        let mut to = from.clone();
+        if let Some(last) = to.last_mut() {
+            // Behind all names: a name has no byte 0, which ends the schema's.
+            *last = 1;
+        }
+        let mut oids = Vec::new();
+        let mut after = Bound::Included(from);
+        loop {
+            let from = after.as_ref().map(Vec::as_slice);
+            let range = (from, Bound::Excluded(to.as_slice()));
+            let storage = &mut self.transaction.storage;
+            let names = storage.newest_range(DEFINITIONS_RELATION, range, ROWS_A_LOOK)?;
+            let Some(last) = names.last() else {
+                break;
+            };
+            after = Bound::Excluded(last.key.clone());
+            for name in &names {
+                let oid = codec::oid_of(&name.row)?;
+                oids.push(oid);
+                if known.get(oid).is_some() {
+                    continue;
+                }
+                let key = codec::oid_key(oid);
+                let newest = self
+                    .transaction
+                    .storage
+                    .newest(DEFINITIONS_RELATION, &key)?;
+                if let Some(row) = newest.row {
+                    self.found.push(Arc::new(codec::decode(&row)?));
+                }
+            }
+            self.pause().await?;
+        }
+        oids.sort_unstable();
+        Ok(oids)
     }
 
     /// How long a lock is waited for.
@@ -284,6 +332,7 @@ impl Work<'_> {
         let name = codec::name_key(relation.database, &relation.schema, &relation.name);
         let oid = codec::oid_key(relation.oid);
         let bytes = codec::encode(&relation)?;
+        self.found.retain(|found| found.oid != relation.oid);
         let storage = &mut self.transaction.storage;
         storage.put(DEFINITIONS_RELATION, &oid, &bytes)?;
         storage.put(DEFINITIONS_RELATION, &name, &oid)?;
@@ -301,6 +350,7 @@ impl Work<'_> {
     /// What storage gives.
     pub fn undefine(&mut self, relation: &Relation) -> Result<(), Diagnostic> {
         self.release_name(relation)?;
+        self.found.retain(|found| found.oid != relation.oid);
         let storage = &mut self.transaction.storage;
         storage.delete(DEFINITIONS_RELATION, &codec::oid_key(relation.oid))?;
         if let Some(store) = own_store(&relation.body) {

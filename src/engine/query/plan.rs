@@ -105,6 +105,7 @@ fn of_query(
     context: &StatementContext,
 ) -> Result<QueryPlan, Diagnostic> {
     let mut query = Box::new(query.clone());
+    rewrite::void_arguments::leave_out(&mut query, declared);
     rewrite::query(&mut query)?;
     of_rewritten(engine, query, declared, context)
 }

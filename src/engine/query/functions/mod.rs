@@ -13,6 +13,7 @@ pub mod definition;
 mod format;
 mod interval_total;
 pub mod json;
+pub mod keywords;
 pub mod math;
 mod moments;
 pub mod names;
@@ -243,6 +244,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         regular::functions(),
         template::functions(),
         json::functions(),
+        keywords::functions(),
         numeric::functions(),
         numeric_math::functions(),
         peers::functions(),
