@@ -16,6 +16,7 @@ pub mod point;
 pub mod policy;
 pub mod query;
 pub mod row;
+pub mod search_path;
 pub mod settings;
 pub mod transaction;
 pub mod types;

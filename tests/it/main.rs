@@ -60,6 +60,7 @@ mod random_statements;
 mod revocation;
 mod row_locks;
 mod row_policies;
+mod schemas;
 mod scram;
 mod scram_client;
 #[allow(dead_code, reason = "each helper is used by some capability")]

@@ -6,9 +6,21 @@ use super::verify;
 use super::work::{Work, missing, table_of};
 use crate::catalog::definition::{Constraint, ConstraintBody, ReferentialAction, Relation, Table};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::search_path;
 use crate::engine::types::{self, CastContext};
 use crate::storage::Use;
 use sqlparser::ast;
+
+/// Whether the table's bare name leads to it, which may not be defined yet.
+fn is_found_first(work: &mut Work<'_>, relation: &Relation) -> bool {
+    let definitions = work.definitions();
+    let database = work.database();
+    let path = search_path::in_force(&definitions, work.context);
+    let first = path.iter().find(|schema| {
+        **schema == relation.schema || definitions.find(database, schema, &relation.name).is_some()
+    });
+    first == Some(&relation.schema)
+}
 
 /// FOREIGN KEY, as given.
 pub struct Foreign {
@@ -45,7 +57,10 @@ impl Foreign {
         let columns = key_positions(table_of(relation)?, &self.columns)?;
         let (parent_schema, parent_name) = name::parts(&self.table)?;
         let to_itself = parent_name == *relation.name
-            && parent_schema.is_none_or(|schema| schema == *relation.schema);
+            && match parent_schema {
+                Some(schema) => schema == *relation.schema,
+                None => is_found_first(work, relation),
+            };
         let mut parent = match to_itself {
             true => relation.clone(),
             false => self.parent(work).await?,

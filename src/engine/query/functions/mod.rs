@@ -14,6 +14,7 @@ pub mod definition;
 mod format;
 mod interval_total;
 pub mod json;
+pub mod keywords;
 pub mod label;
 pub mod math;
 mod moments;
@@ -235,6 +236,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         regular::functions(),
         template::functions(),
         json::functions(),
+        keywords::functions(),
         numeric::functions(),
         numeric_math::functions(),
         peers::functions(),
