@@ -11,6 +11,7 @@ use crate::catalog::{DatabaseId, Oid, RelationId};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::Engine;
 use crate::engine::context::StatementContext;
+use crate::engine::dml::deferred;
 use crate::engine::dml::pace::Pace;
 use crate::engine::transaction::Transaction;
 use crate::engine::types::Input;
@@ -321,6 +322,26 @@ impl Work<'_> {
         self.pace.step().await
     }
 
+    /// Nothing of a table may change that checks still wait for.
+    ///
+    /// # Errors
+    /// 55006 in PostgreSQL's words, where one does.
+    pub async fn demand_nothing_waits(
+        &self,
+        relation: &Relation,
+        statement: &str,
+    ) -> Result<(), Diagnostic> {
+        if !deferred::waits_for(relation.oid, self.context).await? {
+            return Ok(());
+        }
+        let name = &relation.name;
+        Err(Diagnostic::error(
+            SqlState::OBJECT_IN_USE,
+            format!("cannot {statement} \"{name}\" because it has pending trigger events"),
+        )
+        .with_hint("SET CONSTRAINTS ALL IMMEDIATE checks what waits for the transaction's end."))
+    }
+
     /// Says something that does not fail the statement.
     pub fn notice(&self, message: impl Into<String>) {
         self.context.notices.push(Diagnostic::notice(message));
@@ -330,6 +351,17 @@ impl Work<'_> {
 /// The primary key's index has no entries of its own: the table is kept in its order.
 pub fn shares_store(constraint: Option<crate::catalog::definition::IndexConstraint>) -> bool {
     constraint == Some(crate::catalog::definition::IndexConstraint::PrimaryKey)
+}
+
+/// A schema that something is looked up in.
+///
+/// # Errors
+/// 3F000 where there is none of this name.
+pub fn demand_schema(schema: &str) -> Result<(), Diagnostic> {
+    match schema {
+        "pg_catalog" | "information_schema" => Ok(()),
+        _ => check_schema(schema),
+    }
 }
 
 /// # Errors
