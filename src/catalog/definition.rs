@@ -261,7 +261,21 @@ pub enum ConstraintBody {
         on_update: ReferentialAction,
         /// ON DELETE
         on_delete: ReferentialAction,
+        /// DEFERRABLE
+        deferral: Deferral,
     },
+}
+
+/// When a foreign key is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Deferral {
+    /// NOT DEFERRABLE: when the statement ends.
+    #[default]
+    None,
+    /// DEFERRABLE INITIALLY IMMEDIATE: when the statement ends, unless SET CONSTRAINTS puts it off.
+    InitiallyImmediate,
+    /// DEFERRABLE INITIALLY DEFERRED: at COMMIT, unless SET CONSTRAINTS says otherwise.
+    InitiallyDeferred,
 }
 
 /// What a foreign key does when the row pointed at goes.

@@ -16,6 +16,7 @@ mod credential_order;
 mod credentials;
 mod crowd;
 mod cursors;
+mod deferred;
 mod definitions;
 mod early_release;
 mod everyday;

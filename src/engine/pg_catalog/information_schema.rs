@@ -290,6 +290,10 @@ fn visible_constraints(context: &StatementContext) -> Vec<Shown<'_>> {
     all
 }
 
+fn yes_or_no(yes: bool) -> Cell {
+    text(if yes { "YES" } else { "NO" })
+}
+
 /// table_constraints
 pub fn table_constraints(context: &StatementContext) -> Vec<Row> {
     let shape = shape("table_constraints");
@@ -313,8 +317,8 @@ pub fn table_constraints(context: &StatementContext) -> Vec<Row> {
                     ("table_schema", text(&*shown.relation.schema)),
                     ("table_name", text(&*shown.relation.name)),
                     ("constraint_type", text(kind)),
-                    ("is_deferrable", text("NO")),
-                    ("initially_deferred", text("NO")),
+                    ("is_deferrable", yes_or_no(shown.is_deferrable())),
+                    ("initially_deferred", yes_or_no(shown.is_deferred())),
                     ("enforced", text("YES")),
                 ],
             )
