@@ -16,7 +16,7 @@ use nodedb::catalog::snapshot::Principals;
 use nodedb::catalog::store::{Embedded, Store};
 use nodedb::catalog::verifier::Verifier;
 use nodedb::catalog::{Change, DatabaseId, Epoch, KeyId, PrincipalId, Request, Snapshot, TenantId};
-use nodedb::catalog::{definition::Relation, port};
+use nodedb::catalog::{definition::Orphans, port};
 use nodedb::control::{Control, Held, Publish, RowKeeper, Times, Usage};
 use nodedb::diagnostic::Diagnostic;
 use nodedb::telemetry::histogram::Histogram;
@@ -153,7 +153,7 @@ impl Publish for NoCores {
 struct NoRows;
 
 impl RowKeeper for NoRows {
-    fn forget(&self, _: &[Arc<Relation>]) -> Result<(), Diagnostic> {
+    fn forget(&self, _: &Orphans) -> Result<(), Diagnostic> {
         Ok(())
     }
 }

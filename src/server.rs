@@ -9,7 +9,7 @@ use crate::auth::scram::mock::Mock;
 use crate::auth::throttle::Throttle;
 use crate::auth::tls::{Demand, InForce, Terms, TlsSet};
 use crate::backup;
-use crate::catalog::definition::Relation;
+use crate::catalog::definition::Orphans;
 use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::revocation::{Reports, Revocations};
 use crate::catalog::store::Embedded;
@@ -551,7 +551,7 @@ impl Shard for Core {
 struct Rows(Storage);
 
 impl RowKeeper for Rows {
-    fn forget(&self, relations: &[Arc<Relation>]) -> Result<(), Diagnostic> {
-        engine::definitions::forget(&self.0, relations)
+    fn forget(&self, orphans: &Orphans) -> Result<(), Diagnostic> {
+        engine::definitions::forget(&self.0, orphans)
     }
 }

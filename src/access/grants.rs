@@ -1,12 +1,16 @@
-//! GRANT and REVOKE … ON TABLE: what a relation's grants become.
+//! GRANT and REVOKE … ON TABLE and ON SCHEMA: what a relation's or schema's grants become.
 
 use super::rights::{Rights, denied};
 use crate::catalog::definition::{Grant, Relation, RelationBody};
 use crate::catalog::role::Ladder;
+use crate::catalog::schema::{self, Schema, SchemaPrivileges};
 use crate::catalog::{PrincipalId, Snapshot};
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::sql::credential::{Direction, TableGrant};
+use crate::sql::credential::{Direction, SchemaGrant, TableGrant};
 use std::str::FromStr;
+
+/// Whom PUBLIC stands for.
+const EVERYONE: &str = "public";
 
 /// The relation with the statement's grants applied: tenant_admin and above, in their tenant
 /// (REFERENCE §2).
@@ -37,6 +41,45 @@ pub fn apply(
     for grantee in &statement.grantees {
         let grantee = resolve(snapshot, rights, grantee)?;
         change(&mut next.grants, grantee, statement);
+    }
+    Ok(next)
+}
+
+/// The schema with the statement's grants applied: tenant_admin and above, as for tables.
+///
+/// # Errors
+/// 42501 for who may not grant, 42704 with a hint for a grantee that does not exist, 42809 for a
+/// built-in role.
+pub fn apply_to_schema(
+    schema: &Schema,
+    statement: &SchemaGrant,
+    snapshot: &Snapshot,
+    rights: &Rights,
+) -> Result<Schema, Diagnostic> {
+    if schema.database != rights.database() || !rights.reaches(Ladder::TenantAdmin) {
+        let name = &schema.name;
+        return Err(denied(format!("permission denied for schema {name}")));
+    }
+    let changed = |held: SchemaPrivileges| match statement.direction {
+        Direction::Grant => held.union(statement.privileges),
+        Direction::Revoke => held.without(statement.privileges),
+    };
+    let mut next = schema.clone();
+    for grantee in &statement.grantees {
+        if grantee == EVERYONE {
+            next.everyone = changed(next.everyone);
+            continue;
+        }
+        let grantee = resolve(snapshot, rights, grantee)?;
+        let held = next.grants.iter().find(|grant| grant.grantee == grantee);
+        let privileges = changed(held.map(|grant| grant.privileges).unwrap_or_default());
+        next.grants.retain(|grant| grant.grantee != grantee);
+        if !privileges.is_empty() {
+            next.grants.push(schema::SchemaGrant {
+                grantee,
+                privileges,
+            });
+        }
     }
     Ok(next)
 }

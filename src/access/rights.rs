@@ -12,6 +12,7 @@ use crate::catalog::definition::{Privileges, Relation, RelationBody};
 use crate::catalog::key::ApiKey;
 use crate::catalog::principal::{Parent, Principal, Role};
 use crate::catalog::role::Ladder;
+use crate::catalog::schema::{Schema, SchemaPrivileges};
 use crate::catalog::{DatabaseId, PrincipalId, Snapshot, TenantId};
 use crate::diagnostic::{Diagnostic, SqlState};
 use std::collections::BTreeSet;
@@ -231,15 +232,40 @@ impl Rights {
         Err(denied(format!("must be owner of {kind} {name}")))
     }
 
-    /// CREATE TABLE, VIEW, SEQUENCE and their like in a schema of the session's database.
+    /// The privileges on a schema, of the rung and of grants together.
+    pub fn schema_privileges(&self, schema: &Schema) -> SchemaPrivileges {
+        if schema.database != self.database {
+            return SchemaPrivileges::default();
+        }
+        let own = self.held.schema_privileges(schema);
+        match &self.key {
+            None => own,
+            Some(key) => own.intersection(key.schema_privileges(schema)),
+        }
+    }
+
+    /// CREATE TABLE, VIEW, SEQUENCE and their like in a schema of the session's database: admin and above,
+    /// and who was granted CREATE on it.
     ///
     /// # Errors
     /// 42501 `permission denied for schema public`.
-    pub fn may_define(&self, schema: &str) -> Result<DefinePermit, Diagnostic> {
-        if self.reaches(Ladder::Admin) {
+    pub fn may_define(&self, schema: &Schema) -> Result<DefinePermit, Diagnostic> {
+        if self.schema_privileges(schema).create {
             return Ok(DefinePermit(()));
         }
-        Err(denied(format!("permission denied for schema {schema}")))
+        let name = &schema.name;
+        Err(denied(format!("permission denied for schema {name}")))
+    }
+
+    /// ALTER, DROP of and COMMENT on a schema: admin and above, in their tenant.
+    ///
+    /// # Errors
+    /// 42501 `must be owner of schema s`.
+    pub fn may_own_schema(&self, schema: &Schema) -> Result<DefinePermit, Diagnostic> {
+        if schema.database == self.database && self.reaches(Ladder::Admin) {
+            return Ok(DefinePermit(()));
+        }
+        Err(denied(format!("must be owner of schema {}", schema.name)))
     }
 
     /// CREATE SCHEMA in the session's database.
@@ -313,6 +339,22 @@ impl Held {
             .iter()
             .filter(|grant| self.roles.contains(&grant.grantee))
             .fold(rung, |sum, grant| sum.union(grant.privileges))
+    }
+
+    /// The privileges on a schema: who reads every table uses every schema, and who defines tables does so in
+    /// all of them.
+    fn schema_privileges(&self, schema: &Schema) -> SchemaPrivileges {
+        let rung = SchemaPrivileges {
+            usage: self.rung >= Some(Ladder::ReadOnly),
+            create: self.rung >= Some(Ladder::Admin),
+        };
+        schema
+            .grants
+            .iter()
+            .filter(|grant| self.roles.contains(&grant.grantee))
+            .fold(rung.union(schema.everyone), |sum, grant| {
+                sum.union(grant.privileges)
+            })
     }
 
     /// What the custom role gives whoever holds it.

@@ -5,6 +5,7 @@
 
 use super::ids::{DatabaseId, Oid, PrincipalId, RelationId};
 use super::row_policy::RowSecurity;
+use super::schema::{PUBLIC, Schema};
 use super::sql_type::SqlType;
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
@@ -16,6 +17,25 @@ use std::sync::Arc;
 pub struct Definitions {
     relations: OrdMap<Oid, Arc<Relation>>,
     by_name: OrdMap<(DatabaseId, Arc<str>, Arc<str>), Oid>,
+    /// None: `public`, which is there without a record, has been dropped.
+    schemas: OrdMap<(DatabaseId, Arc<str>), Option<Arc<Schema>>>,
+    schema_names: OrdMap<(DatabaseId, Oid), Arc<str>>,
+}
+
+/// What is left of databases that are gone.
+#[derive(Clone, Debug, Default)]
+pub struct Orphans {
+    /// Relations, with their rows.
+    pub relations: Vec<Arc<Relation>>,
+    /// Schemas, by database and name: also a `public` that was dropped before its database.
+    pub schemas: Vec<(DatabaseId, Arc<str>)>,
+}
+
+impl Orphans {
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.relations.is_empty() && self.schemas.is_empty()
+    }
 }
 
 /// One step of a change of definitions.
@@ -25,6 +45,10 @@ pub enum DefinitionChange {
     Put(Arc<Relation>),
     /// Gone.
     Drop(Oid),
+    /// A schema, made or replaced under the same name.
+    PutSchema(Arc<Schema>),
+    /// A schema is gone.
+    DropSchema(DatabaseId, Arc<str>),
 }
 
 /// A table, index, sequence or view: what shares one name space in a schema.
@@ -237,7 +261,21 @@ pub enum ConstraintBody {
         on_update: ReferentialAction,
         /// ON DELETE
         on_delete: ReferentialAction,
+        /// DEFERRABLE
+        deferral: Deferral,
     },
+}
+
+/// When a foreign key is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Deferral {
+    /// NOT DEFERRABLE: when the statement ends.
+    #[default]
+    None,
+    /// DEFERRABLE INITIALLY IMMEDIATE: when the statement ends, unless SET CONSTRAINTS puts it off.
+    InitiallyImmediate,
+    /// DEFERRABLE INITIALLY DEFERRED: at COMMIT, unless SET CONSTRAINTS says otherwise.
+    InitiallyDeferred,
 }
 
 /// What a foreign key does when the row pointed at goes.
@@ -404,7 +442,7 @@ impl Definitions {
     /// Whether both are one and the same state. Constant time; two equal states that came about
     /// separately count as different.
     pub fn same(&self, other: &Definitions) -> bool {
-        self.relations.ptr_eq(&other.relations)
+        self.relations.ptr_eq(&other.relations) && self.schemas.ptr_eq(&other.schemas)
     }
 
     /// The relations that are other ones in a newer state, as they were and as they are.
@@ -422,29 +460,104 @@ impl Definitions {
             })
     }
 
+    /// The schema of this name; None for those of catalogs, which nobody defines.
+    pub fn schema(&self, database: DatabaseId, name: &str) -> Option<Arc<Schema>> {
+        match self.schemas.get(&(database, Arc::from(name))) {
+            Some(known) => known.clone(),
+            None => (name == PUBLIC).then(|| Arc::new(Schema::public(database))),
+        }
+    }
+
+    /// The name of the schema with this OID.
+    pub fn schema_name(&self, database: DatabaseId, oid: Oid) -> Option<Arc<str>> {
+        if let Some(name) = self.schema_names.get(&(database, oid)) {
+            return Some(name.clone());
+        }
+        let public = self.schema(database, PUBLIC)?;
+        (public.oid == oid).then(|| public.name.clone())
+    }
+
+    /// Whether anything is kept of a schema of the database: there may be others than it began with.
+    /// Asked before every statement: without an allocation.
+    pub fn has_schemas(&self, database: DatabaseId) -> bool {
+        let mut names = self.schema_names.range((database, Oid(0))..);
+        names.next().is_some_and(|((of, _), _)| *of == database)
+    }
+
+    /// The schemas of one database, by name.
+    pub fn schemas_of(&self, database: DatabaseId) -> Vec<Arc<Schema>> {
+        let kept = self
+            .schemas
+            .range((database, Arc::from(""))..)
+            .take_while(|((of, _), _)| *of == database);
+        let mut found: Vec<_> = kept.filter_map(|(_, schema)| schema.clone()).collect();
+        if !self.schemas.contains_key(&(database, Arc::from(PUBLIC))) {
+            let before = found.partition_point(|schema| &*schema.name < PUBLIC);
+            found.insert(before, Arc::new(Schema::public(database)));
+        }
+        found
+    }
+
+    /// What is kept of schemas, of all databases: by name, None for a `public` that was dropped.
+    pub fn kept_schemas(
+        &self,
+    ) -> impl Iterator<Item = (DatabaseId, &Arc<str>, Option<&Arc<Schema>>)> {
+        self.schemas
+            .iter()
+            .map(|((database, name), schema)| (*database, name, schema.as_ref()))
+    }
+
+    /// This without anything of a schema being kept: for a database that is gone.
+    #[must_use]
+    pub fn without_record_of(&self, database: DatabaseId, schema: &Arc<str>) -> Definitions {
+        let mut next = self.clone();
+        if let Some(Some(old)) = next.schemas.remove(&(database, schema.clone())) {
+            next.schema_names.remove(&(database, old.oid));
+        }
+        next
+    }
+
     /// This with one step applied.
     #[must_use]
     pub fn with(&self, change: &DefinitionChange) -> Definitions {
         let mut next = self.clone();
-        let replaced = match change {
+        match change {
             DefinitionChange::Put(relation) => {
-                next.relations.insert(relation.oid, relation.clone())
+                let replaced = next.relations.insert(relation.oid, relation.clone());
+                next.forget_name(replaced.as_deref());
+                let name = (
+                    relation.database,
+                    relation.schema.clone(),
+                    relation.name.clone(),
+                );
+                next.by_name.insert(name, relation.oid);
             }
-            DefinitionChange::Drop(oid) => next.relations.remove(oid),
-        };
-        if let Some(old) = replaced {
-            next.by_name
-                .remove(&(old.database, old.schema.clone(), old.name.clone()));
-        }
-        if let DefinitionChange::Put(relation) = change {
-            let name = (
-                relation.database,
-                relation.schema.clone(),
-                relation.name.clone(),
-            );
-            next.by_name.insert(name, relation.oid);
+            DefinitionChange::Drop(oid) => {
+                let removed = next.relations.remove(oid);
+                next.forget_name(removed.as_deref());
+            }
+            DefinitionChange::PutSchema(schema) => {
+                next = next.without_record_of(schema.database, &schema.name);
+                let name = (schema.database, schema.name.clone());
+                next.schemas.insert(name, Some(schema.clone()));
+                next.schema_names
+                    .insert((schema.database, schema.oid), schema.name.clone());
+            }
+            DefinitionChange::DropSchema(database, name) => {
+                next = next.without_record_of(*database, name);
+                if **name == *PUBLIC {
+                    next.schemas.insert((*database, name.clone()), None);
+                }
+            }
         }
         next
+    }
+
+    fn forget_name(&mut self, old: Option<&Relation>) {
+        if let Some(old) = old {
+            self.by_name
+                .remove(&(old.database, old.schema.clone(), old.name.clone()));
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub mod request;
 pub mod revocation;
 pub mod role;
 pub mod row_policy;
+pub mod schema;
 pub mod snapshot;
 pub mod sql_type;
 pub mod store;

@@ -307,7 +307,7 @@ pub enum Expires {
 /// The principals that definitions name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named {
-    /// Owners of relations.
+    /// Owners of relations and schemas.
     pub owners: BTreeSet<PrincipalId>,
     /// Whoever was granted something on them. One that is gone leaves a grant to nobody.
     pub grantees: BTreeSet<PrincipalId>,
@@ -318,12 +318,20 @@ impl Named {
     pub fn by(changes: &[DefinitionChange]) -> Named {
         let mut named = Named::default();
         for change in changes {
-            if let DefinitionChange::Put(relation) = change {
-                named.owners.insert(relation.owner);
-                let grantees = relation.grants.iter().map(|grant| grant.grantee);
-                let policies = relation.row_security.policies.iter();
-                let guarded = policies.flat_map(|policy| policy.roles.iter().copied());
-                named.grantees.extend(grantees.chain(guarded));
+            match change {
+                DefinitionChange::Put(relation) => {
+                    named.owners.insert(relation.owner);
+                    let grantees = relation.grants.iter().map(|grant| grant.grantee);
+                    let policies = relation.row_security.policies.iter();
+                    let guarded = policies.flat_map(|policy| policy.roles.iter().copied());
+                    named.grantees.extend(grantees.chain(guarded));
+                }
+                DefinitionChange::PutSchema(schema) => {
+                    named.owners.extend(schema.owner);
+                    let grantees = schema.grants.iter().map(|grant| grant.grantee);
+                    named.grantees.extend(grantees);
+                }
+                DefinitionChange::Drop(_) | DefinitionChange::DropSchema(..) => {}
             }
         }
         named

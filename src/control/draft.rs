@@ -63,6 +63,15 @@ impl Draft {
             let change = crate::catalog::definition::DefinitionChange::Drop(oid);
             self.snapshot.definitions = self.snapshot.definitions.with(&change);
         }
+        let kept = self.snapshot.definitions.kept_schemas();
+        let schemas: Vec<_> = kept
+            .filter(|(of, ..)| *of == database)
+            .map(|(_, name, _)| name.clone())
+            .collect();
+        for name in schemas {
+            let definitions = &self.snapshot.definitions;
+            self.snapshot.definitions = definitions.without_record_of(database, &name);
+        }
     }
 
     /// Adds a notice.

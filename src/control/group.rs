@@ -4,20 +4,19 @@ use super::authority::Authority;
 use super::draft::Draft;
 use super::exec;
 use super::held::Held;
-use crate::catalog::definition::{DefinitionChange, Relation};
+use crate::catalog::definition::{DefinitionChange, Orphans};
 use crate::catalog::port::{Ask, Reply};
 use crate::catalog::request::Request;
 use crate::catalog::revocation::Subject;
-use crate::catalog::{Change, Epoch, Snapshot};
+use crate::catalog::{Change, DatabaseId, Epoch, Snapshot};
 use crate::diagnostic::Diagnostic;
-use std::sync::Arc;
 
 /// A group under way: its requests with what became of each, and the catalog they lead to.
 pub struct Group {
     snapshot: Snapshot,
     changes: Vec<Change>,
     outcomes: Vec<Outcome>,
-    orphans: Vec<Arc<Relation>>,
+    orphans: Orphans,
     has_definitions: bool,
 }
 
@@ -40,7 +39,7 @@ impl Group {
             snapshot,
             changes: Vec::new(),
             outcomes: Vec::new(),
-            orphans: Vec::new(),
+            orphans: Orphans::default(),
             has_definitions: false,
         }
     }
@@ -60,8 +59,8 @@ impl Group {
         !self.changes.is_empty() || self.has_definitions
     }
 
-    /// Relations whose database is gone: their rows can go when no core uses them any more.
-    pub fn orphans(&self) -> &[Arc<Relation>] {
+    /// What is left of databases that are gone: it can go when no core uses it any more.
+    pub fn orphans(&self) -> &Orphans {
         &self.orphans
     }
 
@@ -136,12 +135,16 @@ impl Group {
         Ok(Reply { tag, notices })
     }
 
-    /// The relations of the databases that these changes drop.
+    /// What was in the databases that these changes drop.
     fn take_orphans(&mut self, before: &Snapshot, changes: &[Change]) {
         for change in changes {
             if let Change::DropDatabase(id) = change {
                 let relations = before.definitions.of_database(*id).cloned();
-                self.orphans.extend(relations);
+                self.orphans.relations.extend(relations);
+                let schemas = before.definitions.kept_schemas();
+                let schemas = schemas.filter(|(database, ..)| database == id);
+                let schemas = schemas.map(|(database, name, _)| (database, name.clone()));
+                self.orphans.schemas.extend(schemas);
             }
         }
     }
@@ -151,10 +154,20 @@ impl Group {
     fn define(&mut self, changes: &[DefinitionChange]) {
         for change in changes {
             match change {
-                DefinitionChange::Put(relation) if !self.is_known(relation) => {
-                    self.orphans.push(relation.clone());
+                DefinitionChange::Put(relation) if !self.is_known(relation.database) => {
+                    self.orphans.relations.push(relation.clone());
                 }
-                DefinitionChange::Put(_) | DefinitionChange::Drop(_) => {
+                DefinitionChange::PutSchema(schema) if !self.is_known(schema.database) => {
+                    let orphan = (schema.database, schema.name.clone());
+                    self.orphans.schemas.push(orphan);
+                }
+                DefinitionChange::DropSchema(database, name) if !self.is_known(*database) => {
+                    self.orphans.schemas.push((*database, name.clone()));
+                }
+                DefinitionChange::Put(_)
+                | DefinitionChange::Drop(_)
+                | DefinitionChange::PutSchema(_)
+                | DefinitionChange::DropSchema(..) => {
                     self.snapshot.definitions = self.snapshot.definitions.with(change);
                     self.has_definitions = true;
                 }
@@ -162,18 +175,17 @@ impl Group {
         }
     }
 
-    fn is_known(&self, relation: &Relation) -> bool {
-        let databases = &self.snapshot.principals;
-        databases.database(relation.database).is_some()
+    fn is_known(&self, database: DatabaseId) -> bool {
+        self.snapshot.principals.database(database).is_some()
     }
 
-    /// Drops the relations whose database is not there.
+    /// Drops the relations and schemas whose database is not there.
     pub fn drop_orphans(&mut self) {
         let orphans: Vec<_> = self
             .snapshot
             .definitions
             .all()
-            .filter(|relation| !self.is_known(relation))
+            .filter(|relation| !self.is_known(relation.database))
             .cloned()
             .collect();
         for relation in &orphans {
@@ -181,6 +193,17 @@ impl Group {
             self.snapshot.definitions = self.snapshot.definitions.with(&change);
             self.has_definitions = true;
         }
-        self.orphans.extend(orphans);
+        self.orphans.relations.extend(orphans);
+        let kept = self.snapshot.definitions.kept_schemas();
+        let schemas: Vec<_> = kept
+            .filter(|(database, ..)| !self.is_known(*database))
+            .map(|(database, name, _)| (database, name.clone()))
+            .collect();
+        for (database, name) in &schemas {
+            let definitions = &self.snapshot.definitions;
+            self.snapshot.definitions = definitions.without_record_of(*database, name);
+            self.has_definitions = true;
+        }
+        self.orphans.schemas.extend(schemas);
     }
 }

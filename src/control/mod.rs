@@ -197,11 +197,11 @@ impl Control {
 
     /// Has the rows of dropped databases removed, once every core has let go of them.
     fn forget(&mut self, group: &Group) -> Option<Diagnostic> {
-        let relations = group.orphans();
-        if relations.is_empty() {
+        let orphans = group.orphans();
+        if orphans.is_empty() {
             return None;
         }
-        let error = self.rows.forget(relations).err()?;
+        let error = self.rows.forget(orphans).err()?;
         tracing::error!(%error, "the rows of a dropped database are left to the next start");
         Some(
             Diagnostic::warning(
@@ -220,7 +220,7 @@ impl Control {
             return;
         }
         tracing::info!(
-            relations = group.orphans().len(),
+            relations = group.orphans().relations.len(),
             "removing the relations of databases that were dropped before a crash"
         );
         self.publish(&group);

@@ -2,6 +2,7 @@
 
 pub mod context;
 pub mod copy;
+pub mod deferred;
 pub mod definitions;
 pub mod dml;
 pub mod entry;
@@ -16,6 +17,7 @@ pub mod point;
 pub mod policy;
 pub mod query;
 pub mod row;
+pub mod search_path;
 pub mod settings;
 pub mod transaction;
 pub mod types;

@@ -5,7 +5,7 @@ use super::{Answer, EndReason, Session};
 use crate::audit::{Entry, Event, Source};
 use crate::catalog::definition::Privileges;
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::sql::credential::{Direction, RowPolicyStatement, TableGrant, TableName};
+use crate::sql::credential::{Direction, RowPolicyStatement, SchemaGrant, TableGrant, TableName};
 use crate::sql::without_literals;
 
 /// Whether the control core has recorded the refusal of the statement that runs, with more than the session
@@ -147,7 +147,9 @@ impl Session {
 
 /// What is granted, on what, to whom.
 pub(super) fn of_grant(grant: &TableGrant) -> Details {
-    let tables: Vec<String> = grant.tables.iter().map(table_text).collect();
+    let mut tables: Vec<String> = grant.tables.iter().map(table_text).collect();
+    let all_in = grant.all_in.iter();
+    tables.extend(all_in.map(|schema| format!("all in schema {schema}")));
     let whom = match grant.direction {
         Direction::Grant => "to",
         Direction::Revoke => "from",
@@ -155,6 +157,20 @@ pub(super) fn of_grant(grant: &TableGrant) -> Details {
     vec![
         ("privileges", privileges_text(grant.privileges)),
         ("tables", tables.join(", ")),
+        (whom, grant.grantees.join(", ")),
+    ]
+}
+
+/// What is granted, on which schemas, to whom.
+pub(super) fn of_schema_grant(grant: &SchemaGrant) -> Details {
+    let whom = match grant.direction {
+        Direction::Grant => "to",
+        Direction::Revoke => "from",
+    };
+    let privileges: Vec<_> = grant.privileges.names().collect();
+    vec![
+        ("privileges", privileges.join(", ")),
+        ("schemas", grant.schemas.join(", ")),
         (whom, grant.grantees.join(", ")),
     ]
 }

@@ -23,7 +23,7 @@ use crate::engine::transaction::Transaction;
 use crate::engine::{Engine, definitions};
 use crate::sql::credential::{
     AlterPassword, CredentialStatement, PasswordWanted, RotateApiKey, RowPolicyStatement,
-    TableGrant,
+    SchemaGrant, TableGrant,
 };
 use ring::rand::SystemRandom;
 use std::num::NonZeroU32;
@@ -84,6 +84,12 @@ impl Session {
             CredentialStatement::Table(grant) => {
                 let detail = audited::of_grant(&grant);
                 let answer = self.run_table_grant(&grant).await;
+                self.note_credential_statement(title, detail, IN_TRANSACTION, answer)
+                    .await
+            }
+            CredentialStatement::Schema(grant) => {
+                let detail = audited::of_schema_grant(&grant);
+                let answer = self.run_schema_grant(&grant).await;
                 self.note_credential_statement(title, detail, IN_TRANSACTION, answer)
                     .await
             }
@@ -226,6 +232,13 @@ impl Session {
     async fn run_table_grant(&mut self, grant: &TableGrant) -> Result<Answer, Diagnostic> {
         self.define(async |engine, transaction, context| {
             definitions::grant(grant, engine, transaction, context).await
+        })
+        .await
+    }
+
+    async fn run_schema_grant(&mut self, grant: &SchemaGrant) -> Result<Answer, Diagnostic> {
+        self.define(async |engine, transaction, context| {
+            definitions::grant_on_schema(grant, engine, transaction, context).await
         })
         .await
     }

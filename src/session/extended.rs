@@ -11,7 +11,7 @@ use super::transaction::Status;
 use super::{Answer, Session};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::outcome::CommandTag;
+use crate::engine::outcome::{CommandTag, ResultField};
 use crate::engine::types;
 use datafusion::common::ScalarValue;
 use sqlparser::ast::Statement;
@@ -216,7 +216,7 @@ impl Session {
             let mut current = planned.borrow().clone();
             if !current.holds(&context) {
                 (current, context) = Box::pin(self.plan(source, declared)).await?;
-                let same_result = current.plan.fields == prepared.fields
+                let same_result = same_columns(&current.plan.fields, &prepared.fields)
                     && *current.plan.parameters == *prepared.parameters;
                 if !same_result {
                     return Err(Diagnostic::error(
@@ -284,5 +284,22 @@ fn in_parameter(error: Diagnostic, number: usize) -> Diagnostic {
     match error.fields().context {
         Some(_) => error,
         None => error.with_context(format!("unnamed portal parameter ${number}")),
+    }
+}
+
+/// Whether two results have the same columns, of whichever tables.
+fn same_columns(one: &Option<Arc<[ResultField]>>, other: &Option<Arc<[ResultField]>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            let of = |fields: &[ResultField]| {
+                let columns = fields.iter();
+                columns
+                    .map(|field| (field.name.clone(), field.sql_type))
+                    .collect::<Vec<_>>()
+            };
+            Arc::ptr_eq(one, other) || of(one) == of(other)
+        }
+        (None, None) => true,
+        _ => false,
     }
 }

@@ -17,6 +17,10 @@ pub const TEXTS_MAX: usize = 1_024;
 /// Longer texts are planned each time.
 pub const TEXT_BYTES_MAX: usize = 4 * 1024;
 
+/// Statements kept of one text: of databases, declared types, and search_paths of one schema each. The one
+/// kept first goes.
+const STANDPOINTS_MAX: usize = 16;
+
 /// One core's shared statements.
 #[derive(Default)]
 pub struct Plans {
@@ -49,18 +53,14 @@ impl Plans {
         context: &StatementContext,
     ) -> Option<Rc<Prepared>> {
         let texts = self.texts.borrow();
-        let shared = texts
-            .get(text)?
-            .iter()
-            .find(|shared| shared.is(context.identity.database, declared))?;
-        let Body::Engine { planned, .. } = &shared.prepared.body else {
-            return None;
-        };
-        let holds = planned.borrow().holds(context);
-        holds.then(|| shared.prepared.clone())
+        let shared = texts.get(text)?.iter().find(|shared| {
+            shared.is(context.identity.database, declared) && holds(&shared.prepared, context)
+        });
+        shared.map(|shared| shared.prepared.clone())
     }
 
-    /// Keeps a statement for others; another one of the same text and types gives way.
+    /// Keeps a statement for others; one of the same text and types gives way, unless sessions that stand
+    /// elsewhere go on with it.
     pub fn keep(&self, text: &str, declared: &[u32], database: DatabaseId, new: &Rc<Prepared>) {
         if text.len() > TEXT_BYTES_MAX || !matches!(new.body, Body::Engine { .. }) {
             return;
@@ -70,11 +70,35 @@ impl Plans {
             texts.clear();
         }
         let shared = texts.entry(text.into()).or_default();
-        shared.retain(|old| !old.is(database, declared));
+        shared.retain(|old| {
+            let other = !old.is(database, declared);
+            other || stays(&old.prepared, new)
+        });
+        if shared.len() == STANDPOINTS_MAX {
+            shared.remove(0);
+        }
         shared.push(Shared {
             database,
             declared: declared.into(),
             prepared: new.clone(),
         });
     }
+}
+
+fn holds(prepared: &Prepared, context: &StatementContext) -> bool {
+    match &prepared.body {
+        Body::Engine { planned, .. } => planned.borrow().holds(context),
+        _ => false,
+    }
+}
+
+/// Whether a statement is kept beside a new one of its text: it is as new, and of another standpoint.
+fn stays(old: &Prepared, new: &Prepared) -> bool {
+    let (Body::Engine { planned: old, .. }, Body::Engine { planned: new, .. }) =
+        (&old.body, &new.body)
+    else {
+        return false;
+    };
+    let (old, new) = (old.borrow(), new.borrow());
+    old.plan.is_current(&new.plan.definitions) && !old.standpoint.same(&new.standpoint)
 }

@@ -12,7 +12,7 @@ use crate::engine::context::StatementContext;
 use crate::engine::objects::{ListedCursor, ListedStatement, SharedObjects};
 use crate::engine::outcome::{CommandTag, ResultField};
 use crate::engine::plan::Plan;
-use crate::engine::settings::Settings;
+use crate::engine::search_path::Standpoint;
 use datafusion::common::ScalarValue;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
@@ -84,16 +84,14 @@ pub struct Source {
 pub struct Planned {
     /// The plan.
     pub plan: Arc<Plan>,
-    /// The settings.
-    pub settings: Arc<Settings>,
+    /// Where the session stood.
+    pub standpoint: Standpoint,
 }
 
 impl Planned {
     /// Whether it still says what the statement's text says.
     pub fn holds(&self, context: &StatementContext) -> bool {
-        let settings = &context.settings;
-        self.plan.is_current(&context.snapshot.definitions)
-            && (Arc::ptr_eq(&self.settings, settings) || self.settings.reads_alike(settings))
+        self.plan.is_current(&context.snapshot.definitions) && self.standpoint.is(context)
     }
 }
 

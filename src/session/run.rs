@@ -15,6 +15,7 @@ use crate::engine::context::StatementContext;
 use crate::engine::outcome::Outcome;
 use crate::engine::plan::Plan;
 use crate::engine::point::Found;
+use crate::engine::search_path::Standpoint;
 use crate::storage::Isolation;
 use datafusion::common::ScalarValue;
 use sqlparser::ast::Statement;
@@ -181,7 +182,7 @@ impl Session {
     }
 
     /// The same, while it is not known whether it is a statement of the engine's at all.
-    fn begin_uncounted_statement(&mut self) -> Result<StatementContext, Diagnostic> {
+    pub(super) fn begin_uncounted_statement(&mut self) -> Result<StatementContext, Diagnostic> {
         let adopted = self.adopt()?;
         let open = self.open()?;
         let snapshot = open.transaction.snapshot(adopted.snapshot());
@@ -350,8 +351,8 @@ impl Session {
             let plan = analyzed?;
             // Planning takes turns with others, who may have changed what it looked at.
             if plan.is_current(&self.begin_engine_statement()?.snapshot.definitions) {
-                let settings = context.settings.clone();
-                return Ok((Planned { plan, settings }, context));
+                let standpoint = Standpoint::of(&context);
+                return Ok((Planned { plan, standpoint }, context));
             }
         }
         Err(definitions_keep_changing())

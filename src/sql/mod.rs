@@ -4,6 +4,7 @@ pub mod absent;
 pub mod advisory;
 pub mod alter;
 pub mod auth_variable;
+pub mod constraint_timing;
 pub mod copy;
 pub mod create_as;
 pub mod credential;

@@ -4,6 +4,7 @@
 //!
 //! - 2: columns of numeric without a precision, or with more than 38 digits. What 1 wrote reads the
 //!   same, so that only the number changes; a server of 1 would misread such columns.
+//! - 3: schemas have records beside those of relations, which a server of 2 would pass over.
 
 use super::error::StorageError;
 use std::cmp::Ordering;
@@ -13,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The format that this server writes.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// The file's name.
 const FILE_NAME: &str = "format";

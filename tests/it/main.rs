@@ -16,6 +16,7 @@ mod credential_order;
 mod credentials;
 mod crowd;
 mod cursors;
+mod deferred;
 mod definitions;
 mod early_release;
 mod everyday;
@@ -60,6 +61,7 @@ mod random_statements;
 mod revocation;
 mod row_locks;
 mod row_policies;
+mod schemas;
 mod scram;
 mod scram_client;
 #[allow(dead_code, reason = "each helper is used by some capability")]

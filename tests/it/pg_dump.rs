@@ -23,7 +23,7 @@ CREATE TABLE customer (
 );
 CREATE TABLE "Order Line" (
     id bigserial PRIMARY KEY,
-    customer_id integer NOT NULL REFERENCES customer (id) ON DELETE CASCADE ON UPDATE SET NULL,
+    customer_id integer NOT NULL REFERENCES customer (id) ON DELETE CASCADE ON UPDATE SET NULL DEFERRABLE INITIALLY DEFERRED,
     "Amount" integer NOT NULL DEFAULT 1,
     state text DEFAULT 'new' CHECK (state IN ('new', 'paid', 'gone')),
     CONSTRAINT worth CHECK ("Amount" > 0 AND state IS NOT NULL),
@@ -37,6 +37,13 @@ CREATE TABLE bare (x int, y text);
 CREATE VIEW a_view AS SELECT c.name, count(*) AS orders FROM customer c JOIN "Order Line" o ON o.customer_id = c.id GROUP BY c.name;
 CREATE VIEW b_view (who, twice) AS SELECT name, orders * 2 FROM a_view WHERE orders > 0;
 COMMENT ON TABLE customer IS 'whoever buys';
+CREATE SCHEMA "Shop Two";
+COMMENT ON SCHEMA "Shop Two" IS 'the other shop';
+CREATE TABLE "Shop Two".customer (id serial PRIMARY KEY, code text, note text);
+CREATE INDEX ON "Shop Two".customer (code);
+CREATE SEQUENCE "Shop Two".ticket;
+CREATE VIEW "Shop Two".both_shops AS SELECT c.name, o.note FROM customer c JOIN "Shop Two".customer o ON o.code = c.code;
+INSERT INTO "Shop Two".customer (code, note) VALUES ('a', 'there too'), ('x', 'only there');
 INSERT INTO customer (name, code, fixed, since, born, wakes, seen, waits, balance, ratio, small, rough, active, token, body, details, raw, tags, counts)
 VALUES ('Ann', 'a', 'ab', '2026-01-02 03:04:05.678+00', '2000-02-29', '07:08:09.5', '2026-05-06 07:08:09', '1 year 2 days 03:04:05', 12.50, 0.1, -3, 1.5, false,
         '11111111-2222-3333-4444-555555555555', '\x00ff10', '{"k": [1, null, "v"]}', '{"b":1,  "a":2}', '{"x","y, z",NULL,"q\"q"}', '{1,NULL,3}'),
@@ -57,7 +64,10 @@ const LOOKS: &[&str] = &[
     "SELECT who, twice FROM b_view ORDER BY who",
     "SELECT last_value, is_called FROM ticket",
     "SELECT obj_description('customer'::regclass)",
-    "SELECT conname, contype FROM pg_constraint WHERE conrelid IN ('customer'::regclass, '\"Order Line\"'::regclass) AND contype <> 'n' ORDER BY conname",
+    "SELECT * FROM \"Shop Two\".customer ORDER BY id",
+    "SELECT * FROM \"Shop Two\".both_shops",
+    "SELECT nspname, obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname !~ '^(pg_|information)' ORDER BY nspname",
+    "SELECT conname, contype, condeferrable, condeferred FROM pg_constraint WHERE conrelid IN ('customer'::regclass, '\"Order Line\"'::regclass) AND contype <> 'n' ORDER BY conname",
     "SELECT indexname FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname",
 ];
 
@@ -84,6 +94,11 @@ const GOES_ON: &[(&str, &str)] = &[
         "INSERT INTO a_ticket (note) VALUES ('third') RETURNING number",
         "11",
     ),
+    (
+        "INSERT INTO \"Shop Two\".customer (code) VALUES ('y') RETURNING id",
+        "3",
+    ),
+    ("SELECT nextval('\"Shop Two\".ticket')", "1"),
     ("DELETE FROM customer WHERE id = 1 RETURNING name", "Ann"),
     ("SELECT count(*) FROM \"Order Line\"", "1"),
     (

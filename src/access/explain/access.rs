@@ -14,6 +14,7 @@ use crate::catalog::definition::{Privileges, Relation};
 use crate::catalog::principal::Principal;
 use crate::catalog::role::Ladder;
 use crate::catalog::row_policy::{Policy, RowAccess};
+use crate::catalog::schema::PUBLIC;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::sql::credential::ExplainAccess;
 use std::sync::Arc;
@@ -91,7 +92,7 @@ fn find<'s>(
     asked: &ExplainAccess,
 ) -> Result<&'s Arc<Relation>, Diagnostic> {
     let table = &asked.table;
-    let schema = table.schema.as_deref().unwrap_or("public");
+    let schema = table.schema.as_deref().unwrap_or(PUBLIC);
     let definitions = &snapshot.definitions;
     definitions
         .find(viewer.database(), schema, &table.name)
@@ -154,6 +155,13 @@ impl Case<'_> {
                 let grantee = principals.name_of(grant.grantee).map_or("?", |name| name);
                 steps.push(step("grant", true, format!("{verb} granted to {grantee}")));
             }
+        }
+        let definitions = &self.snapshot.definitions;
+        let schema = definitions.schema(self.relation.database, &self.relation.schema);
+        if let Some(schema) = schema.filter(|schema| *schema.name != *PUBLIC) {
+            let usage = self.rights.schema_privileges(&schema).usage;
+            let named = format!("USAGE on schema {}", schema.name);
+            steps.push(step("schema", usage, named));
         }
         let allowed = has(self.rights.privileges(self.relation), self.access);
         let table = format!("{verb} on {}.{}", self.relation.schema, self.relation.name);

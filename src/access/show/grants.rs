@@ -1,6 +1,6 @@
 //! SHOW GRANTS [FOR name]: grantee, object_type, object, privilege.
 //!
-//! Roles held (privilege MEMBER), CONNECT on databases, privileges on the tables of the session's
+//! Roles held (privilege MEMBER), CONNECT on databases, privileges on the schemas and tables of the session's
 //! database. Without FOR those of the whole tenant, for admin and above; FOR oneself always.
 
 use super::{TEXT, Table, Viewer, text};
@@ -23,6 +23,7 @@ pub fn rows(viewer: &Viewer<'_>, of: Option<&str>) -> Result<Table, Diagnostic> 
         memberships(principal, &mut rows);
         connects(viewer, principal, &mut rows);
     }
+    schemas(viewer, &wanted, &mut rows);
     tables(viewer, wanted, &mut rows);
     Ok(Table {
         columns: vec![
@@ -83,6 +84,28 @@ fn connects(viewer: &Viewer<'_>, principal: &Principal, rows: &mut Rows) {
             text("CONNECT"),
         ]
     }));
+}
+
+fn schemas(viewer: &Viewer<'_>, wanted: impl Fn(PrincipalId) -> bool, rows: &mut Rows) {
+    let schemas = viewer
+        .snapshot
+        .definitions
+        .schemas_of(viewer.rights.database());
+    for schema in schemas {
+        for grant in schema.grants.iter().filter(|it| wanted(it.grantee)) {
+            let Some(grantee) = viewer.snapshot.principals.name_of(grant.grantee) else {
+                continue;
+            };
+            rows.extend(grant.privileges.names().map(|privilege| {
+                vec![
+                    text(grantee),
+                    text("schema"),
+                    text(&schema.name),
+                    text(privilege),
+                ]
+            }));
+        }
+    }
 }
 
 /// A grantee that is gone has no name any more and is left out.

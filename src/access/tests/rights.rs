@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::access::Rights;
+use crate::catalog::schema::Schema;
 
 /// Which of the checks pass, as letters: Select, Insert, Update, Delete, Truncate, Own, deFine.
 fn letters(rights: &Rights, relation: &Relation) -> String {
@@ -12,7 +13,12 @@ fn letters(rights: &Rights, relation: &Relation) -> String {
         ('D', rights.may_delete(relation).is_ok()),
         ('T', rights.may_truncate(relation).is_ok()),
         ('O', rights.may_own(relation).is_ok()),
-        ('F', rights.may_define("public").is_ok()),
+        (
+            'F',
+            rights
+                .may_define(&Schema::public(rights.database()))
+                .is_ok(),
+        ),
     ];
     checks
         .into_iter()
@@ -51,7 +57,11 @@ fn refusals_have_postgresqls_words() {
         "ERROR 42501: must be owner of table t"
     );
     assert_eq!(
-        message(rights.may_define("public").expect_err("readonly")),
+        message(
+            rights
+                .may_define(&Schema::public(rights.database()))
+                .expect_err("readonly")
+        ),
         "ERROR 42501: permission denied for schema public"
     );
     assert_eq!(

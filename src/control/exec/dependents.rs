@@ -33,7 +33,13 @@ pub fn owned_by(
             };
             Some(format!("owner of {kind} {}", relation.name))
         });
-    databases.chain(relations).collect()
+    let schemas = snapshot
+        .definitions
+        .kept_schemas()
+        .filter_map(|(_, _, schema)| schema)
+        .filter(|schema| schema.owner == Some(principal) && !leaving_out(schema.database))
+        .map(|schema| format!("owner of schema {}", schema.name));
+    databases.chain(schemas).chain(relations).collect()
 }
 
 /// The row policies that are for a role: one that takes rows away would take none without it.
@@ -52,14 +58,19 @@ pub fn policies_for(snapshot: &Snapshot, role: PrincipalId) -> Vec<String> {
     found
 }
 
-/// The tables whose grants name a role.
+/// The schemas and tables whose grants name a role.
 pub fn granted_to(snapshot: &Snapshot, role: PrincipalId) -> Vec<String> {
-    snapshot
-        .definitions
+    let definitions = &snapshot.definitions;
+    let schemas = definitions
+        .kept_schemas()
+        .filter_map(|(_, _, schema)| schema)
+        .filter(|schema| schema.grants.iter().any(|grant| grant.grantee == role))
+        .map(|schema| format!("privileges for schema {}", schema.name));
+    let tables = definitions
         .all()
         .filter(|relation| relation.grants.iter().any(|grant| grant.grantee == role))
-        .map(|relation| format!("privileges for table {}", relation.name))
-        .collect()
+        .map(|relation| format!("privileges for table {}", relation.name));
+    schemas.chain(tables).collect()
 }
 
 /// 2BP01 when there are any.

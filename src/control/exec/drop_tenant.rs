@@ -3,6 +3,7 @@
 use super::{api_key, dependents, drop_database, oidc_provider, superuser_left};
 use crate::catalog::principal::Tenant;
 use crate::catalog::request::{IfExists, TenantRef};
+use crate::catalog::schema::PUBLIC;
 use crate::catalog::{Change, Snapshot, TenantId};
 use crate::control::draft::Draft;
 use crate::control::resolve::{quoted, unknown_tenant};
@@ -100,12 +101,20 @@ fn require_empty(snapshot: &Snapshot, tenant: &Tenant) -> Result<(), Diagnostic>
         .of_database(tenant.default_database)
         .filter(|it| it.index().is_none())
         .map(|it| format!("relation {} of database nodedb", it.name));
+    let schemas = snapshot
+        .definitions
+        .kept_schemas()
+        .filter(|(database, ..)| *database == tenant.default_database)
+        .filter_map(|(_, _, schema)| schema)
+        .filter(|schema| *schema.name != *PUBLIC)
+        .map(|schema| format!("schema {} of database nodedb", schema.name));
     let name = &tenant.name;
     dependents::require_none(
         users
             .chain(roles)
             .chain(providers)
             .chain(databases)
+            .chain(schemas)
             .chain(relations)
             .collect(),
         format!("cannot drop tenant \"{name}\" because it is not empty"),

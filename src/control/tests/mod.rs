@@ -14,7 +14,7 @@ use super::*;
 use crate::auth::jwks;
 use crate::catalog::allowance::AllowanceChange;
 use crate::catalog::definition::{
-    DefinitionChange, Definitions, Grant, Privileges, Relation, RelationBody, Table,
+    DefinitionChange, Definitions, Grant, Orphans, Privileges, Relation, RelationBody, Table,
 };
 use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::port::{self, Handle};
@@ -63,8 +63,8 @@ impl Publish for Cores {
 struct Rows(Arc<Mutex<Vec<Arc<Relation>>>>);
 
 impl RowKeeper for Rows {
-    fn forget(&self, relations: &[Arc<Relation>]) -> Result<(), Diagnostic> {
-        self.0.lock().extend_from_slice(relations);
+    fn forget(&self, orphans: &Orphans) -> Result<(), Diagnostic> {
+        self.0.lock().extend_from_slice(&orphans.relations);
         Ok(())
     }
 }

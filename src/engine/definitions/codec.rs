@@ -3,24 +3,31 @@
 //! ```text
 //! key OID (4 bytes, big-endian)                       → format (1 byte), relation (bincode)
 //! key database (4 bytes), schema, 00, name            → OID (4 bytes, big-endian)
+//! key database (4 bytes), 00, name                    → format (1 byte), schema or that it is gone (bincode)
 //! ```
 //!
 //! The second kind claims a name: two transactions that make the same name meet in that key's lock.
-//! It is always longer than four bytes, so that the two kinds cannot be mixed up.
+//! It is always longer than four bytes, so that the kinds cannot be mixed up. The third is a schema, and
+//! claims its name too: no relation is in a schema without a name.
 
 use super::older;
 use crate::catalog::definition::Relation;
 use crate::catalog::row_policy::RowSecurity;
+use crate::catalog::schema::Schema;
 use crate::catalog::{DatabaseId, Oid};
 use crate::diagnostic::{Diagnostic, SqlState};
 use std::borrow::Cow;
 
 /// The format of what is written; a newer one is refused.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
+/// The format before deferrable foreign keys.
+const WITHOUT_DEFERRAL: u8 = 3;
 /// The format before comments on parts of tables and expressions in indexes.
 const WITHOUT_INDEX_DETAILS: u8 = 2;
 /// The format before row policies, whose bytes end where theirs begin.
 const WITHOUT_ROW_SECURITY: u8 = 1;
+/// The format of what is written of a schema; a newer one is refused.
+const SCHEMA_FORMAT: u8 = 1;
 /// The largest definition; a table of 1,600 columns with long defaults stays well below.
 pub const DEFINITION_BYTES_MAX: usize = 16 << 20;
 
@@ -40,6 +47,78 @@ pub fn name_key(database: DatabaseId, schema: &str, name: &str) -> Vec<u8> {
     key.push(0);
     key.extend_from_slice(name.as_bytes());
     key
+}
+
+/// The key of a schema.
+pub fn schema_key(database: DatabaseId, name: &str) -> Vec<u8> {
+    name_key(database, "", name)
+}
+
+/// The database and name in the key of a schema; None for a key of another kind.
+pub fn schema_of_key(key: &[u8]) -> Option<(DatabaseId, &str)> {
+    let (database, rest) = key.split_first_chunk()?;
+    let name = std::str::from_utf8(rest.strip_prefix(&[0])?).ok()?;
+    Some((DatabaseId(u32::from_be_bytes(*database)), name))
+}
+
+/// The OID that a key's claim of a name leads to.
+///
+/// # Errors
+/// XX001 for damage.
+pub fn oid_of(row: &[u8]) -> Result<Oid, Diagnostic> {
+    match <[u8; 4]>::try_from(row) {
+        Ok(bytes) => Ok(Oid(u32::from_be_bytes(bytes))),
+        Err(_) => Err(damaged("a name leads to no OID")),
+    }
+}
+
+/// The bytes of a schema; of None, that it is gone.
+///
+/// # Errors
+/// 54000 for one with too many grants.
+pub fn encode_schema(schema: Option<&Schema>) -> Result<Vec<u8>, Diagnostic> {
+    let mut bytes = vec![SCHEMA_FORMAT];
+    let body = bincode::serde::encode_to_vec(schema, configuration()).map_err(|error| {
+        Diagnostic::error(
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+            "definition of a schema is too large",
+        )
+        .with_detail(error.to_string())
+    })?;
+    bytes.extend(body);
+    Ok(bytes)
+}
+
+/// The schema of such bytes; None where it is gone.
+///
+/// # Errors
+/// XX001 for damage, 55000 for a newer format.
+pub fn decode_schema(bytes: &[u8]) -> Result<Option<Schema>, Diagnostic> {
+    let body = match bytes.split_first() {
+        Some((&SCHEMA_FORMAT, body)) => body,
+        Some((format, _)) => return Err(newer("schemas", *format, SCHEMA_FORMAT)),
+        None => return Err(damaged("it is empty")),
+    };
+    let (schema, read) =
+        bincode::serde::decode_from_slice(body, configuration()).map_err(damaged)?;
+    match read == body.len() {
+        true => Ok(schema),
+        false => Err(damaged("bytes are left over")),
+    }
+}
+
+fn damaged(what: impl std::fmt::Display) -> Diagnostic {
+    Diagnostic::error(
+        SqlState::DATA_CORRUPTED,
+        format!("a stored definition is damaged: {what}"),
+    )
+}
+
+fn newer(what: &str, format: u8, known: u8) -> Diagnostic {
+    Diagnostic::error(
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{what} of format {format} are newer than this server's {known}"),
+    )
 }
 
 /// The bytes of a definition.
@@ -64,36 +143,31 @@ pub fn encode(relation: &Relation) -> Result<Vec<u8>, Diagnostic> {
 /// # Errors
 /// XX001 for damage, 55000 for a newer format.
 pub fn decode(bytes: &[u8]) -> Result<Relation, Diagnostic> {
-    let damaged = |what: String| {
-        Diagnostic::error(
-            SqlState::DATA_CORRUPTED,
-            format!("a stored definition is damaged: {what}"),
-        )
-    };
     let (format, body) = match bytes.split_first() {
-        Some((&format @ (FORMAT | WITHOUT_INDEX_DETAILS), body)) => (format, Cow::Borrowed(body)),
+        Some((&format @ (FORMAT | WITHOUT_DEFERRAL | WITHOUT_INDEX_DETAILS), body)) => {
+            (format, Cow::Borrowed(body))
+        }
         Some((&WITHOUT_ROW_SECURITY, body)) => {
             let none = bincode::serde::encode_to_vec(RowSecurity::default(), configuration())
-                .map_err(|error| damaged(error.to_string()))?;
+                .map_err(damaged)?;
             let body = Cow::Owned([body, &none].concat());
             (WITHOUT_INDEX_DETAILS, body)
         }
-        Some((format, _)) => {
-            return Err(Diagnostic::error(
-                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("definitions of format {format} are newer than this server's {FORMAT}"),
-            ));
-        }
-        None => return Err(damaged("it is empty".to_owned())),
+        Some((format, _)) => return Err(newer("definitions", *format, FORMAT)),
+        None => return Err(damaged("it is empty")),
     };
     let decoded = match format {
         FORMAT => bincode::serde::decode_from_slice(&body, configuration()),
+        WITHOUT_DEFERRAL => {
+            bincode::serde::decode_from_slice::<older::Relation3, _>(&body, configuration())
+                .map(|(old, read)| (Relation::from(old), read))
+        }
         _ => bincode::serde::decode_from_slice::<older::Relation2, _>(&body, configuration())
-            .map(|(old, read)| (Relation::from(old), read)),
+            .map(|(old, read)| (Relation::from(older::Relation3::from(old)), read)),
     };
-    let (relation, read) = decoded.map_err(|error| damaged(error.to_string()))?;
+    let (relation, read) = decoded.map_err(damaged)?;
     if read != body.len() {
-        return Err(damaged("bytes are left over".to_owned()));
+        return Err(damaged("bytes are left over"));
     }
     Ok(relation)
 }
@@ -147,6 +221,16 @@ mod tests {
     }
 
     #[test]
+    fn definitions_from_before_deferrable_foreign_keys_read_back_as_not_deferrable() {
+        for (old, expected) in older::tests::examples_of_format_3() {
+            let mut bytes = vec![WITHOUT_DEFERRAL];
+            let body = bincode::serde::encode_to_vec(old, configuration());
+            bytes.extend(body.expect("it is encoded"));
+            assert_eq!(decode(&bytes).expect("it is decoded"), expected);
+        }
+    }
+
+    #[test]
     fn damage_and_newer_formats_are_told_apart() {
         let mut bytes = encode(&view()).unwrap();
         assert_eq!(
@@ -158,6 +242,29 @@ mod tests {
         assert_eq!(decode(&bytes).unwrap_err().sqlstate().as_str(), "XX001");
         bytes[0] = FORMAT + 1;
         assert_eq!(decode(&bytes).unwrap_err().sqlstate().as_str(), "55000");
+    }
+
+    #[test]
+    fn a_schema_reads_back_the_same_and_is_found_by_its_key() {
+        let schema = Schema {
+            comment: None,
+            ..Schema::public(DatabaseId(5))
+        };
+        for kept in [Some(&schema), None] {
+            let bytes = encode_schema(kept).unwrap();
+            assert_eq!(decode_schema(&bytes).unwrap().as_ref(), kept);
+        }
+        let key = schema_key(DatabaseId(5), "S");
+        assert_eq!(schema_of_key(&key), Some((DatabaseId(5), "S")));
+        assert_eq!(schema_of_key(&name_key(DatabaseId(5), "S", "t")), None);
+        assert_eq!(schema_of_key(&oid_key(Oid(5))), None);
+        let mut bytes = encode_schema(Some(&schema)).unwrap();
+        bytes.push(0);
+        let error = decode_schema(&bytes).unwrap_err();
+        assert_eq!(error.sqlstate().as_str(), "XX001");
+        bytes[0] = SCHEMA_FORMAT + 1;
+        let error = decode_schema(&bytes).unwrap_err();
+        assert_eq!(error.sqlstate().as_str(), "55000");
     }
 
     #[test]

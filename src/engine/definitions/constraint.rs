@@ -42,7 +42,8 @@ pub enum Existing {
 fn check_characteristics(given: Option<&ast::ConstraintCharacteristics>) -> Result<(), Diagnostic> {
     match given {
         Some(given) if given.deferrable == Some(true) => {
-            Err(Diagnostic::unsupported("a deferrable constraint"))
+            Err(Diagnostic::unsupported("a deferrable key")
+                .with_hint("Foreign keys can be DEFERRABLE."))
         }
         Some(given) if given.enforced == Some(false) => {
             Err(Diagnostic::unsupported("a constraint that is not enforced"))
@@ -110,18 +111,17 @@ impl Spec {
     /// FOREIGN KEY of these columns.
     ///
     /// # Errors
-    /// 0A000 for MATCH FULL and PARTIAL, and for DEFERRABLE.
+    /// 0A000 for MATCH FULL and PARTIAL, and for NOT ENFORCED; 42601.
     pub fn foreign_key(
         name: Option<String>,
         columns: Vec<String>,
         given: &ast::ForeignKeyConstraint,
     ) -> Result<Spec, Diagnostic> {
-        check_characteristics(given.characteristics.as_ref())?;
         match given.match_kind {
             None | Some(ast::ConstraintReferenceMatchKind::Simple) => {}
             Some(_) => return Err(Diagnostic::unsupported("MATCH FULL or PARTIAL")),
         }
-        let body = SpecBody::ForeignKey(Foreign::new(columns, given));
+        let body = SpecBody::ForeignKey(Foreign::new(columns, given)?);
         Ok(Spec { name, body })
     }
 
@@ -517,6 +517,11 @@ pub async fn drop(
         .position(|constraint| &*constraint.name == name)
     {
         let constraint = table.constraints.remove(at);
+        if let ConstraintBody::ForeignKey { table: parent, .. } = &constraint.body
+            && let Some(parent) = work.definitions().get(*parent)
+        {
+            work.demand_nothing_waits(parent, "ALTER TABLE").await?;
+        }
         foreign_key::forget_parent(work, relation, &constraint).await?;
         return Ok(true);
     }

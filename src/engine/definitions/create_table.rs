@@ -6,6 +6,8 @@ use super::work::{Claim, NewName, Work, table_of};
 use crate::catalog::Oid;
 use crate::catalog::definition::{Relation, RelationBody, Table};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::functions::text::quote_ident;
+use crate::engine::search_path::PUBLIC;
 use sqlparser::ast::{self, CreateTableOptions, SqlOption};
 use std::sync::Arc;
 
@@ -81,6 +83,9 @@ pub async fn add_column(
     plan.settle_default(work)?;
     if let Some(expression) = &plan.default {
         plan.column.sequence = nextval_of(expression, work);
+        if let Some(sequence) = plan.column.sequence {
+            plan.column.default = default_of(sequence, work);
+        }
     }
     let position = table_of(relation)?.columns.len() as u16;
     if let Some(sequence) = &plan.sequence {
@@ -88,7 +93,7 @@ pub async fn add_column(
         let column = plan.column.name.to_string();
         let name = choose_relation(work, &schema, &relation.name, &[&column], "seq").await?;
         if plan.column.identity.is_none() {
-            plan.column.default = Some(nextval_text(&name));
+            plan.column.default = Some(nextval_text(&schema, &name));
         }
         let new = NewName { schema, name };
         let owned_by = Some((relation.oid, position));
@@ -98,9 +103,19 @@ pub async fn add_column(
     Ok(())
 }
 
-/// What pg_get_expr shows as a serial column's default.
-pub fn nextval_text(sequence: &str) -> Arc<str> {
-    let name = super::name::quoted(sequence);
+/// The default that takes the next value of the sequence; None for one that is gone.
+pub fn default_of(sequence: Oid, work: &mut Work<'_>) -> Option<Arc<str>> {
+    let definitions = work.definitions();
+    let sequence = definitions.get(sequence)?;
+    Some(nextval_text(&sequence.schema, &sequence.name))
+}
+
+/// A serial column's default, as it is kept: a sequence without a schema is one of `public`.
+pub fn nextval_text(schema: &str, sequence: &str) -> Arc<str> {
+    let mut name = quote_ident(sequence);
+    if schema != PUBLIC {
+        name = format!("{}.{name}", quote_ident(schema));
+    }
     Arc::from(format!("nextval('{}'::regclass)", name.replace('\'', "''")))
 }
 

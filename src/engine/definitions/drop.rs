@@ -8,7 +8,12 @@ use crate::catalog::Oid;
 use crate::catalog::definition::{
     Constraint, ConstraintBody, Index, Relation, RelationBody, Table,
 };
+use crate::catalog::schema::Schema;
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::context::StatementContext;
+use crate::engine::query::functions::names;
+use crate::engine::query::functions::text::quote_ident;
+use crate::engine::search_path;
 use crate::storage::Use;
 use sqlparser::ast::{self, ObjectType};
 use std::sync::Arc;
@@ -35,12 +40,16 @@ pub async fn drop(work: &mut Work<'_>, statement: Drop<'_>) -> Result<&'static s
         ObjectType::View => (Kind::View, "DROP VIEW"),
         ObjectType::Index => (Kind::Index, "DROP INDEX"),
         ObjectType::Sequence => (Kind::Sequence, "DROP SEQUENCE"),
-        ObjectType::Schema => return Err(Diagnostic::unsupported("DROP SCHEMA")),
+        ObjectType::Schema => {
+            let (if_exists, cascade) = (statement.if_exists, statement.cascade);
+            super::schema::drop(work, statement.names, if_exists, cascade).await?;
+            return Ok("DROP SCHEMA");
+        }
         other => return Err(Diagnostic::unsupported(format!("DROP {other}"))),
     };
     let mut taken = Vec::new();
     for name in statement.names {
-        let Some(found) = work.find(name)? else {
+        let Some(found) = work.look_for(name)? else {
             absent(work, kind, name, statement.if_exists)?;
             continue;
         };
@@ -58,7 +67,8 @@ pub async fn drop(work: &mut Work<'_>, statement: Drop<'_>) -> Result<&'static s
     let dependents = dependents_of(work, &taken, &dropping)?;
     if !dependents.is_empty() {
         if !statement.cascade {
-            return Err(refused(&taken, &dependents));
+            let lines: Vec<String> = dependents.iter().map(Dependent::detail).collect();
+            return Err(refused(&described(&taken, work.context), &lines));
         }
         tell(work, &dependents);
         for dependent in &dependents {
@@ -66,9 +76,66 @@ pub async fn drop(work: &mut Work<'_>, statement: Drop<'_>) -> Result<&'static s
         }
     }
     for relation in taken {
+        work.demand_nothing_waits(&relation, "DROP TABLE").await?;
         remove(work, relation.oid, &dropping).await?;
     }
     Ok(tag)
+}
+
+/// DROP SCHEMA, of what is in the schemas: all of it with CASCADE, with what depends on it elsewhere.
+///
+/// # Errors
+/// 2BP01
+pub async fn with_schemas(
+    work: &mut Work<'_>,
+    schemas: &[Schema],
+    within: Vec<Relation>,
+    cascade: bool,
+) -> Result<(), Diagnostic> {
+    let dropping: Vec<Oid> = within.iter().map(|relation| relation.oid).collect();
+    let mut known = dropping.clone();
+    let (mut lines, mut details, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
+    for relation in &within {
+        let line = described(std::slice::from_ref(relation), work.context).remove(0);
+        details.push(format!("{line} depends on schema {}", relation.schema));
+        lines.push(line);
+        let dependents = dependents_of(work, std::slice::from_ref(relation), &known)?;
+        for dependent in dependents {
+            if let Dependent::View { relation, .. } = &dependent {
+                known.push(relation.oid);
+            }
+            lines.push(dependent.describe());
+            details.push(dependent.detail());
+            elsewhere.push(dependent);
+        }
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    if !cascade {
+        let schemas = schemas.iter();
+        let dropped: Vec<String> = schemas
+            .map(|schema| format!("schema {}", quote_ident(&schema.name)))
+            .collect();
+        return Err(refused(&dropped, &details));
+    }
+    tell_lines(work, &lines);
+    for dependent in &elsewhere {
+        dependent.remove(work).await?;
+    }
+    for relation in within {
+        remove(work, relation.oid, &dropping).await?;
+    }
+    Ok(())
+}
+
+/// What each is, in the words of a message.
+fn described(relations: &[Relation], context: &StatementContext) -> Vec<String> {
+    let shown = |relation: &Relation| {
+        let word = Kind::of(relation).word();
+        format!("{word} {}", names::shown(relation, context))
+    };
+    relations.iter().map(shown).collect()
 }
 
 /// What DROP drops.
@@ -101,12 +168,20 @@ impl Kind {
 }
 
 fn absent(
-    work: &Work<'_>,
+    work: &mut Work<'_>,
     kind: Kind,
     name: &ast::ObjectName,
     if_exists: bool,
 ) -> Result<(), Diagnostic> {
-    let missing = super::work::missing(kind.word(), name);
+    let missing = match super::name::parts(name)? {
+        (Some(schema), _) if !search_path::exists(&schema, work.context) => {
+            search_path::no_schema(&schema)
+        }
+        (_, bare) => Diagnostic::error(
+            SqlState::UNDEFINED_TABLE,
+            format!("{} \"{bare}\" does not exist", kind.word()),
+        ),
+    };
     if !if_exists {
         return Err(missing);
     }
@@ -150,23 +225,24 @@ async fn take(work: &mut Work<'_>, found: &Relation) -> Result<Option<Relation>,
 enum Dependent {
     ForeignKey {
         table: Oid,
-        table_name: Arc<str>,
+        table_name: String,
         constraint: Constraint,
-        on: Arc<str>,
+        on: String,
     },
     View {
         relation: Arc<Relation>,
+        name: String,
         on: String,
     },
     Default {
         table: Oid,
-        table_name: Arc<str>,
+        table_name: String,
         column: Arc<str>,
-        on: Arc<str>,
+        on: String,
     },
     KeyConstraint {
         index: Arc<Relation>,
-        table_name: Arc<str>,
+        table_name: String,
     },
 }
 
@@ -178,7 +254,7 @@ impl Dependent {
                 constraint,
                 ..
             } => format!("constraint {} on table {table_name}", constraint.name),
-            Dependent::View { relation, .. } => format!("view {}", relation.name),
+            Dependent::View { name, .. } => format!("view {name}"),
             Dependent::Default {
                 table_name, column, ..
             } => format!("default value for column {column} of table {table_name}"),
@@ -250,7 +326,7 @@ fn dependents_of(
     taken: &[Relation],
     dropping: &[Oid],
 ) -> Result<Vec<Dependent>, Diagnostic> {
-    let definitions = work.definitions();
+    let (definitions, context) = (work.definitions(), work.context);
     let mut found = Vec::new();
     for relation in taken {
         match &relation.body {
@@ -261,17 +337,26 @@ fn dependents_of(
                     .filter(|oid| !dropping.contains(oid))
                 {
                     if let Some(child) = definitions.get(*child) {
-                        foreign_keys_to(relation, child, &mut found);
+                        foreign_keys_to(relation, child, context, &mut found);
                     }
+                }
+                for sequence in owned_sequences(work, relation.oid) {
+                    let mut counting = Vec::new();
+                    defaults_of(&sequence, &definitions, context, &mut counting);
+                    counting.retain(|dependent| match dependent {
+                        Dependent::Default { table, .. } => !dropping.contains(table),
+                        _ => true,
+                    });
+                    found.extend(counting);
                 }
             }
             RelationBody::Sequence(_) => {
                 demand_no_identity(relation, &definitions)?;
-                defaults_of(relation, &definitions, &mut found);
+                defaults_of(relation, &definitions, context, &mut found);
             }
             RelationBody::Index(index) if index.constraint.is_some() => {
                 let table = definitions.get(index.table);
-                return Err(constraint_needs(relation, table));
+                return Err(constraint_needs(relation, table, context));
             }
             RelationBody::Index(_) | RelationBody::View(_) => {}
         }
@@ -280,16 +365,21 @@ fn dependents_of(
     Ok(found)
 }
 
-fn foreign_keys_to(parent: &Relation, child: &Arc<Relation>, found: &mut Vec<Dependent>) {
+fn foreign_keys_to(
+    parent: &Relation,
+    child: &Arc<Relation>,
+    context: &StatementContext,
+    found: &mut Vec<Dependent>,
+) {
     let constraints = child.table().map(|table| table.constraints.as_slice());
     for constraint in constraints.unwrap_or_default() {
         if matches!(&constraint.body, ConstraintBody::ForeignKey { table, .. } if *table == parent.oid)
         {
             found.push(Dependent::ForeignKey {
                 table: child.oid,
-                table_name: child.name.clone(),
+                table_name: names::shown(child, context),
                 constraint: constraint.clone(),
-                on: parent.name.clone(),
+                on: names::shown(parent, context),
             });
         }
     }
@@ -324,6 +414,7 @@ fn demand_no_identity(
 fn defaults_of(
     sequence: &Relation,
     definitions: &crate::catalog::definition::Definitions,
+    context: &StatementContext,
     found: &mut Vec<Dependent>,
 ) {
     for relation in definitions.of_database(sequence.database) {
@@ -332,9 +423,9 @@ fn defaults_of(
             if column.sequence == Some(sequence.oid) && !column.dropped {
                 found.push(Dependent::Default {
                     table: relation.oid,
-                    table_name: relation.name.clone(),
+                    table_name: names::shown(relation, context),
                     column: column.name.clone(),
-                    on: sequence.name.clone(),
+                    on: names::shown(sequence, context),
                 });
             }
         }
@@ -353,7 +444,8 @@ fn views_over(
         .filter(|relation| matches!(Kind::of(relation), Kind::Table | Kind::View))
         .map(|relation| {
             let word = Kind::of(relation).word();
-            (relation.oid, format!("{word} {}", relation.name))
+            let name = names::shown(relation, work.context);
+            (relation.oid, format!("{word} {name}"))
         })
         .collect();
     views_over_all(work, gone, dropping, found)
@@ -377,9 +469,11 @@ fn views_over_all(
                 continue;
             }
             if view::reads(work, relation, oid)? {
-                gone.push((relation.oid, format!("view {}", relation.name)));
+                let name = names::shown(relation, work.context);
+                gone.push((relation.oid, format!("view {name}")));
                 found.push(Dependent::View {
                     relation: relation.clone(),
+                    name,
                     on: described.clone(),
                 });
             }
@@ -388,8 +482,12 @@ fn views_over_all(
     Ok(())
 }
 
-fn constraint_needs(index: &Relation, table: Option<&Arc<Relation>>) -> Diagnostic {
-    let table_name = table.map_or_else(|| Arc::from("?"), |table| table.name.clone());
+fn constraint_needs(
+    index: &Relation,
+    table: Option<&Arc<Relation>>,
+    context: &StatementContext,
+) -> Diagnostic {
+    let table_name = table.map_or_else(|| "?".to_owned(), |table| names::shown(table, context));
     let dependent = Dependent::KeyConstraint {
         index: Arc::new(index.clone()),
         table_name,
@@ -405,28 +503,28 @@ fn constraint_needs(index: &Relation, table: Option<&Arc<Relation>>) -> Diagnost
     .with_hint(format!("You can drop {} instead.", dependent.describe()))
 }
 
-fn refused(taken: &[Relation], dependents: &[Dependent]) -> Diagnostic {
-    let message = match taken {
-        [only] => format!(
-            "cannot drop {} {} because other objects depend on it",
-            Kind::of(only).word(),
-            only.name
-        ),
+fn refused(dropped: &[String], details: &[String]) -> Diagnostic {
+    let message = match dropped {
+        [only] => format!("cannot drop {only} because other objects depend on it"),
         _ => "cannot drop desired object(s) because other objects depend on them".to_owned(),
     };
-    let details: Vec<String> = dependents.iter().map(Dependent::detail).collect();
     Diagnostic::error(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
         .with_detail(details.join("\n"))
         .with_hint("Use DROP ... CASCADE to drop the dependent objects too.")
 }
 
 fn tell(work: &Work<'_>, dependents: &[Dependent]) {
+    let lines: Vec<String> = dependents.iter().map(Dependent::describe).collect();
+    tell_lines(work, &lines);
+}
+
+fn tell_lines(work: &Work<'_>, dependents: &[String]) {
     match dependents {
-        [only] => work.notice(format!("drop cascades to {}", only.describe())),
+        [only] => work.notice(format!("drop cascades to {only}")),
         several => {
             let lines: Vec<String> = several
                 .iter()
-                .map(|dependent| format!("drop cascades to {}", dependent.describe()))
+                .map(|dependent| format!("drop cascades to {dependent}"))
                 .collect();
             let notice =
                 Diagnostic::notice(format!("drop cascades to {} other objects", several.len()))
@@ -497,7 +595,7 @@ fn references_to_key(
     relation: &mut Relation,
     index: &Index,
 ) -> Result<Vec<Dependent>, Diagnostic> {
-    let definitions = work.definitions();
+    let (definitions, context) = (work.definitions(), work.context);
     let mut dependents = Vec::new();
     let children = table_of(relation)?.referenced_by.clone();
     for child in children {
@@ -506,7 +604,7 @@ fn references_to_key(
             false => definitions.get(child).cloned(),
         };
         if let Some(child) = child {
-            foreign_keys_to(relation, &child, &mut dependents);
+            foreign_keys_to(relation, &child, context, &mut dependents);
         }
     }
     dependents.retain(|dependent| match dependent {
@@ -597,13 +695,18 @@ pub async fn free_column(
     cascade: bool,
 ) -> Result<(), Diagnostic> {
     let definitions = work.definitions();
-    let on = format!("column {column} of table {}", relation.name);
+    let on = format!(
+        "column {column} of table {}",
+        names::shown(relation, work.context)
+    );
     let (mut dependents, mut gone) = (Vec::new(), Vec::new());
     for other in definitions.of_database(relation.database) {
         if view::reads_column(work, other, relation.oid, column)? {
-            gone.push((other.oid, format!("view {}", other.name)));
+            let name = names::shown(other, work.context);
+            gone.push((other.oid, format!("view {name}")));
             dependents.push(Dependent::View {
                 relation: other.clone(),
+                name,
                 on: on.clone(),
             });
         }
@@ -634,7 +737,7 @@ pub async fn sequences_of_column(
     });
     let mut dependents = Vec::new();
     for sequence in &owned {
-        defaults_of(sequence, &definitions, &mut dependents);
+        defaults_of(sequence, &definitions, work.context, &mut dependents);
     }
     dependents.retain(|dependent| match dependent {
         Dependent::Default {

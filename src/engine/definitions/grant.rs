@@ -13,6 +13,24 @@ use sqlparser::ast;
 /// # Errors
 /// 42P01, 42501, 42704, 42809.
 pub async fn grant(work: &mut Work<'_>, statement: &TableGrant) -> Result<(), Diagnostic> {
+    for schema in &statement.all_in {
+        let schema = work.schema(schema)?;
+        let definitions = work.definitions();
+        let within = definitions
+            .of_database(schema.database)
+            .filter(|relation| relation.schema == schema.name)
+            .filter(|relation| {
+                matches!(
+                    relation.body,
+                    RelationBody::Table(_) | RelationBody::View(_)
+                )
+            });
+        for found in within {
+            if let Some(relation) = work.take(found.oid, Use::Shared).await? {
+                apply(work, &relation, statement)?;
+            }
+        }
+    }
     for table in &statement.tables {
         let absent = || undefined(table);
         let found = work
@@ -22,12 +40,20 @@ pub async fn grant(work: &mut Work<'_>, statement: &TableGrant) -> Result<(), Di
             .take(found.oid, Use::Shared)
             .await?
             .ok_or_else(absent)?;
-        let context = work.context;
-        let next =
-            crate::access::grants::apply(&relation, statement, &context.snapshot, &context.rights)?;
-        work.define(next)?;
+        apply(work, &relation, statement)?;
     }
     Ok(())
+}
+
+fn apply(
+    work: &mut Work<'_>,
+    relation: &Relation,
+    statement: &TableGrant,
+) -> Result<(), Diagnostic> {
+    let context = work.context;
+    let next =
+        crate::access::grants::apply(relation, statement, &context.snapshot, &context.rights)?;
+    work.define(next)
 }
 
 pub(super) fn undefined(table: &TableName) -> Diagnostic {
@@ -41,7 +67,7 @@ pub(super) fn undefined(table: &TableName) -> Diagnostic {
     )
 }
 
-/// COMMENT ON TABLE, VIEW, INDEX, SEQUENCE, COLUMN of a table
+/// COMMENT ON TABLE, VIEW, INDEX, SEQUENCE, SCHEMA, COLUMN of a table
 ///
 /// # Errors
 /// 42P01, 42809, 42501; 0A000 for other objects.
@@ -51,8 +77,10 @@ pub async fn comment(
     given: &ast::ObjectName,
     text: Option<&str>,
 ) -> Result<(), Diagnostic> {
-    if object == ast::CommentObject::Column {
-        return comment_on_column(work, given, text).await;
+    match object {
+        ast::CommentObject::Column => return comment_on_column(work, given, text).await,
+        ast::CommentObject::Schema => return super::schema::comment(work, given, text).await,
+        _ => {}
     }
     let found = work
         .find(given)?

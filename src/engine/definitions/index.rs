@@ -33,7 +33,7 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateIndex) -> Result
     let found = work.find(&statement.table_name)?.ok_or_else(absent)?;
     work.context.rights.may_own(&found)?;
     if let Some(given) = &statement.name
-        && let Some(taken) = existing(work, given)?
+        && let Some(taken) = existing(work, given, &found.schema)?
     {
         return super::already_exists(work, &taken, statement.if_not_exists);
     }
@@ -41,6 +41,7 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateIndex) -> Result
         .take(found.oid, Use::BlockWriters)
         .await?
         .ok_or_else(absent)?;
+    work.demand_nothing_waits(&relation, "CREATE INDEX").await?;
     let relation_name = relation.name.clone();
     let table = table_of(&mut relation).map_err(|_| {
         Diagnostic::error(
@@ -80,8 +81,10 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateIndex) -> Result
 fn existing(
     work: &mut Work<'_>,
     given: &ast::ObjectName,
+    schema: &str,
 ) -> Result<Option<std::sync::Arc<crate::catalog::definition::Relation>>, Diagnostic> {
-    work.find(given)
+    let (_, name) = name::parts(given)?;
+    Ok(work.lookup(Some(schema), &name))
 }
 
 /// An index stands in its table's schema.

@@ -21,6 +21,7 @@ mod name;
 mod older;
 mod policy;
 mod rewrite;
+mod schema;
 mod sequence;
 mod stars;
 #[cfg(test)]
@@ -35,15 +36,16 @@ use super::dml::pace::Pace;
 use super::entry::Engine;
 use super::outcome::CommandTag;
 use super::transaction::Transaction;
-use crate::catalog::definition::{DefinitionChange, Definitions, Relation};
+use crate::catalog::definition::{DefinitionChange, Definitions, Orphans, Relation};
 use crate::catalog::request::IfExists;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::sql::alter::Kind;
-use crate::sql::credential::{Direction, RowPolicyStatement, TableGrant};
+use crate::sql::credential::{RowPolicyStatement, SchemaGrant, TableGrant};
 use crate::storage::{ALL_KEYS, DEFINITIONS_RELATION, Isolation, Storage};
 use create_as::CreateAs;
 use sqlparser::ast::{self, Statement};
 use std::sync::Arc;
+pub use work::demand_schema;
 use work::{Work, missing, own_store};
 
 /// Whether this room carries the statement out: definitions, TRUNCATE, COMMENT, LOCK TABLE, VACUUM,
@@ -62,6 +64,7 @@ fn tag_of(statement: &Statement) -> Option<&'static str> {
         Statement::CreateView(_) => "CREATE VIEW",
         Statement::CreateSequence { .. } => "CREATE SEQUENCE",
         Statement::CreateSchema { .. } => "CREATE SCHEMA",
+        Statement::AlterSchema(_) => "ALTER SCHEMA",
         Statement::AlterTable(altered) => match crate::sql::alter::kind(altered) {
             Kind::Table => "ALTER TABLE",
             Kind::View => "ALTER VIEW",
@@ -104,19 +107,32 @@ pub async fn execute(
 /// GRANT or REVOKE … ON TABLE, which the credential parser reads.
 ///
 /// # Errors
-/// 42P01, 42501, 42704, 42809.
+/// 42P01, 3F000, 42501, 42704, 42809.
 pub async fn grant(
     statement: &TableGrant,
     engine: &Engine,
     transaction: &mut Transaction,
     context: &StatementContext,
 ) -> Result<CommandTag, Diagnostic> {
-    let tag = match statement.direction {
-        Direction::Grant => "GRANT",
-        Direction::Revoke => "REVOKE",
-    };
+    let tag = statement.direction.tag();
     let mut work = begin(engine, transaction, context, tag)?;
     grant::grant(&mut work, statement).await?;
+    Ok(CommandTag::Plain(tag))
+}
+
+/// GRANT or REVOKE … ON SCHEMA, which the credential parser reads.
+///
+/// # Errors
+/// 3F000, 42501, 42704, 42809.
+pub async fn grant_on_schema(
+    statement: &SchemaGrant,
+    engine: &Engine,
+    transaction: &mut Transaction,
+    context: &StatementContext,
+) -> Result<CommandTag, Diagnostic> {
+    let tag = statement.direction.tag();
+    let mut work = begin(engine, transaction, context, tag)?;
+    schema::grant(&mut work, statement).await?;
     Ok(CommandTag::Plain(tag))
 }
 
@@ -163,6 +179,7 @@ fn begin<'a>(
         transaction,
         context,
         pace: Pace::new(context.cancel.clone()),
+        found: Vec::new(),
     })
 }
 
@@ -195,8 +212,12 @@ async fn dispatch(
         Statement::CreateSchema {
             schema_name,
             if_not_exists,
-            ..
-        } => create_schema(work, schema_name, *if_not_exists)?,
+            with: None,
+            options: None,
+            default_collate_spec: None,
+            clone: None,
+        } => schema::create(work, schema_name, *if_not_exists).await?,
+        Statement::AlterSchema(altered) => schema::alter(work, altered).await?,
         Statement::AlterTable(altered) => alter::relation(work, altered).await?,
         Statement::Drop {
             object_type,
@@ -263,27 +284,6 @@ fn maintain(work: &mut Work<'_>, table: Option<&ast::ObjectName>) -> Result<(), 
     Ok(())
 }
 
-fn create_schema(
-    work: &Work<'_>,
-    schema: &ast::SchemaName,
-    if_not_exists: bool,
-) -> Result<(), Diagnostic> {
-    work.context
-        .rights
-        .may_define_schema(&work.context.snapshot)?;
-    if let ast::SchemaName::Simple(given) = schema
-        && name::parts(given)? == (None, work::PUBLIC.to_owned())
-    {
-        let message = format!("schema \"{}\" already exists", work::PUBLIC);
-        if !if_not_exists {
-            return Err(Diagnostic::error(SqlState::DUPLICATE_SCHEMA, message));
-        }
-        work.notice(format!("{message}, skipping"));
-        return Ok(());
-    }
-    Err(Diagnostic::unsupported("CREATE SCHEMA"))
-}
-
 /// 42P07
 fn exists(name: &str) -> Diagnostic {
     Diagnostic::error(
@@ -324,23 +324,31 @@ pub fn load(storage: &Storage) -> Result<Definitions, Diagnostic> {
         crate::storage::Direction::Forward,
     )?;
     while let Some((key, row)) = scan.next()? {
-        // The longer keys claim names.
         if key.len() == size_of::<u32>() {
             let relation = Arc::new(codec::decode(row)?);
             definitions = definitions.with(&DefinitionChange::Put(relation));
+        } else if let Some((database, name)) = codec::schema_of_key(key) {
+            definitions = definitions.with(&match codec::decode_schema(row)? {
+                Some(schema) => DefinitionChange::PutSchema(Arc::new(schema)),
+                None => DefinitionChange::DropSchema(database, name.into()),
+            });
         }
+        // The other keys claim names.
     }
     Ok(definitions)
 }
 
-/// Removes the definitions and rows of relations whose database is gone, durably; takes what is
+/// Removes the definitions and rows of what was in databases that are gone, durably; takes what is
 /// partly gone already. Blocks until it is on disk: for the control thread.
 ///
 /// # Errors
 /// What storage gives; nothing is removed then.
-pub fn forget(storage: &Storage, relations: &[Arc<Relation>]) -> Result<(), Diagnostic> {
+pub fn forget(storage: &Storage, orphans: &Orphans) -> Result<(), Diagnostic> {
     let mut transaction = storage.begin(0, Isolation::ReadCommitted);
-    for relation in relations {
+    for (database, schema) in &orphans.schemas {
+        transaction.delete(DEFINITIONS_RELATION, &codec::schema_key(*database, schema))?;
+    }
+    for relation in &orphans.relations {
         let name = codec::name_key(relation.database, &relation.schema, &relation.name);
         transaction.delete(DEFINITIONS_RELATION, &name)?;
         transaction.delete(DEFINITIONS_RELATION, &codec::oid_key(relation.oid))?;

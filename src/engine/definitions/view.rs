@@ -10,6 +10,8 @@ use crate::catalog::definition::{Relation, RelationBody, View};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::dml::parts::Parted;
+use crate::engine::query::qualify;
+use crate::engine::search_path;
 use crate::engine::types;
 use crate::sql::dialect::NodeDialect;
 use crate::sql::parse;
@@ -30,6 +32,7 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateView) -> Result<
     let columns = columns_of(work, statement).await?;
     let mut query = statement.query.clone();
     super::stars::write_out(work, &mut query);
+    write_schemas(work, &mut query);
     let view = View {
         query: Arc::from(query.to_string()),
         columns,
@@ -52,6 +55,23 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateView) -> Result<
         body: RelationBody::View(view),
         row_security: Default::default(),
     })
+}
+
+/// The schema of each relation that is not in `public`, so that the text means the same to everybody.
+fn write_schemas(work: &mut Work<'_>, query: &mut ast::Query) {
+    let (definitions, context) = (work.definitions(), work.context);
+    qualify::relations(query, |schema, name| {
+        let found = match schema {
+            Some(_) => None,
+            None => search_path::find(&definitions, None, name, context),
+        };
+        match found {
+            Some(found) if *found.schema != *search_path::PUBLIC => {
+                qualify::Schema::Written(found.schema.to_string())
+            }
+            _ => qualify::Schema::Kept,
+        }
+    });
 }
 
 fn refuse_unsupported(statement: &ast::CreateView) -> Result<(), Diagnostic> {
@@ -182,22 +202,17 @@ pub fn reads(work: &mut Work<'_>, relation: &Relation, other: Oid) -> Result<boo
         });
     }
     for name in named {
-        if leads_to(work, relation, &name, other)? {
+        if leads_to(work, &name, other)? {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-fn leads_to(
-    work: &mut Work<'_>,
-    view: &Relation,
-    name: &ast::ObjectName,
-    other: Oid,
-) -> Result<bool, Diagnostic> {
+fn leads_to(work: &mut Work<'_>, name: &ast::ObjectName, other: Oid) -> Result<bool, Diagnostic> {
     let (schema, name) = name::parts(name)?;
-    let schema = schema.unwrap_or_else(|| view.schema.to_string());
-    let found = work.lookup(Some(&schema), &name);
+    let schema = schema.as_deref().unwrap_or(search_path::PUBLIC);
+    let found = work.lookup(Some(schema), &name);
     Ok(found.is_some_and(|found| found.oid == other))
 }
 
@@ -255,7 +270,7 @@ pub fn reads_column(
     Ok(false)
 }
 
-/// Before a relation is renamed: the views that read it say the new name from then on, and the old one for
+/// Before a relation is renamed or moved: the views that read it say the new name from then on, and the old one for
 /// what their texts qualify by it.
 ///
 /// # Errors
@@ -279,7 +294,6 @@ pub async fn follow(
         let mut statement = parse::parse_one(&body.query)?;
         let mut renamed = Renamed {
             from: (&relation.schema, &relation.name),
-            in_schema: &other.schema,
             to: new,
         };
         let _ = VisitMut::visit(&mut statement, &mut renamed);
@@ -292,13 +306,22 @@ pub async fn follow(
 /// Puts a relation's new name where its old one was.
 struct Renamed<'a> {
     from: (&'a str, &'a str),
-    /// The schema of a bare name.
-    in_schema: &'a str,
     to: &'a NewName,
 }
 
 impl VisitorMut for Renamed<'_> {
     type Break = ();
+
+    /// What is qualified by schema and relation goes by the relation alone from then on.
+    fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
+        if let ast::Expr::CompoundIdentifier(parts) = expr
+            && let [schema, relation, _] = parts.as_slice()
+            && (name::fold(schema).as_str(), name::fold(relation).as_str()) == self.from
+        {
+            parts.remove(0);
+        }
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_table_factor(&mut self, factor: &mut ast::TableFactor) -> ControlFlow<()> {
         let ast::TableFactor::Table {
@@ -313,7 +336,7 @@ impl VisitorMut for Renamed<'_> {
         let Ok((schema, bare)) = name::parts(name) else {
             return ControlFlow::Continue(());
         };
-        let schema = schema.as_deref().unwrap_or(self.in_schema);
+        let schema = schema.as_deref().unwrap_or(search_path::PUBLIC);
         if (schema, bare.as_str()) != self.from {
             return ControlFlow::Continue(());
         }

@@ -6,12 +6,16 @@
 
 use super::codec;
 use super::name;
+use crate::access::denied;
 use crate::catalog::definition::{DefinitionChange, Definitions, Relation, RelationBody, Table};
+use crate::catalog::schema::Schema;
 use crate::catalog::{DatabaseId, Oid, RelationId};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::Engine;
 use crate::engine::context::StatementContext;
+use crate::engine::dml::deferred;
 use crate::engine::dml::pace::Pace;
+use crate::engine::search_path;
 use crate::engine::transaction::Transaction;
 use crate::engine::types::Input;
 use crate::storage::{
@@ -21,11 +25,6 @@ use crate::storage::{
 use sqlparser::ast;
 use std::ops::Bound;
 use std::sync::Arc;
-
-/// The one schema that is there.
-pub const PUBLIC: &str = "public";
-/// pg_namespace.oid of `public`.
-const PUBLIC_OID: u32 = 2200;
 
 /// Rows of a table that are looked at together.
 const ROWS_A_LOOK: usize = 64;
@@ -40,6 +39,8 @@ pub struct Work<'a> {
     pub context: &'a StatementContext,
     /// How long it has held its core.
     pub pace: Pace,
+    /// What others have made since the statement began, and it has found behind a lock.
+    pub found: Vec<Arc<Relation>>,
 }
 
 /// Where a new relation is to stand.
@@ -76,10 +77,56 @@ impl Work<'_> {
 
     /// The definitions as the statement sees them, with its own changes.
     pub fn definitions(&mut self) -> Definitions {
-        self.transaction
-            .snapshot(&self.context.snapshot)
-            .definitions
-            .clone()
+        let snapshot = self.transaction.snapshot(&self.context.snapshot);
+        let seen = snapshot.definitions.clone();
+        self.found.iter().fold(seen, |seen, relation| {
+            seen.with(&DefinitionChange::Put(relation.clone()))
+        })
+    }
+
+    /// The relations of a schema that is taken alone, by OID: also those that others have made in it since
+    /// the statement began, and committed before they let it go.
+    ///
+    /// # Errors
+    /// What storage gives; XX001 for damage.
+    pub async fn relations_in(&mut self, schema: &Schema) -> Result<Vec<Oid>, Diagnostic> {
+        let known = self.definitions();
+        let from = codec::name_key(schema.database, &schema.name, "");
+        let mut to = from.clone();
+        if let Some(last) = to.last_mut() {
+            // Behind all names: a name has no byte 0, which ends the schema's.
+            *last = 1;
+        }
+        let mut oids = Vec::new();
+        let mut after = Bound::Included(from);
+        loop {
+            let from = after.as_ref().map(Vec::as_slice);
+            let range = (from, Bound::Excluded(to.as_slice()));
+            let storage = &mut self.transaction.storage;
+            let names = storage.newest_range(DEFINITIONS_RELATION, range, ROWS_A_LOOK)?;
+            let Some(last) = names.last() else {
+                break;
+            };
+            after = Bound::Excluded(last.key.clone());
+            for name in &names {
+                let oid = codec::oid_of(&name.row)?;
+                oids.push(oid);
+                if known.get(oid).is_some() {
+                    continue;
+                }
+                let key = codec::oid_key(oid);
+                let newest = self
+                    .transaction
+                    .storage
+                    .newest(DEFINITIONS_RELATION, &key)?;
+                if let Some(row) = newest.row {
+                    self.found.push(Arc::new(codec::decode(&row)?));
+                }
+            }
+            self.pause().await?;
+        }
+        oids.sort_unstable();
+        Ok(oids)
     }
 
     /// How long a lock is waited for.
@@ -93,17 +140,13 @@ impl Work<'_> {
     /// Where a relation to be made stands.
     ///
     /// # Errors
-    /// 3F000 for a schema that is not there, 42501 for the system's.
-    pub fn new_name(&self, given: &ast::ObjectName) -> Result<NewName, Diagnostic> {
+    /// 3F000 for a schema that is not there, 42501 for the system's and where nothing may be made.
+    pub fn new_name(&mut self, given: &ast::ObjectName) -> Result<NewName, Diagnostic> {
         let (schema, name) = name::parts(given)?;
+        let definitions = self.definitions();
         let schema = match schema {
             Some(schema) => schema,
-            None => self
-                .context
-                .settings
-                .search_path
-                .iter()
-                .find(|schema| &***schema == PUBLIC)
+            None => search_path::for_new(&definitions, self.context)
                 .map(|schema| schema.to_string())
                 .ok_or_else(|| {
                     Diagnostic::error(
@@ -112,34 +155,116 @@ impl Work<'_> {
                     )
                 })?,
         };
-        check_schema(&schema)?;
-        self.context.rights.may_define(&schema)?;
+        if schema == search_path::PG_CATALOG {
+            let message = format!("permission denied to create \"{schema}.{name}\"");
+            return Err(denied(message)
+                .with_detail("System catalog modifications are currently disallowed."));
+        }
+        let found = self.schema(&schema)?;
+        self.context.rights.may_define(&found)?;
         Ok(NewName { schema, name })
+    }
+
+    /// The schema of this name, for something to be made in.
+    ///
+    /// # Errors
+    /// 3F000 for one that is not there, 42501 for the system's.
+    pub fn schema(&mut self, name: &str) -> Result<Arc<Schema>, Diagnostic> {
+        if search_path::is_system(name) {
+            return Err(denied(format!("permission denied for schema {name}")));
+        }
+        let (definitions, database) = (self.definitions(), self.database());
+        let found = definitions.schema(database, name);
+        found.ok_or_else(|| search_path::no_schema(name))
+    }
+
+    /// Takes the schema for this use and gives it as it was last committed; None when it is gone.
+    ///
+    /// # Errors
+    /// What waiting for a lock ends with.
+    pub async fn take_schema(
+        &mut self,
+        schema: &Schema,
+        how: Use,
+    ) -> Result<Option<Schema>, Diagnostic> {
+        let wait = self.wait();
+        let storage = &mut self.transaction.storage;
+        storage.use_relation(schema.oid, how, wait).await?;
+        let key = codec::schema_key(schema.database, &schema.name);
+        match storage.newest(DEFINITIONS_RELATION, &key)?.row {
+            Some(row) => codec::decode_schema(&row),
+            // `public`, of which nothing is written until something has become of it.
+            None => {
+                Ok((*schema.name == *search_path::PUBLIC).then(|| Schema::public(schema.database)))
+            }
+        }
+    }
+
+    /// Makes the schema part of the transaction: a new one, or one changed under its name.
+    ///
+    /// # Errors
+    /// What storage gives.
+    pub fn define_schema(&mut self, schema: Schema) -> Result<(), Diagnostic> {
+        let key = codec::schema_key(schema.database, &schema.name);
+        let bytes = codec::encode_schema(Some(&schema))?;
+        let storage = &mut self.transaction.storage;
+        storage.put(DEFINITIONS_RELATION, &key, &bytes)?;
+        self.transaction
+            .define(DefinitionChange::PutSchema(Arc::new(schema)));
+        Ok(())
+    }
+
+    /// Ends a schema, which is empty.
+    ///
+    /// # Errors
+    /// What storage gives.
+    pub fn undefine_schema(&mut self, schema: &Schema) -> Result<(), Diagnostic> {
+        let key = codec::schema_key(schema.database, &schema.name);
+        let storage = &mut self.transaction.storage;
+        if *schema.name == *search_path::PUBLIC {
+            let gone = codec::encode_schema(None)?;
+            storage.put(DEFINITIONS_RELATION, &key, &gone)?;
+        } else {
+            storage.delete(DEFINITIONS_RELATION, &key)?;
+        }
+        let change = DefinitionChange::DropSchema(schema.database, schema.name.clone());
+        self.transaction.define(change);
+        Ok(())
     }
 
     /// The relation of this name, along search_path where no schema is named.
     ///
     /// # Errors
-    /// As [`name::parts`].
+    /// As [`Work::look_for`]; 3F000 for a schema that is not there.
     pub fn find(&mut self, given: &ast::ObjectName) -> Result<Option<Arc<Relation>>, Diagnostic> {
+        let found = self.look_for(given)?;
+        if let (None, (Some(schema), _)) = (&found, name::parts(given)?)
+            && !search_path::is_system(&schema)
+        {
+            self.schema(&schema)?;
+        }
+        Ok(found)
+    }
+
+    /// As [`Work::find`], where nothing need be there.
+    ///
+    /// # Errors
+    /// As [`name::parts`]; 42501 for a schema that the session may not use.
+    pub fn look_for(
+        &mut self,
+        given: &ast::ObjectName,
+    ) -> Result<Option<Arc<Relation>>, Diagnostic> {
         let (schema, name) = name::parts(given)?;
+        if let Some(schema) = &schema {
+            search_path::demand_usage(schema, self.context)?;
+        }
         Ok(self.lookup(schema.as_deref(), &name))
     }
 
     /// As [`Work::find`], of folded names.
     pub fn lookup(&mut self, schema: Option<&str>, name: &str) -> Option<Arc<Relation>> {
         let definitions = self.definitions();
-        let database = self.database();
-        match schema {
-            Some(schema) => definitions.find(database, schema, name).cloned(),
-            None => self
-                .context
-                .settings
-                .search_path
-                .iter()
-                .find_map(|schema| definitions.find(database, schema, name))
-                .cloned(),
-        }
+        search_path::find(&definitions, schema, name, self.context).cloned()
     }
 
     /// Takes the relation for this use and gives its newest definition; None when it is gone.
@@ -163,10 +288,14 @@ impl Work<'_> {
     ///
     /// # Errors
     /// 23505 where a transaction that committed meanwhile has it, as PostgreSQL's catalog index
-    /// reports it.
+    /// reports it; 3F000 where one has dropped the schema.
     pub async fn claim(&mut self, new: &NewName) -> Result<Claim, Diagnostic> {
         if let Some(relation) = self.lookup(Some(&new.schema), &new.name) {
             return Ok(Claim::Taken(relation));
+        }
+        let schema = self.schema(&new.schema)?;
+        if self.take_schema(&schema, Use::Shared).await?.is_none() {
+            return Err(search_path::no_schema(&new.schema));
         }
         let key = codec::name_key(self.database(), &new.schema, &new.name);
         let wait = self.wait();
@@ -182,8 +311,8 @@ impl Work<'_> {
             "duplicate key value violates unique constraint \"pg_class_relname_nsp_index\"",
         )
         .with_detail(format!(
-            "Key (relname, relnamespace)=({}, {PUBLIC_OID}) already exists.",
-            new.name
+            "Key (relname, relnamespace)=({}, {}) already exists.",
+            new.name, schema.oid
         ))
         .with_constraint("pg_class_relname_nsp_index"))
     }
@@ -204,6 +333,7 @@ impl Work<'_> {
         let name = codec::name_key(relation.database, &relation.schema, &relation.name);
         let oid = codec::oid_key(relation.oid);
         let bytes = codec::encode(&relation)?;
+        self.found.retain(|found| found.oid != relation.oid);
         let storage = &mut self.transaction.storage;
         storage.put(DEFINITIONS_RELATION, &oid, &bytes)?;
         storage.put(DEFINITIONS_RELATION, &name, &oid)?;
@@ -221,6 +351,7 @@ impl Work<'_> {
     /// What storage gives.
     pub fn undefine(&mut self, relation: &Relation) -> Result<(), Diagnostic> {
         self.release_name(relation)?;
+        self.found.retain(|found| found.oid != relation.oid);
         let storage = &mut self.transaction.storage;
         storage.delete(DEFINITIONS_RELATION, &codec::oid_key(relation.oid))?;
         if let Some(store) = own_store(&relation.body) {
@@ -321,6 +452,26 @@ impl Work<'_> {
         self.pace.step().await
     }
 
+    /// Nothing of a table may change that checks still wait for.
+    ///
+    /// # Errors
+    /// 55006 in PostgreSQL's words, where one does.
+    pub async fn demand_nothing_waits(
+        &self,
+        relation: &Relation,
+        statement: &str,
+    ) -> Result<(), Diagnostic> {
+        if !deferred::waits_for(relation.oid, self.context).await? {
+            return Ok(());
+        }
+        let name = &relation.name;
+        Err(Diagnostic::error(
+            SqlState::OBJECT_IN_USE,
+            format!("cannot {statement} \"{name}\" because it has pending trigger events"),
+        )
+        .with_hint("SET CONSTRAINTS ALL IMMEDIATE checks what waits for the transaction's end."))
+    }
+
     /// Says something that does not fail the statement.
     pub fn notice(&self, message: impl Into<String>) {
         self.context.notices.push(Diagnostic::notice(message));
@@ -330,22 +481,6 @@ impl Work<'_> {
 /// The primary key's index has no entries of its own: the table is kept in its order.
 pub fn shares_store(constraint: Option<crate::catalog::definition::IndexConstraint>) -> bool {
     constraint == Some(crate::catalog::definition::IndexConstraint::PrimaryKey)
-}
-
-/// # Errors
-/// 3F000, or 42501 for a schema of the system's.
-fn check_schema(schema: &str) -> Result<(), Diagnostic> {
-    match schema {
-        PUBLIC => Ok(()),
-        "pg_catalog" | "information_schema" => Err(Diagnostic::error(
-            SqlState::INSUFFICIENT_PRIVILEGE,
-            format!("permission denied for schema {schema}"),
-        )),
-        _ => Err(Diagnostic::error(
-            SqlState::INVALID_SCHEMA_NAME,
-            format!("schema \"{schema}\" does not exist"),
-        )),
-    }
 }
 
 /// 42P01 with PostgreSQL's word for what was looked for.

@@ -129,7 +129,7 @@ impl Writer<'_> {
             }
             if !target.foreign_keys.is_empty() {
                 let values = row_of(columns, row)?;
-                self.check_parents(&values, None).await?;
+                self.check_parents(&key, &values, None).await?;
             }
             self.step().await?;
         }

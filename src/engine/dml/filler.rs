@@ -8,6 +8,7 @@ use crate::catalog::{Oid, RelationId};
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::query::expression::Scope;
+use crate::engine::search_path;
 use crate::engine::types::{self, CastContext, Input};
 use crate::sql::parse;
 use crate::storage::{SequenceSteps, Storage};
@@ -166,16 +167,12 @@ pub fn nextval_of(
         return None;
     };
     let names: Vec<String> = name.split('.').map(unquoted).collect();
-    let database = context.identity.database;
-    let found = match &names[..] {
-        [schema, name] => definitions.find(database, schema, name),
-        [name] => context
-            .settings
-            .search_path
-            .iter()
-            .find_map(|schema| definitions.find(database, schema, name)),
-        _ => None,
-    }?;
+    let (schema, name) = match &names[..] {
+        [schema, name] => (Some(schema.as_str()), name),
+        [name] => (None, name),
+        _ => return None,
+    };
+    let found = search_path::find(definitions, schema, name, context)?;
     matches!(found.body, RelationBody::Sequence(_)).then_some(found.oid)
 }
 

@@ -10,6 +10,7 @@ pub mod batch;
 mod beside;
 pub mod conflict;
 pub mod copy;
+pub mod deferred;
 pub mod delete;
 pub mod filler;
 pub mod foreign;

@@ -3,6 +3,8 @@
 use crate::catalog::definition::Relation;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
+use crate::engine::query::resolve::{self, Resolved};
+use crate::engine::search_path;
 use sqlparser::ast;
 use std::sync::Arc;
 
@@ -30,34 +32,23 @@ pub fn relation(
     context: &StatementContext,
 ) -> Result<Arc<Relation>, Diagnostic> {
     let parts = name.0.iter().map(part).collect::<Result<Vec<_>, _>>()?;
-    let definitions = &context.snapshot.definitions;
-    let database = context.identity.database;
-    let found = match &parts[..] {
-        [table] => context
-            .settings
-            .search_path
-            .iter()
-            .find_map(|schema| definitions.find(database, schema, table)),
-        [schema, table] => definitions.find(database, schema, table),
+    let (schema, table) = match &parts[..] {
+        [table] => (None, table),
+        [schema, table] => (Some(schema.as_str()), table),
         _ => {
             return Err(Diagnostic::unsupported("a reference to another database"));
         }
     };
-    found.cloned().ok_or_else(|| {
-        let system =
-            parts.len() == 2 && matches!(parts[0].as_str(), "pg_catalog" | "information_schema");
-        if system {
-            let table = &parts[1];
-            return Diagnostic::error(
-                SqlState::INSUFFICIENT_PRIVILEGE,
-                format!("permission denied for table {table}"),
-            );
-        }
-        Diagnostic::error(
-            SqlState::UNDEFINED_TABLE,
-            format!("relation \"{}\" does not exist", parts.join(".")),
-        )
-    })
+    if let Some(schema) = schema {
+        search_path::demand_usage(schema, context)?;
+    }
+    match resolve::relation(schema, table, context)? {
+        Resolved::Relation(relation) => Ok(relation),
+        Resolved::System(table) => Err(Diagnostic::error(
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            format!("permission denied for table {}", table.name),
+        )),
+    }
 }
 
 /// The one name of a column in a list or an assignment.

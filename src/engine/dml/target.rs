@@ -4,8 +4,8 @@
 use super::index_values::IndexValues;
 use super::value::{self, Value};
 use crate::catalog::definition::{
-    Column, Constraint, ConstraintBody, Definitions, Index, IndexConstraint, ReferentialAction,
-    Relation, RelationBody, Sequence, Table,
+    Column, Constraint, ConstraintBody, Deferral, Definitions, Index, IndexConstraint,
+    ReferentialAction, Relation, RelationBody, Sequence, Table,
 };
 use crate::catalog::sql_type::SqlType;
 use crate::catalog::{Oid, RelationId};
@@ -70,12 +70,16 @@ pub struct Check {
 /// A foreign key of a target.
 #[derive(Debug)]
 pub struct ForeignKey {
+    /// pg_constraint.oid
+    pub oid: Oid,
     /// The constraint's name.
     pub name: Arc<str>,
     /// Positions of the referencing columns.
     pub columns: Vec<u16>,
     /// Where the rows pointed at are.
     pub parent: Parent,
+    /// When it is checked.
+    pub deferral: Deferral,
 }
 
 /// The table a foreign key points at.
@@ -96,6 +100,8 @@ pub struct Parent {
 /// A foreign key that points at a target.
 #[derive(Debug)]
 pub struct Referencing {
+    /// pg_constraint.oid
+    pub oid: Oid,
     /// The constraint's name.
     pub name: Arc<str>,
     /// The referencing table.
@@ -112,6 +118,8 @@ pub struct Referencing {
     pub on_update: ReferentialAction,
     /// ON DELETE
     pub on_delete: ReferentialAction,
+    /// When it is checked.
+    pub deferral: Deferral,
 }
 
 /// How the rows that reference a key are found.
@@ -220,11 +228,14 @@ impl Target {
                 columns,
                 table,
                 referenced,
+                deferral,
                 ..
             } => self.foreign_keys.push(ForeignKey {
+                oid: constraint.oid,
                 name: constraint.name.clone(),
                 columns: columns.clone(),
                 parent: Parent::new(definitions, *table, referenced)?,
+                deferral: *deferral,
             }),
         }
         Ok(())
@@ -242,6 +253,7 @@ impl Target {
                 referenced,
                 on_update,
                 on_delete,
+                deferral,
             } = &constraint.body
             else {
                 continue;
@@ -250,6 +262,7 @@ impl Target {
                 continue;
             }
             self.referencing.push(Referencing {
+                oid: constraint.oid,
                 name: constraint.name.clone(),
                 relation: child.clone(),
                 layout: RowLayout::new(child_table),
@@ -258,6 +271,7 @@ impl Target {
                 search: Search::new(child_table, columns, definitions)?,
                 on_update: *on_update,
                 on_delete: *on_delete,
+                deferral: *deferral,
             });
         }
         Ok(())

@@ -170,6 +170,7 @@ fn definitions() -> Definitions {
             referenced: vec![0],
             on_update: ReferentialAction::NoAction,
             on_delete: ReferentialAction::NoAction,
+            deferral: Default::default(),
         },
     }];
     let mut node = table(
@@ -192,6 +193,7 @@ fn definitions() -> Definitions {
             referenced: vec![0],
             on_update,
             on_delete,
+            deferral: Default::default(),
         },
     };
     let (cascade, nothing) = (ReferentialAction::Cascade, ReferentialAction::NoAction);

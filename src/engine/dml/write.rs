@@ -226,7 +226,7 @@ impl<'a> Writer<'a> {
         let mut bytes = Vec::with_capacity(128);
         self.target.layout.encode(row, &mut bytes)?;
         self.transaction.put(self.target.store(), &key, &bytes)?;
-        self.check_parents(row, None).await?;
+        self.check_parents(&key, row, None).await?;
         Ok(Insertion::Done)
     }
 
@@ -284,15 +284,14 @@ impl<'a> Writer<'a> {
         let mut bytes = Vec::with_capacity(128);
         self.target.layout.encode(new, &mut bytes)?;
         self.transaction.put(store, &key, &bytes)?;
-        self.check_parents(new, Some(old)).await?;
-        self.note_key_gone(old, Some(new));
-        Ok(())
+        self.check_parents(&key, new, Some((old_key, old))).await?;
+        self.note_key_gone(old, Some(new))
     }
 
     /// Deletes a row that this transaction has locked.
     ///
     /// # Errors
-    /// What storage gives; foreign keys are checked by [`Writer::finish`].
+    /// What storage gives; foreign keys are checked by [`Writer::finish`], or at the transaction's end.
     pub async fn delete(&mut self, key: &[u8], old: &[ScalarValue]) -> Result<(), Diagnostic> {
         for index in &self.target.indexes {
             if let Some(entry) = self.entry(index, old, key)? {
@@ -300,8 +299,7 @@ impl<'a> Writer<'a> {
             }
         }
         self.transaction.delete(self.target.store(), key)?;
-        self.note_key_gone(old, None);
-        Ok(())
+        self.note_key_gone(old, None)
     }
 
     /// NOT NULL, then CHECK, as PostgreSQL's ExecConstraints.

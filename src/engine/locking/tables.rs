@@ -8,6 +8,7 @@ use crate::engine::dml::names;
 use crate::engine::query::functions::set_returning;
 use crate::engine::query::resolve::{self, Resolved};
 use crate::engine::query::rewrite::subqueries;
+use crate::engine::search_path;
 use crate::sql::row_locks::{self, Busy, RowLock, Strength};
 use sqlparser::ast::{
     self, Expr, GroupByExpr, JoinOperator, Query, Select, SelectItem, SetExpr, TableFactor,
@@ -276,6 +277,9 @@ impl Item<'_> {
             [schema, table] => (Some(schema.as_str()), table),
             _ => return Err(Diagnostic::unsupported("a reference to another database")),
         };
+        if let Some(schema) = schema {
+            search_path::demand_usage(schema, context)?;
+        }
         let relation = match resolve::relation(schema, table, context)? {
             Resolved::Relation(relation) => relation,
             Resolved::System(_) => return Err(unsupported("a catalog")),

@@ -6,6 +6,7 @@ use super::cell::{Cell, text};
 use super::roles;
 use crate::catalog::PrincipalId;
 use crate::catalog::definition::{Relation, RelationBody};
+use crate::catalog::schema::{PUBLIC_OID, Schema, SchemaPrivileges};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::context::StatementContext;
 use crate::engine::query::failure;
@@ -41,6 +42,36 @@ pub fn of_relation(relation: &Relation, context: &StatementContext) -> Cell {
             .map(|(_, letter)| letter)
             .collect();
         items.push(text(format!("{grantee}={letters}/{owner}")));
+    }
+    Cell::List(items)
+}
+
+/// pg_namespace.nspacl: NULL where nothing was granted.
+pub fn of_schema(schema: &Schema, context: &StatementContext) -> Cell {
+    let is_public = schema.oid == PUBLIC_OID;
+    if schema.grants.is_empty() && schema.everyone.is_empty() && !is_public {
+        return Cell::Null;
+    }
+    let name = |id: PrincipalId| roles::name_of(id, context).map(|name| identifier(&name));
+    let owner = PrincipalId(super::databases::schema_owner(schema));
+    let owner = name(owner).unwrap_or_default();
+    let letters = |held: SchemaPrivileges| match (held.usage, held.create) {
+        (true, true) => "UC",
+        (true, false) => "U",
+        (false, true) => "C",
+        (false, false) => "",
+    };
+    let mut items = vec![text(format!("{owner}=UC/{owner}"))];
+    if !schema.everyone.is_empty() {
+        items.push(text(format!("={}/{owner}", letters(schema.everyone))));
+    }
+    for grant in &schema.grants {
+        if let Some(grantee) = name(grant.grantee) {
+            items.push(text(format!(
+                "{grantee}={}/{owner}",
+                letters(grant.privileges)
+            )));
+        }
     }
     Cell::List(items)
 }

@@ -141,6 +141,12 @@ fn integer<T: TryFrom<i64>>(cell: &Cell) -> Option<T> {
 }
 
 fn cast(data_type: &DataType, cells: &[&Cell]) -> datafusion::error::Result<ArrayRef> {
+    if cells.iter().all(|cell| **cell == Cell::Null) {
+        return Ok(datafusion::arrow::array::new_null_array(
+            data_type,
+            cells.len(),
+        ));
+    }
     let values = cells
         .iter()
         .map(|cell| scalar(cell, data_type))

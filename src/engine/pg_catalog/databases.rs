@@ -1,75 +1,81 @@
 //! Databases of the tenant, and the schemas of the session's database.
 
 use super::cell::{Cell, number, row, text};
-use super::relations::{CATALOG_OWNER, catalog, own};
+use super::relations::{CATALOG_OWNER, catalog};
 use super::roles::DATABASE_OWNER;
-use super::{INFORMATION_SCHEMA_OID, PG_CATALOG_OID, PUBLIC_OID, Row};
+use super::{INFORMATION_SCHEMA_OID, PG_CATALOG_OID, Row};
+use crate::catalog::schema::{PUBLIC_OID, Schema};
 use crate::engine::context::StatementContext;
-use std::collections::BTreeSet;
+use crate::engine::search_path;
+use std::sync::Arc;
 
 /// PostgreSQL's number of UTF8.
 pub const UTF8: i64 = 6;
 
 /// The schemas of the session's database with their OIDs.
 pub fn namespaces(context: &StatementContext) -> Vec<(u32, String)> {
-    let mut found = vec![
-        (PG_CATALOG_OID.0, "pg_catalog".to_owned()),
-        (PUBLIC_OID.0, "public".to_owned()),
-        (INFORMATION_SCHEMA_OID.0, "information_schema".to_owned()),
+    let system = [
+        (PG_CATALOG_OID.0, search_path::PG_CATALOG.to_owned()),
+        (
+            INFORMATION_SCHEMA_OID.0,
+            search_path::INFORMATION_SCHEMA.to_owned(),
+        ),
     ];
-    let others: BTreeSet<_> = own(context)
-        .map(|relation| relation.schema.clone())
-        .filter(|schema| &**schema != "public")
-        .collect();
-    found.extend(
-        others
-            .iter()
-            .map(|schema| (named_oid(schema), schema.to_string())),
-    );
-    found
+    let own = schemas(context).into_iter();
+    system
+        .into_iter()
+        .chain(own.map(|schema| (schema.oid.0, schema.name.to_string())))
+        .collect()
 }
 
-/// A schema has no OID of its own; its name's checksum stands for one, above all others.
-fn named_oid(schema: &str) -> u32 {
-    0x8000_0000 | (crc32fast::hash(schema.as_bytes()) & 0x3FFF_FFFF)
+/// The schemas of the session's database that are no catalogs'.
+pub fn schemas(context: &StatementContext) -> Vec<Arc<Schema>> {
+    let definitions = &context.snapshot.definitions;
+    definitions.schemas_of(context.identity.database)
 }
 
-/// pg_namespace.oid
-pub fn namespace_oid(schema: &str, _context: &StatementContext) -> u32 {
+/// pg_namespace.oid; 0 where there is none.
+pub fn namespace_oid(schema: &str, context: &StatementContext) -> u32 {
+    let (definitions, database) = (&context.snapshot.definitions, context.identity.database);
     match schema {
-        "pg_catalog" => PG_CATALOG_OID.0,
-        "public" => PUBLIC_OID.0,
-        "information_schema" => INFORMATION_SCHEMA_OID.0,
-        other => named_oid(other),
+        search_path::PG_CATALOG => PG_CATALOG_OID.0,
+        search_path::INFORMATION_SCHEMA => INFORMATION_SCHEMA_OID.0,
+        search_path::PUBLIC if !definitions.has_schemas(database) => PUBLIC_OID.0,
+        other => definitions
+            .schema(database, other)
+            .map_or(0, |schema| schema.oid.0),
     }
+}
+
+/// pg_namespace.nspowner: of `public` PostgreSQL's name for the database's owner, until it has another.
+pub fn schema_owner(schema: &Schema) -> u32 {
+    schema.owner.map_or(DATABASE_OWNER.0, |owner| owner.0)
 }
 
 /// pg_namespace
 pub fn pg_namespace(context: &StatementContext) -> Vec<Row> {
     let shape = catalog("pg_namespace");
-    namespaces(context)
-        .into_iter()
-        .map(|(oid, name)| {
-            // Of public, what PostgreSQL 15 makes it with: pg_dump takes anything else for a change.
-            let (owner, acl) = match oid == PUBLIC_OID.0 {
-                true => {
-                    let owner = DATABASE_OWNER.1;
-                    let items = [format!("{owner}=UC/{owner}"), format!("=U/{owner}")];
-                    (DATABASE_OWNER.0, Cell::List(items.map(text).to_vec()))
-                }
-                false => (CATALOG_OWNER, Cell::Null),
-            };
-            row(
-                shape,
-                &[
-                    ("oid", number(oid)),
-                    ("nspname", text(name)),
-                    ("nspowner", number(owner)),
-                    ("nspacl", acl),
-                ],
-            )
-        })
-        .collect()
+    let one = |oid: u32, name: &str, owner: u32, acl: Cell| {
+        row(
+            shape,
+            &[
+                ("oid", number(oid)),
+                ("nspname", text(name)),
+                ("nspowner", number(owner)),
+                ("nspacl", acl),
+            ],
+        )
+    };
+    let system = [
+        (PG_CATALOG_OID.0, search_path::PG_CATALOG),
+        (INFORMATION_SCHEMA_OID.0, search_path::INFORMATION_SCHEMA),
+    ];
+    let system = system.map(|(oid, name)| one(oid, name, CATALOG_OWNER, Cell::Null));
+    let own = schemas(context).into_iter().map(|schema| {
+        let acl = super::acl::of_schema(&schema, context);
+        one(schema.oid.0, &schema.name, schema_owner(&schema), acl)
+    });
+    system.into_iter().chain(own).collect()
 }
 
 /// pg_database: those of the tenant in force, in which names are unique.

@@ -5,12 +5,13 @@
 use super::constraints::{self, Shown};
 use crate::catalog::Oid;
 use crate::catalog::definition::{
-    ConstraintBody, Index, ReferentialAction, Relation, RelationBody, Table,
+    ConstraintBody, Deferral, Index, ReferentialAction, Relation, RelationBody, Table,
 };
 use crate::engine::context::StatementContext;
 use crate::engine::query::functions::names::{qualified, relation_in_public, relation_of_oid};
 use crate::engine::query::functions::text::quote_ident;
-use crate::engine::query::{qualify, resolve, rewrite};
+use crate::engine::query::resolve::{self, Resolved};
+use crate::engine::query::{qualify, rewrite};
 use crate::sql::parse;
 use sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Statement};
 
@@ -137,16 +138,18 @@ pub fn clause(shown: &Shown<'_>, names: Names, context: &StatementContext) -> Op
                 referenced,
                 on_update,
                 on_delete,
+                deferral,
             }),
         ) => {
             let target = context.snapshot.definitions.get(*target)?;
             format!(
-                "FOREIGN KEY ({}) REFERENCES {}({}){}{}",
+                "FOREIGN KEY ({}) REFERENCES {}({}){}{}{}",
                 columns(table, from),
                 name(target, names, context),
                 columns(target.table()?, referenced),
                 action(" ON UPDATE", *on_update),
                 action(" ON DELETE", *on_delete),
+                deferrable(*deferral),
             )
         }
         _ => return None,
@@ -158,6 +161,14 @@ fn without_parentheses(expression: &str) -> String {
     match parse::parse_expression(expression) {
         Ok(Expr::Nested(inner)) => without_parentheses(&inner.to_string()),
         _ => expression.to_owned(),
+    }
+}
+
+fn deferrable(deferral: Deferral) -> &'static str {
+    match deferral {
+        Deferral::None => "",
+        Deferral::InitiallyImmediate => " DEFERRABLE",
+        Deferral::InitiallyDeferred => " DEFERRABLE INITIALLY DEFERRED",
     }
 }
 
@@ -175,16 +186,26 @@ fn action(on: &str, action: ReferentialAction) -> String {
 /// An expression that is kept as text, such as a default: a sequence is named with its schema where the
 /// search_path does not find it.
 pub fn expression(text: &str, context: &StatementContext) -> String {
+    let shown = |text: &str| {
+        let found = relation_in_public(text, context).ok()?;
+        Some(name(&found, Names::Short, context))
+    };
     match text.contains("nextval") {
-        true => qualify::sequences(text, |name| is_hidden(name, context)),
+        true => qualify::sequences(text, shown),
         false => text.to_owned(),
     }
 }
 
-/// Whether a text's bare name of a relation of `public` is not found by the search_path.
-fn is_hidden(text: &str, context: &StatementContext) -> bool {
-    let found = relation_in_public(text, context);
-    found.is_ok_and(|relation| !resolve::is_visible(&relation, context))
+/// The schema before the name of a relation in a stored text, where the search_path does not find it.
+fn schema_shown(schema: Option<&str>, name: &str, context: &StatementContext) -> qualify::Schema {
+    let schema = schema.unwrap_or(resolve::PUBLIC);
+    match resolve::relation(Some(schema), name, context) {
+        Ok(Resolved::Relation(relation)) if resolve::is_visible(&relation, context) => {
+            qualify::Schema::Left
+        }
+        Ok(Resolved::Relation(_)) => qualify::Schema::Written(schema.to_owned()),
+        Ok(Resolved::System(_)) | Err(_) => qualify::Schema::Kept,
+    }
 }
 
 /// A view's query: names as the search_path needs them, columns as the view calls them.
@@ -197,7 +218,9 @@ pub fn view(oid: Oid, context: &StatementContext) -> Option<String> {
     let Ok(Statement::Query(mut query)) = parse::parse_one(stored) else {
         return Some(format!(" {stored};"));
     };
-    qualify::relations(&mut query, |name| is_hidden(&quote_ident(name), context));
+    qualify::relations(&mut query, |schema, name| {
+        schema_shown(schema, name, context)
+    });
     let columns: Vec<&str> = view.columns.iter().map(|(name, _)| &**name).collect();
     if labels(&query).is_some_and(|labels| labels == columns) {
         return Some(format!(" {query};"));

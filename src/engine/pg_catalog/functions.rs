@@ -3,6 +3,8 @@
 use super::deparse::{self, Names};
 use super::{acl, databases, procedures, roles, table_of_oid};
 use crate::catalog::definition::{Privileges, Relation};
+use crate::catalog::role::Ladder;
+use crate::catalog::schema::SchemaPrivileges;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::catalog::{DatabaseId, Oid, PrincipalId};
 use crate::diagnostic::SqlState;
@@ -12,7 +14,9 @@ use crate::engine::query::functions::definition::{
     Argument, BOOL, Call, Function, INT4, INT8, OID, REGCLASS, TEXT,
 };
 use crate::engine::query::functions::names;
+use crate::engine::query::functions::text::quote_ident;
 use crate::engine::query::resolve;
+use crate::engine::search_path;
 use crate::engine::types;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type, UInt32Type};
@@ -149,7 +153,7 @@ fn of_numbers() -> Vec<Arc<ScalarUDF>> {
             call.texts(|row| {
                 Ok(call.oid(0, row).map(|oid| {
                     let found = known.iter().find(|(known, _)| *known == oid);
-                    found.map_or_else(|| oid.to_string(), |(_, name)| name.clone())
+                    found.map_or_else(|| oid.to_string(), |(_, name)| quote_ident(name))
                 }))
             })
         }),
@@ -163,6 +167,10 @@ fn of_numbers() -> Vec<Arc<ScalarUDF>> {
                 call.values::<UInt32Type>(|row| {
                     let Some(name) = call.text(0, row) else {
                         return Ok(None);
+                    };
+                    let parts = names::split(name).map_err(failure::external)?;
+                    let [name] = parts.as_slice() else {
+                        return Err(failure::external(names::invalid_name()));
                     };
                     let found = known.iter().find(|(_, known)| known == name);
                     let absent = || {
@@ -263,7 +271,14 @@ fn descriptions() -> Vec<Arc<ScalarUDF>> {
             TEXT_TYPE,
             |call| {
                 let statement = call.statement()?;
+                let schemas = databases::schemas(&statement.context);
                 call.texts(|row| {
+                    if call.args.len() == 2 && call.text(1, row) == Some("pg_namespace") {
+                        let oid = call.oid(0, row).map(Oid);
+                        let schema = schemas.iter().find(|schema| Some(schema.oid) == oid);
+                        let comment = schema.and_then(|schema| schema.comment.as_deref());
+                        return Ok(comment.map(str::to_owned));
+                    }
                     let class = call.args.len() == 1 || call.text(1, row) == Some("pg_class");
                     let relation = call
                         .oid(0, row)
@@ -344,17 +359,13 @@ fn visibility() -> Vec<Arc<ScalarUDF>> {
 fn is_visible(oid: Oid, context: &StatementContext) -> Option<bool> {
     if let Some(table) = table_of_oid(oid) {
         let searched = table.schema == resolve::PG_CATALOG
-            || resolve::search_path(context)
+            || search_path::of(context)
                 .iter()
                 .any(|schema| &**schema == table.schema);
         return Some(searched);
     }
     let relation = names::relation_of_oid(oid, context)?;
-    Some(match relation.index() {
-        // An index is no FROM item, but has a name in its schema all the same.
-        Some(_) => resolve::search_path(context).contains(&relation.schema),
-        None => resolve::is_visible(relation, context),
-    })
+    Some(resolve::is_visible(relation, context))
 }
 
 /// The relation that an argument names: by OID, or by name where it is a text.
@@ -406,8 +417,16 @@ fn privileges() -> Vec<Arc<ScalarUDF>> {
         BOOL_TYPE,
         has_database_privilege,
     ));
-    for name in [
+    all.push(Function::stable(
         "has_schema_privilege",
+        TABLE,
+        BOOL_TYPE,
+        |call| match call.args.len() {
+            2 => schema_privilege(call, 0),
+            _ => other_user(call, |call| schema_privilege(call, 1)),
+        },
+    ));
+    for name in [
         "has_function_privilege",
         "has_type_privilege",
         "has_language_privilege",
@@ -449,6 +468,54 @@ fn privileges() -> Vec<Arc<ScalarUDF>> {
         })
     }));
     all
+}
+
+/// Whether the session has one of the privileges on a schema, by name or OID.
+fn schema_privilege(call: &Call<'_>, argument: usize) -> Result<ArrayRef> {
+    let statement = call.statement()?;
+    let context = &statement.context;
+    let (definitions, database) = (&context.snapshot.definitions, context.identity.database);
+    call.bools(|row| {
+        let named = match call.args[argument].data_type() {
+            DataType::Utf8 => call.text(argument, row).map(str::to_owned),
+            _ => call.oid(argument, row).and_then(|oid| {
+                let known = databases::namespaces(context).into_iter();
+                let mut found = known.filter(|(known, _)| *known == oid);
+                found.next().map(|(_, name)| name)
+            }),
+        };
+        let (Some(name), Some(wanted)) = (named, call.text(argument + 1, row)) else {
+            return Ok(None);
+        };
+        let held = match search_path::is_system(&name) {
+            true => SchemaPrivileges {
+                usage: true,
+                create: context.rights.is_superuser(),
+            },
+            false => {
+                let schema = definitions.schema(database, &name);
+                let schema =
+                    schema.ok_or_else(|| failure::external(search_path::no_schema(&name)))?;
+                context.rights.schema_privileges(&schema)
+            }
+        };
+        let mut any = false;
+        for wanted in wanted.split(',') {
+            any |= match wanted.trim().to_ascii_uppercase().as_str() {
+                "USAGE" => held.usage,
+                "CREATE" => held.create,
+                // Who may grant is who is tenant_admin.
+                "USAGE WITH GRANT OPTION" | "CREATE WITH GRANT OPTION" => {
+                    context.rights.reaches(Ladder::TenantAdmin)
+                }
+                _ => {
+                    let message = format!("unrecognized privilege type: \"{}\"", wanted.trim());
+                    return Err(failure::error(SqlState::INVALID_PARAMETER_VALUE, message));
+                }
+            };
+        }
+        Ok(Some(any))
+    })
 }
 
 fn has_table_privilege(call: &Call<'_>) -> Result<ArrayRef> {

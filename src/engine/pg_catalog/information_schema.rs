@@ -4,10 +4,12 @@ use super::cell::{Cell, maybe, number, row, text};
 use super::constraints::{self, Shown};
 use super::relations::{attributes, own};
 use super::{Row, SystemTable, deparse, table, tables as all_catalogs};
+use crate::catalog::PrincipalId;
 use crate::catalog::definition::{ConstraintBody, ReferentialAction, Relation, RelationBody};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::context::StatementContext;
 use crate::engine::query::functions::session::database_name;
+use crate::engine::search_path;
 use crate::engine::types;
 
 fn shape(name: &str) -> &'static SystemTable {
@@ -94,19 +96,28 @@ pub fn views(context: &StatementContext) -> Vec<Row> {
 pub fn schemata(context: &StatementContext) -> Vec<Row> {
     let shape = shape("schemata");
     let catalog = database_name(context);
-    super::databases::namespaces(context)
-        .into_iter()
-        .map(|(_, name)| {
-            row(
-                shape,
-                &[
-                    ("catalog_name", text(&*catalog)),
-                    ("schema_name", text(name)),
-                    ("schema_owner", text("nodedb")),
-                ],
-            )
-        })
-        .collect()
+    let one = |name: &str, owner: &str| {
+        row(
+            shape,
+            &[
+                ("catalog_name", text(&*catalog)),
+                ("schema_name", text(name)),
+                ("schema_owner", text(owner)),
+            ],
+        )
+    };
+    let system = [search_path::PG_CATALOG, search_path::INFORMATION_SCHEMA];
+    let system = system.map(|name| one(name, "nodedb"));
+    let schemas = super::databases::schemas(context);
+    let schemas = schemas
+        .iter()
+        .filter(|schema| !context.rights.schema_privileges(schema).is_empty());
+    let own = schemas.map(|schema| {
+        let owner = PrincipalId(super::databases::schema_owner(schema));
+        let owner = super::roles::name_of(owner, context).unwrap_or_default();
+        one(&schema.name, &owner)
+    });
+    system.into_iter().chain(own).collect()
 }
 
 /// columns
@@ -279,6 +290,10 @@ fn visible_constraints(context: &StatementContext) -> Vec<Shown<'_>> {
     all
 }
 
+fn yes_or_no(yes: bool) -> Cell {
+    text(if yes { "YES" } else { "NO" })
+}
+
 /// table_constraints
 pub fn table_constraints(context: &StatementContext) -> Vec<Row> {
     let shape = shape("table_constraints");
@@ -302,8 +317,8 @@ pub fn table_constraints(context: &StatementContext) -> Vec<Row> {
                     ("table_schema", text(&*shown.relation.schema)),
                     ("table_name", text(&*shown.relation.name)),
                     ("constraint_type", text(kind)),
-                    ("is_deferrable", text("NO")),
-                    ("initially_deferred", text("NO")),
+                    ("is_deferrable", yes_or_no(shown.is_deferrable())),
+                    ("initially_deferred", yes_or_no(shown.is_deferred())),
                     ("enforced", text("YES")),
                 ],
             )

@@ -17,6 +17,7 @@ mod look_up;
 mod policies;
 pub mod procedures;
 mod relations;
+mod remembered;
 mod roles;
 mod session;
 mod settings;
@@ -29,21 +30,22 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::query::failure;
 use crate::engine::query::rows;
+use crate::engine::query::statement::Statement;
+use crate::engine::search_path;
 use crate::engine::types as sql_types;
 use crate::storage::Storage;
 use cell::Cell;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+pub use remembered::Remembered;
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// The OID of the schema pg_catalog.
 pub const PG_CATALOG_OID: Oid = Oid(11);
-/// The OID of the schema public.
-pub const PUBLIC_OID: Oid = Oid(2200);
 /// The OID of the schema information_schema.
 pub const INFORMATION_SCHEMA_OID: Oid = Oid(13_184);
 
@@ -71,6 +73,8 @@ pub struct SystemTable {
     pub columns: Vec<(&'static str, SqlType)>,
     arrow: SchemaRef,
     rows: Option<Rows>,
+    /// Those that never change, once somebody has looked.
+    fixed: Option<OnceLock<RecordBatch>>,
     store_rows: Option<StoreRows>,
 }
 
@@ -104,6 +108,44 @@ pub fn table_of_oid(oid: Oid) -> Option<&'static SystemTable> {
 }
 
 impl SystemTable {
+    /// Its rows as the statement sees them, with the columns of these places.
+    ///
+    /// # Errors
+    /// XX000 for rows that do not fit the columns.
+    fn batch(&self, statement: &Statement, columns: &[usize]) -> Result<RecordBatch, Diagnostic> {
+        let context = &statement.context;
+        if let Some(rows) = self.store_rows {
+            return cell::batch(self, columns, &rows(context, statement.storage()));
+        }
+        if !remembered::is_settled(self) {
+            let rows = self.rows.map(|rows| rows(context));
+            return cell::batch(self, columns, &rows.unwrap_or_default());
+        }
+        let all = statement
+            .catalogs()
+            .batch(self, context, || self.make(context))?;
+        remembered::columns(&all, columns)
+    }
+
+    fn make(&self, context: &StatementContext) -> Result<RecordBatch, Diagnostic> {
+        let rows = self.rows.map(|rows| rows(context)).unwrap_or_default();
+        let all: Vec<usize> = (0..self.columns.len()).collect();
+        let (Some(kept), Some(rows_kept)) = (&self.fixed, fixed_of(self.schema, self.name)) else {
+            return cell::batch(self, &all, &rows);
+        };
+        let fixed = match kept.get() {
+            Some(fixed) => fixed.clone(),
+            None => {
+                let made = cell::batch(self, &all, rows_kept)?;
+                kept.get_or_init(|| made).clone()
+            }
+        };
+        match rows.is_empty() {
+            true => Ok(fixed),
+            false => remembered::with_fixed(self, &fixed, &rows),
+        }
+    }
+
     /// `oid schema name kind column:type …`
     fn parse(line: &'static str) -> SystemTable {
         const FORM: &str = "columns.txt has a line a table, in the form its reader says";
@@ -129,8 +171,18 @@ impl SystemTable {
             arrow: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
             columns,
             rows: rows_of(schema, name),
+            fixed: fixed_of(schema, name).map(|_| OnceLock::new()),
             store_rows: store_rows_of(schema, name),
         }
+    }
+}
+
+/// The rows of a catalog that never change, and that are too many to make each time.
+fn fixed_of(schema: &str, name: &str) -> Option<&'static LazyLock<Vec<Row>>> {
+    match (schema, name) {
+        (search_path::PG_CATALOG, "pg_attribute") => Some(&relations::CATALOG_ATTRIBUTES),
+        (search_path::PG_CATALOG, "pg_proc") => Some(&procedures::PROCEDURE_ROWS),
+        _ => None,
     }
 }
 
@@ -157,7 +209,6 @@ fn rows_of(schema: &str, name: &str) -> Option<Rows> {
         ("pg_catalog", "pg_collation") => types::pg_collation,
         ("pg_catalog", "pg_language") => types::pg_language,
         ("pg_catalog", "pg_opclass") => types::pg_opclass,
-        ("pg_catalog", "pg_proc") => procedures::pg_proc,
         ("pg_catalog", "pg_authid") => roles::pg_authid,
         ("pg_catalog", "pg_roles") => roles::pg_roles,
         ("pg_catalog", "pg_user") => roles::pg_user,
@@ -228,20 +279,15 @@ impl TableProvider for SystemProvider {
         projection: Option<&Vec<usize>>,
         _filters: &[Expr],
         _limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
         let table = self.0;
         rows::operator(
             table.name,
             &table.arrow,
             projection,
             Arc::new(move |statement, columns| {
-                let context = &statement.context;
-                let rows = match (table.rows, table.store_rows) {
-                    (Some(rows), _) => Some(rows(context)),
-                    (None, Some(rows)) => Some(rows(context, statement.storage())),
-                    (None, None) => None,
-                };
-                cell::batch(table, columns, &rows.unwrap_or_default())
+                table
+                    .batch(statement, columns)
                     .map_err(|error: Diagnostic| failure::external(error))
             }),
         )

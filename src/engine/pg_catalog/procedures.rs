@@ -7,7 +7,6 @@ use super::cell::{Cell, number, row, text};
 use super::relations::{CATALOG_OWNER, catalog};
 use super::{PG_CATALOG_OID, Row};
 use crate::catalog::Oid;
-use crate::engine::context::StatementContext;
 use crate::engine::types;
 use std::sync::LazyLock;
 
@@ -126,11 +125,7 @@ pub fn arguments_of(oid: Oid) -> Option<String> {
 }
 
 /// pg_proc
-pub fn pg_proc(_context: &StatementContext) -> Vec<Row> {
-    PROCEDURE_ROWS.clone()
-}
-
-static PROCEDURE_ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
+pub static PROCEDURE_ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
     let shape = catalog("pg_proc");
     PROCEDURES
         .iter()

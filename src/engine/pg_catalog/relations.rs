@@ -292,7 +292,7 @@ fn table_attributes(table: &Table) -> Vec<Attribute> {
         .collect()
 }
 
-/// pg_attribute
+/// pg_attribute, but for the columns of the catalogs themselves.
 pub fn pg_attribute(context: &StatementContext) -> Vec<Row> {
     let shape = catalog("pg_attribute");
     let mut rows = Vec::new();
@@ -301,12 +301,11 @@ pub fn pg_attribute(context: &StatementContext) -> Vec<Row> {
             rows.push(attribute_row(shape, relation.oid, &attribute));
         }
     }
-    rows.extend(CATALOG_ATTRIBUTES.iter().cloned());
     rows
 }
 
 /// The columns of the catalogs themselves, which are thousands and never change.
-static CATALOG_ATTRIBUTES: LazyLock<Vec<Row>> = LazyLock::new(|| {
+pub static CATALOG_ATTRIBUTES: LazyLock<Vec<Row>> = LazyLock::new(|| {
     let shape = catalog("pg_attribute");
     let columns = tables().iter().flat_map(|table| {
         let columns = table.columns.iter().enumerate();
@@ -446,18 +445,23 @@ pub fn pg_sequence(context: &StatementContext) -> Vec<Row> {
         .collect()
 }
 
-/// pg_description: COMMENT ON relations, and what PostgreSQL says of the schema that is always there.
+/// pg_description: COMMENT ON schemas, relations and their columns.
 pub fn pg_description(context: &StatementContext) -> Vec<Row> {
     let shape = catalog("pg_description");
     let class = catalog("pg_class").oid.0;
-    let public = row(
-        shape,
-        &[
-            ("objoid", number(super::PUBLIC_OID.0)),
-            ("classoid", number(catalog("pg_namespace").oid.0)),
-            ("description", text("standard public schema")),
-        ],
-    );
+    let namespace = catalog("pg_namespace").oid.0;
+    let schemas = super::databases::schemas(context);
+    let schemas = schemas.iter().filter(|schema| schema.comment.is_some());
+    let schemas = schemas.map(|schema| {
+        row(
+            shape,
+            &[
+                ("objoid", number(schema.oid.0)),
+                ("classoid", number(namespace)),
+                ("description", maybe(schema.comment.as_deref())),
+            ],
+        )
+    });
     let commented = own(context)
         .filter(|relation| relation.comment.is_some())
         .map(|relation| {
@@ -488,5 +492,5 @@ pub fn pg_description(context: &StatementContext) -> Vec<Row> {
             })
     });
     let commented = commented.chain(of_columns);
-    std::iter::once(public).chain(commented).collect()
+    schemas.chain(commented).collect()
 }

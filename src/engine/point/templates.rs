@@ -7,7 +7,7 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::dml::filler::input_of;
-use crate::engine::settings::Settings;
+use crate::engine::search_path::Standpoint;
 use crate::engine::types;
 use crate::sql::parse;
 use crate::sql::template::{Class, Lifter, Literal};
@@ -18,6 +18,10 @@ use std::sync::Arc;
 /// Templates kept by one core; past it all are forgotten, which costs their compilation once more.
 pub const TEMPLATES_MAX: usize = 4_096;
 
+/// Places that one template is kept for: databases, and search_paths of one schema each. The one kept first
+/// goes.
+pub const PLACES_MAX: usize = 8;
+
 /// Texts known not to be point statements, so that they are not compiled each time.
 pub const REFUSED_MAX: usize = 1_024;
 
@@ -25,7 +29,7 @@ pub const REFUSED_MAX: usize = 1_024;
 #[derive(Debug, Default)]
 pub struct Templates {
     lifter: Lifter,
-    known: HashMap<Box<[u8]>, Template>,
+    known: HashMap<Box<[u8]>, Vec<Template>>,
     refused: HashSet<Box<[u8]>>,
     refused_at: Option<Place>,
 }
@@ -68,7 +72,7 @@ struct Template {
 struct Place {
     definitions: Definitions,
     database: DatabaseId,
-    settings: Arc<Settings>,
+    standpoint: Standpoint,
 }
 
 impl Templates {
@@ -84,7 +88,7 @@ impl Templates {
         let known = self
             .known
             .get(key)
-            .filter(|template| template.place.is(context));
+            .and_then(|places| places.iter().find(|known| known.place.is(context)));
         let Some(template) = known else {
             return self.unknown(context);
         };
@@ -139,7 +143,15 @@ impl Templates {
                 if self.known.len() >= TEMPLATES_MAX {
                     self.known.clear();
                 }
-                self.known.insert(key, Template { place, statement });
+                let places = self.known.entry(key).or_default();
+                // Of what has been defined anew nobody asks any more.
+                places.retain(|known| {
+                    known.place.definitions.same(&place.definitions) && !known.place.is(&context)
+                });
+                if places.len() == PLACES_MAX {
+                    places.remove(0);
+                }
+                places.push(Template { place, statement });
             }
             None => {
                 let same_place = self.refused_at.as_ref().is_some_and(|at| at.is(&context));
@@ -202,15 +214,14 @@ impl Place {
         Place {
             definitions: context.snapshot.definitions.clone(),
             database: context.identity.database,
-            settings: context.settings.clone(),
+            standpoint: Standpoint::of(context),
         }
     }
 
     fn is(&self, context: &StatementContext) -> bool {
         self.database == context.identity.database
             && self.definitions.same(&context.snapshot.definitions)
-            && (Arc::ptr_eq(&self.settings, &context.settings)
-                || self.settings.reads_alike(&context.settings))
+            && self.standpoint.is(context)
     }
 }
 

@@ -50,6 +50,7 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::Outcome;
+use crate::engine::pg_catalog::Remembered;
 use crate::engine::transaction::Transaction;
 use crate::storage::{Storage, View};
 use datafusion::common::ScalarValue;
@@ -109,6 +110,8 @@ pub(crate) struct Inner {
     memory: Arc<SharedMemory>,
     /// Bytes of kept rows in files, of all results together.
     kept_bytes: AtomicU64,
+    /// Catalogs that have been made.
+    catalogs: Remembered,
     options: Options,
 }
 
@@ -127,6 +130,7 @@ impl QueryEngine {
             storage,
             memory: SharedMemory::new(options.memory_bytes_max),
             kept_bytes: AtomicU64::new(0),
+            catalogs: Remembered::default(),
             options,
         })))
     }

@@ -105,6 +105,7 @@ fn of_query(
     context: &StatementContext,
 ) -> Result<QueryPlan, Diagnostic> {
     let mut query = Box::new(query.clone());
+    rewrite::void_arguments::leave_out(&mut query, declared);
     rewrite::query(&mut query)?;
     of_rewritten(engine, query, declared, context)
 }
@@ -238,8 +239,12 @@ pub(super) fn view(view: &View, provider: &Provider<'_>) -> Result<LogicalPlan> 
         return Err(damaged());
     };
     // Its names mean what they meant when it was made, whatever the search_path of who reads it.
-    qualify::relations(&mut query, |name| {
-        resolve::relation(Some(resolve::PUBLIC), name, provider.context()).is_ok()
+    qualify::relations(&mut query, |schema, name| {
+        let known = resolve::relation(Some(resolve::PUBLIC), name, provider.context());
+        match schema.is_none() && known.is_ok() {
+            true => qualify::Schema::Written(resolve::PUBLIC.to_owned()),
+            false => qualify::Schema::Kept,
+        }
     });
     rewrite::query(&mut query).map_err(failure::external)?;
     let plan = logical(provider, &query, &[])?;

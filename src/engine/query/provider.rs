@@ -12,6 +12,7 @@ use crate::catalog::Oid;
 use crate::catalog::definition::{Relation, RelationBody, View};
 use crate::engine::context::StatementContext;
 use crate::engine::pg_catalog::SystemProvider;
+use crate::engine::search_path;
 use crate::engine::types;
 use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::catalog::cte_worktable::CteWorkTable;
@@ -160,6 +161,11 @@ impl ContextProvider for Provider<'_> {
             let returned = parts.map_or(&[][..], |parts| &parts.returned);
             let table = ReturnedTable::new(name.table(), returned)?;
             return Ok(provider_as_source(Arc::new(table)));
+        }
+        if let Some(schema) = name.schema()
+            && self.reader == Reader::Session
+        {
+            search_path::demand_usage(schema, self.context).map_err(failure::external)?;
         }
         let resolved = resolve::relation(name.schema(), name.table(), self.context)
             .map_err(failure::external)?;

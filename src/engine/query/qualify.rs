@@ -1,9 +1,11 @@
-//! The relations and sequences that a stored text names, and their schema where it must be written.
+//! The relations and sequences that a stored text names, and their schemas.
 //!
-//! A view's query and a default are kept as they were written, and mean what they meant then, whatever
-//! the search_path of who reads them: a bare name is one of `public`, the one schema there is.
+//! A view's query and a default mean what they meant when they were made, whatever the search_path of who
+//! reads them: a bare name in them is one of `public`, and every other schema is written. What is shown of
+//! them names a schema where the reader's search_path does not lead there.
 
-use super::resolve::{PG_CATALOG, PUBLIC};
+use super::functions::text::quote_ident;
+use super::resolve::PG_CATALOG;
 use crate::engine::pg_catalog;
 use crate::engine::query::rewrite::labels::folded;
 use crate::engine::query::rewrite::syntax::last_name;
@@ -15,11 +17,23 @@ use sqlparser::ast::{
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-/// Writes `public` before each bare name of a relation for which this says so. Names that WITH gives are
-/// none, nor are those of catalogs, which come first.
-pub fn relations(query: &mut Query, wanted: impl Fn(&str) -> bool) {
+/// Shows each name of a relation to a function, in two parts if it has a schema; what that gives is the
+/// schema to write, or that none is to be written. Names that WITH gives are left alone, and the bare names
+/// of catalogs, which come first.
+pub fn relations(query: &mut Query, schema: impl Fn(Option<&str>, &str) -> Schema) {
     let given = names_of_with(query);
-    let _ = VisitMut::visit(query, &mut Relations { given, wanted });
+    let _ = VisitMut::visit(query, &mut Relations { given, schema });
+}
+
+/// What is to become of the schema before a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// It stays, there or not.
+    Kept,
+    /// None is written.
+    Left,
+    /// This one is written.
+    Written(String),
 }
 
 /// The relations that a query names, as `regclass` reads them; those of catalogs and of WITH are left out.
@@ -41,21 +55,20 @@ pub fn relations_of(text: &str) -> BTreeSet<String> {
     named
 }
 
-/// An expression's text, with `public` before the bare names of sequences in nextval for which this says
-/// so. Whatever case its `regclass` was written in, it is printed as PostgreSQL does; a text without a nextval
-/// stays as it is.
-pub fn sequences(text: &str, wanted: impl Fn(&str) -> bool) -> String {
+/// An expression's text, with the names of sequences in nextval as this writes them. Whatever case its
+/// `regclass` was written in, it is printed as PostgreSQL does; a text without a nextval stays as it is.
+pub fn sequences(text: &str, written: impl Fn(&str) -> Option<String>) -> String {
     let Ok(mut tree) = parse::parse_expression(text) else {
         return text.to_owned();
     };
     let mut found = false;
-    let qualify = |name: &mut String| {
+    let rewrite = |name: &mut String| {
         found = true;
-        if !name.contains('.') && wanted(name) {
-            *name = format!("{PUBLIC}.{name}");
+        if let Some(written) = written(name) {
+            *name = written;
         }
     };
-    let _ = VisitMut::visit(&mut tree, &mut Sequences(qualify));
+    let _ = VisitMut::visit(&mut tree, &mut Sequences(rewrite));
     match found {
         true => tree.to_string(),
         false => text.to_owned(),
@@ -104,24 +117,47 @@ impl Visitor for Given {
     }
 }
 
-struct Relations<W> {
+struct Relations<S> {
     given: BTreeSet<String>,
-    wanted: W,
+    schema: S,
 }
 
-impl<W: Fn(&str) -> bool> VisitorMut for Relations<W> {
+impl<S: Fn(Option<&str>, &str) -> Schema> VisitorMut for Relations<S> {
     type Break = ();
 
     fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<()> {
-        if let Some(bare) = bare(name)
-            && !self.given.contains(&bare)
-            && !is_catalog(&bare)
-            && (self.wanted)(&bare)
-        {
-            let schema = ObjectNamePart::Identifier(Ident::new(PUBLIC));
-            name.0.insert(0, schema);
+        let folds = |part: &ObjectNamePart| part.as_ident().map(folded);
+        let schema = match name.0.as_slice() {
+            [only] => match folds(only) {
+                Some(only) if !self.given.contains(&only) && !is_catalog(&only) => {
+                    (self.schema)(None, &only)
+                }
+                _ => Schema::Kept,
+            },
+            [schema, only] => match (folds(schema), folds(only)) {
+                (Some(schema), Some(only)) => (self.schema)(Some(&schema), &only),
+                _ => Schema::Kept,
+            },
+            _ => Schema::Kept,
+        };
+        let last = name.0.pop();
+        match schema {
+            Schema::Kept => {}
+            Schema::Left => name.0.clear(),
+            Schema::Written(schema) => {
+                name.0 = vec![ObjectNamePart::Identifier(identifier(&schema))];
+            }
         }
+        name.0.extend(last);
         ControlFlow::Continue(())
+    }
+}
+
+/// The name as it is to be written.
+fn identifier(name: &str) -> Ident {
+    match quote_ident(name) {
+        plain if plain == name => Ident::new(plain),
+        _ => Ident::with_quote('"', name),
     }
 }
 
@@ -170,18 +206,27 @@ fn literal(expr: &mut Expr) -> Option<&mut String> {
 mod tests {
     use super::*;
 
+    fn query(text: &str) -> Box<Query> {
+        match parse::parse_one(text) {
+            Ok(Statement::Query(query)) => query,
+            other => panic!("no query: {other:?}"),
+        }
+    }
+
     #[test]
-    fn bare_names_of_relations_get_their_schema_and_no_others_do() {
+    fn names_of_relations_get_and_lose_their_schemas_and_no_others_do() {
         let text = "WITH w AS (SELECT * FROM t) SELECT (SELECT max(a) FROM u) FROM w, s.v, \
                     pg_class JOIN \"T\" ON true WHERE EXISTS (SELECT 1 FROM x)";
-        let Ok(Statement::Query(mut query)) = parse::parse_one(text) else {
-            panic!("no query");
-        };
-        relations(&mut query, |name| name != "x");
+        let mut written = query(text);
+        relations(&mut written, |schema, name| match (schema, name) {
+            (None, "x") => Schema::Kept,
+            (None, _) => Schema::Written("A".to_owned()),
+            (Some(_), _) => Schema::Left,
+        });
         assert_eq!(
-            query.to_string(),
-            "WITH w AS (SELECT * FROM public.t) SELECT (SELECT max(a) FROM public.u) FROM w, s.v, \
-             pg_class JOIN public.\"T\" ON true WHERE EXISTS (SELECT 1 FROM x)"
+            written.to_string(),
+            "WITH w AS (SELECT * FROM \"A\".t) SELECT (SELECT max(a) FROM \"A\".u) FROM w, v, \
+             pg_class JOIN \"A\".\"T\" ON true WHERE EXISTS (SELECT 1 FROM x)"
         );
         let named = relations_of(text);
         let expected = ["\"T\"", "s.v", "t", "u", "x"];
@@ -192,8 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_in_a_default_gets_its_schema() {
-        let qualified = |text| sequences(text, |_| true);
+    fn a_sequence_in_a_default_is_written_as_it_is_found() {
+        let qualified = |text| {
+            sequences(text, |name| {
+                (!name.contains('.')).then(|| format!("public.{name}"))
+            })
+        };
         assert_eq!(
             qualified("nextval('a_seq'::regclass)"),
             "nextval('public.a_seq'::regclass)"

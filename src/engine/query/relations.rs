@@ -4,6 +4,7 @@
 //! generate_series with constant bounds makes its rows as they are read (`series`).
 
 use super::functions::{json, set_returning};
+use super::rewrite::records::{EXPAND_ARRAY, EXPANDED};
 use super::{Inner, failure, resolve, semantics, series};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
@@ -197,10 +198,22 @@ impl Relations {
             failure::external(crate::diagnostic::Diagnostic::internal("no engine"))
         })?;
         let set = json::sets::columns(name);
-        let is_set = set_returning::is(name) || name == "unnest" || set.is_some();
+        let is_set =
+            set_returning::is(name) || matches!(name, "unnest" | EXPAND_ARRAY) || set.is_some();
         let schema = DFSchema::empty();
         let values = if name == "unnest" {
             args
+        } else if name == EXPAND_ARRAY {
+            let [array] = <[Expr; 1]>::try_from(args)
+                .map_err(|_| failure::external(failure::no_function(name, &[])))?;
+            let length = engine.functions.scalar["cardinality"].call(vec![array.clone()]);
+            let length = datafusion::logical_expr::cast(
+                length,
+                datafusion::arrow::datatypes::DataType::Int32,
+            );
+            let places =
+                engine.functions.scalar["generate_series_int4"].call(vec![lit(1i32), length]);
+            vec![array, places]
         } else if let Some(set) = set {
             let lists = set.columns.iter().map(|(_, function)| {
                 let function = engine.functions.scalar[*function].clone();
@@ -317,6 +330,7 @@ impl Names {
                 .iter()
                 .map(|(name, _)| (*name).to_owned())
                 .collect(),
+            None if call.name == EXPAND_ARRAY => EXPANDED.map(str::to_owned).to_vec(),
             None => (0..values)
                 .map(|place| match place {
                     0 => own.clone(),

@@ -5,14 +5,9 @@ use crate::catalog::definition::Relation;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::pg_catalog::{self, SystemTable};
+use crate::engine::search_path;
+pub use crate::engine::search_path::{PG_CATALOG, PUBLIC};
 use std::sync::Arc;
-
-/// The schema of the catalogs.
-pub const PG_CATALOG: &str = "pg_catalog";
-/// The standard's view of them.
-pub const INFORMATION_SCHEMA: &str = "information_schema";
-/// The schema every database has.
-pub const PUBLIC: &str = "public";
 
 /// What a name in FROM stands for.
 #[derive(Clone)]
@@ -21,28 +16,6 @@ pub enum Resolved {
     Relation(Arc<Relation>),
     /// A catalog.
     System(&'static SystemTable),
-}
-
-/// The schemas of the search_path that exist, in order; without the catalogs that come first
-/// implicitly.
-pub fn search_path(context: &StatementContext) -> Vec<Arc<str>> {
-    context
-        .settings
-        .search_path
-        .iter()
-        .filter(|schema| schema_exists(schema, context))
-        .cloned()
-        .collect()
-}
-
-/// Whether the schema exists in the session's database.
-pub fn schema_exists(schema: &str, context: &StatementContext) -> bool {
-    matches!(schema, PG_CATALOG | INFORMATION_SCHEMA | PUBLIC)
-        || context
-            .snapshot
-            .definitions
-            .of_database(context.identity.database)
-            .any(|relation| &*relation.schema == schema)
 }
 
 /// The relation or catalog of this name.
@@ -56,17 +29,7 @@ pub fn relation(
 ) -> Result<Resolved, Diagnostic> {
     let found = match schema {
         Some(schema) => in_schema(schema, name, context),
-        None => {
-            let path = search_path(context);
-            let implicit = !path.iter().any(|schema| &**schema == PG_CATALOG);
-            let catalog = implicit
-                .then(|| in_schema(PG_CATALOG, name, context))
-                .flatten();
-            catalog.or_else(|| {
-                path.iter()
-                    .find_map(|schema| in_schema(schema, name, context))
-            })
-        }
+        None => bare(name, context),
     };
     found.ok_or_else(|| {
         let full = schema.map_or_else(|| name.to_owned(), |schema| format!("{schema}.{name}"));
@@ -77,16 +40,35 @@ pub fn relation(
     })
 }
 
+/// A bare name along the search_path; what a user's relation of it in an earlier schema hides is not found.
+fn bare(name: &str, context: &StatementContext) -> Option<Resolved> {
+    let path = &context.settings.search_path;
+    if !path.iter().any(|schema| search_path::is_system(schema)) {
+        let catalog = in_schema(PG_CATALOG, name, context);
+        return catalog.or_else(|| {
+            let definitions = &context.snapshot.definitions;
+            let found = search_path::find(definitions, None, name, context);
+            found.cloned().map(Resolved::Relation)
+        });
+    }
+    let path = search_path::of(context);
+    let implicit = !path.iter().any(|schema| &**schema == PG_CATALOG);
+    let catalog = implicit
+        .then(|| in_schema(PG_CATALOG, name, context))
+        .flatten();
+    catalog.or_else(|| {
+        path.iter()
+            .find_map(|schema| in_schema(schema, name, context))
+    })
+}
+
 fn in_schema(schema: &str, name: &str, context: &StatementContext) -> Option<Resolved> {
-    if matches!(schema, PG_CATALOG | INFORMATION_SCHEMA) {
+    if search_path::is_system(schema) {
         return pg_catalog::table(schema, name).map(Resolved::System);
     }
-    context
-        .snapshot
-        .definitions
-        .find(context.identity.database, schema, name)
-        .cloned()
-        .map(Resolved::Relation)
+    let definitions = &context.snapshot.definitions;
+    let found = search_path::find(definitions, Some(schema), name, context);
+    found.cloned().map(Resolved::Relation)
 }
 
 /// Whether the relation is found by its bare name.

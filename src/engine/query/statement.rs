@@ -8,6 +8,7 @@
 use super::Inner;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
+use crate::engine::pg_catalog::Remembered;
 use crate::engine::types::Input;
 use crate::storage::{Storage, View};
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
@@ -32,6 +33,11 @@ impl Statement {
     /// The store, for what is told of it.
     pub fn storage(&self) -> &Storage {
         &self.engine.storage
+    }
+
+    /// The catalogs that statements have made.
+    pub fn catalogs(&self) -> &Remembered {
+        &self.engine.catalogs
     }
 
     /// What input functions may look at.

@@ -305,7 +305,7 @@ fn apply(settings: &mut Settings, name: &str, text: Option<&str>) {
     settings.values.insert(Arc::from(name), Arc::from(text));
 }
 
-/// The names of a search_path; `"$user"` has no schema here and falls out.
+/// The names of a search_path; `$user` is one of them, whoever that is.
 fn search_path(text: &str) -> Vec<Arc<str>> {
     let mut names = Vec::new();
     let mut rest = text.trim();
@@ -320,7 +320,7 @@ fn search_path(text: &str) -> Vec<Arc<str>> {
                 (rest[..end].trim().to_lowercase(), &rest[end..])
             }
         };
-        if name != "$user" && !name.is_empty() {
+        if !name.is_empty() {
             names.push(Arc::from(name.as_str()));
         }
         rest = after.trim_start().trim_start_matches(',').trim_start();
@@ -480,7 +480,7 @@ mod tests {
                 .map(|name| name.to_string())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(names("\"$user\", public"), ["public"]);
+        assert_eq!(names("\"$user\", public"), ["$user", "public"]);
         assert_eq!(names("A, \"B c\" ,d"), ["a", "B c", "d"]);
         assert_eq!(names(""), Vec::<String>::new());
     }

@@ -48,7 +48,13 @@ fn parse(known: &Known, value: &str) -> Result<String, Diagnostic> {
         Kind::Enum(words) => word(known, value, words),
         Kind::Text if known.name == "application_name" => Ok(application_name(value)),
         Kind::Text => Ok(value.to_owned()),
-        Kind::SearchPath => Ok(value.to_owned()),
+        Kind::SearchPath => match value.matches(',').count() < PATH_NAMES_MAX {
+            true => Ok(value.to_owned()),
+            false => Err(Diagnostic::error(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("search_path names more than {PATH_NAMES_MAX} schemas"),
+            )),
+        },
         Kind::TimeZone => time_zone(value)
             .map(|zone| zone.name().to_owned())
             .ok_or_else(|| invalid(known, value)),
@@ -60,6 +66,9 @@ fn parse(known: &Known, value: &str) -> Result<String, Diagnostic> {
             .map_err(|_| invalid(known, value)),
     }
 }
+
+/// The most schemas that a search_path leads through: each lookup may go through all of them.
+const PATH_NAMES_MAX: usize = 1_024;
 
 fn invalid(known: &Known, value: &str) -> Diagnostic {
     Diagnostic::error(

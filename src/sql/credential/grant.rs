@@ -1,9 +1,10 @@
-//! GRANT and REVOKE: roles, CONNECT on a database, privileges on tables.
+//! GRANT and REVOKE: roles, CONNECT on a database, privileges on tables and schemas.
 
 use super::cursor::Cursor;
-use super::statement::{CredentialStatement, Direction, TableGrant, TableName};
+use super::statement::{CredentialStatement, Direction, SchemaGrant, TableGrant, TableName};
 use crate::catalog::Request;
 use crate::catalog::definition::Privileges;
+use crate::catalog::schema::SchemaPrivileges;
 use crate::diagnostic::{Diagnostic, SqlState};
 
 type Parsed = Result<CredentialStatement, Diagnostic>;
@@ -42,6 +43,9 @@ pub fn parse(cursor: &mut Cursor<'_>, direction: Direction) -> Parsed {
     }
     if cursor.take(&["connect", "on", "database"]) {
         return connect(cursor, direction);
+    }
+    if let Some(privileges) = on_schema(cursor) {
+        return schema(cursor, direction, privileges);
     }
     let privileges = privileges(cursor)?;
     cursor.expect(&["on"])?;
@@ -111,7 +115,65 @@ fn one_grantee(cursor: &mut Cursor<'_>) -> Result<String, Diagnostic> {
     Ok(name)
 }
 
+/// `USAGE, CREATE ON SCHEMA`, taken where it is there; `ON schema TO` is of a table of that name.
+fn on_schema(cursor: &mut Cursor<'_>) -> Option<SchemaPrivileges> {
+    let mut ahead = cursor.clone();
+    let mut sum = SchemaPrivileges::default();
+    if ahead.take(&["all"]) {
+        ahead.take(&["privileges"]);
+        sum = SchemaPrivileges::ALL;
+    } else {
+        loop {
+            if ahead.take(&["usage"]) {
+                sum.usage = true;
+            } else if ahead.take(&["create"]) {
+                sum.create = true;
+            } else {
+                return None;
+            }
+            if !ahead.take_symbol(',') {
+                break;
+            }
+        }
+    }
+    if !ahead.take(&["on"]) || !ahead.at("schema") || is_table_name(&ahead) {
+        return None;
+    }
+    ahead.take(&["schema"]);
+    *cursor = ahead;
+    Some(sum)
+}
+
+fn schema(cursor: &mut Cursor<'_>, direction: Direction, privileges: SchemaPrivileges) -> Parsed {
+    let schemas = list(cursor, |cursor| cursor.name())?;
+    preposition(cursor, direction)?;
+    let grantees = list(cursor, grantee)?;
+    ending(cursor)?;
+    Ok(CredentialStatement::Schema(SchemaGrant {
+        direction,
+        privileges,
+        schemas,
+        grantees,
+    }))
+}
+
 fn table(cursor: &mut Cursor<'_>, direction: Direction, privileges: Privileges) -> Parsed {
+    let all_in = match cursor.take(&["all", "tables", "in", "schema"]) {
+        true => list(cursor, |cursor| cursor.name())?,
+        false => Vec::new(),
+    };
+    if !all_in.is_empty() {
+        preposition(cursor, direction)?;
+        let grantees = list(cursor, grantee)?;
+        ending(cursor)?;
+        return Ok(CredentialStatement::Table(TableGrant {
+            direction,
+            privileges,
+            tables: Vec::new(),
+            all_in,
+            grantees,
+        }));
+    }
     if !cursor.take(&["table"]) {
         let other = cursor
             .word()
@@ -129,6 +191,7 @@ fn table(cursor: &mut Cursor<'_>, direction: Direction, privileges: Privileges) 
         direction,
         privileges,
         tables,
+        all_in: Vec::new(),
         grantees,
     }))
 }

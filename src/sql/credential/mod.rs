@@ -35,8 +35,8 @@ pub use grant::LIST_NAMES_MAX;
 pub use row_policy::{NewRowPolicy, RowPolicyStatement};
 pub use split::{Piece, split};
 pub use statement::{
-    AlterPassword, CreateUser, CredentialStatement, Direction, PasswordWanted, RotateApiKey, Show,
-    TableGrant, TableName,
+    AlterPassword, CreateUser, CredentialStatement, Direction, PasswordWanted, RotateApiKey,
+    SchemaGrant, Show, TableGrant, TableName,
 };
 
 use crate::diagnostic::Diagnostic;

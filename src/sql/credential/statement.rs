@@ -8,6 +8,7 @@ use crate::catalog::allowance::AllowanceChange;
 use crate::catalog::definition::Privileges;
 use crate::catalog::provider_request::ProviderWanted;
 use crate::catalog::request::{IfExists, KeyWanted, TenantRef};
+use crate::catalog::schema::SchemaPrivileges;
 use crate::catalog::verifier::Verifier;
 use crate::diagnostic::{Diagnostic, SqlState};
 
@@ -35,6 +36,8 @@ pub enum CredentialStatement {
     Change(Request),
     /// GRANT or REVOKE … ON TABLE: a change of definitions, transactional with the rows.
     Table(TableGrant),
+    /// GRANT or REVOKE … ON SCHEMA: likewise.
+    Schema(SchemaGrant),
     /// CREATE or DROP RLS POLICY: likewise.
     RowPolicy(RowPolicyStatement),
     /// USE DATABASE: the session goes on in another one.
@@ -109,6 +112,16 @@ pub enum Direction {
     Revoke,
 }
 
+impl Direction {
+    /// The command's tag.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Direction::Grant => "GRANT",
+            Direction::Revoke => "REVOKE",
+        }
+    }
+}
+
 /// GRANT or REVOKE … ON [TABLE] … .
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableGrant {
@@ -118,7 +131,22 @@ pub struct TableGrant {
     pub privileges: Privileges,
     /// The tables, as named.
     pub tables: Vec<TableName>,
+    /// ALL TABLES IN SCHEMA: the schemas, as named.
+    pub all_in: Vec<String>,
     /// Users, service accounts or custom roles.
+    pub grantees: Vec<String>,
+}
+
+/// GRANT or REVOKE … ON SCHEMA … .
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaGrant {
+    /// GRANT or REVOKE.
+    pub direction: Direction,
+    /// Which privileges.
+    pub privileges: SchemaPrivileges,
+    /// The schemas, as named.
+    pub schemas: Vec<String>,
+    /// Users, service accounts, custom roles, or `public` for everybody.
     pub grantees: Vec<String>,
 }
 
@@ -202,6 +230,7 @@ impl CredentialStatement {
             | CredentialStatement::RefreshKeys(_)
             | CredentialStatement::Change(_) => true,
             CredentialStatement::Table(_)
+            | CredentialStatement::Schema(_)
             | CredentialStatement::RowPolicy(_)
             | CredentialStatement::UseDatabase(_)
             | CredentialStatement::KillSession(_)
@@ -242,10 +271,8 @@ impl CredentialStatement {
             CredentialStatement::CreateProvider { .. } => "CREATE OIDC PROVIDER",
             CredentialStatement::RefreshKeys(_) => "ALTER OIDC PROVIDER",
             CredentialStatement::Change(request) => request.title(),
-            CredentialStatement::Table(grant) => match grant.direction {
-                Direction::Grant => "GRANT",
-                Direction::Revoke => "REVOKE",
-            },
+            CredentialStatement::Table(grant) => grant.direction.tag(),
+            CredentialStatement::Schema(grant) => grant.direction.tag(),
             CredentialStatement::RowPolicy(RowPolicyStatement::Create(_)) => "CREATE RLS POLICY",
             CredentialStatement::RowPolicy(RowPolicyStatement::Drop { .. }) => "DROP RLS POLICY",
             CredentialStatement::UseDatabase(_) => "USE DATABASE",

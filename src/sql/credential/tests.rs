@@ -5,6 +5,7 @@ use crate::catalog::TenantId;
 use crate::catalog::definition::Privileges;
 use crate::catalog::request::{IfExists, Request, TenantRef, UserChange};
 use crate::catalog::row_policy::{PolicyCommand, PolicyMode};
+use crate::catalog::schema::SchemaPrivileges;
 use crate::diagnostic::SqlState;
 use proptest::prelude::*;
 
@@ -279,6 +280,32 @@ fn table_grants_carry_privileges_tables_and_grantees() {
 }
 
 #[test]
+fn schema_grants_carry_privileges_schemas_and_grantees() {
+    let grant = |text: &str| match ok(text) {
+        CredentialStatement::Schema(grant) => grant,
+        other => panic!("{text} gave {other:?}"),
+    };
+    let one = grant("GRANT USAGE ON SCHEMA s TO bob");
+    assert_eq!(one.privileges, SchemaPrivileges::USAGE);
+    assert_eq!(one.schemas, ["s"]);
+    assert_eq!(one.grantees, ["bob"]);
+    let many = grant("revoke create, usage on schema public, \"S\" from PUBLIC, analyst");
+    assert_eq!(many.direction, Direction::Revoke);
+    assert_eq!(many.privileges, SchemaPrivileges::ALL);
+    assert_eq!(many.schemas, ["public", "S"]);
+    assert_eq!(many.grantees, ["public", "analyst"]);
+    let all = grant("GRANT ALL PRIVILEGES ON SCHEMA s TO bob");
+    assert_eq!(all.privileges, SchemaPrivileges::ALL);
+    let CredentialStatement::Table(tables) =
+        ok("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA s, t TO bob")
+    else {
+        panic!("a grant on tables");
+    };
+    assert_eq!(tables.all_in, ["s", "t"]);
+    assert!(tables.tables.is_empty());
+}
+
+#[test]
 fn a_list_past_its_limit_is_54000() {
     let names = vec!["t"; LIST_NAMES_MAX].join(", ");
     assert!(matches!(
@@ -390,10 +417,10 @@ fn what_is_not_there_yet_is_0a000_and_names_the_feature() {
         ("ALTER USER x NOLOGIN", "ALTER USER with NOLOGIN"),
         ("GRANT SELECT (a) ON t TO b", "GRANT on columns"),
         ("GRANT TRUNCATE ON t TO b", "GRANT TRUNCATE"),
-        ("GRANT USAGE ON SCHEMA public TO b", "GRANT USAGE"),
-        ("GRANT ALL ON SCHEMA public TO b", "GRANT on SCHEMA"),
+        ("GRANT USAGE ON SEQUENCE s TO b", "GRANT USAGE"),
+        ("GRANT SELECT ON SCHEMA public TO b", "GRANT on SCHEMA"),
         (
-            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO b",
+            "GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO b",
             "GRANT on ALL",
         ),
         (

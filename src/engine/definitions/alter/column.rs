@@ -3,6 +3,7 @@
 use super::super::build::null_found;
 use super::super::column::{ColumnPlan, default_text, nextval_of};
 use super::super::create_table::add_column;
+use super::super::create_table::default_of;
 use super::super::rewrite::{Counter, Source, rewrite};
 use super::super::work::position_of;
 use super::super::{drop, identity, verify};
@@ -362,8 +363,11 @@ impl Change<'_, '_> {
             }
             AlterColumnOperation::SetDefault { value } => {
                 demand_no_identity(&table.columns[at], &relation_name)?;
-                let text = default_text(self.work, &table.columns[at].clone(), value)?;
+                let mut text = default_text(self.work, &table.columns[at].clone(), value)?;
                 let sequence = nextval_of(value, self.work);
+                if let Some(sequence) = sequence {
+                    text = default_of(sequence, self.work);
+                }
                 let found = &mut table_of(self.relation)?.columns[at];
                 found.default = text;
                 found.sequence = sequence;

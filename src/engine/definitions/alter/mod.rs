@@ -7,7 +7,8 @@ mod rename;
 use super::constraint::{self, Existing, Spec};
 use super::create_table::options_of;
 use super::work::{Work, column_of, missing, table_of};
-use super::{name, policy, sequence};
+use super::{foreign_key, name, policy, sequence};
+use crate::catalog::PrincipalId;
 use crate::catalog::definition::{Relation, RelationBody};
 use crate::catalog::principal::PrincipalKind;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -16,14 +17,18 @@ use crate::sql::sequence::Extra;
 use crate::storage::Use;
 use sqlparser::ast::{self, AlterColumnOperation, AlterTableOperation};
 
-pub use rename::rename_relation;
+pub use rename::{move_relation, rename_relation};
 
 /// ALTER TABLE, VIEW, INDEX, SEQUENCE
 ///
 /// # Errors
 /// 42P01, 42809, 42501 and what each operation is refused for.
 pub async fn relation(work: &mut Work<'_>, statement: &ast::AlterTable) -> Result<(), Diagnostic> {
-    let Some(found) = work.find(&statement.name)? else {
+    let found = match statement.if_exists {
+        true => work.look_for(&statement.name)?,
+        false => work.find(&statement.name)?,
+    };
+    let Some(found) = found else {
         let missing = missing("relation", &statement.name);
         if !statement.if_exists {
             return Err(missing);
@@ -39,6 +44,9 @@ pub async fn relation(work: &mut Work<'_>, statement: &ast::AlterTable) -> Resul
     let taken = work.take(found.oid, Use::Exclusive).await?;
     let mut relation = taken.ok_or_else(|| missing("relation", &statement.name))?;
     let operations = &statement.operations;
+    if !operations.iter().all(is_rename) {
+        work.demand_nothing_waits(&relation, "ALTER TABLE").await?;
+    }
     let mut passes: Vec<u8> = operations.iter().map(pass).collect();
     passes.sort_unstable();
     passes.dedup();
@@ -60,10 +68,23 @@ pub async fn relation(work: &mut Work<'_>, statement: &ast::AlterTable) -> Resul
                 let (_, new) = name::parts(new)?;
                 return rename_relation(work, relation, &new).await;
             }
+            if let Some(Special::SetSchema(schema)) = Special::of(operation) {
+                return super::schema::set(work, relation, &schema).await;
+            }
             apply(work, &mut relation, operation).await?;
         }
     }
     work.define(relation)
+}
+
+/// Names can change whatever waits.
+fn is_rename(operation: &AlterTableOperation) -> bool {
+    matches!(
+        operation,
+        AlterTableOperation::RenameTable { .. }
+            | AlterTableOperation::RenameColumn { .. }
+            | AlterTableOperation::RenameConstraint { .. }
+    )
 }
 
 /// Others of the statement's operations look the table up, as it is now.
@@ -176,8 +197,16 @@ async fn apply(
         Some(Special::Kind(_)) => return Ok(()),
         Some(Special::OwnedBy(column)) => return sequence::belong(work, relation, &column).await,
         Some(Special::Sequence(options)) => return sequence::alter(work, relation, &options).await,
-        Some(Special::SetSchema(_)) => return Err(Diagnostic::unsupported("SET SCHEMA")),
-        None => {}
+        Some(Special::Constraint {
+            name,
+            characteristics,
+        }) => {
+            demand_table(relation, operation)?;
+            let name = name::fold(&name);
+            foreign_key::alter(work, relation, &name, &characteristics)?;
+            return settle(work, relation);
+        }
+        Some(Special::SetSchema(_)) | None => {}
     }
     match operation {
         AlterTableOperation::OwnerTo { new_owner } => {
@@ -212,17 +241,34 @@ fn change_owner(
     relation: &mut Relation,
     owner: &ast::Owner,
 ) -> Result<(), Diagnostic> {
-    let owner_name = match owner {
+    relation.owner = owner_named(work, &role_of(work, owner), "tables")?;
+    Ok(())
+}
+
+/// The name of a role in OWNER TO.
+pub fn role_of(work: &Work<'_>, owner: &ast::Owner) -> String {
+    match owner {
         ast::Owner::Ident(name) => name::fold(name),
         ast::Owner::CurrentRole | ast::Owner::CurrentUser | ast::Owner::SessionUser => {
             work.context.identity.name.to_string()
         }
-    };
+    }
+}
+
+/// Who is to own something.
+///
+/// # Errors
+/// 42704, 42809 for who owns nothing.
+pub fn owner_named(
+    work: &Work<'_>,
+    owner_name: &str,
+    what: &str,
+) -> Result<PrincipalId, Diagnostic> {
     let principal = work
         .context
         .snapshot
         .principals
-        .principal_named(&owner_name)
+        .principal_named(owner_name)
         .filter(|principal| principal.tenant == work.context.rights.tenant())
         .ok_or_else(|| {
             Diagnostic::error(
@@ -233,9 +279,8 @@ fn change_owner(
     if matches!(principal.kind, PrincipalKind::ServiceAccount { .. }) {
         return Err(Diagnostic::error(
             SqlState::WRONG_OBJECT_TYPE,
-            format!("service account \"{owner_name}\" cannot own tables"),
+            format!("service account \"{owner_name}\" cannot own {what}"),
         ));
     }
-    relation.owner = principal.id;
-    Ok(())
+    Ok(principal.id)
 }

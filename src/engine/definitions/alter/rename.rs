@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// 42P07
 pub async fn rename_relation(
     work: &mut Work<'_>,
-    mut relation: Relation,
+    relation: Relation,
     to: &str,
 ) -> Result<(), Diagnostic> {
     let new = NewName {
@@ -25,10 +25,23 @@ pub async fn rename_relation(
     if let Claim::Taken(_) = work.claim(&new).await? {
         return Err(super::super::exists(to));
     }
+    move_relation(work, relation, new).await
+}
+
+/// Gives a relation, already taken, a name that was claimed, in this schema or another.
+///
+/// # Errors
+/// What storage gives.
+pub async fn move_relation(
+    work: &mut Work<'_>,
+    mut relation: Relation,
+    new: NewName,
+) -> Result<(), Diagnostic> {
     // While their names still lead to it.
     view::follow(work, &relation, &new).await?;
     work.release_name(&relation)?;
     relation.name = new.name.into();
+    relation.schema = new.schema.into();
     if let RelationBody::Table(table) = &mut relation.body {
         table.layout_version += 1;
     }
@@ -59,7 +72,7 @@ async fn name_in_defaults(work: &mut Work<'_>, sequence: &Relation) -> Result<()
         let table = table_of(&mut relation)?;
         for column in &mut table.columns {
             if column.sequence == Some(sequence.oid) && column.default.is_some() {
-                column.default = Some(nextval_text(&sequence.name));
+                column.default = Some(nextval_text(&sequence.schema, &sequence.name));
             }
         }
         table.layout_version += 1;

@@ -15,6 +15,7 @@ mod divisors;
 mod format;
 mod interval_total;
 pub mod json;
+pub mod keywords;
 pub mod label;
 pub mod math;
 mod moments;
@@ -236,6 +237,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         regular::functions(),
         template::functions(),
         json::functions(),
+        keywords::functions(),
         numeric::functions(),
         numeric_math::functions(),
         peers::functions(),

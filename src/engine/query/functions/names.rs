@@ -10,6 +10,7 @@ use crate::engine::pg_catalog;
 use crate::engine::query::failure;
 use crate::engine::query::resolve::{self, Resolved};
 use crate::engine::query::statement::Statement;
+use crate::engine::search_path;
 use crate::engine::types;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, StringArray, UInt32Array};
 use datafusion::arrow::compute;
@@ -147,14 +148,19 @@ pub fn to_name(oid: Oid, kind: TypeKind, context: &StatementContext) -> String {
         TypeKind::Regtype => types::from_oid(oid).map(types::format_type),
         TypeKind::Regproc => pg_catalog::procedures::name_of(oid).map(str::to_owned),
         _ => match relation_of_oid(oid, context) {
-            Some(relation) if resolve::is_visible(relation, context) => {
-                Some(quote_ident(&relation.name))
-            }
-            Some(relation) => Some(qualified(relation)),
+            Some(relation) => Some(shown(relation, context)),
             None => pg_catalog::table_of_oid(oid).map(|table| table.name.to_owned()),
         },
     };
     name.unwrap_or_else(|| oid.to_string())
+}
+
+/// As messages and definitions print it: with its schema where the search_path does not find it.
+pub fn shown(relation: &Relation, context: &StatementContext) -> String {
+    match resolve::is_visible(relation, context) {
+        true => quote_ident(&relation.name),
+        false => qualified(relation),
+    }
 }
 
 /// The relation of the session's database with this OID: another database's is not there.
@@ -225,18 +231,27 @@ fn resolved(text: &str, context: &StatementContext) -> std::result::Result<Resol
     let parts = split(text)?;
     match parts.as_slice() {
         [name] => resolve::relation(None, name, context),
-        [schema, name] => resolve::relation(Some(schema), name, context),
-        [_, schema, name] => resolve::relation(Some(schema), name, context),
+        [schema, name] | [_, schema, name] => {
+            search_path::demand_usage(schema, context)?;
+            if !search_path::exists(schema, context) {
+                return Err(search_path::no_schema(schema));
+            }
+            resolve::relation(Some(schema), name, context)
+        }
         _ => Err(invalid_name()),
     }
 }
 
-fn invalid_name() -> Diagnostic {
+/// 42602
+pub fn invalid_name() -> Diagnostic {
     Diagnostic::error(SqlState::INVALID_NAME, "invalid name syntax")
 }
 
 /// The parts of a dotted name, quotes taken off and the rest folded.
-fn split(text: &str) -> std::result::Result<Vec<String>, Diagnostic> {
+///
+/// # Errors
+/// 42602
+pub fn split(text: &str) -> std::result::Result<Vec<String>, Diagnostic> {
     let mut parts = Vec::new();
     let mut letters = text.trim().chars().peekable();
     loop {

@@ -7,6 +7,7 @@ use crate::engine::context::{SettingChange, StatementContext};
 use crate::engine::notification::Notification;
 use crate::engine::query::failure;
 use crate::engine::query::statement::Statement;
+use crate::engine::search_path;
 use crate::engine::types;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeBinaryArray, Int32Array, ListArray, NullArray, StringArray,
@@ -127,7 +128,7 @@ pub fn database_name(context: &StatementContext) -> String {
 
 fn current_schema(call: &Call<'_>) -> Result<ArrayRef> {
     let statement = call.statement()?;
-    let first = crate::engine::query::resolve::search_path(&statement.context)
+    let first = search_path::of(&statement.context)
         .first()
         .map(|schema| schema.to_string());
     call.texts(|_| Ok(first.clone()))
@@ -135,7 +136,7 @@ fn current_schema(call: &Call<'_>) -> Result<ArrayRef> {
 
 fn current_schemas(call: &Call<'_>) -> Result<ArrayRef> {
     let statement = call.statement()?;
-    let path = crate::engine::query::resolve::search_path(&statement.context);
+    let path = search_path::of(&statement.context);
     let mut values = Vec::new();
     let mut lengths = Vec::new();
     for row in 0..call.rows {

@@ -6,6 +6,7 @@
 use super::syntax::{call_of, last_name};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
+use crate::engine::query::operators;
 use crate::engine::types;
 use sqlparser::ast::{
     CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value, VisitMut,
@@ -61,6 +62,13 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Diagnostic> {
             format: None,
             ..
         } => {
+            if is_schema_oid(inner)
+                && let Ok(to) = types::from_ast(data_type)
+                && operators::is_text(to.kind)
+            {
+                let name = call_of("regnamespace_name", vec![take(inner)]);
+                return Ok(Some(call(name, to)));
+            }
             if let Some(function) = name_function(data_type, inner) {
                 return Ok(Some(call_of(function, vec![take(inner)])));
             }
@@ -81,6 +89,17 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Diagnostic> {
         }
         _ => None,
     })
+}
+
+/// A schema that a literal names, which prints as its name again.
+fn is_schema_oid(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_schema_oid(inner),
+        Expr::Function(function) => {
+            last_name(&function.name).as_deref() == Some("regnamespace_oid")
+        }
+        _ => false,
+    }
 }
 
 fn is_text(expr: &Expr) -> bool {

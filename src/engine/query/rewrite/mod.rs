@@ -1,6 +1,6 @@
 //! Passes over the syntax tree that turn PostgreSQL's meaning into what the planner understands.
 //!
-//! They run in this order, before the planner sees the tree: `refusals` (what would half-work),
+//! They run in this order, before the planner sees the tree: `records` (fields of rows), `refusals` (what would half-work),
 //! `labels` (output names as PostgreSQL gives them), `auth_variables` ($auth.*), `syntax` (catalog notation, set-returning
 //! functions), `having`, `values`, `casts`, `exists` (EXISTS and IN as values), `subqueries` (scalar and ARRAY
 //! subqueries), `literals` (int4 and numeric).
@@ -13,11 +13,13 @@ pub mod exists;
 mod having;
 pub mod labels;
 pub mod literals;
+pub mod records;
 pub mod refusals;
 mod rows;
 pub mod subqueries;
 pub mod syntax;
 pub mod values;
+pub mod void_arguments;
 
 use crate::diagnostic::Diagnostic;
 use sqlparser::ast::{Expr, Query};
@@ -27,6 +29,7 @@ use sqlparser::ast::{Expr, Query};
 /// # Errors
 /// 0A000 for what is not supported, naming it.
 pub fn query(query: &mut Query) -> Result<(), Diagnostic> {
+    records::rewrite(query)?;
     refusals::check(query)?;
     labels::assign(query)?;
     auth_variables::rewrite(query)?;

@@ -150,6 +150,7 @@ fn table_u() -> Table {
                 referenced: vec![0],
                 on_update: ReferentialAction::NoAction,
                 on_delete: ReferentialAction::Cascade,
+                deferral: Default::default(),
             },
         },
     ];

@@ -5,6 +5,7 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::query::failure;
 use crate::engine::query::functions::definition::{Call, Function};
+use crate::engine::query::functions::keywords;
 use crate::engine::types::json_value::{Json, Kind};
 use datafusion::arrow::array::{ArrayRef, ListBuilder, StringBuilder};
 use datafusion::error::Result;
@@ -19,6 +20,10 @@ pub struct Columns {
 }
 
 const SETS: &[Columns] = &[
+    Columns {
+        name: "pg_get_keywords",
+        columns: keywords::COLUMNS,
+    },
     Columns {
         name: "json_array_elements",
         columns: &[("value", "json_array_elements")],
