@@ -45,7 +45,6 @@ use crate::storage::{ALL_KEYS, DEFINITIONS_RELATION, Isolation, Storage};
 use create_as::CreateAs;
 use sqlparser::ast::{self, Statement};
 use std::sync::Arc;
-pub use work::demand_schema;
 use work::{Work, missing, own_store};
 
 /// Whether this room carries the statement out: definitions, TRUNCATE, COMMENT, LOCK TABLE, VACUUM,

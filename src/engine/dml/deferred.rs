@@ -12,9 +12,9 @@ use crate::catalog::definition::{ConstraintBody, Deferral};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::deferred::{Check, Next, Place, Settled, Sought, Timing};
-use crate::engine::definitions::demand_schema;
 use crate::engine::dml::pace::Pace;
 use crate::engine::policy::Purpose;
+use crate::engine::search_path;
 use crate::engine::transaction::Transaction;
 use crate::storage::{Storage, Used};
 use datafusion::common::ScalarValue;
@@ -66,21 +66,14 @@ async fn resolve(
     let mut pace = Pace::new(context.cancel.clone());
     let mut all = Vec::new();
     for (schema, name) in names {
-        let path: Vec<&str> = match schema {
-            Some(schema) => {
-                demand_schema(schema)?;
-                vec![schema]
-            }
-            None => context
-                .settings
-                .search_path
-                .iter()
-                .map(|it| &**it)
-                .collect(),
+        let path: Vec<Arc<str>> = match schema {
+            Some(schema) if search_path::exists(schema, context) => vec![schema.as_str().into()],
+            Some(schema) => return Err(search_path::no_schema(schema)),
+            None => search_path::of(context),
         };
         let mut found = None;
         for schema in path {
-            found = of_schema(schema, name, context, &mut pace).await?;
+            found = of_schema(&schema, name, context, &mut pace).await?;
             if found.is_some() {
                 break;
             }
