@@ -45,8 +45,8 @@ async fn connect(server: &TestServer) -> Result<Client, Box<dyn Error>> {
 }
 
 async fn count(client: &Client, from: &str) -> Result<i64, tokio_postgres::Error> {
-    let row = client.query_one(&format!("SELECT count(*) FROM {from}"), &[]);
-    Ok(row.await?.get(0))
+    let asked = format!("SELECT count(*) FROM {from}");
+    Ok(client.query_one(&asked, &[]).await?.get(0))
 }
 
 /// The SQLSTATE and the constraint that a statement is refused for.

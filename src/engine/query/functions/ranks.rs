@@ -2,18 +2,18 @@
 //! unsigned, which no operator or function of SQL takes.
 
 use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::compute;
+use datafusion::arrow::compute::{self, SortOptions};
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{
     ExpressionArgs, PartitionEvaluatorArgs, WindowUDFFieldArgs,
 };
+use datafusion::logical_expr::window_state::WindowAggState;
 use datafusion::logical_expr::{
-    LimitEffect, PartitionEvaluator, ReversedUDWF, Signature, SortOptions, WindowUDF, WindowUDFImpl,
+    LimitEffect, PartitionEvaluator, ReversedUDWF, Signature, WindowUDF, WindowUDFImpl,
 };
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::window::WindowAggState;
 use std::ops::Range;
 use std::sync::Arc;
 
