@@ -118,7 +118,7 @@ fn union_of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
     }
     match changed {
         // Its columns' types are those of its branches.
-        true => Union::try_new(union.inputs),
+        true => Union::try_new_with_loose_types(union.inputs),
         false => Ok(union),
     }
 }

@@ -10,7 +10,8 @@ use crate::engine::query::{cast, failure};
 use crate::engine::types::Input;
 use crate::engine::types::number::array::{Numbers, is_exact};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int32Array, ListArray, Scalar, new_empty_array,
+    Array, ArrayRef, AsArray, BooleanArray, Int32Array, LargeBinaryArray, ListArray, Scalar,
+    new_empty_array,
 };
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute::kernels::{boolean, cmp, zip};
@@ -153,17 +154,7 @@ impl ScalarUDFImpl for Elements {
         let result = match self.kind {
             Kind::Position => SqlType::scalar(TypeKind::Int4),
             Kind::Positions => SqlType::array_of(TypeKind::Int4),
-            _ => {
-                let array = args
-                    .arg_fields
-                    .iter()
-                    .find(|one| matches!(one.data_type(), DataType::List(_)));
-                let array = array.or(args.arg_fields.first());
-                return Ok(array.map_or_else(
-                    || Arc::new(Field::new(self.name, DataType::Null, true)),
-                    |array| Arc::new(array.as_ref().clone().with_nullable(true)),
-                ));
-            }
+            _ => return self.array_field(args.arg_fields),
         };
         Ok(Arc::new(cast::field(self.name, result)))
     }
@@ -187,6 +178,33 @@ impl ScalarUDFImpl for Elements {
 }
 
 impl Elements {
+    /// The field of a changed array: of the array that is changed. Numerics that are kept in several
+    /// ways, some by their scale, become those of any scale.
+    fn array_field(&self, fields: &[FieldRef]) -> Result<FieldRef> {
+        let element = |field: &FieldRef| match field.data_type() {
+            DataType::List(element) => element.data_type().clone(),
+            other => other.clone(),
+        };
+        let known = |field: &&FieldRef| element(field) != DataType::Null;
+        let array = fields.iter().enumerate().find(|(place, field)| {
+            self.is_array(*place) && matches!(field.data_type(), DataType::List(_))
+        });
+        let Some((_, array)) = array else {
+            return Ok(Arc::new(Field::new(self.name, DataType::Null, true)));
+        };
+        let of_array = element(array);
+        let number = SqlType::array_of(TypeKind::Numeric);
+        let differ = is_exact(&of_array)
+            && fields
+                .iter()
+                .filter(known)
+                .any(|field| element(field) != of_array);
+        Ok(Arc::new(match differ {
+            true => cast::field(self.name, number),
+            false => array.as_ref().clone().with_nullable(true),
+        }))
+    }
+
     /// The type of each argument, where they are of these.
     fn wanted(&self, types: &[SqlType]) -> Result<Vec<SqlType>> {
         let none = || failure::external(failure::no_function(self.name, types));
@@ -276,14 +294,19 @@ impl Elements {
         };
         let mut parts = Vec::with_capacity(rows);
         for row in 0..rows {
-            parts.push(self.row(arrays, row)?);
+            parts.push(self.row(arrays, row, field.data_type())?);
         }
         let lengths = parts
             .iter()
             .map(|part| part.as_ref().map_or(0, |part| part.len()));
         let offsets = OffsetBuffer::from_lengths(lengths);
         let nulls: NullBuffer = parts.iter().map(Option::is_some).collect();
-        let parts: Vec<&dyn Array> = parts.iter().flatten().map(|part| part.as_ref()).collect();
+        let parts: Vec<_> = parts
+            .iter()
+            .flatten()
+            .map(|part| of_type(part, field.data_type()))
+            .collect();
+        let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
         let values = match parts.is_empty() {
             true => new_empty_array(field.data_type()),
             false => concat(&parts)?,
@@ -293,8 +316,11 @@ impl Elements {
     }
 
     /// The elements of one row of the result.
-    fn row(&self, arrays: &[ArrayRef], row: usize) -> Result<Option<ArrayRef>> {
-        let one = |argument: usize| arrays[argument].slice(row, 1);
+    fn row(&self, arrays: &[ArrayRef], row: usize, of: &DataType) -> Result<Option<ArrayRef>> {
+        let one = |argument: usize| of_type(&arrays[argument].slice(row, 1), of);
+        let elements = |array: &ArrayRef, row: usize| -> Result<Option<ArrayRef>> {
+            Ok(elements(array, row)?.map(|elements| of_type(&elements, of)))
+        };
         let joined = |first: &dyn Array, second: &dyn Array| Ok(Some(concat(&[first, second])?));
         match self.kind {
             Kind::Append => match elements(&arrays[0], row)? {
@@ -333,12 +359,24 @@ fn elements(array: &ArrayRef, row: usize) -> Result<Option<ArrayRef>> {
 
 /// Which elements are not distinct from the one value: NULL is found, too.
 fn equal(elements: &ArrayRef, value: &ArrayRef) -> Result<BooleanArray> {
-    let by_key = |array: &ArrayRef| -> ArrayRef {
-        match is_exact(array.data_type()) && *array.data_type() == DataType::LargeBinary {
-            true => Arc::new(Numbers::new(array).keys()),
-            false => array.clone(),
-        }
+    let numeric = |array: &ArrayRef| *array.data_type() == DataType::LargeBinary;
+    let (elements, value): (ArrayRef, ArrayRef) = match numeric(elements) || numeric(value) {
+        true => (
+            Arc::new(Numbers::new(elements).keys()),
+            Arc::new(Numbers::new(value).keys()),
+        ),
+        false => (elements.clone(), value.clone()),
     };
-    let value = Scalar::new(by_key(value));
-    Ok(cmp::not_distinct(&by_key(elements), &value)?)
+    Ok(cmp::not_distinct(&elements, &Scalar::new(value))?)
+}
+
+/// The values, as numbers of any scale where those are wanted.
+fn of_type(values: &ArrayRef, wanted: &DataType) -> ArrayRef {
+    let (found, any_scale) = (values.data_type(), DataType::LargeBinary);
+    if *wanted != any_scale || *found == any_scale || !is_exact(found) {
+        return values.clone();
+    }
+    let numbers = Numbers::new(values);
+    let ordered = (0..values.len()).map(|row| numbers.get(row).map(|one| one.to_ordered()));
+    Arc::new(ordered.collect::<LargeBinaryArray>())
 }
