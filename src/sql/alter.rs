@@ -239,7 +239,7 @@ fn operation(parser: &mut Parser<'_>, kind: Kind) -> Result<AlterTableOperation,
     }
 }
 
-/// `ALTER [COLUMN] c …`: what an identity is altered by, which sqlparser does not read, or what it reads.
+/// `ALTER [COLUMN] c …`: what an identity or a generated column is altered by, which sqlparser does not read, or what it reads.
 fn alter_column(parser: &mut Parser<'_>) -> Result<AlterTableOperation, ParserError> {
     let column_word = word(parser, 1).as_deref() == Some("COLUMN");
     let named = 1 + usize::from(column_word);
@@ -247,7 +247,7 @@ fn alter_column(parser: &mut Parser<'_>) -> Result<AlterTableOperation, ParserEr
         matches!(
             (first, second),
             ("ADD", Some("GENERATED"))
-                | ("DROP", Some("IDENTITY"))
+                | ("DROP", Some("IDENTITY" | "EXPRESSION"))
                 | (
                     "SET",
                     Some(
@@ -284,9 +284,13 @@ fn alter_column(parser: &mut Parser<'_>) -> Result<AlterTableOperation, ParserEr
         }
         Some("DROP") => {
             parser.next_token();
+            let generated_as = match word(parser, 0).as_deref() {
+                Some("EXPRESSION") => Some(GeneratedAs::ExpStored),
+                _ => None,
+            };
             parser.next_token();
             let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
-            (None, vec![Extra::Dropped { if_exists }.option()])
+            (generated_as, vec![Extra::Dropped { if_exists }.option()])
         }
         _ => altered_identity(parser)?,
     };
@@ -413,6 +417,17 @@ mod tests {
             Extra::of(&dropped[0]),
             Some(Extra::Dropped { if_exists: true })
         );
+        let generated = altered("ALTER TABLE t ALTER COLUMN g DROP EXPRESSION");
+        assert!(matches!(
+            &generated.operations[0],
+            AlterTableOperation::AlterColumn {
+                op: AlterColumnOperation::AddGenerated {
+                    generated_as: Some(GeneratedAs::ExpStored),
+                    ..
+                },
+                ..
+            }
+        ));
         let set = options("ALTER TABLE t ALTER id SET GENERATED ALWAYS SET START 5 RESTART");
         assert_eq!(set.len(), 3);
     }

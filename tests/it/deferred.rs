@@ -1,6 +1,7 @@
 //! Deferred foreign keys among sessions: what is checked at COMMIT is checked against what others have
 //! done by then, holds no core, can be stopped, and asks no row policy.
 
+use crate::http_client::sql;
 use crate::server::{SUPERUSER_PASSWORD, TestServer};
 use std::error::Error;
 use tokio_postgres::error::SqlState;
@@ -45,8 +46,8 @@ async fn connect(server: &TestServer) -> Result<Client, Box<dyn Error>> {
 }
 
 async fn count(client: &Client, from: &str) -> Result<i64, tokio_postgres::Error> {
-    let asked = format!("SELECT count(*) FROM {from}");
-    Ok(client.query_one(&asked, &[]).await?.get(0))
+    let count = format!("SELECT count(*) FROM {from}");
+    Ok(client.query_one(&count, &[]).await?.get(0))
 }
 
 /// The SQLSTATE and the constraint that a statement is refused for.
@@ -144,10 +145,11 @@ fn a_commit_with_much_to_check_can_be_stopped_and_leaves_nothing() {
         // Without an index each key that is gone is looked for in the whole table.
         one.batch_execute(
             "INSERT INTO parent SELECT n FROM generate_series(100, 20000) n;
-             INSERT INTO child SELECT n, 1 FROM generate_series(1, 20000) n;
-             BEGIN; DELETE FROM parent WHERE id >= 100",
+             INSERT INTO child SELECT n, 1 FROM generate_series(1, 20000) n",
         )
         .await?;
+        one.batch_execute("BEGIN; DELETE FROM parent WHERE id >= 100")
+            .await?;
         let stop = one.cancel_token();
         let committing = tokio::spawn(async move {
             let outcome = one.batch_execute("COMMIT").await;
@@ -183,4 +185,18 @@ fn rows_that_a_policy_hides_count_for_a_check_at_commit() {
         assert_eq!(refusal(refused), violation());
         Ok(())
     });
+}
+
+#[test]
+fn over_http_a_statement_that_leaves_a_child_without_its_parent_is_refused() {
+    let server = TestServer::start();
+    let (status, reply) = sql(&server, TABLES);
+    assert_eq!(status, 200, "{reply}");
+    let (status, reply) = sql(&server, "INSERT INTO child VALUES (1, 9) RETURNING id");
+    assert_eq!((status, &reply["error"]["code"]), (409, &"23503".into()));
+    // The statements of one body are checked together.
+    let both = "INSERT INTO child VALUES (1, 9); INSERT INTO parent VALUES (9)";
+    assert_eq!(sql(&server, both).0, 200);
+    let (_, reply) = sql(&server, "SELECT count(*)::int AS n FROM child");
+    assert_eq!(reply["rows"][0]["n"], 1);
 }

@@ -20,7 +20,7 @@ use std::borrow::Cow;
 
 /// The format of what is written; a newer one is refused.
 const FORMAT: u8 = 4;
-/// The format before deferrable foreign keys.
+/// The format before deferrable foreign keys, generated columns and comments on constraints.
 const WITHOUT_DEFERRAL: u8 = 3;
 /// The format before comments on parts of tables and expressions in indexes.
 const WITHOUT_INDEX_DETAILS: u8 = 2;
@@ -192,6 +192,7 @@ mod tests {
             body: RelationBody::View(View {
                 query: Arc::from("SELECT 1"),
                 columns: vec![(Arc::from("c"), SqlType::scalar(TypeKind::Int4))],
+                comments: Vec::new(),
             }),
             row_security: Default::default(),
         }

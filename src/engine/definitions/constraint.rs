@@ -96,6 +96,27 @@ impl Spec {
         Ok(Spec { name, body })
     }
 
+    /// As a CHECK of another table is, under its name.
+    ///
+    /// # Errors
+    /// What parsing its text gives.
+    pub fn check_like(name: &str, expression: &str) -> Result<Spec, Diagnostic> {
+        let expression = crate::sql::parse::parse_expression(expression)?;
+        Ok(Spec {
+            name: Some(name.to_owned()),
+            body: SpecBody::Check(Box::new(expression)),
+        })
+    }
+
+    /// As a key of another table is, over these columns; it gets a name of its own.
+    pub fn key_like(constraint: IndexConstraint, columns: Vec<String>) -> Spec {
+        let body = match constraint {
+            IndexConstraint::PrimaryKey => SpecBody::PrimaryKey(columns),
+            IndexConstraint::Unique => SpecBody::Unique(columns),
+        };
+        Spec { name: None, body }
+    }
+
     /// CHECK.
     ///
     /// # Errors
@@ -517,6 +538,9 @@ pub async fn drop(
         .position(|constraint| &*constraint.name == name)
     {
         let constraint = table.constraints.remove(at);
+        table
+            .constraint_comments
+            .retain(|(commented, _)| *commented != constraint.oid);
         if let ConstraintBody::ForeignKey { table: parent, .. } = &constraint.body
             && let Some(parent) = work.definitions().get(*parent)
         {
@@ -551,6 +575,9 @@ async fn drop_key(
         .clone();
     super::drop::free_key(work, relation, index_relation, &index, cascade).await?;
     let table = table_of(relation)?;
+    table
+        .constraint_comments
+        .retain(|(commented, _)| *commented != index_relation.oid);
     if table.primary_index == Some(index_relation.oid) {
         table.primary_index = None;
         let mut indexes = indexes_of(work, table_of(relation)?)?;

@@ -100,6 +100,7 @@ impl CreateAs<'_> {
                 referenced_by: Vec::new(),
                 options: create_table::options_of(&self.options)?,
                 comments: Vec::new(),
+                constraint_comments: Vec::new(),
             }),
             row_security: Default::default(),
         };
@@ -141,6 +142,7 @@ impl CreateAs<'_> {
                 sql_type: kept_type(field.sql_type, name)?,
                 not_null: false,
                 default: None,
+                generated: false,
                 identity: None,
                 sequence: None,
                 added_in: FIRST_LAYOUT,

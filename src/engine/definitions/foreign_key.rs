@@ -93,7 +93,7 @@ impl Foreign {
         }
         let oid = work.new_oid()?;
         let (child_oid, parent_oid) = (relation.oid, parent.oid);
-        table_of(relation)?.constraints.push(Constraint {
+        let constraint = Constraint {
             oid,
             name,
             body: ConstraintBody::ForeignKey {
@@ -104,7 +104,9 @@ impl Foreign {
                 on_delete: self.on_delete,
                 deferral: self.deferral,
             },
-        });
+        };
+        super::generated::demand_no_action(table_of(relation)?, &constraint)?;
+        table_of(relation)?.constraints.push(constraint);
         let parent_table = match to_itself {
             true => table_of(relation)?,
             false => table_of(&mut parent)?,

@@ -1,15 +1,17 @@
 //! Definitions as older formats have them, read into what there is now.
 
 use crate::catalog::definition::{
-    Column, Constraint, ConstraintBody, Deferral, Grant, Index, IndexConstraint, IndexDetails,
-    ReferentialAction, Relation, RelationBody, Sequence, Table, View,
+    Column, Constraint, ConstraintBody, Deferral, Grant, Identity, Index, IndexConstraint,
+    IndexDetails, ReferentialAction, Relation, RelationBody, Sequence, Table, View,
 };
 use crate::catalog::row_policy::RowSecurity;
+use crate::catalog::sql_type::SqlType;
 use crate::catalog::{DatabaseId, Oid, PrincipalId, RelationId};
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// A relation of format 3: foreign keys that cannot be deferred.
+/// A relation of format 3: foreign keys that cannot be deferred, no generated columns, no comments on
+/// constraints and views' columns.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
 pub struct Relation3 {
@@ -30,7 +32,14 @@ enum Body3 {
     Table(Table3),
     Index(Index),
     Sequence(Sequence),
-    View(View),
+    View(View3),
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct View3 {
+    query: Arc<str>,
+    columns: Vec<(Arc<str>, SqlType)>,
 }
 
 #[derive(Deserialize)]
@@ -38,7 +47,7 @@ enum Body3 {
 struct Table3 {
     store: RelationId,
     layout_version: u32,
-    columns: Vec<Column>,
+    columns: Vec<Column3>,
     primary_key: Vec<u16>,
     primary_index: Option<Oid>,
     indexes: Vec<Oid>,
@@ -46,6 +55,20 @@ struct Table3 {
     referenced_by: Vec<Oid>,
     options: Vec<(Arc<str>, Arc<str>)>,
     comments: Vec<(u16, Arc<str>)>,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct Column3 {
+    name: Arc<str>,
+    sql_type: SqlType,
+    not_null: bool,
+    default: Option<Arc<str>>,
+    identity: Option<Identity>,
+    sequence: Option<Oid>,
+    added_in: u32,
+    missing: Option<Arc<[u8]>>,
+    dropped: bool,
 }
 
 #[derive(Deserialize)]
@@ -92,7 +115,7 @@ enum Body2 {
     Table(Table2),
     Index(Index2),
     Sequence(Sequence),
-    View(View),
+    View(View3),
 }
 
 #[derive(Deserialize)]
@@ -100,7 +123,7 @@ enum Body2 {
 struct Table2 {
     store: RelationId,
     layout_version: u32,
-    columns: Vec<Column>,
+    columns: Vec<Column3>,
     primary_key: Vec<u16>,
     primary_index: Option<Oid>,
     indexes: Vec<Oid>,
@@ -134,7 +157,7 @@ impl From<Relation3> for Relation {
                 Body3::Table(table) => RelationBody::Table(table.into()),
                 Body3::Index(index) => RelationBody::Index(index),
                 Body3::Sequence(sequence) => RelationBody::Sequence(sequence),
-                Body3::View(view) => RelationBody::View(view),
+                Body3::View(view) => RelationBody::View(view.into()),
             },
             row_security: old.row_security,
         }
@@ -146,7 +169,7 @@ impl From<Table3> for Table {
         Table {
             store: old.store,
             layout_version: old.layout_version,
-            columns: old.columns,
+            columns: old.columns.into_iter().map(Column::from).collect(),
             primary_key: old.primary_key,
             primary_index: old.primary_index,
             indexes: old.indexes,
@@ -154,6 +177,34 @@ impl From<Table3> for Table {
             referenced_by: old.referenced_by,
             options: old.options,
             comments: old.comments,
+            constraint_comments: Vec::new(),
+        }
+    }
+}
+
+impl From<View3> for View {
+    fn from(old: View3) -> View {
+        View {
+            query: old.query,
+            columns: old.columns,
+            comments: Vec::new(),
+        }
+    }
+}
+
+impl From<Column3> for Column {
+    fn from(old: Column3) -> Column {
+        Column {
+            name: old.name,
+            sql_type: old.sql_type,
+            not_null: old.not_null,
+            default: old.default,
+            generated: false,
+            identity: old.identity,
+            sequence: old.sequence,
+            added_in: old.added_in,
+            missing: old.missing,
+            dropped: old.dropped,
         }
     }
 }
@@ -239,6 +290,7 @@ impl From<Index2> for Index {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::catalog::sql_type::TypeKind;
 
     /// A table and an index of format 2, and what they are now.
     pub fn examples() -> Vec<(Relation2, Relation)> {
@@ -297,7 +349,17 @@ pub mod tests {
             body: Body3::Table(Table3 {
                 store: RelationId(6),
                 layout_version: 3,
-                columns: Vec::new(),
+                columns: vec![Column3 {
+                    name: Arc::from("a"),
+                    sql_type: SqlType::scalar(TypeKind::Int4),
+                    not_null: true,
+                    default: Some(Arc::from("7")),
+                    identity: None,
+                    sequence: None,
+                    added_in: 1,
+                    missing: None,
+                    dropped: false,
+                }],
                 primary_key: vec![0],
                 primary_index: Some(Oid(20_001)),
                 indexes: Vec::new(),

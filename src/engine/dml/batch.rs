@@ -64,6 +64,10 @@ impl Writer<'_> {
             });
             self.pace.look().await?;
         }
+        for (position, value) in &self.target.generated {
+            columns[*position] = value.evaluate_batch(&columns, rows, &[], self.input())?;
+            self.pace.look().await?;
+        }
         Ok(columns)
     }
 

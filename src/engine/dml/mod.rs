@@ -15,6 +15,7 @@ pub mod delete;
 pub mod filler;
 pub mod foreign;
 pub mod index_values;
+mod inference;
 pub mod insert;
 pub mod names;
 pub mod pace;

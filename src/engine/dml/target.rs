@@ -2,7 +2,7 @@
 //! once a plan.
 
 use super::index_values::IndexValues;
-use super::value::{self, Value};
+use super::value::{self, Row, Value};
 use crate::catalog::definition::{
     Column, Constraint, ConstraintBody, Deferral, Definitions, Index, IndexConstraint,
     ReferentialAction, Relation, RelationBody, Sequence, Table,
@@ -15,7 +15,9 @@ use crate::engine::query::expression::Scope;
 use crate::engine::row::{KeyLayout, RowLayout};
 use crate::engine::types::Input;
 use crate::engine::uses::Uses;
+use crate::sql::parse;
 use crate::storage::{SequenceSteps, Use};
+use datafusion::common::ScalarValue;
 use std::sync::Arc;
 
 /// What a statement needs of a table it writes.
@@ -31,6 +33,8 @@ pub struct Target {
     pub key_name: Arc<str>,
     /// Its other indexes.
     pub indexes: Vec<TargetIndex>,
+    /// Its generated columns, and what generates them.
+    pub generated: Vec<(usize, Value)>,
     /// Its CHECK constraints.
     pub checks: Vec<Check>,
     /// Its foreign keys.
@@ -167,6 +171,7 @@ impl Target {
                 |index| index.name.clone(),
             ),
             indexes: Vec::new(),
+            generated: Vec::new(),
             checks: Vec::new(),
             foreign_keys: Vec::new(),
             referencing: Vec::new(),
@@ -186,6 +191,16 @@ impl Target {
                 constraint: index.constraint,
             });
         }
+        for (position, column) in table.columns.iter().enumerate() {
+            if let Some(text) = column.default.as_deref().filter(|_| column.generated) {
+                let scope = target.scope(&relation.name);
+                let tree = parse::parse_expression(text)?;
+                let to = (&*column.name, column.sql_type);
+                let value = value::compile_for_column(&tree, &scope, &mut Vec::new(), to, input)?;
+                let value = value.without_parameters()?;
+                target.generated.push((position, value));
+            }
+        }
         for constraint in &table.constraints {
             target.add_constraint(constraint, definitions, input)?;
         }
@@ -193,6 +208,21 @@ impl Target {
             target.add_referencing(*oid, definitions)?;
         }
         Ok(target)
+    }
+
+    /// Works out the generated columns of a row whose other columns are as they will be.
+    ///
+    /// # Errors
+    /// What their expressions raise.
+    pub fn generate(&self, row: &mut [ScalarValue], input: Input<'_>) -> Result<(), Diagnostic> {
+        for (position, value) in &self.generated {
+            row[*position] = value.evaluate(Row {
+                columns: row,
+                parameters: &[],
+                input,
+            })?;
+        }
+        Ok(())
     }
 
     /// What writing its rows uses: the table, and those that its foreign keys join it to.

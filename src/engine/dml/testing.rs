@@ -73,6 +73,7 @@ fn column(name: &str, sql_type: SqlType) -> Column {
         sql_type,
         not_null: false,
         default: None,
+        generated: false,
         identity: None,
         sequence: None,
         added_in: 0,
@@ -114,6 +115,7 @@ fn table(store: RelationId, columns: Vec<Column>) -> Table {
         referenced_by: Vec::new(),
         options: Vec::new(),
         comments: Vec::new(),
+        constraint_comments: Vec::new(),
     }
 }
 

@@ -71,8 +71,8 @@ pub enum Arbiters {
     All,
     /// The primary key.
     PrimaryKey,
-    /// The unique index at this place of [`Target::indexes`].
-    Index(usize),
+    /// The unique indexes at these places of [`Target::indexes`].
+    Indexes(Vec<usize>),
 }
 
 impl Arbiters {
@@ -81,7 +81,7 @@ impl Arbiters {
             Arbiters::None => false,
             Arbiters::All => true,
             Arbiters::PrimaryKey => index.is_none(),
-            Arbiters::Index(place) => index == Some(*place),
+            Arbiters::Indexes(places) => index.is_some_and(|index| places.contains(&index)),
         }
     }
 }
@@ -205,6 +205,17 @@ impl<'a> Writer<'a> {
         }
         self.check_row(row)?;
         let key = self.new_key(row)?;
+        // What the clause is about comes first: another key in the way then does not matter.
+        if let Arbiters::Indexes(places) = arbiters {
+            for place in places {
+                let index = &self.target.indexes[*place];
+                if let Some(entry) = self.entry(index, row, &key)?
+                    && let Some(taken) = self.unique_taken(index, &entry).await?
+                {
+                    return Ok(Insertion::Conflict(taken));
+                }
+            }
+        }
         if self.target.key.is_some()
             && let Some(taken) = self.primary_key_taken(&key).await?
         {

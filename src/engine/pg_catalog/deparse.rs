@@ -157,7 +157,7 @@ pub fn clause(shown: &Shown<'_>, names: Names, context: &StatementContext) -> Op
 }
 
 /// An expression's text without parentheses around the whole of it.
-fn without_parentheses(expression: &str) -> String {
+pub fn without_parentheses(expression: &str) -> String {
     match parse::parse_expression(expression) {
         Ok(Expr::Nested(inner)) => without_parentheses(&inner.to_string()),
         _ => expression.to_owned(),

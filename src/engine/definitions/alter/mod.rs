@@ -3,6 +3,7 @@
 mod column;
 mod column_type;
 mod rename;
+mod view_text;
 
 use super::constraint::{self, Existing, Spec};
 use super::create_table::options_of;
@@ -217,7 +218,7 @@ async fn apply(
             new_column_name,
         } => {
             let (from, to) = (name::fold(old_column_name), name::fold(new_column_name));
-            return rename::column(work, relation, &from, &to);
+            return rename::column(work, relation, &from, &to).await;
         }
         _ => demand_table(relation, operation)?,
     }
