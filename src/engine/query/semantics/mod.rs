@@ -4,6 +4,13 @@
 //! operands of each operator while it is planned (`operators`): casts become ours, quoted literals
 //! and parameters take the type of what stands beside them, negation is checked.
 
+mod arguments;
+mod members;
+mod order;
+mod unions;
+
+pub use members::same_type;
+
 use super::cast::{Written, explicit, is_unknown, type_of};
 use super::functions::definition::Function;
 use super::functions::{array_elements, label, numeric, one_type};
@@ -16,6 +23,7 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::types::number::Number;
 use crate::engine::types::{self, Input};
+use arguments::{float_arguments, has_argument_to_type, series_arguments, typed_arguments};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ScalarValue};
@@ -26,13 +34,14 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF, Union,
 };
+use members::{case_of_one_type, labelled, null_where_equal, one_number_type, takes_one_type};
 use std::sync::Arc;
 
 /// Rewrites every expression of a plan and of the subqueries in it.
 pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|node| {
         if let LogicalPlan::Union(union) = node {
-            let unified = union_of_one_type(union, input)?;
+            let unified = unions::of_one_type(union, input)?;
             return Ok(Transformed::yes(LogicalPlan::Union(unified)));
         }
         let node = match node {
@@ -56,155 +65,10 @@ pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
             Ok(Transformed::yes(name.restore(rewritten)))
         })?
         .map_data(LogicalPlan::recompute_schema)?
-        .map_data(keys::node)
+        .map_data(keys::node)?
+        .map_data(order::by_columns)
     })
     .map(|transformed| transformed.data)
-}
-
-/// Quoted literals of one branch take the type of the other's column, and names of OIDs are numbers where
-/// the first branch has numbers; texts and numbers that are neither literal do not match.
-fn union_of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
-    let width = union.schema.fields().len();
-    let mut changed = false;
-    for column in 0..width {
-        changed |= numbers_of_one_type(&mut union.inputs, column, input)?;
-        let known = union
-            .inputs
-            .iter()
-            .filter(|branch| !literal_at(branch, column))
-            .map(|branch| types::sql_type(branch.schema().field(column)))
-            .next();
-        let Some(Ok(known)) = known else {
-            continue;
-        };
-        for branch in &mut union.inputs {
-            if literal_at(branch, column)
-                && let LogicalPlan::Projection(projection) = branch.as_ref()
-            {
-                let mut exprs = projection.expr.clone();
-                let name = projection.schema.field(column).name().clone();
-                let to = SqlType {
-                    typmod: -1,
-                    ..known
-                };
-                let unknown = SqlType::scalar(TypeKind::Unknown);
-                let literal = exprs[column].clone().unalias();
-                exprs[column] = explicit(literal, unknown, to, input)?.alias(name);
-                let input_plan = projection.input.clone();
-                *branch = Arc::new(LogicalPlan::Projection(Projection::try_new(
-                    exprs, input_plan,
-                )?));
-                continue;
-            }
-            let found =
-                types::sql_type(branch.schema().field(column)).map_err(failure::external)?;
-            if is_text(found.kind) != is_text(known.kind) || found.array != known.array {
-                return Err(mismatch(known, found));
-            }
-            if known.kind == TypeKind::Oid
-                && is_named_oid(found.kind)
-                && let LogicalPlan::Projection(projection) = branch.as_ref()
-            {
-                let mut exprs = projection.expr.clone();
-                let name = projection.schema.field(column).name().clone();
-                let named = exprs[column].clone().unalias();
-                exprs[column] = explicit(named, found, known, input)?.alias(name);
-                let below = projection.input.clone();
-                let projection = Projection::try_new(exprs, below)?;
-                *branch = Arc::new(LogicalPlan::Projection(projection));
-                changed = true;
-            }
-        }
-    }
-    match changed {
-        // Its columns' types are those of its branches.
-        true => Union::try_new_with_loose_types(union.inputs),
-        false => Ok(union),
-    }
-}
-
-/// Number columns of different types, one of them numeric, as [`one_number_type`] makes them alike.
-fn numbers_of_one_type(
-    branches: &mut [Arc<LogicalPlan>],
-    column: usize,
-    input: Input<'_>,
-) -> Result<bool> {
-    let placed = |branch: &LogicalPlan| branch.schema().columns().into_iter().nth(column);
-    let Some(members) = branches
-        .iter()
-        .map(|branch| placed(branch).map(|_| branch.schema().field(column).clone()))
-        .collect::<Option<Vec<_>>>()
-    else {
-        return Ok(false);
-    };
-    let names = (0..members.len()).map(|branch| format!("{branch}"));
-    let fields = members
-        .into_iter()
-        .zip(names.clone())
-        .map(|(field, name)| (None, Arc::new(field.as_ref().clone().with_name(name))));
-    let schema = DFSchema::new_with_metadata(fields.collect(), Default::default())?;
-    let columns: Vec<_> = names
-        .map(|name| Expr::Column(Column::new_unqualified(name)))
-        .collect();
-    let unified = one_number_type(columns.clone(), &schema, input)?;
-    if unified == columns {
-        return Ok(false);
-    }
-    for (branch, unified) in branches.iter_mut().zip(unified) {
-        let own = branch.schema().columns();
-        let columns = own.into_iter().enumerate().map(|(place, found)| {
-            if place != column {
-                return Ok(Expr::Column(found));
-            }
-            let name = found.name.clone();
-            let replaced = unified.clone().transform_up(|expr| {
-                Ok(match expr {
-                    Expr::Column(_) => Transformed::yes(Expr::Column(found.clone())),
-                    other => Transformed::no(other),
-                })
-            })?;
-            Ok(replaced.data.alias(name))
-        });
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        let projection = Projection::try_new(columns, branch.clone())?;
-        *branch = Arc::new(LogicalPlan::Projection(projection));
-    }
-    Ok(true)
-}
-
-/// An OID that prints as the name of what it numbers.
-fn is_named_oid(kind: TypeKind) -> bool {
-    matches!(
-        kind,
-        TypeKind::Regclass | TypeKind::Regtype | TypeKind::Regproc
-    )
-}
-
-fn mismatch(left: SqlType, right: SqlType) -> DataFusionError {
-    let name = |sql_type| {
-        types::format_type(SqlType {
-            typmod: -1,
-            ..sql_type
-        })
-    };
-    failure::error(
-        SqlState::DATATYPE_MISMATCH,
-        format!(
-            "UNION types {} and {} cannot be matched",
-            name(left),
-            name(right)
-        ),
-    )
-}
-
-fn literal_at(plan: &LogicalPlan, column: usize) -> bool {
-    match plan {
-        LogicalPlan::Projection(projection) => projection
-            .expr
-            .get(column)
-            .is_some_and(|expr| is_unknown(expr) && !matches!(expr, Expr::Placeholder(_))),
-        _ => false,
-    }
 }
 
 /// Rewrites one expression over the columns of a schema.
@@ -352,181 +216,6 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
     Ok(Transformed::yes(rewritten))
 }
 
-/// What gives one of several values of one type, as a value of the type that the first has.
-fn labelled(expr: Expr, first: &Expr, schema: &DFSchema) -> Result<Expr> {
-    let (Ok(found), Ok(wanted)) = (type_of(&expr, schema), type_of(first, schema)) else {
-        return Ok(expr);
-    };
-    let same = (found.kind, found.array) == (wanted.kind, wanted.array);
-    let fits = expr.get_type(schema)? == first.get_type(schema)?;
-    if same || !fits || wanted.kind == TypeKind::Unknown {
-        return Ok(expr);
-    }
-    let wanted = SqlType {
-        typmod: -1,
-        ..wanted
-    };
-    Ok(label::as_type(expr, wanted))
-}
-
-fn takes_one_type(function: &str) -> bool {
-    matches!(
-        function,
-        "coalesce" | "nullif" | "greatest" | "least" | "make_array"
-    )
-}
-
-/// Numbers of different types, one of them numeric, as values of one: float8 where one is a float,
-/// else numerics, which keep each its own scale.
-fn one_number_type(members: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Expr>> {
-    let mut types = Vec::with_capacity(members.len());
-    for member in &members {
-        let Ok((_, field)) = member.to_field(schema) else {
-            return Ok(members);
-        };
-        types.push((
-            types::sql_type(&field).map_err(failure::external)?,
-            field.data_type().clone(),
-        ));
-    }
-    let alike = types.iter().all(|(_, data_type)| *data_type == types[0].1);
-    let kinds: Vec<_> = types.iter().map(|(sql_type, _)| *sql_type).collect();
-    let Some(to) = one_type::with_numeric(&kinds).filter(|_| !alike) else {
-        return Ok(members);
-    };
-    let unified = members
-        .into_iter()
-        .zip(&types)
-        .map(|(member, (sql_type, data_type))| match to.kind {
-            TypeKind::Numeric => Ok(numeric::number_of(member, data_type)),
-            _ => explicit(member, *sql_type, to, input),
-        });
-    unified.collect()
-}
-
-/// The function, where it is one of ours that says which types it takes.
-fn of_ours(function: &ScalarUDF) -> Option<&Function> {
-    let inner: &dyn std::any::Any = function.inner().as_ref();
-    inner.downcast_ref::<Function>()
-}
-
-/// Whether an argument of a function of ours has no type, or is a numeric, which may stand where a
-/// float8 is wanted.
-fn has_argument_to_type(function: &ScalarFunction, schema: &DFSchema) -> bool {
-    let to_type =
-        |arg: &Expr| is_unknown(arg) || matches!(arg.get_type(schema), Ok(DataType::LargeBinary));
-    of_ours(&function.func).is_some() && function.args.iter().any(to_type)
-}
-
-/// Literals, parameters and numerics take the types that the function has for them.
-fn typed_arguments(
-    args: Vec<Expr>,
-    function: &ScalarUDF,
-    schema: &DFSchema,
-    input: Input<'_>,
-) -> Result<Vec<Expr>> {
-    let known = args.iter().map(|arg| match is_unknown(arg) {
-        true => None,
-        false => type_of(arg, schema).ok(),
-    });
-    let known: Vec<_> = known.collect();
-    let Some(wanted) = of_ours(function).and_then(|function| function.wanted(&known)) else {
-        return Ok(args);
-    };
-    let unknown = SqlType::scalar(TypeKind::Unknown);
-    let typed = args.into_iter().zip(known).zip(wanted);
-    let typed = typed.map(|((arg, known), wanted)| match wanted {
-        Some(to) => explicit(arg, known.unwrap_or(unknown), to, input),
-        None => Ok(arg),
-    });
-    typed.collect()
-}
-
-/// The bounds of a series are of one type, and the step between moments is an interval.
-fn series_arguments(args: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Expr>> {
-    use TypeKind::{Date, Int2, Int4, Int8, Interval, Timestamp, Timestamptz};
-    let unknown = SqlType::scalar(TypeKind::Unknown);
-    let known = args.iter().take(2).find(|arg| !is_unknown(arg));
-    let bound = known.map(|arg| type_of(arg, schema)).transpose()?;
-    let (bound, step) = match bound.map(|bound| bound.kind) {
-        Some(kind @ (Timestamp | Timestamptz)) => (kind, Interval),
-        Some(Date) => (Timestamptz, Interval),
-        Some(kind @ (Int2 | Int4 | Int8)) => (kind, kind),
-        _ => (Int4, Int4),
-    };
-    let typed = args.into_iter().enumerate().map(|(place, arg)| {
-        let to = SqlType::scalar(if place < 2 { bound } else { step });
-        match is_unknown(&arg) {
-            true => explicit(arg, unknown, to, input),
-            false => Ok(arg),
-        }
-    });
-    typed.collect()
-}
-
-/// Functions of the library that are only of float8.
-const OF_FLOATS: &[&str] = &[
-    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "cot",
-    "degrees", "radians", "sin", "sinh", "tan", "tanh",
-];
-
-/// The arguments with numerics as float8 where the function takes that: the library does not know
-/// a number's bytes.
-fn float_arguments(
-    function: &ScalarFunction,
-    schema: &DFSchema,
-    input: Input<'_>,
-) -> Result<Option<Vec<Expr>>> {
-    let types: Result<Vec<_>> = function
-        .args
-        .iter()
-        .map(|arg| arg.get_type(schema))
-        .collect();
-    let Ok(types) = types else {
-        return Ok(None);
-    };
-    if !types.contains(&DataType::LargeBinary) {
-        return Ok(None);
-    }
-    let wanted = if OF_FLOATS.contains(&function.name()) {
-        vec![DataType::Float64; types.len()]
-    } else {
-        match function.func.coerce_types(&types) {
-            Ok(wanted) => wanted,
-            Err(_) => return Ok(None),
-        }
-    };
-    let (numeric, float8) = (types::name::ANY_NUMERIC, SqlType::scalar(TypeKind::Float8));
-    let mut changed = false;
-    let mut args = Vec::with_capacity(types.len());
-    for ((arg, found), wanted) in function.args.iter().zip(&types).zip(&wanted) {
-        if (found, wanted) == (&DataType::LargeBinary, &DataType::Float64) {
-            changed = true;
-            args.push(explicit(arg.clone(), numeric, float8, input)?);
-        } else {
-            args.push(arg.clone());
-        }
-    }
-    Ok(changed.then_some(args))
-}
-
-/// NULLIF of values that are compared by their keys.
-fn null_where_equal(value: Expr, keyed: Vec<Expr>) -> Result<Expr> {
-    let [left, right] = <[Expr; 2]>::try_from(keyed)
-        .map_err(|_| DataFusionError::Internal("two arguments".to_owned()))?;
-    let equal = super::operators::binary(left, Operator::Eq, right);
-    let unequal = super::operators::binary(
-        equal,
-        Operator::IsDistinctFrom,
-        Expr::Literal(ScalarValue::Boolean(Some(true)), None),
-    );
-    Ok(Expr::Case(Case::new(
-        None,
-        vec![(Box::new(unequal), Box::new(value))],
-        None,
-    )))
-}
-
 /// `x IN (SELECT y …)`: both as keys where their type needs it.
 fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubquery> {
     let plan = membership.subquery.subquery.clone();
@@ -569,64 +258,6 @@ fn small_integer(expr: &Expr, to: SqlType) -> Option<Expr> {
         }
         _ => None,
     }
-}
-
-/// Gives members that nothing has decided the type of the first one that has one.
-pub fn same_type(members: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Expr>> {
-    let known = members
-        .iter()
-        .filter(|member| !is_unknown(member))
-        .map(|member| type_of(member, schema))
-        .next();
-    let Some(Ok(known)) = known else {
-        return Ok(members);
-    };
-    let to = SqlType {
-        typmod: -1,
-        ..known
-    };
-    let adapt = |member: Expr| {
-        if is_unknown(&member) {
-            explicit(member, SqlType::scalar(TypeKind::Unknown), to, input)
-        } else {
-            Ok(member)
-        }
-    };
-    members.into_iter().map(adapt).collect()
-}
-
-fn case_of_one_type(mut case: Case, schema: &DFSchema, input: Input<'_>) -> Result<Case> {
-    let conditions = case.when_then_expr.len();
-    if let Some(operand) = case.expr.take() {
-        let mut members = vec![*operand];
-        members.extend(case.when_then_expr.iter().map(|(when, _)| (**when).clone()));
-        let members = same_type(members, schema, input)?;
-        let mut members = keys::of(members, schema)?.into_iter();
-        case.expr = members.next().map(Box::new);
-        for ((when, _), member) in case.when_then_expr.iter_mut().zip(members) {
-            **when = member;
-        }
-    }
-    if case.expr.is_none() {
-        for (when, _) in &mut case.when_then_expr {
-            let condition = std::mem::take(&mut **when);
-            **when = condition_of("CASE/WHEN", condition, schema, input)?;
-        }
-    }
-    let mut results: Vec<_> = case
-        .when_then_expr
-        .iter()
-        .map(|(_, then)| (**then).clone())
-        .collect();
-    results.extend(case.else_expr.iter().map(|otherwise| (**otherwise).clone()));
-    let results = same_type(results, schema, input)?;
-    let mut results = one_number_type(results, schema, input)?.into_iter();
-    for ((_, then), result) in case.when_then_expr.iter_mut().zip(results.by_ref()) {
-        **then = result;
-    }
-    debug_assert_eq!(case.when_then_expr.len(), conditions);
-    case.else_expr = results.next().map(Box::new);
-    Ok(case)
 }
 
 /// A test of a condition.

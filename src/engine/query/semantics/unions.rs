@@ -1,0 +1,149 @@
+//! The columns of UNION, whose branches give each a type of its own (PostgreSQL §10.5).
+
+use super::*;
+
+/// Quoted literals of one branch take the type of the other's column, and names of OIDs are numbers where
+/// the first branch has numbers; texts and numbers that are neither literal do not match.
+pub(super) fn of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
+    let width = union.schema.fields().len();
+    let mut changed = false;
+    for column in 0..width {
+        changed |= numbers_of_one_type(&mut union.inputs, column, input)?;
+        let known = union
+            .inputs
+            .iter()
+            .filter(|branch| !literal_at(branch, column))
+            .map(|branch| types::sql_type(branch.schema().field(column)))
+            .next();
+        let Some(Ok(known)) = known else {
+            continue;
+        };
+        for branch in &mut union.inputs {
+            if literal_at(branch, column)
+                && let LogicalPlan::Projection(projection) = branch.as_ref()
+            {
+                let mut exprs = projection.expr.clone();
+                let name = projection.schema.field(column).name().clone();
+                let to = SqlType {
+                    typmod: -1,
+                    ..known
+                };
+                let unknown = SqlType::scalar(TypeKind::Unknown);
+                let literal = exprs[column].clone().unalias();
+                exprs[column] = explicit(literal, unknown, to, input)?.alias(name);
+                let input_plan = projection.input.clone();
+                *branch = Arc::new(LogicalPlan::Projection(Projection::try_new(
+                    exprs, input_plan,
+                )?));
+                continue;
+            }
+            let found =
+                types::sql_type(branch.schema().field(column)).map_err(failure::external)?;
+            if is_text(found.kind) != is_text(known.kind) || found.array != known.array {
+                return Err(mismatch(known, found));
+            }
+            if known.kind == TypeKind::Oid
+                && is_named_oid(found.kind)
+                && let LogicalPlan::Projection(projection) = branch.as_ref()
+            {
+                let mut exprs = projection.expr.clone();
+                let name = projection.schema.field(column).name().clone();
+                let named = exprs[column].clone().unalias();
+                exprs[column] = explicit(named, found, known, input)?.alias(name);
+                let below = projection.input.clone();
+                let projection = Projection::try_new(exprs, below)?;
+                *branch = Arc::new(LogicalPlan::Projection(projection));
+                changed = true;
+            }
+        }
+    }
+    match changed {
+        // Its columns' types are those of its branches.
+        true => Union::try_new_with_loose_types(union.inputs),
+        false => Ok(union),
+    }
+}
+
+/// Number columns of different types, one of them numeric, as [`one_number_type`] makes them alike.
+fn numbers_of_one_type(
+    branches: &mut [Arc<LogicalPlan>],
+    column: usize,
+    input: Input<'_>,
+) -> Result<bool> {
+    let placed = |branch: &LogicalPlan| branch.schema().columns().into_iter().nth(column);
+    let Some(members) = branches
+        .iter()
+        .map(|branch| placed(branch).map(|_| branch.schema().field(column).clone()))
+        .collect::<Option<Vec<_>>>()
+    else {
+        return Ok(false);
+    };
+    let names = (0..members.len()).map(|branch| format!("{branch}"));
+    let fields = members
+        .into_iter()
+        .zip(names.clone())
+        .map(|(field, name)| (None, Arc::new(field.as_ref().clone().with_name(name))));
+    let schema = DFSchema::new_with_metadata(fields.collect(), Default::default())?;
+    let columns: Vec<_> = names
+        .map(|name| Expr::Column(Column::new_unqualified(name)))
+        .collect();
+    let unified = one_number_type(columns.clone(), &schema, input)?;
+    if unified == columns {
+        return Ok(false);
+    }
+    for (branch, unified) in branches.iter_mut().zip(unified) {
+        let own = branch.schema().columns();
+        let columns = own.into_iter().enumerate().map(|(place, found)| {
+            if place != column {
+                return Ok(Expr::Column(found));
+            }
+            let name = found.name.clone();
+            let replaced = unified.clone().transform_up(|expr| {
+                Ok(match expr {
+                    Expr::Column(_) => Transformed::yes(Expr::Column(found.clone())),
+                    other => Transformed::no(other),
+                })
+            })?;
+            Ok(replaced.data.alias(name))
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let projection = Projection::try_new(columns, branch.clone())?;
+        *branch = Arc::new(LogicalPlan::Projection(projection));
+    }
+    Ok(true)
+}
+
+/// An OID that prints as the name of what it numbers.
+fn is_named_oid(kind: TypeKind) -> bool {
+    matches!(
+        kind,
+        TypeKind::Regclass | TypeKind::Regtype | TypeKind::Regproc
+    )
+}
+
+fn mismatch(left: SqlType, right: SqlType) -> DataFusionError {
+    let name = |sql_type| {
+        types::format_type(SqlType {
+            typmod: -1,
+            ..sql_type
+        })
+    };
+    failure::error(
+        SqlState::DATATYPE_MISMATCH,
+        format!(
+            "UNION types {} and {} cannot be matched",
+            name(left),
+            name(right)
+        ),
+    )
+}
+
+fn literal_at(plan: &LogicalPlan, column: usize) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => projection
+            .expr
+            .get(column)
+            .is_some_and(|expr| is_unknown(expr) && !matches!(expr, Expr::Placeholder(_))),
+        _ => false,
+    }
+}
