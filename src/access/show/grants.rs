@@ -23,7 +23,7 @@ pub fn rows(viewer: &Viewer<'_>, of: Option<&str>) -> Result<Table, Diagnostic> 
         memberships(principal, &mut rows);
         connects(viewer, principal, &mut rows);
     }
-    schemas(viewer, &wanted, &mut rows);
+    schemas(viewer, wanted, &mut rows);
     tables(viewer, wanted, &mut rows);
     Ok(Table {
         columns: vec![

@@ -171,7 +171,7 @@ async fn views_follow(
             continue;
         };
         let mut statement = parse::parse_one(&body.query)?;
-        if !view_text::rewrite(work, &other.schema, &mut statement, &renamed) {
+        if !view_text::rewrite(work, &mut statement, &renamed) {
             return Err(Diagnostic::unsupported(format!(
                 "renaming a column that view \"{}\" reads as it does",
                 other.name

@@ -8,6 +8,7 @@ use super::super::view::identifier;
 use super::super::{name, work::Work};
 use crate::catalog::Oid;
 use crate::catalog::definition::{Relation, RelationBody};
+use crate::engine::search_path;
 use crate::sql::auth_variable::Variable;
 use sqlparser::ast::{
     self, Expr, Ident, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem,
@@ -26,16 +27,10 @@ pub struct Renamed<'r> {
     pub to: &'r str,
 }
 
-/// Rewrites the query of a view in this schema; false where it cannot be told what a name means.
-pub fn rewrite(
-    work: &mut Work<'_>,
-    schema: &str,
-    query: &mut ast::Statement,
-    renamed: &Renamed<'_>,
-) -> bool {
+/// Rewrites the query of a view; false where it cannot be told what a name means.
+pub fn rewrite(work: &mut Work<'_>, query: &mut ast::Statement, renamed: &Renamed<'_>) -> bool {
     let mut text = Text {
         work,
-        schema,
         renamed,
         scopes: Vec::new(),
         with: HashMap::new(),
@@ -64,7 +59,6 @@ struct Item {
 
 struct Text<'t, 'w> {
     work: &'t mut Work<'w>,
-    schema: &'t str,
     renamed: &'t Renamed<'t>,
     /// FROM lists, the innermost last.
     scopes: Vec<Vec<Item>>,
@@ -171,7 +165,7 @@ impl Text<'_, '_> {
                     _ if given => Has::Unknown,
                     Some(has) => *has,
                     None => {
-                        let schema = schema.as_deref().unwrap_or(self.schema);
+                        let schema = schema.as_deref().unwrap_or(search_path::PUBLIC);
                         let found = self.work.lookup(Some(schema), &bare);
                         found.map_or(Has::Unknown, |found| self.has(&found))
                     }
