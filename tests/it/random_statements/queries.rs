@@ -120,7 +120,7 @@ impl Author<'_> {
     /// A query of one row and one column.
     pub fn single_value(&mut self, wanted: &str, depth: usize, outer: &Scope) -> String {
         self.subqueries = self.subqueries.saturating_sub(1);
-        let (from, inner) = self.from_item(0);
+        let (from, inner) = self.source(0);
         let scope = inner.within(outer);
         let aggregates = self.forms.of(&format!("{wanted} aggregates"));
         let aggregate = self.choice(aggregates);
@@ -145,7 +145,7 @@ impl Author<'_> {
                 .collect();
             return format!("VALUES {}", rows.join(", "));
         }
-        let (from, inner) = self.from_list(depth);
+        let (from, inner) = self.sources(depth);
         let scope = inner.within(outer);
         let mut tail = String::new();
         if self.sometimes(60) {
@@ -226,10 +226,10 @@ impl Author<'_> {
         list
     }
 
-    fn from_list(&mut self, depth: usize) -> (String, Scope) {
-        let (mut text, mut scope) = self.from_item(depth);
+    fn sources(&mut self, depth: usize) -> (String, Scope) {
+        let (mut text, mut scope) = self.source(depth);
         for _ in 0..[0, 0, 1, 1, 2][self.random.usize(..5)] {
-            let (item, columns) = self.from_item(depth);
+            let (item, columns) = self.source(depth);
             let both = columns.within(&scope);
             let kinds = [
                 "JOIN",
@@ -280,7 +280,7 @@ impl Author<'_> {
         }
     }
 
-    fn from_item(&mut self, depth: usize) -> (String, Scope) {
+    fn source(&mut self, depth: usize) -> (String, Scope) {
         match self.random.u32(..100) {
             0..=9 if depth > 0 && self.subqueries > 0 => {
                 let kinds = [self.any_type(), self.any_type()];

@@ -63,8 +63,8 @@ pub(super) fn one_number_type(
 pub(super) fn null_where_equal(value: Expr, keyed: Vec<Expr>) -> Result<Expr> {
     let [left, right] = <[Expr; 2]>::try_from(keyed)
         .map_err(|_| DataFusionError::Internal("two arguments".to_owned()))?;
-    let equal = super::operators::binary(left, Operator::Eq, right);
-    let unequal = super::operators::binary(
+    let equal = crate::engine::query::operators::binary(left, Operator::Eq, right);
+    let unequal = crate::engine::query::operators::binary(
         equal,
         Operator::IsDistinctFrom,
         Expr::Literal(ScalarValue::Boolean(Some(true)), None),
