@@ -49,6 +49,7 @@ fn column(name: &str, kind: TypeKind, not_null: bool) -> Column {
         added_in: 0,
         missing: None,
         dropped: false,
+        generated: false,
     }
 }
 
@@ -69,6 +70,7 @@ fn accounts() -> DefinitionChange {
         referenced_by: Vec::new(),
         options: Vec::new(),
         comments: Default::default(),
+        constraint_comments: Vec::new(),
     };
     DefinitionChange::Put(Arc::new(Relation {
         oid: Oid(20_000),

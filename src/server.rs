@@ -184,6 +184,15 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         proxies: Proxies::new(&config.server.proxy_protocol),
     };
     let readiness = shared.http.readiness.clone();
+    // Before clients are: who sees a port answer may ask for a backup.
+    let backups = backup::Service::start(backup::Source {
+        data_dir: data_dir.path().to_owned(),
+        storage: shared.storage.clone(),
+        control: shared.control.clone(),
+        key_usage: shared.key_usage.clone(),
+        audit: audit.clone(),
+        key_sets: config.auth.jwks.cache_dir.clone(),
+    })?;
     let make = shared.clone();
     let runtime = Runtime::start(options, move |context| make.core(context))?;
     exposition::register(
@@ -220,14 +229,6 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
         }
         _ => None,
     };
-    let backups = backup::Service::start(backup::Source {
-        data_dir: data_dir.path().to_owned(),
-        storage: shared.storage.clone(),
-        control: shared.control.clone(),
-        key_usage: shared.key_usage.clone(),
-        audit: audit.clone(),
-        key_sets: config.auth.jwks.cache_dir.clone(),
-    })?;
     let version = env!("CARGO_PKG_VERSION");
     audit.record_own(Entry::new(Event::Start, Source::Server).with("version", version));
     readiness.enter(http::Phase::Serving);

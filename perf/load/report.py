@@ -8,12 +8,18 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)
 
+import analytic  # noqa: E402
+import bulk  # noqa: E402
 import policies  # noqa: E402
+import polite  # noqa: E402
 import protocols  # noqa: E402
+import ranges  # noqa: E402
 import revocations  # noqa: E402
 import tokens  # noqa: E402
 from medians import median, number, ratio, subjects_of  # noqa: E402
 
+# The pages of the engine's figures, which hold their goals, their table and what belongs there.
+ENGINE = (bulk, analytic, ranges, polite)
 COLOURS = {"NodeDB": "#1b6ca8", "PostgreSQL": "#8a8a8a", "PgBouncer": "#d1913c"}
 
 
@@ -22,7 +28,7 @@ def throughput_table(rows):
              "|---|--:|--:|--:|--:|--:|--:|--:|"]
     for subject in subjects_of(rows):
         tps = {server: median(rows, subject, server, "tps") for server in COLOURS}
-        if not any(tps.values()) or any(page.has(subject) for page in (protocols, policies, tokens)):
+        if not any(tps.values()) or any(page.has(subject) for page in (protocols, policies, tokens, *ENGINE)):
             continue
         cpu = {server: median(rows, subject, server, "server_cpu_us") for server in COLOURS}
         lines.append(f"| {subject} | {number(tps['NodeDB'])} | {number(tps['PostgreSQL'])} | {number(tps['PgBouncer'])} "
@@ -35,7 +41,7 @@ def seconds_table(rows):
     lines = ["| subject | NodeDB s | PostgreSQL s | NodeDB : PostgreSQL | NodeDB private MiB |", "|---|--:|--:|--:|--:|"]
     for subject in subjects_of(rows):
         ours, theirs = (median(rows, subject, server, "seconds") for server in ("NodeDB", "PostgreSQL"))
-        if ours is None and theirs is None:
+        if ours is None and theirs is None or bulk.has(subject):
             continue
         memory = median(rows, subject, "NodeDB", "private_bytes")
         lines.append(f"| {subject} | {number(ours, 2)} | {number(theirs, 2)} | {number(ratio(ours, theirs), 2)} "
@@ -84,6 +90,7 @@ def goals(rows):
         *policies.goals(rows),
         *tokens.goals(rows),
         *revocations.goals(rows),
+        *(goal for page in ENGINE for goal in page.goals(rows)),
     ]
 
 
@@ -149,6 +156,8 @@ def write(results, name, facts, rows):
     lines += policies.section(rows)
     lines += revocations.section(rows)
     lines += tokens.section(rows)
+    for page in ENGINE:
+        lines += page.section(rows)
     loading = seconds_table(rows)
     if loading:
         lines += ["## Loading", "", *loading, ""]

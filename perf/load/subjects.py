@@ -8,8 +8,12 @@ import statistics
 import sys
 import time
 
+import analytic
+import bulk
 import pgbench
 import policies
+import polite
+import ranges
 import revocations
 import tokens
 from driven import Driven, Failed
@@ -319,4 +323,5 @@ def revocation(bench):
 
 
 SUBJECTS = {"select": select, "tpcb": tpcb, "login": login, "idle": idle, "init": init, "http": http, "native": native,
-            "tls": tls, "policy": policy, "token": token, "revocation": revocation}
+            "tls": tls, "policy": policy, "token": token, "revocation": revocation, "bulk": bulk.measure, "analytic": analytic.measure,
+            "ranges": ranges.measure, "polite": polite.measure}

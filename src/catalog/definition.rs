@@ -110,6 +110,8 @@ pub struct Table {
     pub options: Vec<(Arc<str>, Arc<str>)>,
     /// COMMENT ON its columns, by their positions.
     pub comments: Vec<(u16, Arc<str>)>,
+    /// COMMENT ON its constraints of every kind, by their OIDs.
+    pub constraint_comments: Vec<(Oid, Arc<str>)>,
 }
 
 /// A column of a table.
@@ -121,8 +123,10 @@ pub struct Column {
     pub sql_type: SqlType,
     /// NOT NULL.
     pub not_null: bool,
-    /// DEFAULT, as SQL text in canonical form.
+    /// DEFAULT, as SQL text in canonical form; of a generated column the expression over the row.
     pub default: Option<Arc<str>>,
+    /// GENERATED ALWAYS AS (`default`) STORED.
+    pub generated: bool,
     /// GENERATED … AS IDENTITY.
     pub identity: Option<Identity>,
     /// The sequence that belongs to it (serial, identity).
@@ -261,7 +265,21 @@ pub enum ConstraintBody {
         on_update: ReferentialAction,
         /// ON DELETE
         on_delete: ReferentialAction,
+        /// DEFERRABLE
+        deferral: Deferral,
     },
+}
+
+/// When a foreign key is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Deferral {
+    /// NOT DEFERRABLE: when the statement ends.
+    #[default]
+    None,
+    /// DEFERRABLE INITIALLY IMMEDIATE: when the statement ends, unless SET CONSTRAINTS puts it off.
+    InitiallyImmediate,
+    /// DEFERRABLE INITIALLY DEFERRED: at COMMIT, unless SET CONSTRAINTS says otherwise.
+    InitiallyDeferred,
 }
 
 /// What a foreign key does when the row pointed at goes.
@@ -307,6 +325,8 @@ pub struct View {
     pub query: Arc<str>,
     /// Names and types of its columns.
     pub columns: Vec<(Arc<str>, SqlType)>,
+    /// COMMENT ON its columns, by their positions.
+    pub comments: Vec<(u16, Arc<str>)>,
 }
 
 /// GRANT … ON TABLE … TO.
@@ -553,6 +573,15 @@ impl Relation {
         match &self.body {
             RelationBody::Table(table) => Some(table),
             RelationBody::Index(_) | RelationBody::Sequence(_) | RelationBody::View(_) => None,
+        }
+    }
+
+    /// COMMENT ON its columns, by their positions.
+    pub fn column_comments(&self) -> &[(u16, Arc<str>)] {
+        match &self.body {
+            RelationBody::Table(table) => &table.comments,
+            RelationBody::View(view) => &view.comments,
+            RelationBody::Index(_) | RelationBody::Sequence(_) => &[],
         }
     }
 

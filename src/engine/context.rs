@@ -6,6 +6,7 @@ use crate::access::{Rights, Variables};
 use crate::auth::identity::Identity;
 use crate::catalog::{Oid, PrincipalId, Snapshot};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::deferred::{self, Deferred};
 use crate::engine::notification::Told;
 use crate::engine::objects::SharedObjects;
 use crate::engine::outcome::ResultField;
@@ -104,6 +105,8 @@ pub struct SessionEffects {
     pub settings: Mutex<Vec<SettingChange>>,
     /// What the open transaction tells by NOTIFY and pg_notify.
     pub told: Mutex<Told>,
+    /// What of the open transaction is checked when it ends.
+    pub deferred: Mutex<Deferred>,
     /// The session's advisory locks, once it has asked for one.
     pub advisory: OnceLock<AdvisoryLocks>,
 }
@@ -114,6 +117,7 @@ pub struct SessionEffects {
 pub struct EffectsMark {
     told: usize,
     locked: usize,
+    deferred: deferred::Mark,
 }
 
 impl SessionEffects {
@@ -122,6 +126,7 @@ impl SessionEffects {
         EffectsMark {
             told: self.told.lock().len(),
             locked: self.advisory.get().map_or(0, AdvisoryLocks::mark),
+            deferred: self.deferred.lock().mark(),
         }
     }
 
@@ -130,6 +135,7 @@ impl SessionEffects {
         // Those before have been applied by now.
         self.settings.lock().clear();
         self.told.lock().roll_back(mark.told);
+        self.deferred.lock().roll_back(mark.deferred);
         if let Some(advisory) = self.advisory.get() {
             // What was waited for and then not taken.
             advisory.settle();

@@ -2,6 +2,7 @@
 
 pub mod context;
 pub mod copy;
+pub mod deferred;
 pub mod definitions;
 pub mod dml;
 pub mod entry;

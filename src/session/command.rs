@@ -7,6 +7,8 @@ use super::set_command::{of_reset, of_set, of_show};
 use super::settings::Scope;
 use super::transaction::{Access, Level, ModesGiven};
 use crate::diagnostic::Diagnostic;
+use crate::engine::deferred::Timing;
+use crate::engine::dml::deferred::Which;
 use crate::sql::fetch::{self, Verb};
 use sqlparser::ast::{
     CloseCursor, DataType, DiscardObject, Expr, Ident, ObjectName, Statement,
@@ -40,6 +42,8 @@ pub enum Command {
         /// `SET` or `RESET`.
         tag: &'static str,
     },
+    /// SET CONSTRAINTS
+    SetConstraints(Which, Timing),
     /// SET TRANSACTION
     SetTransaction(ModesGiven),
     /// SET SESSION CHARACTERISTICS AS TRANSACTION

@@ -53,6 +53,10 @@ impl Session {
                 self.set(&name, value.as_deref(), scope)?;
                 tag
             }
+            Command::SetConstraints(which, timing) => {
+                self.set_constraints(&which, timing).await?;
+                "SET CONSTRAINTS"
+            }
             Command::SetTransaction(modes) => {
                 self.set_transaction(modes)?;
                 "SET"
@@ -161,6 +165,10 @@ impl Session {
 
     /// Commits whatever is open. Cannot be interrupted: what a client is told is what happened.
     async fn commit(&mut self) -> Result<(), Diagnostic> {
+        if let Err(error) = Box::pin(self.check_deferred()).await {
+            self.abandon();
+            return Err(error);
+        }
         if !self.named.portals_to_hold().is_empty()
             && let Err(error) = Box::pin(self.hold_cursors()).await
         {

@@ -9,9 +9,11 @@ use super::run::{PLANS_MAX, definitions_keep_changing, interruptible};
 use super::services::now_microseconds;
 use super::transaction::Status;
 use super::{Answer, Session};
-use crate::catalog::sql_type::SqlType;
+use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::context::StatementContext;
 use crate::engine::outcome::{CommandTag, ResultField};
+use crate::engine::query::functions::names::to_oid;
 use crate::engine::types;
 use datafusion::common::ScalarValue;
 use sqlparser::ast::Statement;
@@ -65,6 +67,9 @@ impl Session {
                 ),
             ));
         }
+        let names = values_of_names(&prepared.parameters)
+            .then(|| self.lookup_context())
+            .transpose()?;
         let transaction_time = match self.block.open() {
             Some(open) => open.started_at,
             None => now_microseconds(),
@@ -78,7 +83,7 @@ impl Session {
             .zip(&prepared.parameters)
             .enumerate()
             .map(|(index, ((format, bytes), sql_type))| {
-                decode(format, bytes, *sql_type, input)
+                decode(format, bytes, *sql_type, input, names.as_ref())
                     .map_err(|error| in_parameter(error, index + 1))
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -92,6 +97,16 @@ impl Session {
             declared: None,
         };
         self.named.add_portal(portal, bound, portals_max)
+    }
+
+    /// What names in parameters are looked up in.
+    fn lookup_context(&mut self) -> Result<StatementContext, Diagnostic> {
+        let adopted = self.adopt()?;
+        let snapshot = match self.block.open() {
+            Some(open) => open.transaction.snapshot(adopted.snapshot()),
+            None => adopted.snapshot().clone(),
+        };
+        Ok(self.context(snapshot))
     }
 
     /// The portal of this name, for Describe.
@@ -270,14 +285,33 @@ fn decode(
     bytes: Option<&[u8]>,
     sql_type: SqlType,
     input: types::decode::Input<'_>,
+    names: Option<&StatementContext>,
 ) -> Result<ScalarValue, Diagnostic> {
     let Some(bytes) = bytes else {
         return Ok(types::null_scalar(sql_type));
     };
+    if let (Some(context), Format::Text, true) = (names, format, is_name(sql_type)) {
+        let text = crate::sql::parse::text(bytes)?;
+        let oid = to_oid(text, sql_type.kind, context)?;
+        return Ok(ScalarValue::UInt32(Some(oid.0)));
+    }
     match format {
         Format::Binary => types::decode_binary(bytes, sql_type),
         Format::Text => types::decode_text(crate::sql::parse::text(bytes)?, sql_type, input),
     }
+}
+
+/// Whether a parameter may be given as the name of something in the catalog.
+fn is_name(sql_type: SqlType) -> bool {
+    let reg = matches!(
+        sql_type.kind,
+        TypeKind::Regclass | TypeKind::Regtype | TypeKind::Regproc
+    );
+    reg && !sql_type.array
+}
+
+fn values_of_names(parameters: &[SqlType]) -> bool {
+    parameters.iter().any(|sql_type| is_name(*sql_type))
 }
 
 fn in_parameter(error: Diagnostic, number: usize) -> Diagnostic {

@@ -16,6 +16,7 @@ pub mod copy;
 pub mod credential;
 pub mod cursor;
 mod cursors;
+mod deferred;
 pub mod end;
 mod explain;
 pub mod extended;

@@ -182,7 +182,7 @@ impl Session {
     }
 
     /// The same, while it is not known whether it is a statement of the engine's at all.
-    fn begin_uncounted_statement(&mut self) -> Result<StatementContext, Diagnostic> {
+    pub(super) fn begin_uncounted_statement(&mut self) -> Result<StatementContext, Diagnostic> {
         let adopted = self.adopt()?;
         let open = self.open()?;
         let snapshot = open.transaction.snapshot(adopted.snapshot());

@@ -3,6 +3,9 @@
 use super::command::{Command, folded, modes_given, object_name};
 use super::settings::Scope;
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::deferred::Timing;
+use crate::engine::dml::deferred::Which;
+use crate::sql::constraint_timing::SetConstraints;
 use sqlparser::ast::{
     self, ContextModifier, Expr, Ident, Reset, Set, SetSessionAuthorizationParam,
     SetSessionAuthorizationParamKind, UnaryOperator,
@@ -14,6 +17,9 @@ use sqlparser::ast::{
 /// 0A000 for what cannot be set, 42601.
 pub(super) fn of_set(set: Set) -> Result<Command, Diagnostic> {
     let tag = "SET";
+    if let Some(given) = SetConstraints::of(&set) {
+        return of_constraints(given);
+    }
     match set {
         Set::SingleAssignment {
             scope,
@@ -95,6 +101,25 @@ pub(super) fn of_set(set: Set) -> Result<Command, Diagnostic> {
             "syntax error in SET",
         )),
     }
+}
+
+fn of_constraints(given: SetConstraints) -> Result<Command, Diagnostic> {
+    let timing = match given.deferred {
+        true => Timing::Deferred,
+        false => Timing::Immediate,
+    };
+    let Some(names) = given.names else {
+        return Ok(Command::SetConstraints(Which::All, timing));
+    };
+    let named = names.iter().map(|parts| match parts.as_slice() {
+        [name] => Ok((None, folded(name))),
+        [schema, name] => Ok((Some(folded(schema)), folded(name))),
+        _ => Err(Diagnostic::unsupported(
+            "a constraint's name of three parts",
+        )),
+    });
+    let named = named.collect::<Result<_, _>>()?;
+    Ok(Command::SetConstraints(Which::Named(named), timing))
 }
 
 fn scope_of(scope: Option<ContextModifier>) -> Result<Scope, Diagnostic> {

@@ -7,7 +7,6 @@ use crate::diagnostic::Diagnostic;
 const COMMANDS: &[&str] = &[
     "CHECKPOINT",
     "CLUSTER",
-    "COMMENT ON CONSTRAINT",
     "COMMIT PREPARED",
     "DO",
     "IMPORT FOREIGN SCHEMA",
@@ -17,7 +16,6 @@ const COMMANDS: &[&str] = &[
     "REINDEX",
     "ROLLBACK PREPARED",
     "SECURITY LABEL",
-    "SET CONSTRAINTS",
 ];
 
 /// What CREATE, ALTER and DROP may be followed by.

@@ -3,12 +3,13 @@
 //! All are `AlterTable`, as PostgreSQL takes ALTER TABLE of any relation. What the statement was written
 //! for, and what sqlparser has no operation for, are options of a name that no storage parameter has.
 
+use super::constraint_timing;
 use super::sequence::{self, Extra, identifiers};
 use super::utility::word;
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, Expr, GeneratedAs, Ident,
-    SequenceOptions, SqlOption, Statement,
+    AlterColumnOperation, AlterTable, AlterTableOperation, ConstraintCharacteristics, Expr,
+    GeneratedAs, Ident, SequenceOptions, SqlOption, Statement,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -38,12 +39,20 @@ pub enum Special {
     OwnedBy(Vec<Ident>),
     /// The options of ALTER SEQUENCE.
     Sequence(Vec<SequenceOptions>),
+    /// ALTER CONSTRAINT
+    Constraint {
+        /// Its name.
+        name: Ident,
+        /// When it is checked.
+        characteristics: ConstraintCharacteristics,
+    },
 }
 
 const KIND: &str = "altered kind";
 const SET_SCHEMA: &str = "set schema";
 const OWNED_BY: &str = "owned by";
 const SEQUENCE: &str = "sequence options";
+const CONSTRAINT: &str = "alter constraint";
 
 impl Special {
     fn operation(self) -> AlterTableOperation {
@@ -59,6 +68,14 @@ impl Special {
             }
             Special::SetSchema(schema) => (SET_SCHEMA, Expr::Identifier(schema)),
             Special::OwnedBy(parts) => (OWNED_BY, Expr::CompoundIdentifier(parts)),
+            Special::Constraint {
+                name,
+                characteristics,
+            } => {
+                let mut parts = vec![name];
+                parts.extend(constraint_timing::words(Some(&characteristics)));
+                (CONSTRAINT, Expr::CompoundIdentifier(parts))
+            }
             Special::Sequence(options) => {
                 return AlterTableOperation::AlterColumn {
                     column_name: Ident::with_quote('"', SEQUENCE),
@@ -103,6 +120,13 @@ impl Special {
             })),
             (SET_SCHEMA, Expr::Identifier(schema)) => Some(Special::SetSchema(schema.clone())),
             (OWNED_BY, Expr::CompoundIdentifier(parts)) => Some(Special::OwnedBy(parts.clone())),
+            (CONSTRAINT, Expr::CompoundIdentifier(parts)) => {
+                let (name, words) = parts.split_first()?;
+                Some(Special::Constraint {
+                    name: name.clone(),
+                    characteristics: constraint_timing::characteristics(words),
+                })
+            }
             _ => None,
         }
     }
@@ -183,6 +207,18 @@ fn operation(parser: &mut Parser<'_>, kind: Kind) -> Result<AlterTableOperation,
             Ok(Special::SetSchema(parser.parse_identifier()?).operation())
         }
         (Some("RENAME" | "OWNER"), _) => parser.parse_alter_table_operation(),
+        (Some("ALTER"), Some("CONSTRAINT")) if kind == Kind::Table => {
+            parser.next_token();
+            parser.next_token();
+            let name = parser.parse_identifier()?;
+            let given = parser.parse_constraint_characteristics()?;
+            let characteristics = given.unwrap_or_default();
+            Ok(Special::Constraint {
+                name,
+                characteristics,
+            }
+            .operation())
+        }
         (Some("ALTER"), _) if matches!(kind, Kind::Table | Kind::View) => alter_column(parser),
         _ if kind == Kind::Table => parser.parse_alter_table_operation(),
         (Some("OWNED"), Some("BY")) if kind == Kind::Sequence => {
@@ -203,7 +239,7 @@ fn operation(parser: &mut Parser<'_>, kind: Kind) -> Result<AlterTableOperation,
     }
 }
 
-/// `ALTER [COLUMN] c …`: what an identity is altered by, which sqlparser does not read, or what it reads.
+/// `ALTER [COLUMN] c …`: what an identity or a generated column is altered by, which sqlparser does not read, or what it reads.
 fn alter_column(parser: &mut Parser<'_>) -> Result<AlterTableOperation, ParserError> {
     let column_word = word(parser, 1).as_deref() == Some("COLUMN");
     let named = 1 + usize::from(column_word);
@@ -211,7 +247,7 @@ fn alter_column(parser: &mut Parser<'_>) -> Result<AlterTableOperation, ParserEr
         matches!(
             (first, second),
             ("ADD", Some("GENERATED"))
-                | ("DROP", Some("IDENTITY"))
+                | ("DROP", Some("IDENTITY" | "EXPRESSION"))
                 | (
                     "SET",
                     Some(
@@ -248,9 +284,13 @@ fn alter_column(parser: &mut Parser<'_>) -> Result<AlterTableOperation, ParserEr
         }
         Some("DROP") => {
             parser.next_token();
+            let generated_as = match word(parser, 0).as_deref() {
+                Some("EXPRESSION") => Some(GeneratedAs::ExpStored),
+                _ => None,
+            };
             parser.next_token();
             let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
-            (None, vec![Extra::Dropped { if_exists }.option()])
+            (generated_as, vec![Extra::Dropped { if_exists }.option()])
         }
         _ => altered_identity(parser)?,
     };
@@ -377,8 +417,33 @@ mod tests {
             Extra::of(&dropped[0]),
             Some(Extra::Dropped { if_exists: true })
         );
+        let generated = altered("ALTER TABLE t ALTER COLUMN g DROP EXPRESSION");
+        assert!(matches!(
+            &generated.operations[0],
+            AlterTableOperation::AlterColumn {
+                op: AlterColumnOperation::AddGenerated {
+                    generated_as: Some(GeneratedAs::ExpStored),
+                    ..
+                },
+                ..
+            }
+        ));
         let set = options("ALTER TABLE t ALTER id SET GENERATED ALWAYS SET START 5 RESTART");
         assert_eq!(set.len(), 3);
+    }
+
+    #[test]
+    fn when_a_constraint_is_checked_comes_back_from_the_tree() {
+        let table = altered("ALTER TABLE t ALTER CONSTRAINT \"C\" DEFERRABLE INITIALLY DEFERRED");
+        let Some(Special::Constraint {
+            name,
+            characteristics,
+        }) = Special::of(&table.operations[0])
+        else {
+            panic!("another operation");
+        };
+        assert_eq!(name, Ident::with_quote('"', "C"));
+        assert_eq!(characteristics.to_string(), "DEFERRABLE INITIALLY DEFERRED");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!
 //! The names are columns of no type; WITH NO DATA is the option [`NO_DATA_OPTION`].
 
+use super::like;
 use sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use sqlparser::ast::{
     ColumnDef, CreateTable, CreateTableOptions, DataType, Expr, Ident, SqlOption, Statement, Value,
@@ -16,7 +17,11 @@ pub const NO_DATA_OPTION: &str = "with no data";
 
 /// After CREATE [UNLOGGED] TABLE.
 pub fn parse(parser: &mut Parser<'_>) -> Result<CreateTable, ParserError> {
-    let mut table = match parser.maybe_parse(of_names)? {
+    let made = match parser.maybe_parse(of_names)? {
+        Some(table) => Some(table),
+        None => parser.maybe_parse(like::create_table)?,
+    };
+    let mut table = match made {
         Some(table) => table,
         None => parser.parse_create_table(false, false, None, false)?,
     };

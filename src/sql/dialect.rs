@@ -3,6 +3,7 @@
 //! Everything is the wrapped dialect's, and `dialect()` answers with its type, so that sqlparser's
 //! own questions "is this PostgreSQL?" are answered yes.
 
+use super::expressions;
 use sqlparser::ast::{BinaryOperator, ColumnOption, Expr, Statement};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS};
@@ -42,44 +43,6 @@ fn at_contains(parser: &Parser) -> bool {
         | Token::Minus => true,
         _ => false,
     }
-}
-
-/// Whether `[NOT] BETWEEN SYMMETRIC` comes next, and with NOT.
-fn at_between_symmetric(parser: &Parser) -> Option<bool> {
-    let word = |ahead| super::utility::word(parser, ahead);
-    let negated = word(0)? == "NOT";
-    let first = usize::from(negated);
-    let here = word(first)? == "BETWEEN" && word(first + 1)? == "SYMMETRIC";
-    here.then_some(negated)
-}
-
-/// The bounds in either order: between them one way or the other (PostgreSQL §9.2).
-fn between_symmetric(
-    parser: &mut Parser,
-    value: &Expr,
-    negated: bool,
-) -> Result<Expr, ParserError> {
-    for _ in 0..2 + usize::from(negated) {
-        parser.advance_token();
-    }
-    let precedence = INNER.prec_value(Precedence::Between);
-    let one = parser.parse_subexpr(precedence)?;
-    parser.expect_keyword(Keyword::AND)?;
-    let other = parser.parse_subexpr(precedence)?;
-    let between = |low: &Expr, high: &Expr| Expr::Between {
-        expr: Box::new(value.clone()),
-        negated,
-        low: Box::new(low.clone()),
-        high: Box::new(high.clone()),
-    };
-    Ok(Expr::Nested(Box::new(Expr::BinaryOp {
-        left: Box::new(between(&one, &other)),
-        op: match negated {
-            true => BinaryOperator::And,
-            false => BinaryOperator::Or,
-        },
-        right: Box::new(between(&other, &one)),
-    })))
 }
 
 macro_rules! yes {
@@ -124,6 +87,10 @@ impl Dialect for NodeDialect {
         INNER.get_next_precedence(parser)
     }
 
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        expressions::trim_of_spaces(parser).or_else(|| INNER.parse_prefix(parser))
+    }
+
     /// `list CONTAINS member`, `value BETWEEN SYMMETRIC one AND other`.
     fn parse_infix(
         &self,
@@ -131,8 +98,14 @@ impl Dialect for NodeDialect {
         left: &Expr,
         precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
-        if let Some(negated) = at_between_symmetric(parser) {
-            return Some(between_symmetric(parser, left, negated));
+        if let Some(negated) = expressions::at_between_symmetric(parser) {
+            return Some(expressions::between_symmetric(parser, left, negated));
+        }
+        if let Some(negated) = expressions::at_list_of_queries(parser) {
+            return Some(expressions::list_of_queries(parser, left, negated));
+        }
+        if let Some(quantified) = expressions::at_quantified_values(parser) {
+            return Some(expressions::quantified_values(parser, left, quantified));
         }
         if !at_contains(parser) {
             return INNER.parse_infix(parser, left, precedence);

@@ -72,6 +72,7 @@ pub fn parse(text: &str) -> Result<Vec<Statement>, Diagnostic> {
     let misplaced = misplaced_keyword(text, &tokens);
     super::row_locks::rewrite(&mut tokens);
     super::overriding::rewrite(&mut tokens);
+    super::conflict_target::rewrite(&mut tokens);
     super::table_command::rewrite(&mut tokens);
     // Parsing, balancing and dropping what is refused all recurse on the unbalanced tree.
     let parsed = stacker::maybe_grow(needed, needed, || parse_tokens(text, tokens));

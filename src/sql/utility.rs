@@ -54,6 +54,8 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
             Some(fetch::parse(parser, verb))
         }
         "RESET" => reset(parser),
+        "COMMENT" => super::comment::parse(parser),
+        "SET" => super::constraint_timing::parse(parser),
         "ABORT" => {
             parser.next_token();
             Some(parser.parse_rollback())

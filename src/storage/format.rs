@@ -93,8 +93,7 @@ mod tests {
         check(directory.path()).unwrap();
         fs::write(directory.path().join(FILE_NAME), "nodedb storage 7\n").unwrap();
         let refused = check(directory.path()).unwrap_err().to_string();
-        let own = FORMAT.to_string();
-        assert!(refused.contains('7') && refused.contains(&own), "{refused}");
+        assert!(refused.contains('7') && refused.contains(&FORMAT.to_string()), "{refused}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ CREATE TABLE customer (
 );
 CREATE TABLE "Order Line" (
     id bigserial PRIMARY KEY,
-    customer_id integer NOT NULL REFERENCES customer (id) ON DELETE CASCADE ON UPDATE SET NULL,
+    customer_id integer NOT NULL REFERENCES customer (id) ON DELETE CASCADE ON UPDATE SET NULL DEFERRABLE INITIALLY DEFERRED,
     "Amount" integer NOT NULL DEFAULT 1,
     state text DEFAULT 'new' CHECK (state IN ('new', 'paid', 'gone')),
     CONSTRAINT worth CHECK ("Amount" > 0 AND state IS NOT NULL),
@@ -67,7 +67,7 @@ const LOOKS: &[&str] = &[
     "SELECT * FROM \"Shop Two\".customer ORDER BY id",
     "SELECT * FROM \"Shop Two\".both_shops",
     "SELECT nspname, obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname !~ '^(pg_|information)' ORDER BY nspname",
-    "SELECT conname, contype FROM pg_constraint WHERE conrelid IN ('customer'::regclass, '\"Order Line\"'::regclass) AND contype <> 'n' ORDER BY conname",
+    "SELECT conname, contype, condeferrable, condeferred FROM pg_constraint WHERE conrelid IN ('customer'::regclass, '\"Order Line\"'::regclass) AND contype <> 'n' ORDER BY conname",
     "SELECT indexname FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname",
 ];
 

@@ -130,7 +130,10 @@ impl TestServer {
             .append(true)
             .open(self.directory.path().join("log"))
             .expect("the log can be written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nodedb"));
+        // Another build of it can be tried, as tests/drivers can.
+        let built =
+            std::env::var_os("NODEDB_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_nodedb").into());
+        let mut command = Command::new(built);
         command
             .current_dir(self.directory.path())
             .env("NODEDB_HOST", "127.0.0.1")

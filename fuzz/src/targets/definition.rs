@@ -15,6 +15,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         RelationBody::View(View {
             query: Arc::from("SELECT 1"),
             columns: vec![(Arc::from("c"), kind)],
+            comments: Vec::new(),
         }),
     ];
     bodies

@@ -17,6 +17,7 @@ pub fn table(types: &[SqlType]) -> Table {
         sql_type: *sql_type,
         not_null: false,
         default: None,
+        generated: false,
         identity: None,
         sequence: None,
         added_in: if at + 1 == types.len() { 2 } else { 1 },
@@ -34,6 +35,7 @@ pub fn table(types: &[SqlType]) -> Table {
         referenced_by: Vec::new(),
         options: Vec::new(),
         comments: Vec::new(),
+        constraint_comments: Vec::new(),
     }
 }
 

@@ -151,6 +151,7 @@ fn table(name: &str, grants: &[(u32, Privileges)]) -> Relation {
             referenced_by: Vec::new(),
             options: Vec::new(),
             comments: Vec::new(),
+            constraint_comments: Vec::new(),
         }),
         row_security: Default::default(),
     }

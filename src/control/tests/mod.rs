@@ -420,6 +420,7 @@ fn table(oid: u32, database: DatabaseId, owner: PrincipalId, name: &str) -> Rela
             referenced_by: Vec::new(),
             options: Vec::new(),
             comments: Vec::new(),
+            constraint_comments: Vec::new(),
         }),
         row_security: Default::default(),
     }

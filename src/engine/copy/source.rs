@@ -19,10 +19,10 @@ pub struct CopyColumn {
     pub position: u16,
 }
 
-/// The relation and the columns of it that are copied, all where none are named.
+/// The relation and the columns of it that are copied, all but generated ones where none are named.
 ///
 /// # Errors
-/// 42P01, 42703, 42701.
+/// 42P01, 42703, 42701; 42P10 for a generated column.
 pub fn resolve(
     table: &ObjectName,
     columns: &[Ident],
@@ -40,8 +40,10 @@ pub fn resolve(
             sql_type: column.sql_type,
             position: position as u16,
         });
+    let generated =
+        |column: &CopyColumn| definition.columns[usize::from(column.position)].generated;
     if columns.is_empty() {
-        let all = all.collect();
+        let all = all.filter(|column| !generated(column)).collect();
         return Ok((relation, all));
     }
     let all: Vec<CopyColumn> = all.collect();
@@ -60,6 +62,13 @@ pub fn resolve(
                     ),
                 )
             })?;
+        if generated(found) {
+            return Err(Diagnostic::error(
+                SqlState::new("42P10"),
+                format!("column \"{name}\" is a generated column"),
+            )
+            .with_detail("Generated columns cannot be used in COPY."));
+        }
         if copied.iter().any(|seen| seen.position == found.position) {
             return Err(Diagnostic::error(
                 SqlState::DUPLICATE_COLUMN,

@@ -19,7 +19,9 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use std::borrow::Cow;
 
 /// The format of what is written; a newer one is refused.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
+/// The format before deferrable foreign keys, generated columns and comments on constraints.
+const WITHOUT_DEFERRAL: u8 = 3;
 /// The format before comments on parts of tables and expressions in indexes.
 const WITHOUT_INDEX_DETAILS: u8 = 2;
 /// The format before row policies, whose bytes end where theirs begin.
@@ -142,7 +144,9 @@ pub fn encode(relation: &Relation) -> Result<Vec<u8>, Diagnostic> {
 /// XX001 for damage, 55000 for a newer format.
 pub fn decode(bytes: &[u8]) -> Result<Relation, Diagnostic> {
     let (format, body) = match bytes.split_first() {
-        Some((&format @ (FORMAT | WITHOUT_INDEX_DETAILS), body)) => (format, Cow::Borrowed(body)),
+        Some((&format @ (FORMAT | WITHOUT_DEFERRAL | WITHOUT_INDEX_DETAILS), body)) => {
+            (format, Cow::Borrowed(body))
+        }
         Some((&WITHOUT_ROW_SECURITY, body)) => {
             let none = bincode::serde::encode_to_vec(RowSecurity::default(), configuration())
                 .map_err(damaged)?;
@@ -154,8 +158,12 @@ pub fn decode(bytes: &[u8]) -> Result<Relation, Diagnostic> {
     };
     let decoded = match format {
         FORMAT => bincode::serde::decode_from_slice(&body, configuration()),
+        WITHOUT_DEFERRAL => {
+            bincode::serde::decode_from_slice::<older::Relation3, _>(&body, configuration())
+                .map(|(old, read)| (Relation::from(old), read))
+        }
         _ => bincode::serde::decode_from_slice::<older::Relation2, _>(&body, configuration())
-            .map(|(old, read)| (Relation::from(old), read)),
+            .map(|(old, read)| (Relation::from(older::Relation3::from(old)), read)),
     };
     let (relation, read) = decoded.map_err(damaged)?;
     if read != body.len() {
@@ -184,6 +192,7 @@ mod tests {
             body: RelationBody::View(View {
                 query: Arc::from("SELECT 1"),
                 columns: vec![(Arc::from("c"), SqlType::scalar(TypeKind::Int4))],
+                comments: Vec::new(),
             }),
             row_security: Default::default(),
         }
@@ -206,6 +215,16 @@ mod tests {
     fn definitions_from_before_expressions_in_indexes_read_back_without_any() {
         for (old, expected) in older::tests::examples() {
             let mut bytes = vec![WITHOUT_INDEX_DETAILS];
+            let body = bincode::serde::encode_to_vec(old, configuration());
+            bytes.extend(body.expect("it is encoded"));
+            assert_eq!(decode(&bytes).expect("it is decoded"), expected);
+        }
+    }
+
+    #[test]
+    fn definitions_from_before_deferrable_foreign_keys_read_back_as_not_deferrable() {
+        for (old, expected) in older::tests::examples_of_format_3() {
+            let mut bytes = vec![WITHOUT_DEFERRAL];
             let body = bincode::serde::encode_to_vec(old, configuration());
             bytes.extend(body.expect("it is encoded"));
             assert_eq!(decode(&bytes).expect("it is decoded"), expected);

@@ -27,6 +27,9 @@ pub struct ColumnPlan {
     pub constraints: Vec<Spec>,
 }
 
+/// PostgreSQL's words for a column that has both.
+const DEFAULT_AND_GENERATED: &str = "both default and generation expression specified";
+
 /// The columns PostgreSQL's tables have by themselves.
 const SYSTEM_COLUMNS: &[&str] = &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 
@@ -93,6 +96,7 @@ impl ColumnPlan {
                 sql_type,
                 not_null: serial.is_some(),
                 default: None,
+                generated: false,
                 identity: None,
                 sequence: None,
                 added_in,
@@ -140,6 +144,9 @@ impl ColumnPlan {
         match option {
             ColumnOption::NotNull => self.column.not_null = true,
             ColumnOption::Default(expression) => {
+                if self.column.generated {
+                    return Err(self.conflict(table, DEFAULT_AND_GENERATED));
+                }
                 if self.default.is_some() || self.sequence.is_some() {
                     return Err(self.conflict(table, "multiple default values specified"));
                 }
@@ -164,8 +171,30 @@ impl ColumnPlan {
                 generation_expr: None,
                 ..
             } => self.generated(*generated_as, sequence_options.as_deref(), table)?,
+            ColumnOption::Generated {
+                generated_as: ast::GeneratedAs::ExpStored,
+                generation_expr: Some(expression),
+                generated_keyword: true,
+                ..
+            } => {
+                if self.column.identity.is_some() {
+                    let what = "both identity and generation expression specified";
+                    return Err(self.conflict(table, what));
+                }
+                if self.default.is_some() || self.sequence.is_some() {
+                    let what = match self.column.generated {
+                        true => "multiple generation clauses specified",
+                        false => DEFAULT_AND_GENERATED,
+                    };
+                    return Err(self.conflict(table, what));
+                }
+                self.column.generated = true;
+                self.default = Some(expression.clone());
+            }
             ColumnOption::Generated { .. } => {
-                return Err(Diagnostic::unsupported("a generated column"));
+                return Err(Diagnostic::unsupported(
+                    "a generated column that is not STORED",
+                ));
             }
             ColumnOption::Collation(collation) => check_collation(collation)?,
             other => return Err(Diagnostic::unsupported(format!("column option {other}"))),
@@ -183,9 +212,13 @@ impl ColumnPlan {
             ast::GeneratedAs::Always => Identity::Always,
             ast::GeneratedAs::ByDefault => Identity::ByDefault,
             ast::GeneratedAs::ExpStored => {
-                return Err(Diagnostic::unsupported("a generated column"));
+                return Err(Diagnostic::internal("an identity with an expression"));
             }
         };
+        if self.column.generated {
+            let what = "both identity and generation expression specified";
+            return Err(self.conflict(table, what));
+        }
         if self.column.identity.is_some() {
             return Err(self.conflict(table, "multiple identity specifications"));
         }
@@ -208,12 +241,13 @@ impl ColumnPlan {
         Ok(())
     }
 
-    /// Checks DEFAULT against the column's type and keeps its text.
+    /// Checks DEFAULT against the column's type and keeps its text; what generates a column waits for
+    /// the table's other columns ([`super::generated::settle`]).
     ///
     /// # Errors
     /// As [`default_text`].
     pub fn settle_default(&mut self, work: &Work<'_>) -> Result<(), Diagnostic> {
-        if let Some(expression) = &self.default {
+        if let Some(expression) = self.default.as_ref().filter(|_| !self.column.generated) {
             self.column.default = default_text(work, &self.column, expression)?;
         }
         Ok(())
@@ -248,7 +282,7 @@ pub fn default_text(
 }
 
 /// An error in a DEFAULT, in the words PostgreSQL has for that place.
-fn in_default(error: Diagnostic) -> Diagnostic {
+pub fn in_default(error: Diagnostic) -> Diagnostic {
     match error.sqlstate() {
         SqlState::UNDEFINED_COLUMN => Diagnostic::error(
             SqlState::FEATURE_NOT_SUPPORTED,

@@ -42,7 +42,8 @@ pub enum Existing {
 fn check_characteristics(given: Option<&ast::ConstraintCharacteristics>) -> Result<(), Diagnostic> {
     match given {
         Some(given) if given.deferrable == Some(true) => {
-            Err(Diagnostic::unsupported("a deferrable constraint"))
+            Err(Diagnostic::unsupported("a deferrable key")
+                .with_hint("Foreign keys can be DEFERRABLE."))
         }
         Some(given) if given.enforced == Some(false) => {
             Err(Diagnostic::unsupported("a constraint that is not enforced"))
@@ -95,6 +96,27 @@ impl Spec {
         Ok(Spec { name, body })
     }
 
+    /// As a CHECK of another table is, under its name.
+    ///
+    /// # Errors
+    /// What parsing its text gives.
+    pub fn check_like(name: &str, expression: &str) -> Result<Spec, Diagnostic> {
+        let expression = crate::sql::parse::parse_expression(expression)?;
+        Ok(Spec {
+            name: Some(name.to_owned()),
+            body: SpecBody::Check(Box::new(expression)),
+        })
+    }
+
+    /// As a key of another table is, over these columns; it gets a name of its own.
+    pub fn key_like(constraint: IndexConstraint, columns: Vec<String>) -> Spec {
+        let body = match constraint {
+            IndexConstraint::PrimaryKey => SpecBody::PrimaryKey(columns),
+            IndexConstraint::Unique => SpecBody::Unique(columns),
+        };
+        Spec { name: None, body }
+    }
+
     /// CHECK.
     ///
     /// # Errors
@@ -110,18 +132,17 @@ impl Spec {
     /// FOREIGN KEY of these columns.
     ///
     /// # Errors
-    /// 0A000 for MATCH FULL and PARTIAL, and for DEFERRABLE.
+    /// 0A000 for MATCH FULL and PARTIAL, and for NOT ENFORCED; 42601.
     pub fn foreign_key(
         name: Option<String>,
         columns: Vec<String>,
         given: &ast::ForeignKeyConstraint,
     ) -> Result<Spec, Diagnostic> {
-        check_characteristics(given.characteristics.as_ref())?;
         match given.match_kind {
             None | Some(ast::ConstraintReferenceMatchKind::Simple) => {}
             Some(_) => return Err(Diagnostic::unsupported("MATCH FULL or PARTIAL")),
         }
-        let body = SpecBody::ForeignKey(Foreign::new(columns, given));
+        let body = SpecBody::ForeignKey(Foreign::new(columns, given)?);
         Ok(Spec { name, body })
     }
 
@@ -517,6 +538,14 @@ pub async fn drop(
         .position(|constraint| &*constraint.name == name)
     {
         let constraint = table.constraints.remove(at);
+        table
+            .constraint_comments
+            .retain(|(commented, _)| *commented != constraint.oid);
+        if let ConstraintBody::ForeignKey { table: parent, .. } = &constraint.body
+            && let Some(parent) = work.definitions().get(*parent)
+        {
+            work.demand_nothing_waits(parent, "ALTER TABLE").await?;
+        }
         foreign_key::forget_parent(work, relation, &constraint).await?;
         return Ok(true);
     }
@@ -546,6 +575,9 @@ async fn drop_key(
         .clone();
     super::drop::free_key(work, relation, index_relation, &index, cascade).await?;
     let table = table_of(relation)?;
+    table
+        .constraint_comments
+        .retain(|(commented, _)| *commented != index_relation.oid);
     if table.primary_index == Some(index_relation.oid) {
         table.primary_index = None;
         let mut indexes = indexes_of(work, table_of(relation)?)?;

@@ -100,6 +100,7 @@ impl CreateAs<'_> {
                 referenced_by: Vec::new(),
                 options: create_table::options_of(&self.options)?,
                 comments: Vec::new(),
+                constraint_comments: Vec::new(),
             }),
             row_security: Default::default(),
         };
@@ -141,6 +142,7 @@ impl CreateAs<'_> {
                 sql_type: kept_type(field.sql_type, name)?,
                 not_null: false,
                 default: None,
+                generated: false,
                 identity: None,
                 sequence: None,
                 added_in: FIRST_LAYOUT,
@@ -229,16 +231,10 @@ fn data_of(given: &ast::CreateTableOptions) -> (ast::CreateTableOptions, Data) {
 /// The type of a column for the query's: what nothing has decided is text.
 ///
 /// # Errors
-/// 0A000 for numeric without precision: a column keeps one scale.
+/// 42P16 for a pseudo-type.
 fn kept_type(found: SqlType, column: &str) -> Result<SqlType, Diagnostic> {
     match found.kind {
         TypeKind::Unknown => Ok(SqlType::scalar(TypeKind::Text)),
-        TypeKind::Numeric if found.typmod < 4 => Err(Diagnostic::unsupported(
-            "a numeric column without precision and scale",
-        )
-        .with_hint(format!(
-            "Cast column \"{column}\" to numeric(precision, scale), with at most 38 digits."
-        ))),
         TypeKind::Void => Err(Diagnostic::error(
             SqlState::INVALID_TABLE_DEFINITION,
             format!(

@@ -2,6 +2,7 @@
 
 use super::column::{ColumnPlan, nextval_of};
 use super::constraint::{Existing, Spec, choose_relation};
+use super::like::Like;
 use super::work::{Claim, NewName, Work, table_of};
 use crate::catalog::Oid;
 use crate::catalog::definition::{Relation, RelationBody, Table};
@@ -29,7 +30,15 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateTable) -> Result
     let options = options_of(&statement.table_options)?;
     let mut specs = Vec::new();
     let mut columns = Vec::new();
+    let mut likes = Vec::new();
     for definition in &statement.columns {
+        if let Some((source, taken)) = crate::sql::like::of(definition) {
+            let like = Like::new(work, source, &taken, columns.len() as u16)?;
+            columns.extend(like.columns(work)?);
+            specs.extend(like.constraints(work)?);
+            likes.push(like);
+            continue;
+        }
         let mut plan = ColumnPlan::new(definition, &new.name, FIRST_LAYOUT)?;
         specs.append(&mut plan.constraints);
         columns.push(plan);
@@ -57,16 +66,27 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateTable) -> Result
             referenced_by: Vec::new(),
             options,
             comments: Vec::new(),
+            constraint_comments: Vec::new(),
         }),
         row_security: Default::default(),
     };
-    for plan in columns {
+    let mut generated = Vec::new();
+    for (position, plan) in columns.into_iter().enumerate() {
+        if let Some(expression) = plan.default.clone().filter(|_| plan.column.generated) {
+            generated.push((position, expression));
+        }
         add_column(work, &mut relation, plan).await?;
+    }
+    for (position, expression) in generated {
+        super::generated::settle(work, &mut relation, position, &expression)?;
     }
     // The primary key first: a foreign key to the table itself may point at it.
     specs.sort_by_key(|spec| !spec.is_primary_key());
     for spec in specs {
         spec.add(work, &mut relation, Existing::None).await?;
+    }
+    for like in likes {
+        like.finish(work, &mut relation).await?;
     }
     work.define(relation)
 }
@@ -81,7 +101,7 @@ pub async fn add_column(
     mut plan: ColumnPlan,
 ) -> Result<(), Diagnostic> {
     plan.settle_default(work)?;
-    if let Some(expression) = &plan.default {
+    if let Some(expression) = plan.default.as_ref().filter(|_| !plan.column.generated) {
         plan.column.sequence = nextval_of(expression, work);
         if let Some(sequence) = plan.column.sequence {
             plan.column.default = default_of(sequence, work);
@@ -144,7 +164,10 @@ pub fn refuse_unsupported(statement: &ast::CreateTable) -> Result<(), Diagnostic
     let refused = [
         (statement.temporary, "CREATE TEMPORARY TABLE"),
         (statement.or_replace, "CREATE OR REPLACE TABLE"),
-        (statement.like.is_some(), "CREATE TABLE LIKE"),
+        (
+            statement.like.is_some(),
+            "CREATE TABLE … LIKE without parentheses",
+        ),
         (statement.inherits.is_some(), "INHERITS"),
         (
             statement.partition_by.is_some() || statement.partition_of.is_some(),

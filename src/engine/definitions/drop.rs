@@ -76,6 +76,7 @@ pub async fn drop(work: &mut Work<'_>, statement: Drop<'_>) -> Result<&'static s
         }
     }
     for relation in taken {
+        work.demand_nothing_waits(&relation, "DROP TABLE").await?;
         remove(work, relation.oid, &dropping).await?;
     }
     Ok(tag)

@@ -4,7 +4,9 @@ use super::constraint::{Existing, choose_constraint};
 use super::name;
 use super::verify;
 use super::work::{Work, missing, table_of};
-use crate::catalog::definition::{Constraint, ConstraintBody, ReferentialAction, Relation, Table};
+use crate::catalog::definition::{
+    Constraint, ConstraintBody, Deferral, ReferentialAction, Relation, Table,
+};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::search_path;
 use crate::engine::types::{self, CastContext};
@@ -29,18 +31,26 @@ pub struct Foreign {
     referenced: Vec<String>,
     on_update: ReferentialAction,
     on_delete: ReferentialAction,
+    deferral: Deferral,
 }
 
 impl Foreign {
     /// Of these columns.
-    pub fn new(columns: Vec<String>, given: &ast::ForeignKeyConstraint) -> Foreign {
-        Foreign {
+    ///
+    /// # Errors
+    /// 42601, 0A000: see [`deferral`].
+    pub fn new(
+        columns: Vec<String>,
+        given: &ast::ForeignKeyConstraint,
+    ) -> Result<Foreign, Diagnostic> {
+        Ok(Foreign {
             columns,
             table: given.foreign_table.clone(),
             referenced: given.referred_columns.iter().map(name::fold).collect(),
             on_update: action(given.on_update),
             on_delete: action(given.on_delete),
-        }
+            deferral: deferral(given.characteristics.as_ref())?,
+        })
     }
 
     /// Makes it part of the table, and of the table it points at.
@@ -83,7 +93,7 @@ impl Foreign {
         }
         let oid = work.new_oid()?;
         let (child_oid, parent_oid) = (relation.oid, parent.oid);
-        table_of(relation)?.constraints.push(Constraint {
+        let constraint = Constraint {
             oid,
             name,
             body: ConstraintBody::ForeignKey {
@@ -92,8 +102,11 @@ impl Foreign {
                 referenced,
                 on_update: self.on_update,
                 on_delete: self.on_delete,
+                deferral: self.deferral,
             },
-        });
+        };
+        super::generated::demand_no_action(table_of(relation)?, &constraint)?;
+        table_of(relation)?.constraints.push(constraint);
         let parent_table = match to_itself {
             true => table_of(relation)?,
             false => table_of(&mut parent)?,
@@ -246,6 +259,62 @@ fn action(given: Option<ast::ReferentialAction>) -> ReferentialAction {
         Some(ast::ReferentialAction::Cascade) => ReferentialAction::Cascade,
         Some(ast::ReferentialAction::SetNull) => ReferentialAction::SetNull,
         Some(ast::ReferentialAction::SetDefault) => ReferentialAction::SetDefault,
+    }
+}
+
+/// When a foreign key is checked, as its definition says.
+///
+/// # Errors
+/// 42601 where it contradicts itself, 0A000 for NOT ENFORCED.
+pub fn deferral(given: Option<&ast::ConstraintCharacteristics>) -> Result<Deferral, Diagnostic> {
+    let Some(given) = given else {
+        return Ok(Deferral::None);
+    };
+    if given.enforced == Some(false) {
+        return Err(Diagnostic::unsupported("a constraint that is not enforced"));
+    }
+    let deferred = given.initially == Some(ast::DeferrableInitial::Deferred);
+    match (given.deferrable, deferred) {
+        (Some(false), true) => Err(Diagnostic::error(
+            SqlState::SYNTAX_ERROR,
+            "constraint declared INITIALLY DEFERRED must be DEFERRABLE",
+        )),
+        (_, true) => Ok(Deferral::InitiallyDeferred),
+        (Some(true), false) => Ok(Deferral::InitiallyImmediate),
+        (Some(false) | None, false) => Ok(Deferral::None),
+    }
+}
+
+/// ALTER CONSTRAINT: when the foreign key is checked from now on.
+///
+/// # Errors
+/// 42704, 42809; as [`deferral`].
+pub fn alter(
+    work: &mut Work<'_>,
+    relation: &mut Relation,
+    name: &str,
+    given: &ast::ConstraintCharacteristics,
+) -> Result<(), Diagnostic> {
+    let new = deferral(Some(given))?;
+    let relation_name = relation.name.clone();
+    let definitions = work.definitions();
+    let table = table_of(relation)?;
+    let mut keys = table.indexes.iter().chain(&table.primary_index);
+    let is_key = keys.any(|oid| definitions.get(*oid).is_some_and(|key| &*key.name == name));
+    let mut constraints = table.constraints.iter_mut();
+    let found = constraints.find(|constraint| &*constraint.name == name);
+    match found.map(|constraint| &mut constraint.body) {
+        Some(ConstraintBody::ForeignKey { deferral, .. }) => {
+            *deferral = new;
+            Ok(())
+        }
+        None if !is_key => Err(super::constraint::undefined(name, &relation_name)),
+        Some(ConstraintBody::Check { .. }) | None => Err(Diagnostic::error(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!(
+                "constraint \"{name}\" of relation \"{relation_name}\" is not a foreign key constraint"
+            ),
+        )),
     }
 }
 

@@ -41,6 +41,7 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateIndex) -> Result
         .take(found.oid, Use::BlockWriters)
         .await?
         .ok_or_else(absent)?;
+    work.demand_nothing_waits(&relation, "CREATE INDEX").await?;
     let relation_name = relation.name.clone();
     let table = table_of(&mut relation).map_err(|_| {
         Diagnostic::error(

@@ -8,14 +8,17 @@ mod alter;
 mod build;
 pub mod codec;
 mod column;
+mod comment;
 mod constraint;
 mod create_as;
 mod create_table;
 mod drop;
 mod foreign_key;
+mod generated;
 mod grant;
 mod identity;
 mod index;
+mod like;
 mod lock;
 mod name;
 mod older;
@@ -255,7 +258,7 @@ async fn dispatch(
             object_name,
             comment,
             if_exists: false,
-        } => grant::comment(work, *object_type, object_name, comment.as_deref()).await?,
+        } => comment::comment(work, *object_type, object_name, comment.as_deref()).await?,
         Statement::Lock(statement) => lock::tables(work, statement).await?,
         Statement::Vacuum(vacuum) => maintain(work, vacuum.table_name.as_ref())?,
         Statement::Analyze(analyze) => maintain(work, analyze.table_name.as_ref())?,

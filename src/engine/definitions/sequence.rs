@@ -124,6 +124,18 @@ fn demand_countable(sql_type: SqlType) -> Result<(), Diagnostic> {
 }
 
 impl SequencePlan {
+    /// As another sequence counts, from its start.
+    pub fn like(other: &Sequence) -> SequencePlan {
+        SequencePlan {
+            sql_type: other.sql_type,
+            start: other.start,
+            increment: other.increment,
+            min: other.min,
+            max: other.max,
+            cycle: other.cycle,
+        }
+    }
+
     /// From its type and options.
     ///
     /// # Errors

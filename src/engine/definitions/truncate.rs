@@ -45,6 +45,7 @@ pub async fn truncate(work: &mut Work<'_>, statement: &ast::Truncate) -> Result<
             continue;
         };
         work.context.rights.may_truncate(&relation)?;
+        work.demand_nothing_waits(&relation, "TRUNCATE").await?;
         taken.push(relation);
         if cascade {
             add_referencing(work, &taken, &mut pending);

@@ -36,6 +36,7 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateView) -> Result<
     let view = View {
         query: Arc::from(query.to_string()),
         columns,
+        comments: Vec::new(),
     };
     if let Claim::Taken(existing) = work.claim(&new).await? {
         if !statement.or_replace {
@@ -154,7 +155,8 @@ async fn replace(work: &mut Work<'_>, existing: &Relation, view: View) -> Result
         ));
     };
     check_columns(old, &view)?;
-    relation.body = RelationBody::View(view);
+    let comments = old.comments.clone();
+    relation.body = RelationBody::View(View { comments, ..view });
     work.define(relation)
 }
 

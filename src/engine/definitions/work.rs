@@ -13,6 +13,7 @@ use crate::catalog::{DatabaseId, Oid, RelationId};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::Engine;
 use crate::engine::context::StatementContext;
+use crate::engine::dml::deferred;
 use crate::engine::dml::pace::Pace;
 use crate::engine::search_path;
 use crate::engine::transaction::Transaction;
@@ -449,6 +450,26 @@ impl Work<'_> {
     /// As there.
     pub async fn step(&mut self) -> Result<(), Diagnostic> {
         self.pace.step().await
+    }
+
+    /// Nothing of a table may change that checks still wait for.
+    ///
+    /// # Errors
+    /// 55006 in PostgreSQL's words, where one does.
+    pub async fn demand_nothing_waits(
+        &self,
+        relation: &Relation,
+        statement: &str,
+    ) -> Result<(), Diagnostic> {
+        if !deferred::waits_for(relation.oid, self.context).await? {
+            return Ok(());
+        }
+        let name = &relation.name;
+        Err(Diagnostic::error(
+            SqlState::OBJECT_IN_USE,
+            format!("cannot {statement} \"{name}\" because it has pending trigger events"),
+        )
+        .with_hint("SET CONSTRAINTS ALL IMMEDIATE checks what waits for the transaction's end."))
     }
 
     /// Says something that does not fail the statement.

@@ -96,13 +96,17 @@ impl Assignments {
                 New::Default(filler) => filler.next(writer.storage, writer.context).await?,
             };
         }
+        writer.target.generate(&mut new, writer.input())?;
         Ok(new)
     }
 }
 
-/// How strongly a row is locked whose columns at these positions change.
+/// How strongly a row is locked whose columns at these positions change, and its generated ones with them.
 pub fn lock_for(mut positions: impl Iterator<Item = usize>, target: &Target) -> LockMode {
-    if positions.any(|position| target.is_key_column(position)) {
+    let mut generated = target.generated.iter();
+    if positions.any(|position| target.is_key_column(position))
+        || generated.any(|(position, _)| target.is_key_column(*position))
+    {
         LockMode::Update
     } else {
         LockMode::NoKeyUpdate
@@ -126,6 +130,13 @@ pub fn written<'a>(
                 SqlState::SYNTAX_ERROR,
                 format!("multiple assignments to same column \"{name}\""),
             ));
+        }
+        if target.columns()[position].generated && !is_default(&value) {
+            return Err(Diagnostic::error(
+                SqlState::new("428C9"),
+                format!("column \"{name}\" can only be updated to DEFAULT"),
+            )
+            .with_detail(format!("Column \"{name}\" is a generated column.")));
         }
         if target.columns()[position].identity == Some(Identity::Always) && !is_default(&value) {
             return Err(Diagnostic::error(

@@ -64,6 +64,10 @@ impl Writer<'_> {
             });
             self.pace.look().await?;
         }
+        for (position, value) in &self.target.generated {
+            columns[*position] = value.evaluate_batch(&columns, rows, &[], self.input())?;
+            self.pace.look().await?;
+        }
         Ok(columns)
     }
 
@@ -129,7 +133,7 @@ impl Writer<'_> {
             }
             if !target.foreign_keys.is_empty() {
                 let values = row_of(columns, row)?;
-                self.check_parents(&values, None).await?;
+                self.check_parents(&key, &values, None).await?;
             }
             self.step().await?;
         }

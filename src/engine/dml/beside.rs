@@ -48,6 +48,7 @@ impl Beside {
             });
         }
         let mut taken = Beside::default();
+        let beside = relations(from);
         for item in items {
             match item {
                 SelectItem::Wildcard(_) => {
@@ -57,9 +58,9 @@ impl Beside {
                     taken
                         .items
                         .push(SelectItem::QualifiedWildcard(own, options));
-                    for relation in relations(from) {
-                        let columns = columns(&relation, from, with, query, context).await?;
-                        taken.take_columns(&relation, columns);
+                    for relation in &beside {
+                        let columns = columns(relation, from, with, query, context).await?;
+                        taken.take_columns(relation, columns);
                     }
                 }
                 SelectItem::QualifiedWildcard(
@@ -67,7 +68,7 @@ impl Beside {
                     _,
                 ) if names::column(name).is_ok_and(|name| name != named.qualifier) => {
                     let relation = names::column(name)?;
-                    if !relations(from).contains(&relation) {
+                    if !beside.contains(&relation) {
                         return Err(Diagnostic::error(
                             SqlState::UNDEFINED_TABLE,
                             format!("missing FROM-clause entry for table \"{relation}\""),
@@ -76,7 +77,7 @@ impl Beside {
                     let columns = columns(&relation, from, with, query, context).await?;
                     taken.take_columns(&relation, columns);
                 }
-                other => taken.take(other, named),
+                other => taken.take(other, named, &beside),
             }
         }
         Ok(taken)
@@ -90,7 +91,7 @@ impl Beside {
         own.with(QUALIFIER, columns)
     }
 
-    fn take(&mut self, item: &SelectItem, named: &Named) {
+    fn take(&mut self, item: &SelectItem, named: &Named, beside: &[String]) {
         let (expr, label) = match item {
             SelectItem::UnnamedExpr(expr) => (expr, super::returning::output_name(expr)),
             SelectItem::ExprWithAlias { expr, alias } => (expr, fold(alias)),
@@ -100,8 +101,10 @@ impl Beside {
         let mut expr = expr.clone();
         let mut lift = Lift {
             named,
+            beside,
             values: &mut self.values,
             inside_variables: 0,
+            inside_queries: 0,
         };
         let _ = expr.visit(&mut lift);
         let alias = quoted(&label);
@@ -133,13 +136,27 @@ fn quoted(name: &str) -> Ident {
 /// Takes the columns that are not the target's out of an expression.
 struct Lift<'a> {
     named: &'a Named,
+    /// The names of the other tables.
+    beside: &'a [String],
     values: &'a mut Vec<Expr>,
     /// How many `$auth.*` are around: what is inside them are no columns.
     inside_variables: usize,
+    /// How many subqueries are around: there a column may be one of their own.
+    inside_queries: usize,
 }
 
 impl VisitorMut for Lift<'_> {
     type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &mut ast::Query) -> ControlFlow<()> {
+        self.inside_queries += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut ast::Query) -> ControlFlow<()> {
+        self.inside_queries -= 1;
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if Variable::of(expr).is_some() {
@@ -167,6 +184,13 @@ impl Lift<'_> {
             }
             _ => return,
         };
+        let qualifier = match &*expr {
+            Expr::CompoundIdentifier(parts) => parts.first().map(fold),
+            _ => None,
+        };
+        if self.inside_queries > 0 && !qualifier.is_some_and(|name| self.beside.contains(&name)) {
+            return;
+        }
         let qualified = matches!(expr, Expr::CompoundIdentifier(_));
         if own && qualified {
             return;

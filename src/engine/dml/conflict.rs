@@ -2,6 +2,7 @@
 
 use super::assignments::{Assignments, compile_filter};
 use super::filler::input_of;
+use super::inference;
 use super::target::Target;
 use super::value::{Row, Value};
 use super::write::{Arbiters, Found, Writer, project};
@@ -9,6 +10,7 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::policy::hidden_conflict;
+use crate::sql::conflict_target;
 use crate::storage::LockMode;
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
@@ -60,7 +62,13 @@ impl Conflict {
         parameters: &mut Vec<Option<SqlType>>,
         context: &StatementContext,
     ) -> Result<Conflict, Diagnostic> {
-        let arbiters = arbiters(on.conflict_target.as_ref(), target)?;
+        let arbiters = match &on.conflict_target {
+            None => Arbiters::All,
+            Some(given) => match conflict_target::of(given)? {
+                Some(index) => inference::infer(&index, target, context)?,
+                None => arbiters(given, target)?,
+            },
+        };
         let action = match &on.action {
             ast::OnConflictAction::DoNothing => Action::Nothing,
             ast::OnConflictAction::DoUpdate(_) if arbiters == Arbiters::All => {
@@ -176,10 +184,9 @@ impl Conflict {
     }
 }
 
-fn arbiters(target: Option<&ast::ConflictTarget>, table: &Target) -> Result<Arbiters, Diagnostic> {
+fn arbiters(target: &ast::ConflictTarget, table: &Target) -> Result<Arbiters, Diagnostic> {
     match target {
-        None => Ok(Arbiters::All),
-        Some(ast::ConflictTarget::Columns(columns)) => {
+        ast::ConflictTarget::Columns(columns) => {
             let mut wanted = columns
                 .iter()
                 .map(|name| {
@@ -207,15 +214,10 @@ fn arbiters(target: Option<&ast::ConflictTarget>, table: &Target) -> Result<Arbi
                 .indexes
                 .iter()
                 .position(|index| index.is_key() && is(index.key.columns()));
-            index.map(Arbiters::Index).ok_or_else(|| {
-                Diagnostic::error(
-                    SqlState::INVALID_COLUMN_REFERENCE,
-                    "there is no unique or exclusion constraint matching the ON CONFLICT \
-                     specification",
-                )
-            })
+            let index = index.map(|index| Arbiters::Indexes(vec![index]));
+            index.ok_or_else(inference::none_matches)
         }
-        Some(ast::ConflictTarget::OnConstraint(name)) => {
+        ast::ConflictTarget::OnConstraint(name) => {
             let name = names::column(name)?;
             if !table.table().primary_key.is_empty() && *table.key_name == *name {
                 return Ok(Arbiters::PrimaryKey);
@@ -224,7 +226,8 @@ fn arbiters(target: Option<&ast::ConflictTarget>, table: &Target) -> Result<Arbi
                 .indexes
                 .iter()
                 .position(|index| index.constraint.is_some() && *index.name == *name);
-            index.map(Arbiters::Index).ok_or_else(|| {
+            let index = index.map(|index| Arbiters::Indexes(vec![index]));
+            index.ok_or_else(|| {
                 Diagnostic::error(
                     SqlState::UNDEFINED_OBJECT,
                     format!(

@@ -46,7 +46,8 @@ impl Filler {
         context: &StatementContext,
     ) -> Result<Filler, Diagnostic> {
         let column = &target.columns()[position];
-        if column.dropped {
+        // What generates a column looks at the others, once they are there ([`Target::generate`]).
+        if column.dropped || column.generated {
             return Ok(Filler::Value(Value::null(column.sql_type)));
         }
         if let Some(oid) = column.sequence

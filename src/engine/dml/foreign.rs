@@ -8,8 +8,10 @@
 use super::target::{Parent, Referencing, Search, Target};
 use super::violation;
 use super::write::{Writer, project};
-use crate::catalog::RelationId;
+use crate::catalog::definition::{Deferral, ReferentialAction};
+use crate::catalog::{Oid, RelationId};
 use crate::diagnostic::Diagnostic;
+use crate::engine::deferred::{Check, Sought, Timing};
 use crate::engine::row::{IndexEntry, KeyLayout, prefix_end};
 use crate::engine::types::{self, CastContext};
 use crate::storage::{LockMode, NewestEntry};
@@ -44,20 +46,30 @@ pub(super) enum Gone {
 }
 
 impl Writer<'_> {
-    /// Looks for the parents of a new row, or of the columns that an UPDATE changed.
+    /// Looks for the parents of a new row, or of the columns that an UPDATE changed. `key` is where
+    /// the row is now, `old` where and what it was.
     pub(super) async fn check_parents(
         &mut self,
+        key: &[u8],
         row: &[ScalarValue],
-        old: Option<&[ScalarValue]>,
+        old: Option<(&[u8], &[ScalarValue])>,
     ) -> Result<(), Diagnostic> {
         for (place, foreign) in self.target.foreign_keys.iter().enumerate() {
             let values = project(row, &foreign.columns);
             // MATCH SIMPLE: a NULL points at nothing.
-            let unchanged = old.is_some_and(|old| project(old, &foreign.columns) == values);
-            if unchanged || values.iter().any(ScalarValue::is_null) {
+            if values.iter().any(ScalarValue::is_null) {
                 continue;
             }
-            if foreign.parent.relation.oid == self.target.relation.oid {
+            let unchanged = old.is_some_and(|(_, old)| project(old, &foreign.columns) == values);
+            let timing = self.timing(foreign.oid, foreign.deferral);
+            // Where a row is checked later it is looked for by its key.
+            let moved = old.is_some_and(|(old, _)| old != key);
+            if unchanged && !(moved && timing == Timing::Deferred) {
+                continue;
+            }
+            if timing == Timing::Deferred {
+                self.put_off(foreign.oid, Sought::Parent(key.to_vec()))?;
+            } else if foreign.parent.relation.oid == self.target.relation.oid {
                 // The parent may be a row that the same statement has yet to write.
                 self.pending.push(Pending::Parent { place, values });
             } else {
@@ -65,6 +77,25 @@ impl Writer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// When a foreign key is checked as the transaction stands.
+    fn timing(&self, constraint: Oid, deferral: Deferral) -> Timing {
+        match deferral {
+            Deferral::None => Timing::Immediate,
+            _ => {
+                let deferred = self.context.effects.deferred.lock();
+                deferred.timing(constraint, deferral)
+            }
+        }
+    }
+
+    fn put_off(&self, constraint: Oid, sought: Sought) -> Result<(), Diagnostic> {
+        self.context.effects.deferred.lock().push(&Check {
+            constraint,
+            table: self.target.relation.oid,
+            sought,
+        })
     }
 
     pub(super) async fn check_parent(
@@ -130,11 +161,30 @@ impl Writer<'_> {
     }
 
     /// Remembers the keys that a changed or deleted row leaves behind.
-    pub(super) fn note_key_gone(&mut self, old: &[ScalarValue], new: Option<&[ScalarValue]>) {
+    ///
+    /// # Errors
+    /// 54000 where more is put off to the transaction's end than there is room for.
+    pub(super) fn note_key_gone(
+        &mut self,
+        old: &[ScalarValue],
+        new: Option<&[ScalarValue]>,
+    ) -> Result<(), Diagnostic> {
         for (place, referencing) in self.target.referencing.iter().enumerate() {
             let values = project(old, &referencing.referenced);
             let kept = new.is_some_and(|new| project(new, &referencing.referenced) == values);
             if kept || values.iter().any(ScalarValue::is_null) {
+                continue;
+            }
+            let action = match new {
+                Some(_) => referencing.on_update,
+                None => referencing.on_delete,
+            };
+            // The other actions are never put off.
+            if action == ReferentialAction::NoAction
+                && self.timing(referencing.oid, referencing.deferral) == Timing::Deferred
+            {
+                let row = self.only(old, &referencing.referenced)?;
+                self.put_off(referencing.oid, Sought::Children(row))?;
                 continue;
             }
             let how = match new {
@@ -143,6 +193,25 @@ impl Writer<'_> {
             };
             self.pending.push(Pending::Children { place, values, how });
         }
+        Ok(())
+    }
+
+    /// The row as bytes, with NULL in all but these columns.
+    fn only(&self, row: &[ScalarValue], columns: &[u16]) -> Result<Vec<u8>, Diagnostic> {
+        let kept = |at: usize| u16::try_from(at).is_ok_and(|at| columns.contains(&at));
+        let table = self.target.columns();
+        let row: Vec<ScalarValue> = row
+            .iter()
+            .zip(table)
+            .enumerate()
+            .map(|(at, (value, column))| match kept(at) {
+                true => value.clone(),
+                false => types::null_scalar(column.sql_type),
+            })
+            .collect();
+        let mut bytes = Vec::new();
+        self.target.layout.encode(&row, &mut bytes)?;
+        Ok(bytes)
     }
 
     /// NO ACTION looks at the end of the statement: another row may have taken the key.

@@ -140,6 +140,7 @@ impl Insert {
                 places[*position] = Some(place);
             }
         }
+        refuse_values_for_generated(&target, &places, &source)?;
         if overriding != Some(Overriding::System) {
             refuse_values_for_identity(&target, &places, &source)?;
         }
@@ -285,6 +286,7 @@ impl Insert {
                     }
                 });
             }
+            self.target.generate(&mut row, writer.input())?;
             count += self
                 .write(&mut writer, row, parameters, &mut resolved, collector)
                 .await?;
@@ -475,6 +477,25 @@ fn fit(
     }
     columns.truncate(given);
     Ok(columns)
+}
+
+/// 428C9 for a value given to a generated column, which nothing overrides.
+fn refuse_values_for_generated(
+    target: &Target,
+    places: &[Option<usize>],
+    source: &Source,
+) -> Result<(), Diagnostic> {
+    for (position, _) in &target.generated {
+        if places[*position].is_some_and(|place| source.ever_gives(place)) {
+            let name = &target.columns()[*position].name;
+            return Err(Diagnostic::error(
+                SqlState::new("428C9"),
+                format!("cannot insert a non-DEFAULT value into column \"{name}\""),
+            )
+            .with_detail(format!("Column \"{name}\" is a generated column.")));
+        }
+    }
+    Ok(())
 }
 
 /// 428C9 for a value given to GENERATED ALWAYS AS IDENTITY.

@@ -1,7 +1,7 @@
 //! A statement whose WITH writes: its parts run in their order on one snapshot, and none sees what
 //! another has written, only what it returns (PostgreSQL 15 §7.8.4).
 
-use super::restart::{RESTARTS_MAX, give_up};
+use super::restart::{RESTARTS_MAX, Start, give_up};
 use super::{Run, Statement, settled};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -147,7 +147,7 @@ impl Parted {
         if self.uses.take(storage, run.context).await? == Used::AfterWaiting {
             return Ok(Outcome::Stale);
         }
-        let start = storage.savepoint();
+        let start = Start::of(run.transaction, run.context);
         for _ in 0..=RESTARTS_MAX {
             let again = Run {
                 transaction: &mut *run.transaction,
@@ -155,10 +155,10 @@ impl Parted {
             };
             match self.pass(again).await? {
                 Pass::Done(outcome) => {
-                    run.transaction.storage.release(start);
+                    start.release(run.transaction);
                     return Ok(outcome);
                 }
-                Pass::Again => super::restart::start_over(run.transaction, start).await?,
+                Pass::Again => start.over(run.transaction, run.context).await?,
             }
         }
         Err(give_up())

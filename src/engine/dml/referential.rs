@@ -156,6 +156,7 @@ impl Act<'_> {
                 _ => crate::engine::types::null_scalar(writer.target.columns()[position].sql_type),
             };
         }
+        writer.target.generate(&mut row, writer.input())?;
         writer.update(key, &old, &row).await
     }
 }

@@ -4,6 +4,8 @@
 use super::Run;
 use super::returning::{self, Collector, Returning};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::context::StatementContext;
+use crate::engine::deferred::Mark;
 use crate::engine::outcome::{CommandTag, Outcome};
 use crate::engine::transaction::Transaction;
 use crate::storage::Savepoint;
@@ -45,17 +47,17 @@ pub async fn restarting(
     run: Run<'_>,
     tag: CommandTag,
 ) -> Result<Outcome, Diagnostic> {
-    let start = run.transaction.storage.savepoint();
+    let start = Start::of(run.transaction, run.context);
     for _ in 0..=RESTARTS_MAX {
         let again = Run {
             transaction: &mut *run.transaction,
             ..run
         };
         if let Some(outcome) = once(statement, returning, again, tag).await? {
-            run.transaction.storage.release(start);
+            start.release(run.transaction);
             return Ok(outcome);
         }
-        start_over(run.transaction, start).await?;
+        start.over(run.transaction, run.context).await?;
     }
     Err(give_up())
 }
@@ -77,17 +79,44 @@ pub async fn once(
     }
 }
 
-/// Undoes what was written since, and begins the statement anew, on a snapshot that has the change
-/// that was met.
-///
-/// # Errors
-/// Storage's.
-pub async fn start_over(transaction: &mut Transaction, start: Savepoint) -> Result<(), Diagnostic> {
-    let storage = &mut transaction.storage;
-    storage.durable().await?;
-    storage.rollback_to(start);
-    storage.end_statement();
-    Ok(storage.begin_statement()?)
+/// Where a statement began that may have to start over.
+#[derive(Clone, Copy)]
+pub struct Start {
+    rows: Savepoint,
+    deferred: Mark,
+}
+
+impl Start {
+    /// The place where the transaction is.
+    pub fn of(transaction: &mut Transaction, context: &StatementContext) -> Start {
+        Start {
+            rows: transaction.storage.savepoint(),
+            deferred: context.effects.deferred.lock().mark(),
+        }
+    }
+
+    /// The statement is through.
+    pub fn release(self, transaction: &mut Transaction) {
+        transaction.storage.release(self.rows);
+    }
+
+    /// Undoes what was written and put off since, and begins the statement anew, on a snapshot that
+    /// has the change that was met.
+    ///
+    /// # Errors
+    /// Storage's.
+    pub async fn over(
+        self,
+        transaction: &mut Transaction,
+        context: &StatementContext,
+    ) -> Result<(), Diagnostic> {
+        let storage = &mut transaction.storage;
+        storage.durable().await?;
+        storage.rollback_to(self.rows);
+        context.effects.deferred.lock().roll_back(self.deferred);
+        storage.end_statement();
+        Ok(storage.begin_statement()?)
+    }
 }
 
 /// What is said of a statement that has started over too often.

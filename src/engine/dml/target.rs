@@ -2,10 +2,10 @@
 //! once a plan.
 
 use super::index_values::IndexValues;
-use super::value::{self, Value};
+use super::value::{self, Row, Value};
 use crate::catalog::definition::{
-    Column, Constraint, ConstraintBody, Definitions, Index, IndexConstraint, ReferentialAction,
-    Relation, RelationBody, Sequence, Table,
+    Column, Constraint, ConstraintBody, Deferral, Definitions, Index, IndexConstraint,
+    ReferentialAction, Relation, RelationBody, Sequence, Table,
 };
 use crate::catalog::sql_type::SqlType;
 use crate::catalog::{Oid, RelationId};
@@ -15,7 +15,9 @@ use crate::engine::query::expression::Scope;
 use crate::engine::row::{KeyLayout, RowLayout};
 use crate::engine::types::Input;
 use crate::engine::uses::Uses;
+use crate::sql::parse;
 use crate::storage::{SequenceSteps, Use};
+use datafusion::common::ScalarValue;
 use std::sync::Arc;
 
 /// What a statement needs of a table it writes.
@@ -31,6 +33,8 @@ pub struct Target {
     pub key_name: Arc<str>,
     /// Its other indexes.
     pub indexes: Vec<TargetIndex>,
+    /// Its generated columns, and what generates them.
+    pub generated: Vec<(usize, Value)>,
     /// Its CHECK constraints.
     pub checks: Vec<Check>,
     /// Its foreign keys.
@@ -70,12 +74,16 @@ pub struct Check {
 /// A foreign key of a target.
 #[derive(Debug)]
 pub struct ForeignKey {
+    /// pg_constraint.oid
+    pub oid: Oid,
     /// The constraint's name.
     pub name: Arc<str>,
     /// Positions of the referencing columns.
     pub columns: Vec<u16>,
     /// Where the rows pointed at are.
     pub parent: Parent,
+    /// When it is checked.
+    pub deferral: Deferral,
 }
 
 /// The table a foreign key points at.
@@ -96,6 +104,8 @@ pub struct Parent {
 /// A foreign key that points at a target.
 #[derive(Debug)]
 pub struct Referencing {
+    /// pg_constraint.oid
+    pub oid: Oid,
     /// The constraint's name.
     pub name: Arc<str>,
     /// The referencing table.
@@ -112,6 +122,8 @@ pub struct Referencing {
     pub on_update: ReferentialAction,
     /// ON DELETE
     pub on_delete: ReferentialAction,
+    /// When it is checked.
+    pub deferral: Deferral,
 }
 
 /// How the rows that reference a key are found.
@@ -159,6 +171,7 @@ impl Target {
                 |index| index.name.clone(),
             ),
             indexes: Vec::new(),
+            generated: Vec::new(),
             checks: Vec::new(),
             foreign_keys: Vec::new(),
             referencing: Vec::new(),
@@ -178,6 +191,16 @@ impl Target {
                 constraint: index.constraint,
             });
         }
+        for (position, column) in table.columns.iter().enumerate() {
+            if let Some(text) = column.default.as_deref().filter(|_| column.generated) {
+                let scope = target.scope(&relation.name);
+                let tree = parse::parse_expression(text)?;
+                let to = (&*column.name, column.sql_type);
+                let value = value::compile_for_column(&tree, &scope, &mut Vec::new(), to, input)?;
+                let value = value.without_parameters()?;
+                target.generated.push((position, value));
+            }
+        }
         for constraint in &table.constraints {
             target.add_constraint(constraint, definitions, input)?;
         }
@@ -185,6 +208,21 @@ impl Target {
             target.add_referencing(*oid, definitions)?;
         }
         Ok(target)
+    }
+
+    /// Works out the generated columns of a row whose other columns are as they will be.
+    ///
+    /// # Errors
+    /// What their expressions raise.
+    pub fn generate(&self, row: &mut [ScalarValue], input: Input<'_>) -> Result<(), Diagnostic> {
+        for (position, value) in &self.generated {
+            row[*position] = value.evaluate(Row {
+                columns: row,
+                parameters: &[],
+                input,
+            })?;
+        }
+        Ok(())
     }
 
     /// What writing its rows uses: the table, and those that its foreign keys join it to.
@@ -220,11 +258,14 @@ impl Target {
                 columns,
                 table,
                 referenced,
+                deferral,
                 ..
             } => self.foreign_keys.push(ForeignKey {
+                oid: constraint.oid,
                 name: constraint.name.clone(),
                 columns: columns.clone(),
                 parent: Parent::new(definitions, *table, referenced)?,
+                deferral: *deferral,
             }),
         }
         Ok(())
@@ -242,6 +283,7 @@ impl Target {
                 referenced,
                 on_update,
                 on_delete,
+                deferral,
             } = &constraint.body
             else {
                 continue;
@@ -250,6 +292,7 @@ impl Target {
                 continue;
             }
             self.referencing.push(Referencing {
+                oid: constraint.oid,
                 name: constraint.name.clone(),
                 relation: child.clone(),
                 layout: RowLayout::new(child_table),
@@ -258,6 +301,7 @@ impl Target {
                 search: Search::new(child_table, columns, definitions)?,
                 on_update: *on_update,
                 on_delete: *on_delete,
+                deferral: *deferral,
             });
         }
         Ok(())

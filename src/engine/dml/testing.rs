@@ -73,6 +73,7 @@ fn column(name: &str, sql_type: SqlType) -> Column {
         sql_type,
         not_null: false,
         default: None,
+        generated: false,
         identity: None,
         sequence: None,
         added_in: 0,
@@ -114,6 +115,7 @@ fn table(store: RelationId, columns: Vec<Column>) -> Table {
         referenced_by: Vec::new(),
         options: Vec::new(),
         comments: Vec::new(),
+        constraint_comments: Vec::new(),
     }
 }
 
@@ -170,6 +172,7 @@ fn definitions() -> Definitions {
             referenced: vec![0],
             on_update: ReferentialAction::NoAction,
             on_delete: ReferentialAction::NoAction,
+            deferral: Default::default(),
         },
     }];
     let mut node = table(
@@ -192,6 +195,7 @@ fn definitions() -> Definitions {
             referenced: vec![0],
             on_update,
             on_delete,
+            deferral: Default::default(),
         },
     };
     let (cascade, nothing) = (ReferentialAction::Cascade, ReferentialAction::NoAction);

@@ -201,6 +201,7 @@ impl Update {
                         }
                     };
                 }
+                writer.target.generate(&mut new, writer.input())?;
                 writer.update(key, &old, &new).await?;
                 new.extend_from_slice(&selected[self.assigned..]);
                 collect(collector, &new, parameters, writer)?;
@@ -418,7 +419,8 @@ fn by_query(
         };
         columns.push((written.position, source));
     }
-    let lock = lock_for(columns.iter().map(|(position, _)| *position), target);
+    let changed = columns.iter().map(|(position, _)| *position);
+    let lock = lock_for(changed, target);
     Ok((New::Query { columns, lock }, values))
 }
 

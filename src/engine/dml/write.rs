@@ -71,8 +71,8 @@ pub enum Arbiters {
     All,
     /// The primary key.
     PrimaryKey,
-    /// The unique index at this place of [`Target::indexes`].
-    Index(usize),
+    /// The unique indexes at these places of [`Target::indexes`].
+    Indexes(Vec<usize>),
 }
 
 impl Arbiters {
@@ -81,7 +81,7 @@ impl Arbiters {
             Arbiters::None => false,
             Arbiters::All => true,
             Arbiters::PrimaryKey => index.is_none(),
-            Arbiters::Index(place) => index == Some(*place),
+            Arbiters::Indexes(places) => index.is_some_and(|index| places.contains(&index)),
         }
     }
 }
@@ -205,6 +205,17 @@ impl<'a> Writer<'a> {
         }
         self.check_row(row)?;
         let key = self.new_key(row)?;
+        // What the clause is about comes first: another key in the way then does not matter.
+        if let Arbiters::Indexes(places) = arbiters {
+            for place in places {
+                let index = &self.target.indexes[*place];
+                if let Some(entry) = self.entry(index, row, &key)?
+                    && let Some(taken) = self.unique_taken(index, &entry).await?
+                {
+                    return Ok(Insertion::Conflict(taken));
+                }
+            }
+        }
         if self.target.key.is_some()
             && let Some(taken) = self.primary_key_taken(&key).await?
         {
@@ -226,7 +237,7 @@ impl<'a> Writer<'a> {
         let mut bytes = Vec::with_capacity(128);
         self.target.layout.encode(row, &mut bytes)?;
         self.transaction.put(self.target.store(), &key, &bytes)?;
-        self.check_parents(row, None).await?;
+        self.check_parents(&key, row, None).await?;
         Ok(Insertion::Done)
     }
 
@@ -284,15 +295,14 @@ impl<'a> Writer<'a> {
         let mut bytes = Vec::with_capacity(128);
         self.target.layout.encode(new, &mut bytes)?;
         self.transaction.put(store, &key, &bytes)?;
-        self.check_parents(new, Some(old)).await?;
-        self.note_key_gone(old, Some(new));
-        Ok(())
+        self.check_parents(&key, new, Some((old_key, old))).await?;
+        self.note_key_gone(old, Some(new))
     }
 
     /// Deletes a row that this transaction has locked.
     ///
     /// # Errors
-    /// What storage gives; foreign keys are checked by [`Writer::finish`].
+    /// What storage gives; foreign keys are checked by [`Writer::finish`], or at the transaction's end.
     pub async fn delete(&mut self, key: &[u8], old: &[ScalarValue]) -> Result<(), Diagnostic> {
         for index in &self.target.indexes {
             if let Some(entry) = self.entry(index, old, key)? {
@@ -300,8 +310,7 @@ impl<'a> Writer<'a> {
             }
         }
         self.transaction.delete(self.target.store(), key)?;
-        self.note_key_gone(old, None);
-        Ok(())
+        self.note_key_gone(old, None)
     }
 
     /// NOT NULL, then CHECK, as PostgreSQL's ExecConstraints.

@@ -5,7 +5,8 @@ use super::relations::{catalog, own};
 use super::types::DEFAULT_OPCLASSES;
 use super::{Row, SystemTable};
 use crate::catalog::definition::{
-    Constraint, ConstraintBody, Index, IndexConstraint, ReferentialAction, Relation, Table,
+    Constraint, ConstraintBody, Deferral, Index, IndexConstraint, ReferentialAction, Relation,
+    Table,
 };
 use crate::engine::context::StatementContext;
 
@@ -125,6 +126,25 @@ pub struct Shown<'a> {
     pub body: Option<&'a ConstraintBody>,
 }
 
+impl Shown<'_> {
+    fn deferral(&self) -> Deferral {
+        match self.body {
+            Some(ConstraintBody::ForeignKey { deferral, .. }) => *deferral,
+            _ => Deferral::None,
+        }
+    }
+
+    /// condeferrable
+    pub fn is_deferrable(&self) -> bool {
+        self.deferral() != Deferral::None
+    }
+
+    /// condeferred
+    pub fn is_deferred(&self) -> bool {
+        self.deferral() == Deferral::InitiallyDeferred
+    }
+}
+
 /// All constraints of the session's database.
 pub fn shown(context: &StatementContext) -> Vec<Shown<'_>> {
     let mut all = Vec::new();
@@ -211,6 +231,8 @@ pub fn pg_constraint(context: &StatementContext) -> Vec<Row> {
                     )),
                 ),
                 ("contype", text(constraint.kind)),
+                ("condeferrable", Cell::Bool(constraint.is_deferrable())),
+                ("condeferred", Cell::Bool(constraint.is_deferred())),
                 ("convalidated", Cell::Bool(true)),
                 ("conrelid", number(constraint.relation.oid.0)),
                 ("conindid", number(constraint.index.unwrap_or_default())),

@@ -5,7 +5,7 @@
 use super::constraints::{self, Shown};
 use crate::catalog::Oid;
 use crate::catalog::definition::{
-    ConstraintBody, Index, ReferentialAction, Relation, RelationBody, Table,
+    ConstraintBody, Deferral, Index, ReferentialAction, Relation, RelationBody, Table,
 };
 use crate::engine::context::StatementContext;
 use crate::engine::query::functions::names::{qualified, relation_in_public, relation_of_oid};
@@ -138,16 +138,18 @@ pub fn clause(shown: &Shown<'_>, names: Names, context: &StatementContext) -> Op
                 referenced,
                 on_update,
                 on_delete,
+                deferral,
             }),
         ) => {
             let target = context.snapshot.definitions.get(*target)?;
             format!(
-                "FOREIGN KEY ({}) REFERENCES {}({}){}{}",
+                "FOREIGN KEY ({}) REFERENCES {}({}){}{}{}",
                 columns(table, from),
                 name(target, names, context),
                 columns(target.table()?, referenced),
                 action(" ON UPDATE", *on_update),
                 action(" ON DELETE", *on_delete),
+                deferrable(*deferral),
             )
         }
         _ => return None,
@@ -155,10 +157,18 @@ pub fn clause(shown: &Shown<'_>, names: Names, context: &StatementContext) -> Op
 }
 
 /// An expression's text without parentheses around the whole of it.
-fn without_parentheses(expression: &str) -> String {
+pub fn without_parentheses(expression: &str) -> String {
     match parse::parse_expression(expression) {
         Ok(Expr::Nested(inner)) => without_parentheses(&inner.to_string()),
         _ => expression.to_owned(),
+    }
+}
+
+fn deferrable(deferral: Deferral) -> &'static str {
+    match deferral {
+        Deferral::None => "",
+        Deferral::InitiallyImmediate => " DEFERRABLE",
+        Deferral::InitiallyDeferred => " DEFERRABLE INITIALLY DEFERRED",
     }
 }
 

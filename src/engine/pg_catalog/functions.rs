@@ -56,7 +56,11 @@ fn definitions() -> Vec<Arc<ScalarUDF>> {
                 let statement = call.statement()?;
                 call.texts(|row| {
                     let text = call.text(0, row);
-                    Ok(text.map(|text| deparse::expression(text, &statement.context)))
+                    let text = text.map(|text| deparse::expression(text, &statement.context));
+                    Ok(text.map(|text| match names_of(call, 3) {
+                        Names::Short => deparse::without_parentheses(&text),
+                        Names::Qualified => text,
+                    }))
                 })
             },
         ),
@@ -280,6 +284,12 @@ fn descriptions() -> Vec<Arc<ScalarUDF>> {
                         return Ok(comment.map(str::to_owned));
                     }
                     let class = call.args.len() == 1 || call.text(1, row) == Some("pg_class");
+                    if call.args.len() == 2 && call.text(1, row) == Some("pg_constraint") {
+                        let oid = call.oid(0, row).map(Oid);
+                        return Ok(
+                            oid.and_then(|oid| comment_on_constraint(oid, &statement.context))
+                        );
+                    }
                     let relation = call
                         .oid(0, row)
                         .filter(|_| class)
@@ -295,8 +305,7 @@ fn descriptions() -> Vec<Arc<ScalarUDF>> {
                     return Ok(None);
                 };
                 let relation = names::relation_of_oid(Oid(oid), &statement.context);
-                let table = relation.and_then(|relation| relation.table());
-                let comments = table.map_or(&[][..], |table| &table.comments);
+                let comments = relation.map_or(&[][..], |relation| relation.column_comments());
                 let found = comments
                     .iter()
                     .find(|(position, _)| i32::from(*position) + 1 == number);
@@ -305,6 +314,17 @@ fn descriptions() -> Vec<Arc<ScalarUDF>> {
         }),
         nothing("shobj_description", &[&[OID, TEXT]]),
     ]
+}
+
+/// COMMENT ON a constraint of the session's database.
+fn comment_on_constraint(constraint: Oid, context: &StatementContext) -> Option<String> {
+    let database = context.identity.database;
+    let relations = context.snapshot.definitions.of_database(database);
+    let mut comments = relations
+        .filter_map(|relation| relation.table())
+        .flat_map(|table| &table.constraint_comments);
+    let found = comments.find(|(commented, _)| *commented == constraint);
+    found.map(|(_, text)| text.to_string())
 }
 
 /// Whether things are found by their bare names.

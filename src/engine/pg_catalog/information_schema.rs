@@ -136,12 +136,16 @@ pub fn columns(context: &StatementContext) -> Vec<Row> {
             if attribute.dropped {
                 continue;
             }
-            let default = relation.table().and_then(|table| {
+            let expression = relation.table().and_then(|table| {
                 let column = table
                     .columns
                     .get(usize::from(attribute.number as u16) - 1)?;
                 column.default.as_deref().map(str::to_owned)
             });
+            let (default, generation) = match attribute.generated {
+                true => (None, expression.as_deref().map(super::deparse::condition)),
+                false => (expression, None),
+            };
             let place = Place {
                 catalog: &catalog,
                 schema: &relation.schema,
@@ -151,6 +155,15 @@ pub fn columns(context: &StatementContext) -> Vec<Row> {
             let mut cells = place.column(&attribute.name, attribute.number, attribute.sql_type);
             cells.extend([
                 ("column_default", maybe(default)),
+                (
+                    "is_generated",
+                    text(if attribute.generated {
+                        "ALWAYS"
+                    } else {
+                        "NEVER"
+                    }),
+                ),
+                ("generation_expression", maybe(generation)),
                 ("is_nullable", yes(!attribute.not_null)),
                 ("is_identity", yes(!attribute.identity.is_empty())),
                 (
@@ -179,6 +192,7 @@ pub fn columns(context: &StatementContext) -> Vec<Row> {
             let mut cells = place.column(name, index as i16 + 1, *sql_type);
             cells.extend([
                 ("is_nullable", text("YES")),
+                ("is_generated", text("NEVER")),
                 ("is_identity", text("NO")),
                 ("is_updatable", text("NO")),
             ]);
@@ -217,7 +231,6 @@ impl Place<'_> {
             ("udt_name", text(types::name::internal_name(sql_type))),
             ("dtd_identifier", text(number.to_string())),
             ("is_self_referencing", text("NO")),
-            ("is_generated", text("NEVER")),
         ];
         cells.extend(measures(sql_type));
         for missing in [
@@ -290,6 +303,10 @@ fn visible_constraints(context: &StatementContext) -> Vec<Shown<'_>> {
     all
 }
 
+fn yes_or_no(yes: bool) -> Cell {
+    text(if yes { "YES" } else { "NO" })
+}
+
 /// table_constraints
 pub fn table_constraints(context: &StatementContext) -> Vec<Row> {
     let shape = shape("table_constraints");
@@ -313,8 +330,8 @@ pub fn table_constraints(context: &StatementContext) -> Vec<Row> {
                     ("table_schema", text(&*shown.relation.schema)),
                     ("table_name", text(&*shown.relation.name)),
                     ("constraint_type", text(kind)),
-                    ("is_deferrable", text("NO")),
-                    ("initially_deferred", text("NO")),
+                    ("is_deferrable", yes_or_no(shown.is_deferrable())),
+                    ("initially_deferred", yes_or_no(shown.is_deferred())),
                     ("enforced", text("YES")),
                 ],
             )

@@ -213,6 +213,8 @@ pub struct Attribute {
     pub has_default: bool,
     /// attidentity: empty, `a` or `d`.
     pub identity: &'static str,
+    /// attgenerated
+    pub generated: bool,
     /// attisdropped
     pub dropped: bool,
 }
@@ -226,6 +228,7 @@ pub fn attributes(relation: &Relation, context: &StatementContext) -> Vec<Attrib
         not_null: false,
         has_default: false,
         identity: "",
+        generated: false,
         dropped: false,
     };
     match &relation.body {
@@ -291,6 +294,7 @@ fn table_attributes(table: &Table) -> Vec<Attribute> {
                 Some(Identity::Always) => "a",
                 Some(Identity::ByDefault) => "d",
             },
+            generated: column.generated,
             dropped: column.dropped,
         })
         .collect()
@@ -324,6 +328,7 @@ pub static CATALOG_ATTRIBUTES: LazyLock<Vec<Row>> = LazyLock::new(|| {
                 not_null: *name == "oid",
                 has_default: false,
                 identity: "",
+                generated: false,
                 dropped: false,
             };
             attribute_row(shape, table.oid, &attribute)
@@ -358,7 +363,10 @@ fn attribute_row(shape: &SystemTable, relation: Oid, attribute: &Attribute) -> R
             ("attnotnull", Cell::Bool(attribute.not_null)),
             ("atthasdef", Cell::Bool(attribute.has_default)),
             ("attidentity", text(attribute.identity)),
-            ("attgenerated", text("")),
+            (
+                "attgenerated",
+                text(if attribute.generated { "s" } else { "" }),
+            ),
             ("attisdropped", Cell::Bool(attribute.dropped)),
             ("attislocal", Cell::Bool(true)),
             ("attcollation", number(facts.collation)),
@@ -376,7 +384,7 @@ pub fn pg_attrdef(context: &StatementContext) -> Vec<Row> {
                 ("oid", number(default.oid())),
                 ("adrelid", number(default.relation.oid.0)),
                 ("adnum", number(default.column as i64 + 1)),
-                ("adbin", text(default.text)),
+                ("adbin", text(default.shown())),
             ],
         )
     };
@@ -391,9 +399,19 @@ pub struct ColumnDefault<'a> {
     pub column: usize,
     /// The expression.
     pub text: &'a str,
+    /// Of a generated column.
+    pub generated: bool,
 }
 
 impl ColumnDefault<'_> {
+    /// The expression as it is shown.
+    fn shown(&self) -> String {
+        match self.generated {
+            true => super::deparse::condition(self.text),
+            false => self.text.to_owned(),
+        }
+    }
+
     /// Its number in pg_attrdef.
     pub fn oid(&self) -> i64 {
         default_oid(self.relation.oid, self.column)
@@ -412,6 +430,7 @@ pub fn defaults(context: &StatementContext) -> impl Iterator<Item = ColumnDefaul
                     relation,
                     column: index,
                     text: column.default.as_deref()?,
+                    generated: column.generated,
                 })
             })
     })
@@ -479,9 +498,8 @@ pub fn pg_description(context: &StatementContext) -> Vec<Row> {
             )
         });
     let of_columns = own(context).flat_map(|relation| {
-        let comments = relation.table().map(|table| table.comments.as_slice());
-        comments
-            .unwrap_or_default()
+        relation
+            .column_comments()
             .iter()
             .map(move |(position, comment)| {
                 row(
@@ -495,6 +513,25 @@ pub fn pg_description(context: &StatementContext) -> Vec<Row> {
                 )
             })
     });
-    let commented = commented.chain(of_columns);
+    let constraints = catalog("pg_constraint").oid.0;
+    let of_constraints = own(context).flat_map(|relation| {
+        let comments = relation
+            .table()
+            .map(|table| table.constraint_comments.as_slice());
+        comments
+            .unwrap_or_default()
+            .iter()
+            .map(move |(oid, comment)| {
+                row(
+                    shape,
+                    &[
+                        ("objoid", number(oid.0)),
+                        ("classoid", number(constraints)),
+                        ("description", text(&**comment)),
+                    ],
+                )
+            })
+    });
+    let commented = commented.chain(of_columns).chain(of_constraints);
     schemas.chain(commented).collect()
 }

@@ -20,7 +20,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType, NullHandling, ScalarValue, UnnestOptions};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions::core::expr_ext::FieldAccessor;
-use datafusion::logical_expr::expr::{Exists, ScalarFunction};
+use datafusion::logical_expr::expr::{Exists, InSubquery, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::logical_plan::{Join, Subquery};
 use datafusion::logical_expr::utils::merge_schema;
@@ -78,20 +78,26 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
         };
         let names = NamePreserver::new(&node);
         let schema = merge_schema(&node.inputs());
+        // Elsewhere the optimizer does not look for them.
+        let considered = matches!(
+            node,
+            LogicalPlan::Filter(_) | LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_)
+        );
         node.map_expressions(|expr| {
             let name = names.save(&expr);
             let rewritten = expr.transform_up(|expr| match &expr {
-                Expr::ScalarSubquery(subquery) if !becomes_join(&subquery.subquery) => {
+                Expr::ScalarSubquery(subquery) | Expr::Exists(Exists { subquery, .. })
+                    if !is_decorrelated(subquery, considered, &schema) =>
+                {
                     subquery_call(expr, &schema)
                 }
                 // The planner's anti join takes a NULL that the condition excludes for a member.
                 Expr::InSubquery(member)
-                    if member.negated && !member.subquery.outer_ref_columns.is_empty() =>
+                    if !member.subquery.outer_ref_columns.is_empty()
+                        && (member.negated
+                            || !is_decorrelated(&member.subquery, considered, &schema)) =>
                 {
-                    let list = call(&member.subquery, Gives::List, &schema)?;
-                    let found = super::functions::array::equals_any()
-                        .call(vec![member.expr.as_ref().clone(), list]);
-                    Ok(Transformed::yes(Expr::Not(Box::new(found))))
+                    Ok(Transformed::yes(membership(member, &schema)?))
                 }
                 _ => Ok(Transformed::no(expr)),
             })?;
@@ -99,6 +105,27 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
         })
     })
     .map(|transformed| transformed.data)
+}
+
+/// Whether the optimizer will make a join of it; `considered` says whether it looks at the node.
+fn is_decorrelated(subquery: &Subquery, considered: bool, schema: &DFSchema) -> bool {
+    // A column of a query further out is none of the join's.
+    let of_this = |outer: &Expr| match outer {
+        Expr::OuterReferenceColumn(_, column) => schema.has_column(column),
+        _ => true,
+    };
+    considered && subquery.outer_ref_columns.iter().all(of_this) && becomes_join(&subquery.subquery)
+}
+
+/// `x [NOT] IN (subquery)`, the subquery run for each row.
+fn membership(member: &InSubquery, schema: &DFSchema) -> Result<Expr> {
+    let list = call(&member.subquery, Gives::List, schema)?;
+    let found =
+        super::functions::array::equals_any().call(vec![member.expr.as_ref().clone(), list]);
+    Ok(match member.negated {
+        true => Expr::Not(Box::new(found)),
+        false => found,
+    })
 }
 
 /// Whether the correlated columns stand only in conditions below one aggregate.
@@ -117,9 +144,23 @@ fn becomes_join(plan: &LogicalPlan) -> bool {
 
 fn conditions_only(plan: &LogicalPlan) -> bool {
     match plan {
-        LogicalPlan::Filter(filter) => conditions_only(&filter.input),
+        // A subquery of its own that is run for each row has to stay below.
+        LogicalPlan::Filter(filter) if !calls_subquery(&filter.predicate) => {
+            conditions_only(&filter.input)
+        }
         other => !has_outer(other),
     }
+}
+
+fn calls_subquery(expr: &Expr) -> bool {
+    let is_call = |expr: &Expr| match expr {
+        Expr::ScalarFunction(call) => {
+            let inner: &dyn std::any::Any = call.func.inner().as_ref();
+            Ok(inner.is::<Apply>())
+        }
+        _ => Ok(false),
+    };
+    expr.exists(is_call).unwrap_or(true)
 }
 
 fn has_outer(plan: &LogicalPlan) -> bool {

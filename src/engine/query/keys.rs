@@ -179,6 +179,11 @@ pub fn aggregate(mut call: AggregateFunction, schema: &DFSchema) -> Result<Aggre
             return Err(failure::external(none));
         }
     }
+    if let ("string_agg", Some(first)) = (call.func.name(), params.args.first())
+        && first.get_type(schema)? == DataType::Binary
+    {
+        return Err(failure::unsupported("string_agg of bytea"));
+    }
     // DISTINCT sorts, and what is put together of its values is in that order.
     if params.distinct
         && params.order_by.is_empty()

@@ -6,7 +6,7 @@
 
 use super::cast::{Written, explicit, is_unknown, type_of};
 use super::functions::definition::Function;
-use super::functions::numeric;
+use super::functions::{array_elements, label, numeric, one_type};
 use super::multisets;
 use super::operators::arithmetic::Operation;
 use super::operators::is_text;
@@ -118,7 +118,7 @@ fn union_of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
     }
     match changed {
         // Its columns' types are those of its branches.
-        true => Union::try_new(union.inputs),
+        true => Union::try_new_with_loose_types(union.inputs),
         false => Ok(union),
     }
 }
@@ -268,7 +268,15 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         Expr::IsNotUnknown(inner) => {
             truth(Expr::IsNotUnknown, "IS NOT UNKNOWN", *inner, schema, input)?
         }
-        Expr::Case(case) => Expr::Case(case_of_one_type(case, schema, input)?),
+        Expr::Case(case) => {
+            let case = case_of_one_type(case, schema, input)?;
+            let first = case
+                .when_then_expr
+                .first()
+                .map(|(_, then)| (**then).clone());
+            let first = first.unwrap_or_default();
+            labelled(Expr::Case(case), &first, schema)?
+        }
         Expr::Negative(inner) => negative(*inner, schema)?,
         Expr::ScalarFunction(function) if takes_one_type(function.name()) => {
             let name = function.func.name().to_owned();
@@ -276,12 +284,13 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             let args = one_number_type(args, schema, input)?;
             match (name.as_str(), args.as_slice()) {
                 ("nullif", [left, right]) => {
+                    let left = left.clone();
                     let keyed = keys::of(vec![left.clone(), right.clone()], schema)?;
-                    if keyed == args {
-                        Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
-                    } else {
-                        null_where_equal(left.clone(), keyed)?
-                    }
+                    let call = match keyed == args {
+                        true => one_type::call(&function.func, args),
+                        false => null_where_equal(left.clone(), keyed)?,
+                    };
+                    labelled(call, &left, schema)?
                 }
                 ("make_array", [first, ..]) => {
                     let element = type_of(first, schema)?;
@@ -296,7 +305,11 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
                         _ => call,
                     }
                 }
-                _ => Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args)),
+                (_, [first, ..]) => {
+                    let first = first.clone();
+                    labelled(one_type::call(&function.func, args), &first, schema)?
+                }
+                _ => one_type::call(&function.func, args),
             }
         }
         Expr::WindowFunction(call) => Expr::from(keys::window(*call, schema)?),
@@ -319,7 +332,10 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             let args = series_arguments(function.args, schema, input)?;
             Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
         }
-        Expr::ScalarFunction(function) if has_untyped_argument(&function) => {
+        Expr::ScalarFunction(function) if array_elements::is(&function.func) => {
+            Expr::ScalarFunction(array_elements::of_one_type(function, schema, input)?)
+        }
+        Expr::ScalarFunction(function) if has_argument_to_type(&function, schema) => {
             let args = typed_arguments(function.args, &function.func, schema, input)?;
             Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
         }
@@ -334,6 +350,23 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         other => return Ok(Transformed::no(other)),
     };
     Ok(Transformed::yes(rewritten))
+}
+
+/// What gives one of several values of one type, as a value of the type that the first has.
+fn labelled(expr: Expr, first: &Expr, schema: &DFSchema) -> Result<Expr> {
+    let (Ok(found), Ok(wanted)) = (type_of(&expr, schema), type_of(first, schema)) else {
+        return Ok(expr);
+    };
+    let same = (found.kind, found.array) == (wanted.kind, wanted.array);
+    let fits = expr.get_type(schema)? == first.get_type(schema)?;
+    if same || !fits || wanted.kind == TypeKind::Unknown {
+        return Ok(expr);
+    }
+    let wanted = SqlType {
+        typmod: -1,
+        ..wanted
+    };
+    Ok(label::as_type(expr, wanted))
 }
 
 fn takes_one_type(function: &str) -> bool {
@@ -356,29 +389,17 @@ fn one_number_type(members: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> R
             field.data_type().clone(),
         ));
     }
-    let number = |sql_type: SqlType| {
-        use TypeKind::{Float4, Float8, Int2, Int4, Int8, Numeric};
-        !sql_type.array
-            && matches!(
-                sql_type.kind,
-                Int2 | Int4 | Int8 | Numeric | Float4 | Float8
-            )
-    };
-    let of_kind = |kind| types.iter().any(|(sql_type, _)| sql_type.kind == kind);
     let alike = types.iter().all(|(_, data_type)| *data_type == types[0].1);
-    if alike || !of_kind(TypeKind::Numeric) || !types.iter().all(|(one, _)| number(*one)) {
+    let kinds: Vec<_> = types.iter().map(|(sql_type, _)| *sql_type).collect();
+    let Some(to) = one_type::with_numeric(&kinds).filter(|_| !alike) else {
         return Ok(members);
-    }
-    let float = of_kind(TypeKind::Float4) || of_kind(TypeKind::Float8);
+    };
     let unified = members
         .into_iter()
         .zip(&types)
-        .map(|(member, (sql_type, data_type))| {
-            if float {
-                explicit(member, *sql_type, SqlType::scalar(TypeKind::Float8), input)
-            } else {
-                Ok(numeric::number_of(member, data_type))
-            }
+        .map(|(member, (sql_type, data_type))| match to.kind {
+            TypeKind::Numeric => Ok(numeric::number_of(member, data_type)),
+            _ => explicit(member, *sql_type, to, input),
         });
     unified.collect()
 }
@@ -389,11 +410,15 @@ fn of_ours(function: &ScalarUDF) -> Option<&Function> {
     inner.downcast_ref::<Function>()
 }
 
-fn has_untyped_argument(function: &ScalarFunction) -> bool {
-    function.args.iter().any(is_unknown) && of_ours(&function.func).is_some()
+/// Whether an argument of a function of ours has no type, or is a numeric, which may stand where a
+/// float8 is wanted.
+fn has_argument_to_type(function: &ScalarFunction, schema: &DFSchema) -> bool {
+    let to_type =
+        |arg: &Expr| is_unknown(arg) || matches!(arg.get_type(schema), Ok(DataType::LargeBinary));
+    of_ours(&function.func).is_some() && function.args.iter().any(to_type)
 }
 
-/// Literals and parameters take the types that the function has for them.
+/// Literals, parameters and numerics take the types that the function has for them.
 fn typed_arguments(
     args: Vec<Expr>,
     function: &ScalarUDF,
@@ -409,13 +434,11 @@ fn typed_arguments(
         return Ok(args);
     };
     let unknown = SqlType::scalar(TypeKind::Unknown);
-    let typed = args
-        .into_iter()
-        .zip(wanted)
-        .map(|(arg, wanted)| match wanted {
-            Some(to) => explicit(arg, unknown, to, input),
-            None => Ok(arg),
-        });
+    let typed = args.into_iter().zip(known).zip(wanted);
+    let typed = typed.map(|((arg, known), wanted)| match wanted {
+        Some(to) => explicit(arg, known.unwrap_or(unknown), to, input),
+        None => Ok(arg),
+    });
     typed.collect()
 }
 

@@ -19,6 +19,7 @@ fn column(sql_type: SqlType) -> Column {
         sql_type,
         not_null: false,
         default: None,
+        generated: false,
         identity: None,
         sequence: None,
         added_in: 1,
@@ -39,6 +40,7 @@ fn table(columns: Vec<Column>) -> Table {
         referenced_by: Vec::new(),
         options: Vec::new(),
         comments: Vec::new(),
+        constraint_comments: Vec::new(),
     }
 }
 

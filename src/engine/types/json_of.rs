@@ -38,11 +38,16 @@ impl<'a> JsonColumn<'a> {
         self.column.is_null(row)
     }
 
-    /// The text of the value, as a key of an object: as it is printed.
-    pub fn text(&self, row: usize) -> String {
+    /// The text of the value as it is sent to a client.
+    pub fn printed(&self, row: usize) -> String {
         let mut text = BytesMut::new();
         self.column.text(row, self.settings, &mut text);
-        let text = String::from_utf8_lossy(&text).into_owned();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// The text of the value as a key of an object, and as a cast gives it.
+    pub fn text(&self, row: usize) -> String {
+        let text = self.printed(row);
         match (self.sql_type.array, self.sql_type.kind) {
             (false, TypeKind::Bool) => (if text == "t" { "true" } else { "false" }).to_owned(),
             _ => text,

@@ -6,7 +6,7 @@ use super::super::create_table::add_column;
 use super::super::create_table::default_of;
 use super::super::rewrite::{Counter, Source, rewrite};
 use super::super::work::position_of;
-use super::super::{drop, identity, verify};
+use super::super::{drop, generated, identity, verify};
 use super::*;
 use crate::catalog::definition::{Column, ConstraintBody};
 use crate::engine::dml::target::{sequence_of, steps_of};
@@ -108,15 +108,21 @@ impl Change<'_, '_> {
         let constraints = std::mem::take(&mut plan.constraints);
         let not_null = plan.column.not_null || constraints.iter().any(|spec| spec.is_primary_key());
         let has_rows = self.has_rows().await?;
-        let each = match has_rows {
+        let generated = plan.default.clone().filter(|_| plan.column.generated);
+        let mut each = match has_rows && generated.is_none() {
             true => self.fill_missing(&mut plan)?,
             false => None,
         };
-        let of_each_row = plan.sequence.is_some() || each.is_some();
+        let of_each_row = plan.sequence.is_some() || each.is_some() || generated.is_some();
         if has_rows && not_null && !of_each_row && plan.column.missing.is_none() {
             return Err(null_found(self.relation, &column));
         }
         add_column(self.work, self.relation, plan).await?;
+        if let Some(expression) = generated {
+            let position = table_of(self.relation)?.columns.len() - 1;
+            let value = generated::settle(self.work, self.relation, position, &expression)?;
+            each = Some(Source::Value(value));
+        }
         if has_rows && of_each_row {
             self.fill_rows(each).await?;
         }
@@ -207,6 +213,7 @@ impl Change<'_, '_> {
             Err(error) => return Err(error),
         };
         drop::free_column(self.work, self.relation, column, cascade).await?;
+        self.drop_generated_with(column, cascade).await?;
         self.drop_policies_with(column, cascade)?;
         self.drop_keys_with(position, cascade).await?;
         self.drop_constraints_with(position, column).await?;
@@ -222,12 +229,48 @@ impl Change<'_, '_> {
         *dropped = Column {
             not_null: false,
             default: None,
+            generated: false,
             identity: None,
             dropped: true,
             ..dropped.clone()
         };
         for sequence in sequences {
             self.work.undefine(&sequence)?;
+        }
+        Ok(())
+    }
+
+    /// A generated column that names the column goes with it only where CASCADE says so.
+    async fn drop_generated_with(&mut self, column: &str, cascade: bool) -> Result<(), Diagnostic> {
+        let table = table_of(self.relation)?;
+        let naming: Vec<String> = generated::naming(table, column)?
+            .into_iter()
+            .map(|position| table.columns[position].name.to_string())
+            .collect();
+        let table = self.relation.name.clone();
+        if let (Some(_), false) = (naming.first(), cascade) {
+            let details: Vec<String> = naming
+                .iter()
+                .map(|name| {
+                    format!(
+                        "column {name} of table {table} depends on column {column} of table {table}"
+                    )
+                })
+                .collect();
+            return Err(Diagnostic::error(
+                SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+                format!(
+                    "cannot drop column {column} of table {table} because other objects depend on it"
+                ),
+            )
+            .with_detail(details.join("\n"))
+            .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
+        }
+        for name in &naming {
+            self.work
+                .notice(format!("drop cascades to column {name} of table {table}"));
+            // No generated column names another, so that this goes no deeper.
+            Box::pin(self.drop_column(name, false, cascade)).await?;
         }
         Ok(())
     }
@@ -363,6 +406,9 @@ impl Change<'_, '_> {
             }
             AlterColumnOperation::SetDefault { value } => {
                 demand_no_identity(&table.columns[at], &relation_name)?;
+                if table.columns[at].generated {
+                    return Err(is_generated(column, &relation_name));
+                }
                 let mut text = default_text(self.work, &table.columns[at].clone(), value)?;
                 let sequence = nextval_of(value, self.work);
                 if let Some(sequence) = sequence {
@@ -374,6 +420,11 @@ impl Change<'_, '_> {
             }
             AlterColumnOperation::DropDefault => {
                 demand_no_identity(&table.columns[at], &relation_name)?;
+                if table.columns[at].generated {
+                    return Err(is_generated(column, &relation_name).with_hint(
+                        "Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead.",
+                    ));
+                }
                 let found = &mut table.columns[at];
                 found.default = None;
                 found.sequence = None;
@@ -382,6 +433,14 @@ impl Change<'_, '_> {
                 return Err(Diagnostic::internal(
                     "types are changed in a pass of their own",
                 ));
+            }
+            AlterColumnOperation::AddGenerated {
+                generated_as: Some(ast::GeneratedAs::ExpStored),
+                sequence_options,
+            } => {
+                let first = sequence_options.iter().flatten().next().and_then(Extra::of);
+                let if_exists = matches!(first, Some(Extra::Dropped { if_exists: true }));
+                generated::drop_expression(self.work, self.relation, position, if_exists)?;
             }
             AlterColumnOperation::AddGenerated {
                 generated_as,
@@ -394,6 +453,14 @@ impl Change<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// 42601
+fn is_generated(column: &str, relation: &str) -> Diagnostic {
+    Diagnostic::error(
+        SqlState::SYNTAX_ERROR,
+        format!("column \"{column}\" of relation \"{relation}\" is a generated column"),
+    )
 }
 
 /// # Errors

@@ -160,19 +160,21 @@ fn demand_default(
     conversion: &Conversion,
 ) -> Result<(), Diagnostic> {
     let column = &table_of(relation)?.columns[usize::from(conversion.position)];
+    if column.generated {
+        return Err(Diagnostic::unsupported(format!(
+            "another type of generated column \"{}\"",
+            column.name
+        )));
+    }
     let Some(text) = &column.default else {
         return Ok(());
     };
     let tree = parse::parse_expression(text)?;
     let from = match nextval_of(&tree, work) {
         Some(_) => SqlType::scalar(TypeKind::Int8),
-        None => {
-            match value::compile(&tree, &Scope::empty(), &mut Vec::new(), work.input())?.sql_type {
-                // A literal is of the column's type.
-                found if found.kind == TypeKind::Unknown => column.sql_type,
-                found => found,
-            }
-        }
+        // A literal is of the column's type.
+        None if is_literal(&tree) => column.sql_type,
+        None => value::compile(&tree, &Scope::empty(), &mut Vec::new(), work.input())?.sql_type,
     };
     if types::can_cast(from, conversion.to, CastContext::Assignment) {
         return Ok(());
@@ -185,6 +187,18 @@ fn demand_default(
             plain(conversion.to)
         ),
     ))
+}
+
+/// Whether it is a text without a type, which takes the type that is wanted.
+fn is_literal(expression: &ast::Expr) -> bool {
+    match expression {
+        ast::Expr::Nested(inner) => is_literal(inner),
+        ast::Expr::Value(value) => matches!(
+            value.value,
+            ast::Value::SingleQuotedString(_) | ast::Value::Null
+        ),
+        _ => false,
+    }
 }
 
 /// # Errors
@@ -210,6 +224,17 @@ fn demand_free(
             let who = format!("rule _RETURN on view {}", other.name);
             return refused("by a view or rule", who);
         }
+    }
+    let table = table_of(relation)?;
+    if let Some(generated) = super::super::generated::naming(table, &column)?.first() {
+        let generated = &table.columns[*generated].name;
+        return Err(Diagnostic::error(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "cannot alter type of a column used by a generated column",
+        )
+        .with_detail(format!(
+            "Column \"{column}\" is used by generated column \"{generated}\"."
+        )));
     }
     match policy::naming(relation, &column)?.first() {
         Some(policy) => {

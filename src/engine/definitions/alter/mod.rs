@@ -3,11 +3,12 @@
 mod column;
 mod column_type;
 mod rename;
+mod view_text;
 
 use super::constraint::{self, Existing, Spec};
 use super::create_table::options_of;
 use super::work::{Work, column_of, missing, table_of};
-use super::{name, policy, sequence};
+use super::{foreign_key, name, policy, sequence};
 use crate::catalog::PrincipalId;
 use crate::catalog::definition::{Relation, RelationBody};
 use crate::catalog::principal::PrincipalKind;
@@ -44,6 +45,9 @@ pub async fn relation(work: &mut Work<'_>, statement: &ast::AlterTable) -> Resul
     let taken = work.take(found.oid, Use::Exclusive).await?;
     let mut relation = taken.ok_or_else(|| missing("relation", &statement.name))?;
     let operations = &statement.operations;
+    if !operations.iter().all(is_rename) {
+        work.demand_nothing_waits(&relation, "ALTER TABLE").await?;
+    }
     let mut passes: Vec<u8> = operations.iter().map(pass).collect();
     passes.sort_unstable();
     passes.dedup();
@@ -72,6 +76,16 @@ pub async fn relation(work: &mut Work<'_>, statement: &ast::AlterTable) -> Resul
         }
     }
     work.define(relation)
+}
+
+/// Names can change whatever waits.
+fn is_rename(operation: &AlterTableOperation) -> bool {
+    matches!(
+        operation,
+        AlterTableOperation::RenameTable { .. }
+            | AlterTableOperation::RenameColumn { .. }
+            | AlterTableOperation::RenameConstraint { .. }
+    )
 }
 
 /// Others of the statement's operations look the table up, as it is now.
@@ -184,6 +198,15 @@ async fn apply(
         Some(Special::Kind(_)) => return Ok(()),
         Some(Special::OwnedBy(column)) => return sequence::belong(work, relation, &column).await,
         Some(Special::Sequence(options)) => return sequence::alter(work, relation, &options).await,
+        Some(Special::Constraint {
+            name,
+            characteristics,
+        }) => {
+            demand_table(relation, operation)?;
+            let name = name::fold(&name);
+            foreign_key::alter(work, relation, &name, &characteristics)?;
+            return settle(work, relation);
+        }
         Some(Special::SetSchema(_)) | None => {}
     }
     match operation {
@@ -195,7 +218,7 @@ async fn apply(
             new_column_name,
         } => {
             let (from, to) = (name::fold(old_column_name), name::fold(new_column_name));
-            return rename::column(work, relation, &from, &to);
+            return rename::column(work, relation, &from, &to).await;
         }
         _ => demand_table(relation, operation)?,
     }

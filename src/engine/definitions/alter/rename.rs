@@ -2,10 +2,14 @@
 
 use super::super::work::{Claim, NewName, position_of};
 use super::super::{policy, view};
+use super::view_text::{self, Renamed};
 use super::*;
 use crate::catalog::definition::{ConstraintBody, View};
+use crate::catalog::{DatabaseId, Oid};
 use crate::engine::definitions::create_table::nextval_text;
+use crate::sql::auth_variable::Variable;
 use crate::sql::parse;
+use sqlparser::ast::{VisitMut, VisitorMut};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -81,11 +85,11 @@ async fn name_in_defaults(work: &mut Work<'_>, sequence: &Relation) -> Result<()
     Ok(())
 }
 
-/// RENAME COLUMN, of a table or a view.
+/// RENAME COLUMN, of a table or a view. Views that name the column follow, and so do policies.
 ///
 /// # Errors
-/// 42703, 42701; 0A000 where a view or a policy names the column.
-pub fn column(
+/// 42703, 42701; 0A000 where it cannot be told whether a name in a view's text is the column's.
+pub async fn column(
     work: &mut Work<'_>,
     relation: &mut Relation,
     from: &str,
@@ -93,15 +97,6 @@ pub fn column(
 ) -> Result<(), Diagnostic> {
     let relation_name = relation.name.clone();
     let (oid, database) = (relation.oid, relation.database);
-    let definitions = work.definitions();
-    for other in definitions.of_database(database) {
-        if view::reads_column(work, other, oid, from)? {
-            return Err(Diagnostic::unsupported(format!(
-                "renaming a column that view \"{}\" reads",
-                other.name
-            )));
-        }
-    }
     let undefined = || {
         Diagnostic::error(
             SqlState::UNDEFINED_COLUMN,
@@ -115,21 +110,17 @@ pub fn column(
         )
     };
     if let RelationBody::View(view) = &mut relation.body {
-        return view_column(view, from, to, undefined, taken);
-    }
-    if let Some(policy) = match relation.table() {
-        Some(_) => policy::naming(relation, from)?.first().cloned(),
-        None => None,
-    } {
-        return Err(Diagnostic::unsupported(format!(
-            "renaming a column that row policy \"{policy}\" names"
-        )));
+        view_column(view, from, to, undefined, taken)?;
+        return views_follow(work, (oid, database), from, to).await;
     }
     let table = table_of(relation)?;
     let position = position_of(table, from).ok_or_else(undefined)?;
     if position_of(table, to).is_some() {
         return Err(taken());
     }
+    views_follow(work, (oid, database), from, to).await?;
+    policies_follow(relation, from, to)?;
+    let table = table_of(relation)?;
     for mut index in super::super::build::indexes_of(work, &table.clone())? {
         if let RelationBody::Index(body) = &mut index.body
             && !body.is_plain()
@@ -149,8 +140,61 @@ pub fn column(
             *expression = renamed_in(expression, from, to)?;
         }
     }
+    for generated in super::super::generated::naming(table, from)? {
+        let expression = &mut table.columns[generated].default;
+        if let Some(text) = expression {
+            *text = renamed_in(text, from, to)?;
+        }
+    }
     table.columns[usize::from(position)].name = Arc::from(to);
     table.layout_version += 1;
+    Ok(())
+}
+
+/// The views that name the column name it anew. The definitions still have it under its old name.
+async fn views_follow(
+    work: &mut Work<'_>,
+    (relation, database): (Oid, DatabaseId),
+    from: &str,
+    to: &str,
+) -> Result<(), Diagnostic> {
+    let definitions = work.definitions();
+    let renamed = Renamed { relation, from, to };
+    for other in definitions.of_database(database) {
+        if !view::reads_column(work, other, relation, from)? {
+            continue;
+        }
+        let Some(mut taken) = work.take(other.oid, Use::Exclusive).await? else {
+            continue;
+        };
+        let RelationBody::View(body) = &mut taken.body else {
+            continue;
+        };
+        let mut statement = parse::parse_one(&body.query)?;
+        if !view_text::rewrite(work, &other.schema, &mut statement, &renamed) {
+            return Err(Diagnostic::unsupported(format!(
+                "renaming a column that view \"{}\" reads as it does",
+                other.name
+            )));
+        }
+        body.query = Arc::from(statement.to_string());
+        work.define(taken)?;
+    }
+    Ok(())
+}
+
+fn policies_follow(relation: &mut Relation, from: &str, to: &str) -> Result<(), Diagnostic> {
+    let naming = policy::naming(relation, from)?;
+    let policies = &mut relation.row_security.policies;
+    for policy in policies
+        .iter_mut()
+        .filter(|policy| naming.contains(&policy.name))
+    {
+        for text in policy.using.iter_mut().chain(&mut policy.check) {
+            *text = renamed_in(text, from, to)?;
+        }
+    }
+    relation.row_security.compiled = Default::default();
     Ok(())
 }
 
@@ -176,24 +220,53 @@ fn view_column(
 /// An expression over one table, with the column under its new name.
 fn renamed_in(expression: &str, from: &str, to: &str) -> Result<Arc<str>, Diagnostic> {
     let mut tree = parse::parse_expression(expression)?;
-    let mut found = false;
-    let _ = ast::visit_expressions_mut(&mut tree, |part| {
-        let last = match part {
+    let mut names = Names {
+        from,
+        to,
+        found: false,
+        kept: Vec::new(),
+    };
+    let _ = VisitMut::visit(&mut tree, &mut names);
+    Ok(match names.found {
+        true => tree.to_string().into(),
+        false => Arc::from(expression),
+    })
+}
+
+/// The names of an expression that are the column's.
+struct Names<'n> {
+    from: &'n str,
+    to: &'n str,
+    found: bool,
+    /// For each expression around: what it was, where nothing in it is a column.
+    kept: Vec<Option<ast::Expr>>,
+}
+
+impl VisitorMut for Names<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expression: &mut ast::Expr) -> ControlFlow<()> {
+        // The parts of `$auth.id` are read as expressions, too.
+        let fields = matches!(expression, ast::Expr::CompoundFieldAccess { .. });
+        let variable = fields && Variable::of(expression).is_some();
+        self.kept.push(variable.then(|| expression.clone()));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expression: &mut ast::Expr) -> ControlFlow<()> {
+        if let Some(variable) = self.kept.pop().flatten() {
+            *expression = variable;
+            return ControlFlow::Continue(());
+        }
+        let last = match expression {
             ast::Expr::Identifier(named) => Some(named),
             ast::Expr::CompoundIdentifier(names) => names.last_mut(),
             _ => None,
         };
-        if let Some(named) = last.filter(|named| name::fold(named) == from) {
-            *named = match name::quoted(to) {
-                plain if plain == to => ast::Ident::new(plain),
-                _ => ast::Ident::with_quote('"', to),
-            };
-            found = true;
+        if let Some(named) = last.filter(|named| name::fold(named) == self.from) {
+            *named = view::identifier(self.to);
+            self.found = true;
         }
-        ControlFlow::<()>::Continue(())
-    });
-    Ok(match found {
-        true => tree.to_string().into(),
-        false => Arc::from(expression),
-    })
+        ControlFlow::Continue(())
+    }
 }

@@ -53,7 +53,11 @@ pub fn equals_any() -> Arc<ScalarUDF> {
     }))
 }
 
-fn list(array: &ArrayRef) -> Result<Option<&ListArray>> {
+/// The array as lists; None where it is NULL throughout.
+///
+/// # Errors
+/// 42804 where it is no array.
+pub fn list(array: &ArrayRef) -> Result<Option<&ListArray>> {
     match array.data_type() {
         DataType::Null => Ok(None),
         DataType::List(_) => Ok(Some(array.as_list::<i32>())),

@@ -193,7 +193,7 @@ impl Function {
 
 impl Function {
     /// The types that arguments without one take, beside those that have theirs: of the first form
-    /// that takes the latter. None where the argument has a type or may be of any.
+    /// that takes the latter, and float8 for a numeric. None where the argument stays as it is.
     pub fn wanted(&self, known: &[Option<SqlType>]) -> Option<Vec<Option<SqlType>>> {
         let takes = |form: &&&[Argument], exact: bool| {
             form.len() == known.len()
@@ -215,6 +215,11 @@ impl Function {
             .zip(known)
             .map(|(argument, known)| match (argument, known) {
                 (Argument::Of(to), None) => Some(*to),
+                (Argument::Of(to), Some(from))
+                    if to.kind == TypeKind::Float8 && from.kind == TypeKind::Numeric =>
+                {
+                    Some(*to)
+                }
                 _ => None,
             });
         Some(wanted.collect())
@@ -301,6 +306,8 @@ impl ScalarUDFImpl for Function {
         };
         let convert = |(argument, from): (&Argument, &DataType)| match argument {
             Argument::Any => from.clone(),
+            // Until `semantics` has made a float8 of it: the planner knows no cast.
+            Argument::Of(_) if *from == DataType::LargeBinary => from.clone(),
             Argument::Of(to) => types::data_type(*to),
         };
         Ok(form.iter().zip(arg_types).map(convert).collect())

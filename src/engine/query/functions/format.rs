@@ -1,4 +1,4 @@
-//! format(), and quoting of values of any type.
+//! format(), concat() and concat_ws(): texts of values of any type, as a client is sent them.
 
 use super::text::{quote_ident, quote_literal};
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -8,7 +8,7 @@ use crate::engine::query::{cast, failure};
 use crate::engine::settings::Settings;
 use crate::engine::types;
 use crate::engine::types::json_of::JsonColumn;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use datafusion::arrow::array::{ArrayRef, StringArray};
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// Columns a field may be filled up to.
@@ -23,14 +24,45 @@ const WIDTH_MAX: usize = 1 << 20;
 
 /// The functions.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
-    vec![Arc::new(ScalarUDF::new_from_impl(Format {
-        signature: Signature::variadic_any(Volatility::Stable),
-    }))]
+    let made = |name, written| -> Arc<ScalarUDF> {
+        Arc::new(ScalarUDF::new_from_impl(OfAny {
+            name,
+            written,
+            signature: Signature::variadic_any(Volatility::Stable),
+        }))
+    };
+    vec![
+        made("format", formatted as Written),
+        made("concat_ws", |values| {
+            let separator = values.text(0);
+            Ok(separator.map(|separator| values.joined(1, &separator)))
+        }),
+        made("concat", |values| Ok(Some(values.joined(0, "")))),
+    ]
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Format {
+/// What the function makes of the values of a row; None is NULL.
+type Written = fn(Values<'_>) -> std::result::Result<Option<String>, Diagnostic>;
+
+#[derive(Debug)]
+struct OfAny {
+    name: &'static str,
+    written: Written,
     signature: Signature,
+}
+
+impl PartialEq for OfAny {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for OfAny {}
+
+impl Hash for OfAny {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
 }
 
 fn invalid(message: impl Into<String>) -> Diagnostic {
@@ -45,6 +77,19 @@ struct Values<'a> {
 }
 
 impl Values<'_> {
+    /// The text of an argument, counted from 0; None is NULL.
+    fn text(&self, argument: usize) -> Option<String> {
+        let column = self.columns.get(argument)?;
+        (!column.is_null(self.row)).then(|| column.printed(self.row))
+    }
+
+    /// The values from an argument on that are not NULL, with the text between them.
+    fn joined(&self, from: usize, separator: &str) -> String {
+        let places = from..self.columns.len();
+        let texts: Vec<_> = places.filter_map(|place| self.text(place)).collect();
+        texts.join(separator)
+    }
+
     /// The value at a place, from 1, or else the next one: None is NULL.
     fn take(&mut self, place: Option<usize>) -> std::result::Result<Option<String>, Diagnostic> {
         let place = match place {
@@ -59,13 +104,16 @@ impl Values<'_> {
         self.next = place + 1;
         let column = self
             .columns
-            .get(place - 1)
+            .get(place)
             .ok_or_else(|| invalid("too few arguments for format()"))?;
-        Ok((!column.is_null(self.row)).then(|| column.text(self.row)))
+        Ok((!column.is_null(self.row)).then(|| column.printed(self.row)))
     }
 }
 
-fn formatted(template: &str, mut values: Values<'_>) -> std::result::Result<String, Diagnostic> {
+fn formatted(mut values: Values<'_>) -> std::result::Result<Option<String>, Diagnostic> {
+    let Some(template) = values.text(0) else {
+        return Ok(None);
+    };
     let mut out = String::with_capacity(template.len() + 16);
     let mut rest = template.chars().peekable();
     let unterminated = || {
@@ -138,7 +186,7 @@ fn formatted(template: &str, mut values: Values<'_>) -> std::result::Result<Stri
             out.push_str(&text);
         }
     }
-    Ok(out)
+    Ok(Some(out))
 }
 
 fn number(
@@ -154,9 +202,9 @@ fn number(
     Ok(found)
 }
 
-impl ScalarUDFImpl for Format {
+impl ScalarUDFImpl for OfAny {
     fn name(&self) -> &str {
-        "format"
+        self.name
     }
 
     fn signature(&self) -> &Signature {
@@ -168,19 +216,18 @@ impl ScalarUDFImpl for Format {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        if !matches!(
-            args.arg_fields[0].data_type(),
-            DataType::Utf8 | DataType::Null
-        ) {
+        let first = args.arg_fields.first().map(|field| field.data_type());
+        let of_text = matches!(first, Some(DataType::Utf8 | DataType::Null));
+        if !of_text && (self.name != "concat" || first.is_none()) {
             let given: Vec<_> = args
                 .arg_fields
                 .iter()
                 .map(|field| field.data_type().clone())
                 .collect();
-            return Err(super::aggregate::no_such("format", &given));
+            return Err(super::aggregate::no_such(self.name, &given));
         }
         Ok(Arc::new(cast::field(
-            "format",
+            self.name,
             SqlType::scalar(TypeKind::Text),
         )))
     }
@@ -202,25 +249,19 @@ impl ScalarUDFImpl for Format {
             .iter()
             .map(|arg| arg.to_array(rows))
             .collect::<Result<Vec<_>>>()?;
-        let columns = arrays[1..]
+        let columns = arrays
             .iter()
-            .zip(&args.arg_fields[1..])
+            .zip(&args.arg_fields)
             .map(|(array, field)| JsonColumn::new(array, types::sql_type(field)?, settings))
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(failure::external)?;
-        let templates = arrays[0].as_string_opt::<i32>();
         let one = |row: usize| {
-            let Some(templates) = templates.filter(|templates| templates.is_valid(row)) else {
-                return Ok(None);
-            };
             let values = Values {
                 columns: &columns,
                 row,
                 next: 1,
             };
-            formatted(templates.value(row), values)
-                .map(Some)
-                .map_err(failure::external)
+            (self.written)(values).map_err(failure::external)
         };
         let built = (0..rows).map(one).collect::<Result<Vec<_>>>()?;
         let built: ArrayRef = Arc::new(built.into_iter().collect::<StringArray>());

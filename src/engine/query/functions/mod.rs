@@ -6,14 +6,17 @@
 pub mod advisory;
 pub mod aggregate;
 pub mod array;
+pub mod array_elements;
 pub mod array_sets;
 pub mod auth_variable;
 pub mod binary;
 pub mod definition;
+mod divisors;
 mod format;
 mod interval_total;
 pub mod json;
 pub mod keywords;
+pub mod label;
 pub mod math;
 mod moments;
 pub mod names;
@@ -21,9 +24,11 @@ pub mod negative;
 mod number_sum;
 pub mod numeric;
 pub mod numeric_math;
+pub mod one_type;
 mod overloaded;
 pub mod peers;
 pub mod postgresql;
+mod ranks;
 pub mod regular;
 pub mod sequence;
 pub mod session;
@@ -52,8 +57,6 @@ const LIBRARY: &[&str] = &[
     "bit_length",
     "btrim",
     "character_length",
-    "concat",
-    "concat_ws",
     "left",
     "lpad",
     "ltrim",
@@ -89,8 +92,6 @@ const LIBRARY: &[&str] = &[
     "cosh",
     "cot",
     "degrees",
-    "gcd",
-    "lcm",
     "pi",
     "radians",
     "random",
@@ -99,18 +100,11 @@ const LIBRARY: &[&str] = &[
     "tan",
     "tanh",
     // Arrays
-    "array_append",
-    "array_concat",
     "array_dims",
     "array_has",
     "array_has_all",
     "array_has_any",
     "array_ndims",
-    "array_position",
-    "array_positions",
-    "array_prepend",
-    "array_remove_all",
-    "array_replace_all",
     "array_element",
     "array_slice",
     "cardinality",
@@ -127,9 +121,6 @@ const LIBRARY: &[&str] = &[
 const SYNONYMS: &[(&str, &str)] = &[
     ("length", "character_length"),
     ("char_length", "character_length"),
-    ("array_cat", "array_concat"),
-    ("array_remove", "array_remove_all"),
-    ("array_replace", "array_replace_all"),
     ("position", "strpos"),
     ("trim", "btrim"),
     ("substring", "substr"),
@@ -197,7 +188,7 @@ impl Functions {
             aggregate: aggregates(),
             window: all_default_window_functions()
                 .into_iter()
-                .map(|function| (function.name().to_owned(), function))
+                .map(|function| (function.name().to_owned(), ranks::typed(function)))
                 .collect(),
         }
     }
@@ -225,7 +216,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
     let mut found = HashMap::new();
     for name in LIBRARY {
         if let Some(function) = find(name) {
-            found.insert((*name).to_owned(), function);
+            found.insert((*name).to_owned(), one_type::replace(&function));
         }
     }
     for (name, library_name) in SYNONYMS {
@@ -236,7 +227,9 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
     let own = [
         advisory::functions(),
         array::functions(),
+        array_elements::functions(),
         binary::functions(),
+        divisors::functions(),
         format::functions(),
         math::functions(),
         negative::functions(),
@@ -262,7 +255,8 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
     }
     for of_bytea in binary::overloads() {
         if let Some(of_text) = found.remove(of_bytea.name()) {
-            let both = overloaded::Overloaded::function(of_text, of_bytea);
+            let of_pattern = (of_bytea.name() == "substring").then(regular::substring);
+            let both = overloaded::Overloaded::function(of_text, of_bytea, of_pattern);
             found.insert(both.name().to_owned(), both);
         }
     }

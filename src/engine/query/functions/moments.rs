@@ -451,13 +451,13 @@ fn age(call: &Call<'_>) -> Result<ArrayRef> {
 /// The symbolic difference of two local moments.
 fn between(later: i64, earlier: i64) -> IntervalMonthDayNano {
     if later < earlier {
-        let opposite = between_ordered(earlier, later, true);
+        let opposite = between_ordered(earlier, later);
         return IntervalMonthDayNano::new(-opposite.months, -opposite.days, -opposite.nanoseconds);
     }
-    between_ordered(later, earlier, false)
+    between_ordered(later, earlier)
 }
 
-fn between_ordered(later: i64, earlier: i64, swapped: bool) -> IntervalMonthDayNano {
+fn between_ordered(later: i64, earlier: i64) -> IntervalMonthDayNano {
     let split = |at: i64| (Date::from_days(at.div_euclid(DAY)), at.rem_euclid(DAY));
     let ((later_date, later_time), (earlier_date, earlier_time)) = (split(later), split(earlier));
     let mut months = (later_date.year - earlier_date.year) * 12 + i64::from(later_date.month)
@@ -469,9 +469,8 @@ fn between_ordered(later: i64, earlier: i64, swapped: bool) -> IntervalMonthDayN
         days -= 1;
     }
     while days < 0 {
-        // The month that is borrowed is the one of the second argument.
-        let of = if swapped { later_date } else { earlier_date };
-        days += i64::from(days_of_month(of.year, of.month));
+        // The month that is borrowed is the one of the earlier moment.
+        days += i64::from(days_of_month(earlier_date.year, earlier_date.month));
         months -= 1;
     }
     IntervalMonthDayNano::new(months as i32, days as i32, micros * 1_000)

@@ -55,7 +55,7 @@ pub fn cast_array(
                 if texts.is_null(row) {
                     return Ok(None);
                 }
-                to_oid(texts.value(row), to.kind, statement)
+                to_oid(texts.value(row), to.kind, &statement.context)
                     .map(|oid| Some(oid.0))
                     .map_err(failure::external)
             });
@@ -74,10 +74,14 @@ pub fn cast_array(
     }
 }
 
-fn to_oid(
+/// What a regclass, regtype or regproc of this text is.
+///
+/// # Errors
+/// 42P01, 42704, 42883 for a name of nothing, 42602 for a text that is no name.
+pub fn to_oid(
     text: &str,
     kind: TypeKind,
-    statement: &Statement,
+    context: &StatementContext,
 ) -> std::result::Result<Oid, Diagnostic> {
     let text = text.trim();
     if text == "-" {
@@ -94,7 +98,7 @@ fn to_oid(
                 format!("function \"{text}\" does not exist"),
             )
         }),
-        _ => match resolved(text, &statement.context)? {
+        _ => match resolved(text, context)? {
             Resolved::Relation(relation) => Ok(relation.oid),
             Resolved::System(table) => Ok(table.oid),
         },

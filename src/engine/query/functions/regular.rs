@@ -319,6 +319,25 @@ fn first_match(call: &Call<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
+/// substring(text from pattern): what the first group has matched, or the whole pattern.
+pub fn substring() -> Arc<ScalarUDF> {
+    let text = SqlType::scalar(TypeKind::Text);
+    Function::immutable("substring", &[&[TEXT, TEXT]], text, |call| {
+        let mut compiled = Compiled(None);
+        call.texts(|row| {
+            let Some((text, pattern)) = call.text(0, row).zip(call.text(1, row)) else {
+                return Ok(None);
+            };
+            let regular = compiled.get(pattern, Flags::default())?;
+            let found = regular.captures(text).and_then(|captures| {
+                let group = usize::from(captures.len() > 1);
+                captures.get(group).map(|found| found.as_str().to_owned())
+            });
+            Ok(found)
+        })
+    })
+}
+
 /// `\1` is the first group and `\&` all of the match.
 fn expanded(replacement: &str, captures: &Captures<'_>, out: &mut String) {
     let mut letters = replacement.chars();

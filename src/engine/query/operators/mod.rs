@@ -9,6 +9,7 @@ pub mod datetime;
 pub mod decimal;
 
 use super::cast::{explicit, is_unknown, type_of};
+use super::functions::array_elements;
 use super::{failure, keys, semantics};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::settings::Settings;
@@ -19,7 +20,7 @@ use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{BinaryExpr, Like, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, Operator};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 use sqlparser::ast::BinaryOperator;
 use std::sync::Arc;
 
@@ -43,10 +44,10 @@ impl ExprPlanner for Operators {
             transaction_time: self.transaction_time,
             variables: None,
         };
-        let left = semantics::expression(raw.left, schema, input)?;
-        let right = semantics::expression(raw.right, schema, input)?;
-        let (left_type, right_type) = match (type_of(&left, schema), type_of(&right, schema)) {
-            (Ok(left), Ok(right)) => (left, right),
+        let (left, left_type) = operand(raw.left, schema, input)?;
+        let (right, right_type) = operand(raw.right, schema, input)?;
+        let (left_type, right_type) = match (left_type, right_type) {
+            (Some(left), Some(right)) => (left, right),
             // A column that is not there: the planner says so itself.
             _ => {
                 return Ok(PlannerResult::Original(RawBinaryExpr {
@@ -71,6 +72,31 @@ impl ExprPlanner for Operators {
             ScalarFunction::new_udf(super::functions::time::extract(), args),
         )))
     }
+}
+
+/// An operand and its type, None where it has none that could be found.
+///
+/// It stays as it was written where it is of the same type in PostgreSQL's sense: GROUP BY finds
+/// what is grouped by again as it was written.
+fn operand(raw: Expr, schema: &DFSchema, input: Input<'_>) -> Result<(Expr, Option<SqlType>)> {
+    if let Expr::BinaryExpr(binary) = &raw
+        && is_condition(binary.op)
+    {
+        return Ok((raw, Some(SqlType::scalar(TypeKind::Bool))));
+    }
+    let meant = semantics::expression(raw.clone(), schema, input)?;
+    let Ok(found) = type_of(&meant, schema) else {
+        return Ok((meant, None));
+    };
+    let alike = type_of(&raw, schema).is_ok_and(|written| written == found)
+        && raw.get_type(schema)? == meant.get_type(schema)?;
+    Ok((if alike { raw } else { meant }, Some(found)))
+}
+
+/// What is planned already and can only be true, false or unknown.
+fn is_condition(operator: Operator) -> bool {
+    use Operator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
+    matches!(operator, And | Or | Eq | NotEq | Lt | LtEq | Gt | GtEq)
 }
 
 struct Operands<'a> {
@@ -327,8 +353,12 @@ impl Operands<'_> {
 
     fn concatenation(self) -> Planned {
         if self.left_type.array || self.right_type.array {
+            // A literal beside an array is an array, too.
             let operands = self.unified()?;
-            return operands.original(BinaryOperator::StringConcat);
+            let (left, right) = (operands.left_type, operands.right_type);
+            let joined =
+                array_elements::concatenation((operands.left, left), (operands.right, right));
+            return Ok(PlannerResult::Planned(joined));
         }
         if self.left_type.kind == TypeKind::Bytea && self.right_type.kind == TypeKind::Bytea {
             return Ok(self.call(super::functions::binary::concatenation()));

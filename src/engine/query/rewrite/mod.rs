@@ -2,7 +2,7 @@
 //!
 //! They run in this order, before the planner sees the tree: `records` (fields of rows), `refusals` (what would half-work),
 //! `labels` (output names as PostgreSQL gives them), `auth_variables` ($auth.*), `syntax` (catalog notation, set-returning
-//! functions), `values`, `casts`, `exists` (EXISTS and IN as values), `subqueries` (scalar and ARRAY
+//! functions), `having`, `values`, `casts`, `exists` (EXISTS and IN as values), `subqueries` (scalar and ARRAY
 //! subqueries), `literals` (int4 and numeric).
 //! The tree's depth has been bounded already (`sql::depth`).
 
@@ -10,6 +10,7 @@ pub mod auth_variables;
 pub mod casts;
 mod catalogs;
 pub mod exists;
+mod having;
 pub mod labels;
 pub mod literals;
 pub mod records;
@@ -33,6 +34,7 @@ pub fn query(query: &mut Query) -> Result<(), Diagnostic> {
     labels::assign(query)?;
     auth_variables::rewrite(query)?;
     syntax::rewrite(query)?;
+    having::rewrite(query);
     values::rewrite(query);
     casts::rewrite(query)?;
     exists::rewrite(query);

@@ -43,6 +43,9 @@ fn aggregated(mut query: Box<Query>) -> Query {
         if let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
             select.projection.as_mut_slice()
         {
+            if has_window(item) {
+                return over(query, SINGLE_VALUE);
+            }
             if !has_aggregate(item) {
                 let inner = std::mem::replace(item, Expr::value(sqlparser::ast::Value::Null));
                 *item = call_of(SINGLE_VALUE, vec![inner]);
@@ -82,7 +85,10 @@ pub fn array_aggregate(mut query: Box<Query>) -> Result<Query, Diagnostic> {
         Expr::Identifier(ident) => Some(super::labels::folded(ident)) == name,
         other => Some(other) == value.as_ref(),
     };
-    if let (Some(select), Some(value)) = (plain_select(&mut query), &value) {
+    if let (Some(select), Some(value)) = (plain_select(&mut query), &value)
+        && !has_aggregate(value)
+        && !has_window(value)
+    {
         for item in &mut items {
             if by_value(item) {
                 item.expr = value.clone();
@@ -188,18 +194,27 @@ pub fn nothing() -> Query {
     }
 }
 
-fn has_aggregate(expr: &Expr) -> bool {
-    struct Aggregates;
-    impl Visitor for Aggregates {
+/// Whether it calls such a function, below its own subqueries or not.
+fn calls(expr: &Expr, wanted: fn(&Function) -> bool) -> bool {
+    struct Calls(fn(&Function) -> bool);
+    impl Visitor for Calls {
         type Break = ();
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
             match expr {
-                Expr::Function(function) if is_aggregate(function) => ControlFlow::Break(()),
+                Expr::Function(function) if (self.0)(function) => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
             }
         }
     }
-    sqlparser::ast::Visit::visit(expr, &mut Aggregates).is_break()
+    sqlparser::ast::Visit::visit(expr, &mut Calls(wanted)).is_break()
+}
+
+fn has_aggregate(expr: &Expr) -> bool {
+    calls(expr, is_aggregate)
+}
+
+fn has_window(expr: &Expr) -> bool {
+    calls(expr, |function| function.over.is_some())
 }
 
 /// Whether a call is one of an aggregate, without OVER.

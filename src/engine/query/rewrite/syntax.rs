@@ -160,15 +160,17 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
             expr: text,
             substring_from,
             substring_for,
+            shorthand,
             ..
-        } if !substring_from.as_deref().is_some_and(is_untyped) => {
+        } => {
+            let name = if *shorthand { "substr" } else { "substring" };
             let from = match substring_from {
                 Some(from) => taken(from),
                 None => Expr::value(Value::Number("1".to_owned(), false)),
             };
             let mut args = vec![taken(text), from];
             args.extend(substring_for.as_mut().map(|length| taken(length)));
-            *expr = call_of("substring", args);
+            *expr = call_of(name, args);
         }
         Expr::Position {
             expr: part,

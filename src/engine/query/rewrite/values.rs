@@ -2,11 +2,15 @@
 //! ones take the number's type, as PostgreSQL resolves them. Numbers of different scales keep them.
 
 use super::casts;
+use super::subqueries::nothing;
 use super::syntax::call_of;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::query::functions::numeric::OF as NUMERIC_OF;
 use crate::engine::types;
-use sqlparser::ast::{Expr, SetExpr, UnaryOperator, Value, VisitMut, VisitorMut};
+use sqlparser::ast::{
+    Expr, Ident, Parens, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, UnaryOperator,
+    Value, Visit, VisitMut, Visitor, VisitorMut,
+};
 use std::ops::ControlFlow;
 
 /// Rewrites the VALUES lists of a tree.
@@ -26,6 +30,12 @@ impl VisitorMut for Lists {
 }
 
 fn body(set: &mut SetExpr) {
+    if let SetExpr::Values(values) = set
+        && values.rows.iter().flat_map(|row| row.iter()).any(asks)
+    {
+        *set = selects(std::mem::take(&mut values.rows));
+        return;
+    }
     match set {
         SetExpr::Values(values) => {
             let width = values.rows.first().map_or(0, |row| row.len());
@@ -40,6 +50,43 @@ fn body(set: &mut SetExpr) {
         }
         _ => {}
     }
+}
+
+/// Whether a subquery is in it: the planner runs none in a list of values.
+fn asks(cell: &Expr) -> bool {
+    struct Queries;
+    impl Visitor for Queries {
+        type Break = ();
+        fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    cell.visit(&mut Queries).is_break()
+}
+
+/// `SELECT … UNION ALL SELECT …` of the rows.
+fn selects(rows: Vec<Parens<Vec<Expr>>>) -> SetExpr {
+    let select = |row: Parens<Vec<Expr>>| {
+        let mut query = nothing();
+        if let SetExpr::Select(select) = &mut *query.body {
+            let named = row.content.into_iter().zip(1..).map(|(expr, number)| {
+                let alias = Ident::with_quote('"', format!("column{number}"));
+                SelectItem::ExprWithAlias { expr, alias }
+            });
+            select.projection = named.collect();
+        }
+        *query.body
+    };
+    let united = rows
+        .into_iter()
+        .map(select)
+        .reduce(|left, right| SetExpr::SetOperation {
+            op: SetOperator::Union,
+            set_quantifier: SetQuantifier::All,
+            left: Box::new(left),
+            right: Box::new(right),
+        });
+    united.unwrap_or_else(|| *nothing().body)
 }
 
 fn unify(mut cells: Vec<&mut Expr>) {

@@ -58,6 +58,7 @@ fn column(name: &str, sql_type: SqlType) -> Column {
         sql_type,
         not_null: false,
         default: None,
+        generated: false,
         identity: None,
         sequence: None,
         added_in: 0,
@@ -82,6 +83,7 @@ fn table(store: u32, columns: Vec<Column>, primary_key: Vec<u16>) -> Table {
         referenced_by: Vec::new(),
         options: Vec::new(),
         comments: Vec::new(),
+        constraint_comments: Vec::new(),
     }
 }
 
@@ -150,6 +152,7 @@ fn table_u() -> Table {
                 referenced: vec![0],
                 on_update: ReferentialAction::NoAction,
                 on_delete: ReferentialAction::Cascade,
+                deferral: Default::default(),
             },
         },
     ];
@@ -202,6 +205,7 @@ fn relations() -> Vec<(u32, &'static str, RelationBody)> {
             ("id".into(), of(TypeKind::Int4)),
             ("name".into(), of(TypeKind::Text)),
         ],
+        comments: Vec::new(),
     };
     let primary = Some(IndexConstraint::PrimaryKey);
     vec![

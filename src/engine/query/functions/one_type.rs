@@ -1,0 +1,153 @@
+//! coalesce, nullif, greatest and least while a statement is planned: of the one type that
+//! PostgreSQL resolves their arguments to.
+//!
+//! The library's own resolve otherwise (a numeric beside an integer, jsonb beside a literal);
+//! `semantics` gives the arguments that one type and calls those.
+
+use super::label;
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::engine::query::cast;
+use crate::engine::types;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::ScalarValue;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use std::sync::Arc;
+
+/// Those that take any number of values of one type.
+const NAMES: &[&str] = &["coalesce", "nullif", "greatest", "least"];
+
+/// Puts them in the place of the library's.
+pub fn replace(library: &Arc<ScalarUDF>) -> Arc<ScalarUDF> {
+    if !NAMES.contains(&library.name()) {
+        return library.clone();
+    }
+    Arc::new(ScalarUDF::new_from_impl(OneType {
+        library: library.clone(),
+        signature: Signature::user_defined(Volatility::Immutable),
+    }))
+}
+
+/// The library's function, called with arguments of one type.
+pub fn call(function: &Arc<ScalarUDF>, args: Vec<Expr>) -> Expr {
+    let inner: &dyn std::any::Any = function.inner().as_ref();
+    let library = inner.downcast_ref::<OneType>().map(|one| &one.library);
+    let library = library.unwrap_or(function).clone();
+    Expr::ScalarFunction(ScalarFunction::new_udf(library, args))
+}
+
+/// The type that numbers of these types have together where one of them is numeric, which the
+/// library resolves otherwise.
+///
+/// PostgreSQL's "UNION, CASE, and Related Constructs".
+pub fn with_numeric(types: &[SqlType]) -> Option<SqlType> {
+    use TypeKind::{Float4, Float8, Int2, Int4, Int8, Numeric};
+    let of_kind = |kind| types.iter().any(|one| one.kind == kind);
+    let numbers = types.iter().all(|one| {
+        !one.array && matches!(one.kind, Int2 | Int4 | Int8 | Numeric | Float4 | Float8)
+    });
+    if !numbers || !of_kind(Numeric) {
+        return None;
+    }
+    Some(match of_kind(Float4) || of_kind(Float8) {
+        true => SqlType::scalar(Float8),
+        false => types::name::ANY_NUMERIC,
+    })
+}
+
+/// The type that numbers of these types have together; None where one is no number.
+pub fn of_numbers(types: &[SqlType]) -> Option<SqlType> {
+    use TypeKind::{Float4, Float8, Int2, Int4, Int8};
+    if let Some(numeric) = with_numeric(types) {
+        return Some(numeric);
+    }
+    let ranks = [Int2, Int4, Int8, Float4, Float8];
+    let rank = |one: &SqlType| match one.array {
+        true => None,
+        false => ranks.iter().position(|kind| *kind == one.kind),
+    };
+    let highest = types
+        .iter()
+        .map(rank)
+        .collect::<Option<Vec<_>>>()?
+        .into_iter()
+        .max()?;
+    Some(SqlType::scalar(ranks[highest]))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct OneType {
+    library: Arc<ScalarUDF>,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for OneType {
+    fn name(&self) -> &str {
+        self.library.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(arg_types.to_vec())
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.library.return_type(arg_types)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let fields = typed(&args);
+        let types: Result<Vec<_>> = fields.iter().map(|field| label::type_of(field)).collect();
+        let types = types?;
+        let alike = fields
+            .iter()
+            .all(|field| field.data_type() == fields[0].data_type());
+        if !alike && let Some(number) = with_numeric(&types) {
+            return Ok(Arc::new(cast::field(self.name(), number)));
+        }
+        let coerced = fields_with_udf(&fields, self.library.as_ref())?;
+        let resolved = self.library.return_field_from_args(ReturnFieldArgs {
+            arg_fields: &coerced,
+            scalar_arguments: args.scalar_arguments,
+        })?;
+        Ok(label::kept(resolved, types.first().copied()))
+    }
+
+    fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Err(DataFusionError::Internal(format!(
+            "{} is called by its library's name",
+            self.name()
+        )))
+    }
+}
+
+/// The arguments' fields, what has no type as the first that has one.
+fn typed(args: &ReturnFieldArgs) -> Vec<FieldRef> {
+    let unknown = |(place, field): (usize, &FieldRef)| {
+        let written = args.scalar_arguments.get(place).copied().flatten();
+        let quoted = matches!(written, Some(ScalarValue::Utf8(_) | ScalarValue::Null));
+        field.data_type() == &DataType::Null || quoted && field.metadata().is_empty()
+    };
+    let places = || args.arg_fields.iter().enumerate();
+    let known = places()
+        .find(|place| !unknown(*place))
+        .map(|(_, field)| field.clone());
+    let known = known.unwrap_or_else(|| Arc::new(Field::new("text", DataType::Utf8, true)));
+    places()
+        .map(|place| {
+            if unknown(place) {
+                known.clone()
+            } else {
+                place.1.clone()
+            }
+        })
+        .collect()
+}

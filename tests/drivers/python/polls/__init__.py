@@ -1,0 +1,1 @@
+"""The application of Django's tutorial, and a model with the rest of the fields."""
