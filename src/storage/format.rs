@@ -93,7 +93,10 @@ mod tests {
         check(directory.path()).unwrap();
         fs::write(directory.path().join(FILE_NAME), "nodedb storage 7\n").unwrap();
         let refused = check(directory.path()).unwrap_err().to_string();
-        assert!(refused.contains('7') && refused.contains(&FORMAT.to_string()), "{refused}");
+        assert!(
+            refused.contains('7') && refused.contains(&FORMAT.to_string()),
+            "{refused}"
+        );
     }
 
     #[test]
