@@ -114,6 +114,10 @@ fn class_row(shape: &SystemTable, relation: &Relation, context: &StatementContex
         ("relispopulated", Cell::Bool(true)),
         ("reltuples", number(-1)),
         ("relacl", super::acl::of_relation(relation, context)),
+        (
+            "reltype",
+            number(super::types::row_type(relation).unwrap_or_default()),
+        ),
     ];
     match &relation.body {
         RelationBody::Table(table) => cells.extend([

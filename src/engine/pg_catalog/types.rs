@@ -2,8 +2,9 @@
 
 use super::cell::{Cell, number, row, text};
 use super::procedures::ARRAY_INPUT;
-use super::relations::{CATALOG_OWNER, catalog};
+use super::relations::{CATALOG_OWNER, catalog, namespace, own, owner};
 use super::{PG_CATALOG_OID, Row};
+use crate::catalog::definition::{Relation, RelationBody};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::context::StatementContext;
 use crate::engine::types;
@@ -82,8 +83,43 @@ fn category(kind: TypeKind) -> (&'static str, bool) {
     }
 }
 
+/// pg_type.oid of the type of a table's or view's rows: it has none of its own, and no OID that is given
+/// comes so high.
+pub fn row_type(relation: &Relation) -> Option<u32> {
+    match relation.body {
+        RelationBody::Table(_) | RelationBody::View(_) => Some(relation.oid.0 | 1 << 30),
+        RelationBody::Index(_) | RelationBody::Sequence(_) => None,
+    }
+}
+
+/// The types of the rows of the database's tables and views.
+fn row_types(context: &StatementContext) -> impl Iterator<Item = Row> {
+    let shape = catalog("pg_type");
+    own(context).filter_map(move |relation| {
+        let oid = row_type(relation)?;
+        Some(row(
+            shape,
+            &[
+                ("oid", number(oid)),
+                ("typname", text(&*relation.name)),
+                ("typnamespace", number(namespace(&relation.schema, context))),
+                ("typowner", owner(relation.owner)),
+                ("typlen", number(-1)),
+                ("typtype", text("c")),
+                ("typcategory", text("C")),
+                ("typisdefined", Cell::Bool(true)),
+                ("typdelim", text(",")),
+                ("typrelid", number(relation.oid.0)),
+                ("typalign", text("d")),
+                ("typstorage", text("x")),
+                ("typtypmod", number(-1)),
+            ],
+        ))
+    })
+}
+
 /// pg_type
-pub fn pg_type(_context: &StatementContext) -> Vec<Row> {
+pub fn pg_type(context: &StatementContext) -> Vec<Row> {
     let arrays = TypeKind::ALL
         .iter()
         .filter(|kind| !matches!(kind, TypeKind::Void | TypeKind::Unknown));
@@ -92,6 +128,7 @@ pub fn pg_type(_context: &StatementContext) -> Vec<Row> {
         .map(|kind| SqlType::scalar(*kind))
         .chain(arrays.map(|kind| SqlType::array_of(*kind)))
         .map(type_row)
+        .chain(row_types(context))
         .collect()
 }
 

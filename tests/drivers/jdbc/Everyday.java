@@ -83,7 +83,10 @@ public final class Everyday {
         STORIES.put("rows come by portions", Everyday::portions);
         STORIES.put("errors have class, constraint and table", Everyday::errors);
         STORIES.put("a statement is cancelled and times out", Everyday::cancellation);
+        STORIES.put("a scrollable result is changed in place", Everyday::updatable);
+        STORIES.put("a function is called by its escape", Everyday::call);
         STORIES.put("tables and columns are described", Everyday::tables);
+        STORIES.put("keys and indexes are described", Everyday::keys);
         STORIES.put("columns of a result are described", Everyday::resultColumns);
         STORIES.put("read-only and isolation are told and hold", Everyday::isolation);
     }
@@ -123,6 +126,11 @@ public final class Everyday {
         if (!java.util.Objects.deepEquals(expected, found)) {
             throw new AssertionError("expected " + expected + ", found " + found);
         }
+    }
+
+    /** The same, whichever of Java's integers they come in. */
+    private static void alike(Object expected, Object found) {
+        same(expected.toString(), found.toString());
     }
 
     private static PSQLException refused(String state, Story story) throws Exception {
@@ -406,6 +414,36 @@ public final class Everyday {
         }
     }
 
+    private static void updatable() throws Exception {
+        try (Connection connection = pool.getConnection()) {
+            execute(connection, "INSERT INTO item (name) VALUES ('a'), ('b'), ('c')");
+            try (Statement statement = connection.createStatement(ResultSet.TYPE_SCROLL_INSENSITIVE, ResultSet.CONCUR_UPDATABLE);
+                    ResultSet result = statement.executeQuery("SELECT id, name, price FROM item")) {
+                same(true, result.last());
+                same(true, result.absolute(2));
+                result.updateString("name", "changed");
+                result.updateRow();
+                result.moveToInsertRow();
+                result.updateString("name", "added");
+                result.insertRow();
+                result.absolute(1);
+                result.deleteRow();
+            }
+            same(3L, query(connection, "SELECT count(*) FROM item").get(0).get(0));
+            same(1L, query(connection, "SELECT count(*) FROM item WHERE name = 'changed'").get(0).get(0));
+        }
+    }
+
+    private static void call() throws Exception {
+        try (Connection connection = pool.getConnection(); var call = connection.prepareCall("{? = call upper(?)}")) {
+            call.registerOutParameter(1, Types.VARCHAR);
+            call.setString(2, "lower");
+            call.execute();
+            same("LOWER", call.getString(1));
+            same(List.of(List.of("ABC")), query(connection, "SELECT {fn ucase('abc')}"));
+        }
+    }
+
     private static void tables() throws Exception {
         try (Connection connection = pool.getConnection()) {
             DatabaseMetaData about = connection.getMetaData();
@@ -426,6 +464,29 @@ public final class Everyday {
             same(true, schemas.containsAll(List.of(List.of("information_schema"), List.of("pg_catalog"), List.of("public"))));
             same(List.of(List.of("public")), rows(about.getSchemas(null, "pub%"), "TABLE_SCHEM"));
             same(true, rows(about.getCatalogs(), "TABLE_CAT").contains(List.of("nodedb")));
+        }
+    }
+
+    private static void keys() throws Exception {
+        try (Connection connection = pool.getConnection()) {
+            DatabaseMetaData about = connection.getMetaData();
+            alike(List.of(List.of("item", 1, "line_pkey"), List.of("place", 2, "line_pkey")),
+                    rows(about.getPrimaryKeys(null, "public", "line"), "COLUMN_NAME", "KEY_SEQ", "PK_NAME"));
+            List<Object> reference = List.of("item", "id", "line", "item", 1, DatabaseMetaData.importedKeyRestrict,
+                    DatabaseMetaData.importedKeyCascade, "line_of", "item_pkey", DatabaseMetaData.importedKeyNotDeferrable);
+            String[] columns = {"PKTABLE_NAME", "PKCOLUMN_NAME", "FKTABLE_NAME", "FKCOLUMN_NAME", "KEY_SEQ", "UPDATE_RULE", "DELETE_RULE",
+                    "FK_NAME", "PK_NAME", "DEFERRABILITY"};
+            alike(List.of(reference), rows(about.getImportedKeys(null, "public", "line"), columns));
+            alike(List.of(reference), rows(about.getExportedKeys(null, "public", "item"), columns));
+            alike(List.of(reference), rows(about.getCrossReference(null, "public", "item", null, "public", "line"), columns));
+            alike(List.of(
+                    List.of(false, "line_pkey", 3, 1, "item", "A"),
+                    List.of(false, "line_pkey", 3, 2, "place", "A"),
+                    List.of(true, "line_by_note", 3, 1, "note", "A"),
+                    List.of(true, "line_by_note", 3, 2, "place", "D")),
+                    rows(about.getIndexInfo(null, "public", "line", false, false), "NON_UNIQUE", "INDEX_NAME", "TYPE", "ORDINAL_POSITION",
+                            "COLUMN_NAME", "ASC_OR_DESC"));
+            alike(List.of(List.of("id")), rows(about.getBestRowIdentifier(null, "public", "item", DatabaseMetaData.bestRowSession, false), "COLUMN_NAME"));
         }
     }
 

@@ -105,23 +105,37 @@ impl VisitorMut for Oids {
     }
 }
 
-/// int2vector and oidvector, which are arrays here, are shown as numbers with blanks between them.
-const VECTORS: &[&str] = &["indclass", "indcollation", "indkey", "indoption"];
+/// int2vector and oidvector, which are arrays here, are shown as numbers with blanks between them: the
+/// columns of catalogs that are such.
+const VECTORS: &[(&str, &[&str])] = &[
+    (
+        "pg_index",
+        &["indclass", "indcollation", "indkey", "indoption"],
+    ),
+    ("pg_proc", &["proargtypes"]),
+];
 
-/// Has the vectors of pg_index among the columns of a result printed as PostgreSQL prints them.
+/// Has the vectors of catalogs among the columns of a result printed as PostgreSQL prints them.
 pub fn show_vectors(select: &mut Select) {
-    let mut factors = select.from.iter().flat_map(|item| {
+    let factors = select.from.iter().flat_map(|item| {
         std::iter::once(&item.relation).chain(item.joins.iter().map(|join| &join.relation))
     });
-    let index = pg_catalog::table(resolve::PG_CATALOG, "pg_index").map(|table| table.oid.0);
-    if !factors.any(|factor| catalog(factor).map(|(_, oid)| oid) == index.map(i64::from)) {
-        return;
-    }
+    let shown: Vec<&str> = VECTORS
+        .iter()
+        .filter(|(table, _)| {
+            let table = pg_catalog::table(resolve::PG_CATALOG, table).map(|table| table.oid.0);
+            let oid = |factor| catalog(factor).map(|(_, oid)| oid);
+            factors
+                .clone()
+                .any(|factor| oid(factor) == table.map(i64::from))
+        })
+        .flat_map(|(_, columns)| columns.iter().copied())
+        .collect();
     for item in &mut select.projection {
         let SelectItem::UnnamedExpr(expr) = item else {
             continue;
         };
-        let Some(name) = column_of(expr).filter(|name| VECTORS.contains(&name.as_str())) else {
+        let Some(name) = column_of(expr).filter(|name| shown.contains(&name.as_str())) else {
             continue;
         };
         let blank = Expr::value(Value::SingleQuotedString(" ".to_owned()));

@@ -83,7 +83,8 @@ impl Visitor for Asks {
             Expr::Function(function) => self.expands |= is_expansion(function),
             Expr::CompoundFieldAccess { access_chain, .. } => {
                 self.selects |= matches!(access_chain.first(), Some(AccessExpr::Dot(_)));
-                self.subscripts |= matches!(access_chain.first(), Some(AccessExpr::Subscript(_)));
+                let subscript = |access: &AccessExpr| matches!(access, AccessExpr::Subscript(_));
+                self.subscripts |= access_chain.iter().any(subscript);
             }
             _ => {}
         }
@@ -354,6 +355,8 @@ mod tests {
     fn vectors_of_indexes_begin_at_zero_where_indexes_are_asked_for() {
         let asked = "SELECT o.indoption[n - 1] FROM pg_index o";
         assert!(rewritten(asked).is_ok_and(|text| text.contains("[(n - 1) + 1]")));
+        let alone = "SELECT indkey[0] FROM pg_index";
+        assert!(rewritten(alone).is_ok_and(|text| text.contains("[(0) + 1]")));
         let own = "SELECT o.indoption[n - 1] FROM mine o";
         assert!(rewritten(own).is_ok_and(|text| text.contains("[n - 1]")));
     }
