@@ -11,6 +11,7 @@ pub mod auth_variable;
 pub mod binary;
 pub mod definition;
 mod format;
+mod group_totals;
 mod interval_total;
 pub mod json;
 pub mod math;
