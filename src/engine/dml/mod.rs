@@ -15,6 +15,7 @@ pub mod filler;
 pub mod foreign;
 pub mod index_values;
 pub mod insert;
+mod literals;
 pub mod names;
 pub mod pace;
 pub mod parts;
