@@ -2,8 +2,8 @@
 //!
 //! The plan is made for one thread. What reads a large table to its end is then dealt out: the scan
 //! gives its rows to several streams, and what is above it works on each stream until something needs
-//! them together: an aggregate, a sort, the side of a join that is kept in memory. A small query is
-//! left as it is.
+//! them together: an aggregate, or the side of a join that is kept in memory. A small query is left as
+//! it is; so is a sort, for two that share one statement's memory leave each other too little to spill.
 //!
 //! A join keeps its smaller side in memory; the planner, which knows no table's size, takes the left.
 
@@ -27,7 +27,6 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
-use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, InputOrderMode, Partitioning};
 use std::any::Any;
@@ -174,16 +173,6 @@ impl Spread<'_> {
             && let Some(input) = self.streams_of(aggregate.input())?
         {
             return self.aggregate(aggregate, input);
-        }
-        if let Some(sort) = any.downcast_ref::<SortExec>()
-            && !sort.preserve_partitioning()
-            && let Some(input) = self.streams_of(sort.input())?
-        {
-            let each = SortExec::new(sort.expr().clone(), input)
-                .with_fetch(sort.fetch())
-                .with_preserve_partitioning(true);
-            let merged = SortPreservingMergeExec::new(sort.expr().clone(), Arc::new(each));
-            return Ok(Arc::new(merged.with_fetch(sort.fetch())));
         }
         let kept = match any.downcast_ref::<HashJoinExec>() {
             Some(join) => self.together(join.left())?,
