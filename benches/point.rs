@@ -202,7 +202,8 @@ impl World {
             .storage
             .begin_statement()
             .expect("a snapshot can be taken");
-        let outcome = now(statement.execute(&self.storage, &values, transaction, &self.context));
+        let outcome =
+            now(statement.execute((&self.storage, None), &values, transaction, &self.context));
         black_box(outcome.expect("the statement is good"));
         transaction.storage.end_statement();
     }

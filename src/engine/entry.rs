@@ -161,7 +161,12 @@ impl Engine {
         match &plan.body {
             Body::Point(point) => {
                 point
-                    .execute(&self.storage, parameters, transaction, context)
+                    .execute(
+                        (&self.storage, Some(&self.query)),
+                        parameters,
+                        transaction,
+                        context,
+                    )
                     .await
             }
             Body::Dml(statement) => {

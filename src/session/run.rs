@@ -90,12 +90,12 @@ impl Session {
                     return Ok(None);
                 }
             };
-            let storage = self.services.parts.storage.clone();
+            let engine = self.services.parts.engine.clone();
             let open = self.block.open().expect("the statement opened it");
             open.statement_ran();
             open.transaction.storage.begin_statement()?;
-            let executed =
-                statement.execute(&storage, &parameters, &mut open.transaction, &context);
+            let parts = (engine.storage(), Some(engine.query()));
+            let executed = statement.execute(parts, &parameters, &mut open.transaction, &context);
             let outcome = interruptible(&handle, pin!(executed)).await;
             if let Some(answer) = self.answer(outcome, &context).await? {
                 return Ok(Some(answer));

@@ -231,7 +231,7 @@ impl AdvisoryLocks {
             return Err(StorageError::TooManyAdvisoryLocks);
         }
         let locks = &self.core.shared.locks;
-        let key = LockKey::Advisory(key);
+        let key = locks.hashed(LockKey::Advisory(key));
         Ok(locks.acquire(&key, self.owner, Mode::Advisory(mode), patience))
     }
 
@@ -294,7 +294,7 @@ impl AdvisoryLocks {
             return;
         }
         let locks = &self.core.shared.locks;
-        let key = LockKey::Advisory(key);
+        let key = locks.hashed(LockKey::Advisory(key));
         locks.release(&key, self.owner, left.map(Mode::Advisory));
     }
 }

@@ -241,13 +241,23 @@ impl CommitGate {
 
     /// Queues work that is not a commit.
     pub(super) fn submit(&self, job: Job) -> Result<(), StorageError> {
+        self.submit_along(job)?;
+        self.hurry();
+        Ok(())
+    }
+
+    /// Has the commit thread look at its queue.
+    pub(super) fn hurry(&self) {
+        self.work.notify_one();
+    }
+
+    /// Queues work that can wait for whatever is written next, or for [`CommitGate::hurry`].
+    pub(super) fn submit_along(&self, job: Job) -> Result<(), StorageError> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(StorageError::ShuttingDown);
         }
         state.queue.push_back(job);
-        drop(state);
-        self.work.notify_one();
         Ok(())
     }
 
@@ -256,6 +266,19 @@ impl CommitGate {
         let state = self.state.lock();
         let version = state.overlay.get(key)?.clone();
         Some((version, state.generation))
+    }
+
+    /// The newest ordered versions of some of the keys, by their places among them, and the generation.
+    pub(super) fn newest_of<'k>(
+        &self,
+        keys: impl Iterator<Item = (usize, &'k [u8])>,
+    ) -> (Vec<(usize, Version)>, u64) {
+        let state = self.state.lock();
+        if state.overlay.len() == 0 {
+            return (Vec::new(), state.generation);
+        }
+        let found = keys.filter_map(|(place, key)| Some((place, state.overlay.get(key)?.clone())));
+        (found.collect(), state.generation)
     }
 
     /// The newest ordered versions in a range, and their generation.

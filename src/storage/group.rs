@@ -55,6 +55,10 @@ fn write_commits(transaction: &mut WriteTransaction<'_>, jobs: &[Job]) -> Result
         versions.extend(entries.map(|(key, row)| (key.as_ref(), commit.number, row.as_ref())));
     }
     versions.sort_unstable_by_key(|(key, number, _)| (*key, *number));
+    let past = match versions.is_empty() {
+        true => None,
+        false => transaction.last_key()?,
+    };
     for (at, (key, number, row)) in versions.iter().enumerate() {
         if versions.get(at + 1).is_some_and(|(next, ..)| next == key) {
             continue;
@@ -62,7 +66,12 @@ fn write_commits(transaction: &mut WriteTransaction<'_>, jobs: &[Job]) -> Result
         match row {
             Some(row) => {
                 let row = row.bytes()?;
-                transaction.put(key, [&number.0.to_be_bytes(), &row], Put::Replace)?;
+                // Past everything in the store pages are filled to the brim instead of being halved.
+                let how = match &past {
+                    Some(last) if *key > last.as_slice() => Put::Append,
+                    _ => Put::Replace,
+                };
+                transaction.put(key, [&number.0.to_be_bytes(), &row], how)?;
             }
             None => transaction.delete(key)?,
         }

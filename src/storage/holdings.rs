@@ -2,7 +2,7 @@
 
 use super::error::StorageError;
 use super::lock_mode::{LockMode, Mode, Use};
-use super::lock_table::{Attempt, LockKey, Patience};
+use super::lock_table::{Attempt, Hashed, LockKey, Patience};
 use super::store::CoreStore;
 use super::transaction::TransactionId;
 use crate::catalog::Oid;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// A lock and what to return to when it is released.
 struct Held {
-    key: LockKey,
+    key: Hashed,
     previous: Option<Mode>,
 }
 
@@ -67,11 +67,11 @@ impl Holdings {
     pub(super) async fn lock_row(
         &mut self,
         core: &Arc<CoreStore>,
-        key: &[u8],
+        key: Arc<[u8]>,
         mode: LockMode,
         patience: Patience,
     ) -> Result<Acquired, StorageError> {
-        let key = LockKey::Row(Arc::from(key));
+        let key = core.shared.locks.hashed(LockKey::Row(key));
         self.acquire(core, key, Mode::Row(mode), patience).await
     }
 
@@ -90,10 +90,10 @@ impl Holdings {
             false => core.core..core.core + 1,
         };
         for place in used_on {
-            let key = LockKey::Use {
+            let key = core.shared.locks.hashed(LockKey::Use {
                 core: place,
                 relation,
-            };
+            });
             match self.acquire(core, key, Mode::Use(how), patience).await {
                 Ok(Acquired::Yes) => {}
                 Ok(Acquired::AfterWaiting) => outcome = Acquired::AfterWaiting,
@@ -109,7 +109,7 @@ impl Holdings {
     async fn acquire(
         &mut self,
         core: &Arc<CoreStore>,
-        key: LockKey,
+        key: Hashed,
         mode: Mode,
         patience: Patience,
     ) -> Result<Acquired, StorageError> {
@@ -125,7 +125,7 @@ impl Holdings {
                 (previous, Acquired::AfterWaiting)
             }
         };
-        if let LockKey::Row(bytes) = &key {
+        if let LockKey::Row(bytes) = key.key() {
             self.bytes += bytes.len() + LOCK_BYTES;
         }
         self.owner.get_or_insert_with(|| core.clone());
@@ -142,7 +142,7 @@ impl Holdings {
             let Some(Held { key, previous }) = self.held.pop() else {
                 return;
             };
-            if let LockKey::Row(bytes) = &key {
+            if let LockKey::Row(bytes) = key.key() {
                 self.bytes -= bytes.len() + LOCK_BYTES;
             }
             let locks = &owner.shared.locks;

@@ -203,6 +203,7 @@ impl Environment {
         check(code, "begin a write transaction")?;
         Ok(WriteTransaction {
             raw: NonNull::new(raw),
+            writing: None,
             environment: self,
         })
     }
@@ -437,6 +438,8 @@ pub(super) enum Step<'k> {
     Next,
     /// To the previous key.
     Previous,
+    /// Nowhere: what it stands on.
+    Current,
 }
 
 /// # Safety
@@ -454,6 +457,7 @@ unsafe fn move_cursor<'t>(
         Step::Last => ffi::MDB_LAST,
         Step::Next => ffi::MDB_NEXT,
         Step::Previous => ffi::MDB_PREV,
+        Step::Current => ffi::MDB_GET_CURRENT,
     };
     // SAFETY: the caller promises a live cursor; the values are ours.
     let code = unsafe { ffi::mdb_cursor_get(cursor.as_ptr(), &mut key, &mut value, operation) };
@@ -489,6 +493,8 @@ pub(super) enum PutOutcome {
 pub(super) struct WriteTransaction<'e> {
     /// None once committed.
     raw: Option<NonNull<ffi::MDB_txn>>,
+    /// Stands on the key put last, so that the next one is looked for on the same page first.
+    writing: Option<Cursor>,
     environment: &'e Environment,
 }
 
@@ -522,16 +528,13 @@ impl WriteTransaction<'_> {
                 Put::Insert => ffi::MDB_NOOVERWRITE,
                 Put::Append => ffi::MDB_APPEND,
             };
-        // SAFETY: the transaction is live; MDB_RESERVE makes LMDB point `value` at the new bytes.
-        let code = unsafe {
-            ffi::mdb_put(
-                self.live(),
-                self.environment.database,
-                &mut key,
-                &mut value,
-                flags,
-            )
-        };
+        if self.writing.is_none() {
+            self.writing = Some(self.cursor()?);
+        }
+        let cursor = self.writing.as_ref().expect("it was just opened").raw;
+        // SAFETY: the cursor is this live transaction's; MDB_RESERVE makes LMDB point `value` at the new
+        // bytes.
+        let code = unsafe { ffi::mdb_cursor_put(cursor.as_ptr(), &mut key, &mut value, flags) };
         if code == ffi::MDB_KEYEXIST {
             return Ok(PutOutcome::Exists);
         }
@@ -627,6 +630,7 @@ impl WriteTransaction<'_> {
 
     /// Writes, fsyncs, and makes the changes visible.
     pub(super) fn commit(mut self) -> Result<(), StorageError> {
+        self.writing = None;
         let raw = self.raw.take().expect("committed once");
         // SAFETY: the transaction is live; LMDB frees it whether or not this succeeds.
         check(unsafe { ffi::mdb_txn_commit(raw.as_ptr()) }, "commit")
@@ -636,6 +640,7 @@ impl WriteTransaction<'_> {
 
 impl Drop for WriteTransaction<'_> {
     fn drop(&mut self) {
+        self.writing = None;
         if let Some(raw) = self.raw.take() {
             // SAFETY: live and not committed.
             unsafe { ffi::mdb_txn_abort(raw.as_ptr()) };

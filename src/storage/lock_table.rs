@@ -19,7 +19,7 @@ use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -45,6 +45,61 @@ pub(super) enum LockKey {
     Advisory(AdvisoryKey),
 }
 
+/// A key with its hash, which is worked out once for taking a lock and letting it go.
+#[derive(Clone, Debug)]
+pub(super) struct Hashed {
+    hash: u64,
+    key: LockKey,
+}
+
+impl Hashed {
+    /// What the lock is on.
+    pub(super) fn key(&self) -> &LockKey {
+        &self.key
+    }
+}
+
+impl PartialEq for Hashed {
+    fn eq(&self, other: &Hashed) -> bool {
+        if self.hash != other.hash {
+            return false;
+        }
+        match (&self.key, &other.key) {
+            // Whoever lets a lock go mostly has the very key.
+            (LockKey::Row(mine), LockKey::Row(theirs)) => {
+                Arc::ptr_eq(mine, theirs) || mine == theirs
+            }
+            (mine, theirs) => mine == theirs,
+        }
+    }
+}
+
+impl Eq for Hashed {}
+
+impl Hash for Hashed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// Takes a [`Hashed`]'s hash as it is: it was made by a keyed hasher.
+#[derive(Default)]
+pub(super) struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a key gives its hash as one number");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
 /// The locks of the store.
 pub(super) struct LockTable {
     rows: Vec<Mutex<Shard>>,
@@ -56,19 +111,19 @@ pub(super) struct LockTable {
     waiting: Mutex<HashMap<TransactionId, Arc<Waiter>>>,
 }
 
-pub(super) type Shard = HashMap<LockKey, Entry>;
+pub(super) type Shard = HashMap<Hashed, Entry, BuildHasherDefault<AsItIs>>;
 
 /// One lock.
 #[derive(Default)]
 pub(super) struct Entry {
-    holders: SmallVec<[(TransactionId, Mode); 2]>,
+    holders: SmallVec<[(TransactionId, Mode); 1]>,
     queue: VecDeque<Arc<Waiter>>,
 }
 
 /// A transaction that waits for a lock.
 pub(super) struct Waiter {
     pub(super) transaction: TransactionId,
-    pub(super) key: LockKey,
+    pub(super) key: Hashed,
     pub(super) mode: Mode,
     pub(super) since: Instant,
     pub(super) timeout: Option<Duration>,
@@ -184,6 +239,11 @@ impl Entry {
     }
 }
 
+/// The shard of a row; by other bits than those that its map looks at first.
+fn row_shard(hash: u64) -> usize {
+    (hash >> 32) as usize % ROW_SHARDS
+}
+
 impl Waiter {
     /// Ends the wait; the first to do so decides. Returns whether this one did.
     fn finish(&self, outcome: Result<(), StorageError>) -> bool {
@@ -203,7 +263,7 @@ impl Waiter {
 
 impl LockTable {
     pub(super) fn new(cores: usize) -> LockTable {
-        let shards = |count| (0..count).map(|_| Mutex::new(Shard::new())).collect();
+        let shards = |count| (0..count).map(|_| Mutex::new(Shard::default())).collect();
         LockTable {
             rows: shards(ROW_SHARDS),
             uses: shards(cores),
@@ -214,12 +274,17 @@ impl LockTable {
         }
     }
 
-    fn shard(&self, key: &LockKey) -> &Mutex<Shard> {
-        match key {
-            LockKey::Row(bytes) => {
-                let hash = self.hasher.hash_one(bytes);
-                &self.rows[hash as usize % ROW_SHARDS]
-            }
+    /// A key as the table looks for it.
+    pub(super) fn hashed(&self, key: LockKey) -> Hashed {
+        Hashed {
+            hash: self.hasher.hash_one(&key),
+            key,
+        }
+    }
+
+    fn shard(&self, key: &Hashed) -> &Mutex<Shard> {
+        match &key.key {
+            LockKey::Row(_) => &self.rows[row_shard(key.hash)],
             LockKey::Use { core, .. } => &self.uses[*core],
             LockKey::Advisory(_) => &self.advisory,
         }
@@ -233,7 +298,7 @@ impl LockTable {
     /// Asks for a lock.
     pub(super) fn acquire(
         self: &Arc<Self>,
-        key: &LockKey,
+        key: &Hashed,
         transaction: TransactionId,
         mode: Mode,
         patience: Patience,
@@ -276,12 +341,7 @@ impl LockTable {
     }
 
     /// Releases a lock, or returns to a weaker mode.
-    pub(super) fn release(
-        &self,
-        key: &LockKey,
-        transaction: TransactionId,
-        previous: Option<Mode>,
-    ) {
+    pub(super) fn release(&self, key: &Hashed, transaction: TransactionId, previous: Option<Mode>) {
         let mut woken = Vec::new();
         {
             let mut shard = self.shard(key).lock();
@@ -388,7 +448,7 @@ impl LockTable {
         let owners = self.owners.lock();
         let mut listed = Vec::new();
         for (key, entry) in shard.iter() {
-            let LockKey::Advisory(key) = key else {
+            let LockKey::Advisory(key) = key.key() else {
                 continue;
             };
             if key.database != database {
@@ -420,7 +480,6 @@ impl LockTable {
         let rows = self.rows.iter().map(Mutex::lock).collect();
         let uses = self.uses.iter().map(Mutex::lock).collect();
         Frozen {
-            table: self,
             rows,
             uses,
             advisory: self.advisory.lock(),
@@ -432,7 +491,6 @@ impl LockTable {
 
 /// The whole table, locked.
 pub(super) struct Frozen<'t> {
-    table: &'t LockTable,
     rows: Vec<MutexGuard<'t, Shard>>,
     uses: Vec<MutexGuard<'t, Shard>>,
     advisory: MutexGuard<'t, Shard>,
@@ -454,11 +512,8 @@ impl Frozen<'_> {
 
     /// Whom it waits for.
     pub(super) fn blockers(&self, waiter: &Waiter) -> Vec<TransactionId> {
-        let shard = match &waiter.key {
-            LockKey::Row(bytes) => {
-                let hash = self.table.hasher.hash_one(bytes);
-                &self.rows[hash as usize % ROW_SHARDS]
-            }
+        let shard = match waiter.key.key() {
+            LockKey::Row(_) => &self.rows[row_shard(waiter.key.hash)],
             LockKey::Use { core, .. } => &self.uses[*core],
             LockKey::Advisory(_) => &self.advisory,
         };

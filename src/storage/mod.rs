@@ -27,6 +27,7 @@ mod lmdb;
 mod lock_mode;
 mod lock_table;
 mod made_relations;
+mod new_rows;
 mod newest;
 mod numbers;
 mod options;
@@ -52,9 +53,10 @@ pub use keyspace::{
     ALL_KEYS, CommitNumber, DEFINITIONS_RELATION, FIRST_RELATION, KeyRange, RELATION_BYTES,
 };
 pub use lock_mode::{LockMode, Use};
+pub use new_rows::NewRow;
 pub use newest::{Newest, NewestEntry};
 pub use options::{Isolation, Options};
-pub use scan::{Direction, Entry, Scan};
+pub use scan::{Direction, Entry, Part, Scan};
 pub use sequences::{SequenceState, SequenceSteps};
 pub use store::{Storage, StorageMetrics};
 pub use transaction::{LockWait, Locked, Savepoint, Transaction, TransactionId, Used};

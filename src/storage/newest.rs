@@ -109,7 +109,11 @@ impl Transaction {
     }
 
     /// Remembers that a value was taken from the overlay; 40001 if an earlier one is lost by now.
-    fn take(&mut self, commit: CommitNumber, generation: u64) -> Result<(), StorageError> {
+    pub(super) fn take(
+        &mut self,
+        commit: CommitNumber,
+        generation: u64,
+    ) -> Result<(), StorageError> {
         let mut latest = commit;
         if let Some(before) = self.taken {
             if before.generation == generation {

@@ -118,6 +118,15 @@ impl Reader {
         Ok(value.map(|bytes| unsafe { std::slice::from_raw_parts(bytes.as_ptr(), bytes.len()) }))
     }
 
+    /// Whether no key lies from the first to the last of these.
+    pub(super) fn is_free_between(&self, first: &[u8], last: &[u8]) -> Result<bool, StorageError> {
+        let transaction = self.transaction.lock();
+        let mut cursor = transaction.cursor()?;
+        // SAFETY: the cursor was opened by this transaction, whose lock is held.
+        let next = unsafe { transaction.step(&mut cursor, Step::Seek(first))? };
+        Ok(next.is_none_or(|(key, _)| key > last))
+    }
+
     /// The number of the last commit in this snapshot.
     pub(super) fn last_commit(&self) -> Result<CommitNumber, StorageError> {
         let known = self.last_commit.load(Ordering::Relaxed);

@@ -2,7 +2,8 @@
 //!
 //! A value is given out only when the store holds one at least as far, so after a crash a sequence
 //! goes on past everything it gave out. The next step is logged before the last one is used up, so that
-//! a busy sequence seldom waits for an fsync.
+//! a busy sequence seldom waits for an fsync. A statement that takes many values says so: they are logged
+//! at once, and as many for the next such statement go along with its commit.
 
 use super::commit_gate::{CommitGate, Job};
 use super::error::StorageError;
@@ -16,6 +17,9 @@ use std::sync::Arc;
 
 /// Values logged at a time (REFERENCE §8).
 const LOGGED_STEPS: i64 = 32;
+
+/// Values logged at a time at most, for statements that take many.
+const LOGGED_STEPS_MAX: i64 = 4_096;
 
 /// Values left when the next step is logged.
 const LOW_STEPS: i64 = 16;
@@ -87,11 +91,11 @@ impl SequenceSteps {
         }
     }
 
-    /// The value to log before `first` and those behind it are given out.
-    fn log_ahead(&self, first: i64) -> i64 {
+    /// The value to log before `first` and those behind it are given out, about `wanted` in all.
+    fn log_ahead(&self, first: i64, wanted: i64) -> i64 {
         let further = self
             .steps_between(first, self.limit())
-            .min(LOGGED_STEPS - 1);
+            .min(wanted.clamp(LOGGED_STEPS, LOGGED_STEPS_MAX) - 1);
         first + self.increment * further
     }
 
@@ -111,6 +115,8 @@ struct Counter {
     logged: Option<i64>,
     /// Whether it was logged for the value that a cycle leads back to, which is not given out yet.
     around: bool,
+    /// How many values a statement has taken at most.
+    most_wanted: i64,
     /// Those who wait for the record under way; none is under way without this.
     logging: Option<Vec<oneshot::Sender<Result<(), StorageError>>>>,
 }
@@ -147,17 +153,17 @@ impl Sequences {
         self.0.lock().entry(relation).or_default().clone()
     }
 
-    /// nextval
+    /// nextval, by a statement that takes so many values, this one included.
     pub(super) async fn next(
         &self,
         relation: RelationId,
-        steps: SequenceSteps,
+        (steps, wanted): (SequenceSteps, i64),
         gate: &CommitGate,
         pool: &ReaderPool,
     ) -> Result<i64, StorageError> {
         let shared = self.counter(relation);
         loop {
-            let look = look(&shared, relation, steps, gate, pool)?;
+            let look = look(&shared, relation, (steps, wanted), gate, pool)?;
             match look {
                 Look::Value(value) => return Ok(value),
                 Look::Wait(done) => done.await.unwrap_or(Err(StorageError::ShuttingDown))?,
@@ -179,6 +185,7 @@ impl Sequences {
                 // After the record under way, so that it does not undo this one.
                 let is_ours = counter.logging.is_none();
                 if is_ours {
+                    let gate = (gate, Haste::AtOnce);
                     record_state(&shared, &mut counter, relation, state, Purpose::Set, gate)?;
                 }
                 (join(&mut counter), is_ours)
@@ -211,17 +218,23 @@ impl Sequences {
 fn look(
     shared: &SharedCounter,
     relation: RelationId,
-    steps: SequenceSteps,
+    (steps, wanted): (SequenceSteps, i64),
     gate: &CommitGate,
     pool: &ReaderPool,
 ) -> Result<Look, StorageError> {
     let mut counter = shared.lock();
     let state = load(&mut counter, relation, steps, pool)?;
     let value = steps.after(state)?;
+    counter.most_wanted = counter.most_wanted.max(wanted);
     if !counter.is_covered(state, value, steps) {
         if counter.logging.is_none() {
-            log(shared, &mut counter, relation, steps.log_ahead(value), gate)?;
+            let to = steps.log_ahead(value, wanted);
+            log(shared, &mut counter, relation, to, (gate, Haste::AtOnce))?;
             counter.around = steps.goes_back(state, value);
+        } else {
+            // It may be one that was to go along with a commit, and it was too small.
+            counter.most_wanted = (counter.most_wanted * 2).min(LOGGED_STEPS_MAX);
+            gate.hurry();
         }
         return Ok(Look::Wait(join(&mut counter)));
     }
@@ -233,7 +246,14 @@ fn look(
     if let Some(first) = low.and_then(|logged| steps.behind(logged))
         && counter.logging.is_none()
     {
-        log(shared, &mut counter, relation, steps.log_ahead(first), gate)?;
+        let (ahead, haste) = match wanted {
+            1 => (LOGGED_STEPS, Haste::AtOnce),
+            // What it takes itself is logged; more will be wanted by the next one.
+            _ if wanted <= LOW_STEPS => (counter.most_wanted, Haste::AlongWithCommits),
+            _ => (wanted, Haste::AtOnce),
+        };
+        let to = steps.log_ahead(first, ahead);
+        log(shared, &mut counter, relation, to, (gate, haste))?;
     }
     Ok(Look::Value(value))
 }
@@ -251,7 +271,7 @@ fn log(
     counter: &mut Counter,
     relation: RelationId,
     value: i64,
-    gate: &CommitGate,
+    gate: (&CommitGate, Haste),
 ) -> Result<(), StorageError> {
     record_state(
         shared,
@@ -301,6 +321,15 @@ enum Purpose {
     Set,
 }
 
+/// When a record is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Haste {
+    /// As soon as the commit thread can.
+    AtOnce,
+    /// With whatever is written next, or once somebody waits for it.
+    AlongWithCommits,
+}
+
 /// Sends a record to the commit thread, which finishes it whether or not anybody still waits.
 fn record_state(
     shared: &SharedCounter,
@@ -308,10 +337,10 @@ fn record_state(
     relation: RelationId,
     state: SequenceState,
     purpose: Purpose,
-    gate: &CommitGate,
+    (gate, haste): (&CommitGate, Haste),
 ) -> Result<(), StorageError> {
     let finished = shared.clone();
-    gate.submit(Job::Record {
+    let record = Job::Record {
         key: record::sequence_key(relation),
         value: record::encode_sequence(state),
         done: Box::new(move |outcome| {
@@ -331,7 +360,11 @@ fn record_state(
                 let _ = waiter.send(outcome.clone());
             }
         }),
-    })?;
+    };
+    match haste {
+        Haste::AtOnce => gate.submit(record),
+        Haste::AlongWithCommits => gate.submit_along(record),
+    }?;
     counter.logging = Some(Vec::new());
     Ok(())
 }
@@ -373,25 +406,27 @@ mod tests {
 
     #[test]
     fn logging_ahead_stops_at_the_bound_and_never_overflows() {
-        assert_eq!(UP.log_ahead(1), 10);
+        assert_eq!(UP.log_ahead(1, 1), 10);
         let wide = SequenceSteps {
             max: i64::MAX,
             ..UP
         };
-        assert_eq!(wide.log_ahead(1), 32);
-        assert_eq!(wide.log_ahead(i64::MAX - 1), i64::MAX);
+        assert_eq!(wide.log_ahead(1, 1), 32);
+        assert_eq!(wide.log_ahead(1, 1_000), 1_000);
+        assert_eq!(wide.log_ahead(1, i64::MAX), LOGGED_STEPS_MAX);
+        assert_eq!(wide.log_ahead(i64::MAX - 1, 1), i64::MAX);
         assert_eq!(wide.behind(i64::MAX), None);
         let leap = SequenceSteps {
             increment: i64::MAX,
             ..wide
         };
-        assert_eq!(leap.log_ahead(1), 1);
+        assert_eq!(leap.log_ahead(1, 1), 1);
         let down = SequenceSteps {
             increment: -7,
             min: i64::MIN,
             ..wide
         };
-        assert_eq!(down.log_ahead(0), -7 * 31);
+        assert_eq!(down.log_ahead(0, 1), -7 * 31);
     }
 
     #[test]
@@ -400,6 +435,7 @@ mod tests {
             state: Some(called(10)),
             logged: Some(10),
             around: false,
+            most_wanted: 1,
             logging: None,
         };
         let cycle = SequenceSteps { cycle: true, ..UP };
@@ -410,6 +446,7 @@ mod tests {
             state: Some(called(10)),
             logged: Some(10),
             around: true,
+            most_wanted: 1,
             logging,
         };
         assert!(around(None).is_covered(called(10), next, cycle));
@@ -422,6 +459,7 @@ mod tests {
             state: Some(called(1)),
             logged: Some(32),
             around: false,
+            most_wanted: 1,
             logging: None,
         };
         let wider = SequenceSteps {

@@ -216,11 +216,22 @@ impl Storage {
         relation: RelationId,
         steps: SequenceSteps,
     ) -> Result<i64, StorageError> {
+        self.sequence_next_of(relation, steps, 1).await
+    }
+
+    /// As [`Storage::sequence_next`], by a statement that takes so many values, this one included.
+    pub async fn sequence_next_of(
+        &self,
+        relation: RelationId,
+        steps: SequenceSteps,
+        wanted: usize,
+    ) -> Result<i64, StorageError> {
         let shared = self.shared();
         let pool = &self.0.cores[0].pool;
+        let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
         shared
             .sequences
-            .next(relation, steps, &shared.gate, pool)
+            .next(relation, (steps, wanted), &shared.gate, pool)
             .await
     }
 

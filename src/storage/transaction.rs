@@ -43,7 +43,7 @@ pub enum LockWait {
 }
 
 impl LockWait {
-    fn patience(self) -> Patience {
+    pub(super) fn patience(self) -> Patience {
         match self {
             LockWait::Block => Patience::Wait(None),
             LockWait::Timeout(time) => Patience::Wait(Some(time)),
@@ -247,7 +247,8 @@ impl Transaction {
         self.check_open()?;
         let key = self.checked_key(relation, key)?;
         let (core, patience) = (&self.core, wait.patience());
-        let acquired = self.row_locks.lock_row(core, &key, mode, patience).await?;
+        let key = Arc::from(key.as_slice());
+        let acquired = self.row_locks.lock_row(core, key, mode, patience).await?;
         match (acquired, wait) {
             (Acquired::Yes | Acquired::AfterWaiting, _) => {
                 self.check_size().map(|()| Locked::Granted)
@@ -317,7 +318,7 @@ impl Transaction {
         }
     }
 
-    fn check_size(&self) -> Result<(), StorageError> {
+    pub(super) fn check_size(&self) -> Result<(), StorageError> {
         let bytes_max = self.core.shared.transaction_bytes_max;
         match self.writes.bytes() + self.row_locks.bytes() <= bytes_max {
             true => Ok(()),

@@ -7,7 +7,7 @@
 use super::error::StorageError;
 use super::keyspace::{KeyRange, split_value, store_key};
 use super::reader::{Reader, ReaderPool};
-use super::scan::{Direction, Scan};
+use super::scan::{Direction, Part, Scan};
 use super::spill::WrittenRow;
 use super::write_set::Entries;
 use crate::catalog::RelationId;
@@ -45,7 +45,10 @@ impl View {
         reader.check_age()?;
         let mut readers = vec![reader.clone()];
         while readers.len() < parallelism {
-            let another = pool.pool().take()?;
+            // One is enough; where there is no more room it has to be.
+            let Ok(another) = pool.pool().take() else {
+                break;
+            };
             if another.id() != reader.id() {
                 pool.pool().give_back(another);
                 break;
@@ -58,6 +61,38 @@ impl View {
             next: AtomicUsize::new(0),
             pool,
         })))
+    }
+
+    /// Whether the transaction has written nothing that a scan would have to merge.
+    pub fn is_unwritten(&self) -> bool {
+        self.0.entries.is_empty()
+    }
+
+    /// The last key of a range; None where it is empty.
+    pub fn last_key(
+        &self,
+        relation: RelationId,
+        range: KeyRange<'_>,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        let mut backward = self.scan(relation, range, Direction::Backward)?;
+        Ok(backward.next()?.map(|(key, _)| key.to_vec()))
+    }
+
+    /// As [`View::scan`] forward, over the reader of this lane: lanes do not wait for each other.
+    pub fn scan_lane(
+        &self,
+        lane: usize,
+        relation: RelationId,
+        range: KeyRange<'_>,
+    ) -> Result<Scan, StorageError> {
+        let reader = &self.0.readers[lane % self.0.readers.len()];
+        Scan::new(reader, &self.0.entries, relation, range, Direction::Forward)
+    }
+
+    /// Goes through a part of another scan of this view, over the reader of this lane.
+    pub fn scan_part(&self, lane: usize, part: Part) -> Result<Scan, StorageError> {
+        let readers = &self.0.readers;
+        Scan::of_part(&readers[lane % readers.len()], part)
     }
 
     fn reader(&self) -> &Arc<Reader> {

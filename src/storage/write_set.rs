@@ -73,18 +73,54 @@ impl WriteSet {
         place: &SpillPlace,
     ) -> Result<(), StorageError> {
         let row = row.map(|row| self.keep(row, place)).transpose()?;
-        let row_bytes = row.as_ref().map_or(0, WrittenRow::len);
-        if let Some(mine) = self.entries.get_mut(key.as_slice()) {
-            let replaced = std::mem::replace(mine, row);
-            self.bytes -= replaced.as_ref().map_or(0, WrittenRow::len);
-            let in_memory = replaced.as_ref().and_then(WrittenRow::in_memory);
-            self.memory_bytes -= in_memory.map_or(0, |row| row.len());
-        } else {
-            self.entries.insert(Arc::from(key.as_slice()), row);
-            self.bytes += key.len() + ENTRY_BYTES;
+        match self.entries.get_mut(key.as_slice()) {
+            Some(mine) => {
+                let written = row.as_ref().map_or(0, WrittenRow::len);
+                let replaced = std::mem::replace(mine, row);
+                self.bytes += written;
+                self.forget(replaced.as_ref());
+            }
+            None => {
+                self.enter(Arc::from(key.as_slice()), row);
+            }
         }
-        self.bytes += row_bytes;
         Ok(())
+    }
+
+    /// Writes a row under a key that is shared with whoever has locked it; false, and nothing is
+    /// written, where the transaction has a row there.
+    pub(super) fn set_new(
+        &mut self,
+        key: Arc<[u8]>,
+        row: &[u8],
+        place: &SpillPlace,
+    ) -> Result<bool, StorageError> {
+        let row = Some(self.keep(row, place)?);
+        let before = self.enter(key.clone(), row);
+        let Some(taken @ Some(_)) = before else {
+            return Ok(true);
+        };
+        let written = self.entries.insert(key, taken).flatten();
+        self.forget(written.as_ref());
+        Ok(false)
+    }
+
+    /// Puts an entry in; gives what was there, counted still where it is a row.
+    fn enter(&mut self, key: Arc<[u8]>, row: Option<WrittenRow>) -> Option<Option<WrittenRow>> {
+        let key_bytes = key.len();
+        self.bytes += row.as_ref().map_or(0, WrittenRow::len);
+        let before = self.entries.insert(key, row);
+        if before.is_none() {
+            self.bytes += key_bytes + ENTRY_BYTES;
+        }
+        before
+    }
+
+    /// A version that is not in the write set any more.
+    fn forget(&mut self, version: Option<&WrittenRow>) {
+        self.bytes -= version.map_or(0, WrittenRow::len);
+        let in_memory = version.and_then(WrittenRow::in_memory);
+        self.memory_bytes -= in_memory.map_or(0, |row| row.len());
     }
 
     fn keep(&mut self, row: &[u8], place: &SpillPlace) -> Result<WrittenRow, StorageError> {
@@ -152,6 +188,26 @@ mod tests {
             assert_eq!(writes.bytes(), once);
             writes.set(&key, None, &place).unwrap();
             assert_eq!(writes.bytes(), once - 100);
+        }
+    }
+
+    #[test]
+    fn a_new_row_takes_the_place_of_a_deletion_and_not_that_of_a_row() {
+        for memory_bytes_max in [0, 100] {
+            let (place, _directory) = place(memory_bytes_max);
+            let mut writes = WriteSet::default();
+            let key = store_key(RelationId(20), b"a");
+            let shared: Arc<[u8]> = Arc::from(key.as_slice());
+            assert!(writes.set_new(shared.clone(), b"one", &place).unwrap());
+            let bytes = writes.bytes();
+            assert!(!writes.set_new(shared.clone(), b"another", &place).unwrap());
+            assert_eq!(row(&writes, &key), Some(b"one".to_vec()));
+            assert_eq!(writes.bytes(), bytes);
+            writes.set(&key, None, &place).unwrap();
+            assert_eq!(row(&writes, &key), None);
+            assert!(writes.set_new(shared, b"two", &place).unwrap());
+            assert_eq!(row(&writes, &key), Some(b"two".to_vec()));
+            assert_eq!(writes.bytes(), bytes);
         }
     }
 

@@ -447,3 +447,71 @@ fn a_table_made_from_a_query_has_only_the_rows_that_its_maker_sees() {
         "0"
     );
 }
+
+/// What is dealt out to several threads, read by a range of keys, or written by the batch.
+#[test]
+fn of_many_rows_those_are_shown_that_the_policy_shows() {
+    let server = server();
+    server.psql(
+        "CREATE TABLE parcels (id int PRIMARY KEY, owner text, weight int);
+         CREATE INDEX parcels_weight ON parcels (weight);
+         INSERT INTO parcels SELECT i, CASE i % 2 WHEN 0 THEN 'alice' ELSE 'bob' END, i % 100
+           FROM generate_series(1, 50000) i;
+         CREATE RLS POLICY own ON parcels FOR ALL USING (owner = $auth.username)",
+    );
+    for (sql, expected) in [
+        (
+            "SELECT count(*), count(DISTINCT owner), sum(id) FROM parcels",
+            "25000|1|625025000",
+        ),
+        (
+            "SELECT owner, count(*) FROM parcels GROUP BY owner",
+            "alice|25000",
+        ),
+        (
+            "SELECT count(*) FROM parcels a JOIN parcels b ON a.id = b.id + 1",
+            "0",
+        ),
+        (
+            "SELECT id FROM parcels ORDER BY weight, id DESC LIMIT 1",
+            "50000",
+        ),
+        (
+            "SELECT id FROM parcels WHERE id BETWEEN 10 AND 15",
+            "10\n12\n14",
+        ),
+        ("SELECT id FROM parcels ORDER BY id LIMIT 2", "2\n4"),
+        (
+            "SELECT id FROM parcels ORDER BY id DESC LIMIT 1 OFFSET 1",
+            "49998",
+        ),
+        ("SELECT id FROM parcels WHERE weight = 5", ""),
+        (
+            "SELECT id FROM parcels WHERE weight = 4 AND id < 200",
+            "4\n104",
+        ),
+        // No predicate is asked of a hidden row: 1 / 0 would tell that it is there.
+        (
+            "SELECT id FROM parcels WHERE id > 49000 AND 1 / (id - 49001) > 5",
+            "",
+        ),
+    ] {
+        assert_eq!(answer(&as_user(&server, "alice", sql)), expected, "{sql}");
+    }
+    let values = |owner_of_last: &str| {
+        let mut rows: Vec<String> = (60_001..60_100)
+            .map(|id| format!("({id}, 'alice', 1)"))
+            .collect();
+        rows.push(format!("(60100, '{owner_of_last}', 1)"));
+        format!("INSERT INTO parcels VALUES {}", rows.join(", "))
+    };
+    let refused = answer(&as_user(&server, "alice", &values("bob")));
+    assert_eq!(
+        refused,
+        "! 42501 new row violates row-level security policy for table \"parcels\""
+    );
+    assert_eq!(
+        answer(&as_user(&server, "alice", &values("alice"))),
+        "INSERT 0 100"
+    );
+}

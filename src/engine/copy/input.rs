@@ -1,6 +1,5 @@
 //! COPY … FROM STDIN: bytes to lines or binary rows, those to batches, batches to DML.
 
-use super::batch::ColumnBuilder;
 use super::field::{Field, Fields, Forced};
 use super::line::{Line, Lines};
 use super::options::{Format, Options};
@@ -14,6 +13,7 @@ use crate::engine::dml::copy::{CopyTarget, Suspended};
 use crate::engine::outcome::CommandTag;
 use crate::engine::transaction::Transaction;
 use crate::engine::types::Input;
+use crate::engine::types::column_builder::ColumnBuilder;
 use crate::engine::types::text::from_bytes;
 use datafusion::arrow::array::ArrayRef;
 use sqlparser::ast;

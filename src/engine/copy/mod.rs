@@ -4,7 +4,6 @@
 //! to DML in batches, which loads a relation that the transaction itself made in bulk.
 //! Source: PostgreSQL 15, COPY, "File Formats".
 
-mod batch;
 pub mod field;
 mod input;
 pub mod line;

@@ -7,15 +7,51 @@
 use super::filler::Filler;
 use super::value::Value;
 use super::violation;
-use super::write::Writer;
+use super::write::{Writer, lock_wait};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::query::failure;
 use crate::engine::row::{IndexEntry, KeyLayout, RowEncoder, encode_row_number};
 use crate::engine::types;
-use crate::storage::{LockMode, StorageError};
+use crate::storage::{NewRow, StorageError};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::common::ScalarValue;
+
+/// New rows and index entries that are locked and looked for together: a part of a slice.
+const NEW_ROWS_MAX: usize = 128;
+
+/// Which of several errors of a batch is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorOrder {
+    /// That of the first row that has one, as by INSERT.
+    ByRow,
+    /// A row's own before what others have to do with it, as by COPY, which puts rows together first.
+    ByKind,
+}
+
+/// The storage keys of a batch's rows.
+struct Keys {
+    /// The columns of the primary key.
+    columns: Option<Vec<ArrayRef>>,
+    /// Without one, the row number of the first.
+    first: u64,
+}
+
+impl Keys {
+    fn put(
+        &self,
+        layout: &Option<KeyLayout>,
+        row: usize,
+        key: &mut Vec<u8>,
+    ) -> Result<(), Diagnostic> {
+        key.clear();
+        match (layout, &self.columns) {
+            (Some(layout), Some(columns)) => layout.encode_arrays(columns, row, key)?,
+            _ => key.extend_from_slice(&encode_row_number(self.first + row as u64)),
+        }
+        Ok(())
+    }
+}
 
 /// The values of one row of a batch.
 ///
@@ -52,8 +88,9 @@ impl Writer<'_> {
                 }
                 (None, Some(filler)) => {
                     let mut values = Vec::with_capacity(rows);
-                    for _ in 0..rows {
-                        values.push(filler.next(self.storage, self.context).await?);
+                    for row in 0..rows {
+                        let value = filler.next_of(rows - row, self.storage, self.context);
+                        values.push(value.await?);
                         self.step().await?;
                     }
                     array_of(values, column.sql_type)?
@@ -71,7 +108,8 @@ impl Writer<'_> {
         Ok(columns)
     }
 
-    /// Inserts a batch that has an array for each column of the table, of exactly its type.
+    /// Inserts a batch that has an array for each column of the table, of exactly its type. Of what is
+    /// wrong with its rows it tells what `order` says.
     ///
     /// # Errors
     /// 42501 by a row policy; 23502, 23514, 23505, 23503.
@@ -79,90 +117,165 @@ impl Writer<'_> {
         &mut self,
         columns: &[ArrayRef],
         rows: usize,
+        order: ErrorOrder,
     ) -> Result<(), Diagnostic> {
         if rows == 0 {
             return Ok(());
         }
-        if let Some(guard) = &self.guard
-            && let Some(row) = guard.first_refused(columns, rows, self.input())
-        {
-            self.row = Some(row);
-            let values = row_of(columns, row)?;
-            guard.admit_inserted(&self.target.relation, &values, self.input())?;
-        }
-        if let Some((row, violation)) = self.check_batch(columns, rows)? {
+        let refused = match self.first_refused(columns, rows)? {
+            None => self.check_batch(columns, rows)?,
+            refused => refused,
+        };
+        if let Some((row, violation)) = refused {
+            if order == ErrorOrder::ByRow && row > 0 {
+                let before: Vec<_> = columns.iter().map(|it| it.slice(0, row)).collect();
+                self.insert_checked(&before, row).await?;
+            }
             self.row = Some(row);
             return Err(violation);
         }
         self.pace.look().await?;
+        self.insert_checked(columns, rows).await
+    }
+
+    /// The first row that a row policy refuses.
+    fn first_refused(
+        &self,
+        columns: &[ArrayRef],
+        rows: usize,
+    ) -> Result<Option<(usize, Diagnostic)>, Diagnostic> {
+        let Some(guard) = &self.guard else {
+            return Ok(None);
+        };
+        let Some(row) = guard.first_refused(columns, rows, self.input()) else {
+            return Ok(None);
+        };
+        let values = row_of(columns, row)?;
+        let admitted = guard.admit_inserted(&self.target.relation, &values, self.input());
+        Ok(admitted.err().map(|refused| (row, refused)))
+    }
+
+    /// Inserts rows that no policy, NOT NULL or CHECK refuses.
+    async fn insert_checked(
+        &mut self,
+        columns: &[ArrayRef],
+        rows: usize,
+    ) -> Result<(), Diagnostic> {
         let target = self.target;
         let store = target.store();
-        let encoder = RowEncoder::new(&target.layout, columns)?;
-        let key_columns = target.key.as_ref().map(|key| select(columns, key));
-        let mut numbers = match target.key {
-            Some(_) => 0..0,
-            None => self.storage.allocate_row_numbers(store, rows as u64)?,
+        let keys = Keys {
+            columns: target.key.as_ref().map(|key| select(columns, key)),
+            first: match target.key {
+                Some(_) => 0,
+                None => self.storage.allocate_row_numbers(store, rows as u64)?.start,
+            },
         };
+        let encoder = RowEncoder::new(&target.layout, columns)?;
         let in_bulk = self.transaction.bulk_loads(store) && !target.references_itself();
-        let (mut key, mut bytes) = (Vec::new(), Vec::new());
-        for row in 0..rows {
-            self.row = Some(row);
-            key.clear();
-            bytes.clear();
-            match (&target.key, &key_columns) {
-                (Some(layout), Some(key_columns)) => {
-                    layout.encode_arrays(key_columns, row, &mut key)?;
-                    if !in_bulk {
-                        self.demand_free(columns, row, &key).await?;
-                    }
-                }
-                _ => {
-                    let number = numbers.next().ok_or_else(|| {
-                        Diagnostic::internal("fewer row numbers than rows were allocated")
-                    })?;
-                    key.extend_from_slice(&encode_row_number(number));
-                }
-            }
-            encoder.encode(row, &mut bytes)?;
-            self.put_entries(columns, row, &key, in_bulk).await?;
-            if in_bulk {
-                let loaded = self.transaction.bulk_put(store, &key, &bytes).await;
-                self.loaded(loaded)?;
-            } else {
-                self.transaction.put(store, &key, &bytes)?;
-            }
-            if !target.foreign_keys.is_empty() {
-                let values = row_of(columns, row)?;
-                self.check_parents(&key, &values, None).await?;
-            }
-            self.step().await?;
+        match in_bulk {
+            true => self.load(columns, rows, &keys, &encoder).await?,
+            false => self.put_rows(columns, rows, &keys, &encoder).await?,
         }
         self.in_bulk |= in_bulk;
         self.row = None;
         Ok(())
     }
 
-    /// 23505 where the primary key is taken.
-    async fn demand_free(
+    /// Writes rows into the write set, some at a time.
+    async fn put_rows(
         &mut self,
         columns: &[ArrayRef],
-        row: usize,
-        key: &[u8],
+        rows: usize,
+        keys: &Keys,
+        encoder: &RowEncoder,
     ) -> Result<(), Diagnostic> {
-        let store = self.target.store();
-        self.lock(store, key, LockMode::Update).await?;
-        if self.transaction.newest(store, key)?.row.is_some() {
-            return Err(self.duplicate(&row_of(columns, row)?, None));
+        let (target, store) = (self.target, self.target.store());
+        let (mut key, mut bytes) = (Vec::new(), Vec::new());
+        let (mut new, mut places) = (Vec::new(), Vec::new());
+        let mut first = 0;
+        for row in 0..rows {
+            self.row = Some(row);
+            keys.put(&target.key, row, &mut key)?;
+            let begin = bytes.len();
+            encoder.encode(row, &mut bytes)?;
+            let value = begin..bytes.len();
+            new.push(NewRow::new(store, &key, value, target.key.is_some()));
+            places.push((row, None));
+            if !target.indexes.is_empty() {
+                let values = row_of(columns, row)?;
+                for (place, index) in target.indexes.iter().enumerate() {
+                    let Some(indexed) = index.values.of(&values, self.input())? else {
+                        continue;
+                    };
+                    let entry = IndexEntry::new(&index.key, index.unique, &indexed, &key)?;
+                    let alone = index.unique && entry.is_alone();
+                    let begin = bytes.len();
+                    bytes.extend_from_slice(&entry.value);
+                    let value = begin..bytes.len();
+                    new.push(NewRow::new(index.store, &entry.key, value, alone));
+                    places.push((row, Some(place)));
+                }
+            }
+            self.step().await?;
+            if new.len() < NEW_ROWS_MAX && row + 1 < rows {
+                continue;
+            }
+            let wait = lock_wait(self.context);
+            if let Some(taken) = self.transaction.put_new(&new, &bytes, wait).await? {
+                let (row, index) = places[taken];
+                self.row = Some(row);
+                return Err(self.duplicate(&row_of(columns, row)?, index));
+            }
+            self.pace.look().await?;
+            if !target.foreign_keys.is_empty() {
+                for row in first..=row {
+                    self.row = Some(row);
+                    keys.put(&target.key, row, &mut key)?;
+                    let values = row_of(columns, row)?;
+                    self.check_parents(&key, &values, None).await?;
+                    self.step().await?;
+                }
+            }
+            first = row + 1;
+            new.clear();
+            places.clear();
+            bytes.clear();
         }
         Ok(())
     }
 
-    async fn put_entries(
+    /// Loads rows of a relation that nobody else can see.
+    async fn load(
+        &mut self,
+        columns: &[ArrayRef],
+        rows: usize,
+        keys: &Keys,
+        encoder: &RowEncoder,
+    ) -> Result<(), Diagnostic> {
+        let (target, store) = (self.target, self.target.store());
+        let (mut key, mut bytes) = (Vec::new(), Vec::new());
+        for row in 0..rows {
+            self.row = Some(row);
+            keys.put(&target.key, row, &mut key)?;
+            bytes.clear();
+            encoder.encode(row, &mut bytes)?;
+            self.load_entries(columns, row, &key).await?;
+            let loaded = self.transaction.bulk_put(store, &key, &bytes).await;
+            self.loaded(loaded)?;
+            if !target.foreign_keys.is_empty() {
+                let values = row_of(columns, row)?;
+                self.check_parents(&key, &values, None).await?;
+            }
+            self.step().await?;
+        }
+        Ok(())
+    }
+
+    async fn load_entries(
         &mut self,
         columns: &[ArrayRef],
         row: usize,
         row_key: &[u8],
-        in_bulk: bool,
     ) -> Result<(), Diagnostic> {
         if self.target.indexes.is_empty() {
             return Ok(());
@@ -173,7 +286,7 @@ impl Writer<'_> {
                 continue;
             };
             let entry = IndexEntry::new(&index.key, index.unique, &indexed, row_key)?;
-            if in_bulk && self.transaction.bulk_loads(index.store) {
+            if self.transaction.bulk_loads(index.store) {
                 let loaded = self
                     .transaction
                     .bulk_put(index.store, &entry.key, &entry.value)
@@ -278,7 +391,11 @@ fn select(columns: &[ArrayRef], key: &KeyLayout) -> Vec<ArrayRef> {
         .collect()
 }
 
-fn array_of(values: Vec<ScalarValue>, sql_type: SqlType) -> Result<ArrayRef, Diagnostic> {
+/// The values of a column, one array.
+///
+/// # Errors
+/// XX000 where they are not of one type.
+pub fn array_of(values: Vec<ScalarValue>, sql_type: SqlType) -> Result<ArrayRef, Diagnostic> {
     if values.is_empty() {
         return types::null_scalar(sql_type)
             .to_array_of_size(0)

@@ -1,5 +1,6 @@
 //! What COPY FROM needs of DML: batches of rows into one table.
 
+use super::batch::ErrorOrder;
 use super::filler::{Filler, input_of};
 use super::foreign::Pending;
 use super::pace::Pace;
@@ -155,6 +156,8 @@ impl CopyTarget {
             })
             .collect();
         let columns = writer.fill_columns(&given, &self.fillers, rows).await?;
-        writer.insert_batch(&columns, rows).await
+        writer
+            .insert_batch(&columns, rows, ErrorOrder::ByKind)
+            .await
     }
 }

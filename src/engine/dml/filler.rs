@@ -81,13 +81,26 @@ impl Filler {
         storage: &Storage,
         context: &StatementContext,
     ) -> Result<ScalarValue, Diagnostic> {
+        self.next_of(1, storage, context).await
+    }
+
+    /// As [`Filler::next`], where so many rows want a value, this one included.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn next_of(
+        &self,
+        wanted: usize,
+        storage: &Storage,
+        context: &StatementContext,
+    ) -> Result<ScalarValue, Diagnostic> {
         match self {
             Filler::Value(value) => value.evaluate(Row {
                 columns: &[],
                 parameters: &[],
                 input: input_of(context),
             }),
-            Filler::Sequence(next) => next.take(storage, context).await,
+            Filler::Sequence(next) => next.take(wanted, storage, context).await,
         }
     }
 }
@@ -108,10 +121,13 @@ impl Next {
 
     async fn take(
         &self,
+        wanted: usize,
         storage: &Storage,
         context: &StatementContext,
     ) -> Result<ScalarValue, Diagnostic> {
-        let next = storage.sequence_next(self.store, self.steps).await;
+        let next = storage
+            .sequence_next_of(self.store, self.steps, wanted)
+            .await;
         let value = next.map_err(|error| error.of_sequence(&self.name))?;
         {
             let mut memory = context.effects.sequences.lock();

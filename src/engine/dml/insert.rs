@@ -1,7 +1,9 @@
 //! INSERT: VALUES, a query, DEFAULT VALUES; ON CONFLICT; RETURNING.
 
+use super::batch::ErrorOrder;
 use super::conflict::{Conflict, Resolution, Resolved};
 use super::filler::{Filler, input_of};
+use super::literals::{self, Literals};
 use super::returning::{self, Collector, Returning};
 use super::target::Target;
 use super::value::{Row, Value};
@@ -17,12 +19,19 @@ use crate::engine::policy::Purpose;
 use crate::engine::query::{QueryEngine, QueryPlan};
 use crate::engine::uses::Uses;
 use crate::sql::overriding::{self, Overriding};
+use datafusion::arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
 use std::sync::Arc;
 
 /// Rows of VALUES in a point statement, whose template is kept; more seldom come twice.
 pub const POINT_ROWS_MAX: usize = 64;
+
+/// Rows of VALUES from which on they are written by batches.
+const BATCHED_ROWS_MIN: usize = 8;
+
+/// Rows of a batch.
+const BATCH_ROWS: usize = 1_024;
 
 /// An INSERT, planned.
 #[derive(Debug)]
@@ -42,6 +51,8 @@ pub struct Insert {
 enum Source {
     /// VALUES, or one row of defaults. None: DEFAULT.
     Values(Vec<Vec<Option<Value>>>),
+    /// VALUES of many rows that are literals.
+    Literals(Literals),
     /// A query; its columns' types.
     Query(Arc<QueryPlan>, Vec<SqlType>),
 }
@@ -64,6 +75,21 @@ impl Insert {
     ) -> Result<Insert, Diagnostic> {
         let (target, qualifier) = resolve(insert, context)?;
         let columns = column_list(insert, &target)?;
+        let many = insert
+            .source
+            .as_deref()
+            .and_then(values_of)
+            .filter(|rows| rows.len() > POINT_ROWS_MAX);
+        if let Some(rows) = many
+            && insert.on.is_none()
+            && insert.returning.is_none()
+            && let Some(literals) = literals::of(rows, &target, &columns, input_of(context))
+        {
+            let columns = fit(columns, literals.columns.len(), insert)?;
+            let source = Source::Literals(literals);
+            let given = Given { columns, source };
+            return Insert::new(insert, (target, &qualifier), given, parameters, context);
+        }
         let rows = match insert.source.as_deref() {
             None => vec![Vec::new()],
             Some(query) => match values_of(query) {
@@ -183,7 +209,7 @@ impl Insert {
     pub fn uses(&self) -> Uses {
         let uses = self.target.uses();
         match &self.source {
-            Source::Values(_) => uses,
+            Source::Values(_) | Source::Literals(_) => uses,
             Source::Query(plan, _) => uses.reading(&plan.relations),
         }
     }
@@ -212,7 +238,7 @@ impl Insert {
         } = run;
         self.demand_rights(context)?;
         let rows = match &self.source {
-            Source::Values(_) => None,
+            Source::Values(_) | Source::Literals(_) => None,
             Source::Query(plan, _) => {
                 let query = query.ok_or_else(|| {
                     Diagnostic::internal("an INSERT from a query without the query engine")
@@ -233,6 +259,7 @@ impl Insert {
                 self.insert_values(writer, rows, parameters, &mut collector)
                     .await?
             }
+            (Source::Literals(literals), _) => self.insert_literals(writer, literals).await?,
             (Source::Query(..), _) => {
                 return Err(Diagnostic::internal("a query answered without rows"));
             }
@@ -268,6 +295,10 @@ impl Insert {
         parameters: &[ScalarValue],
         collector: &mut Option<Collector<'_>>,
     ) -> Result<u64, Diagnostic> {
+        let by_rows = self.conflict.is_some() || collector.is_some();
+        if !by_rows && rows.len() >= BATCHED_ROWS_MIN {
+            return self.insert_many_values(writer, rows, parameters).await;
+        }
         let mut count = 0;
         let mut resolved = Resolved::default();
         for values in rows {
@@ -296,6 +327,107 @@ impl Insert {
         Ok(count)
     }
 
+    /// As [`Insert::insert_values`], by batches.
+    async fn insert_many_values(
+        &self,
+        mut writer: Writer<'_>,
+        rows: &[Vec<Option<Value>>],
+        parameters: &[ScalarValue],
+    ) -> Result<u64, Diagnostic> {
+        for rows in rows.chunks(BATCH_ROWS) {
+            let mut columns: Vec<_> = self
+                .places
+                .iter()
+                .map(|_| Vec::with_capacity(rows.len()))
+                .collect();
+            for (at, values) in rows.iter().enumerate() {
+                let worked_out = self
+                    .work_out(values, rows.len() - at, parameters, &writer, &mut columns)
+                    .await;
+                if let Err(error) = worked_out {
+                    // What is wrong with a row before is told first.
+                    columns.iter_mut().for_each(|values| values.truncate(at));
+                    self.insert_columns(&mut writer, columns, at).await?;
+                    return Err(error);
+                }
+                writer.step().await?;
+            }
+            self.insert_columns(&mut writer, columns, rows.len())
+                .await?;
+        }
+        writer.finish().await?;
+        Ok(rows.len() as u64)
+    }
+
+    /// The values of one row, each put to those of its column; `wanted` as [`Filler::next_of`]'s.
+    async fn work_out(
+        &self,
+        values: &[Option<Value>],
+        wanted: usize,
+        parameters: &[ScalarValue],
+        writer: &Writer<'_>,
+        columns: &mut [Vec<ScalarValue>],
+    ) -> Result<(), Diagnostic> {
+        let row = Row {
+            columns: &[],
+            parameters,
+            input: writer.input(),
+        };
+        for ((place, filler), column) in self.places.iter().zip(&self.fillers).zip(columns) {
+            let given = place.and_then(|place| values.get(place)?.as_ref());
+            column.push(match (given, filler) {
+                (Some(value), _) => value.evaluate(row)?,
+                (None, Some(filler)) => {
+                    let next = filler.next_of(wanted, writer.storage, writer.context);
+                    next.await?
+                }
+                (None, None) => return Err(Diagnostic::internal("a column without a value")),
+            });
+        }
+        Ok(())
+    }
+
+    async fn insert_columns(
+        &self,
+        writer: &mut Writer<'_>,
+        columns: Vec<Vec<ScalarValue>>,
+        rows: usize,
+    ) -> Result<(), Diagnostic> {
+        let columns: Vec<_> = columns
+            .into_iter()
+            .zip(self.target.columns())
+            .map(|(values, column)| super::batch::array_of(values, column.sql_type))
+            .collect::<Result<_, _>>()?;
+        writer.insert_batch(&columns, rows, ErrorOrder::ByRow).await
+    }
+
+    async fn insert_literals(
+        &self,
+        mut writer: Writer<'_>,
+        literals: &Literals,
+    ) -> Result<u64, Diagnostic> {
+        for first in (0..literals.rows).step_by(BATCH_ROWS) {
+            let rows = BATCH_ROWS.min(literals.rows - first);
+            let columns: Vec<ArrayRef> = literals
+                .columns
+                .iter()
+                .map(|column| column.slice(first, rows))
+                .collect();
+            let given: Vec<Option<(&ArrayRef, SqlType)>> = self
+                .places
+                .iter()
+                .zip(self.target.columns())
+                .map(|(place, column)| place.map(|place| (&columns[place], column.sql_type)))
+                .collect();
+            let columns = writer.fill_columns(&given, &self.fillers, rows).await?;
+            writer
+                .insert_batch(&columns, rows, ErrorOrder::ByRow)
+                .await?;
+        }
+        writer.finish().await?;
+        Ok(literals.rows as u64)
+    }
+
     async fn insert_selected(
         &self,
         mut writer: Writer<'_>,
@@ -309,7 +441,7 @@ impl Insert {
         let by_rows = self.conflict.is_some() || collector.is_some();
         while let Some(batch) = rows.next().await {
             let batch = batch?;
-            let given: Vec<Option<(&datafusion::arrow::array::ArrayRef, SqlType)>> = self
+            let given: Vec<Option<(&ArrayRef, SqlType)>> = self
                 .places
                 .iter()
                 .map(|place| place.map(|place| (batch.column(place), types[place])))
@@ -318,7 +450,10 @@ impl Insert {
                 .fill_columns(&given, &self.fillers, batch.num_rows())
                 .await?;
             if !by_rows {
-                writer.insert_batch(&columns, batch.num_rows()).await?;
+                let rows = batch.num_rows();
+                writer
+                    .insert_batch(&columns, rows, ErrorOrder::ByRow)
+                    .await?;
                 count += batch.num_rows() as u64;
                 continue;
             }
@@ -389,7 +524,7 @@ impl Source {
     /// Whether every row has a value, not DEFAULT, at this place.
     fn gives(&self, place: usize) -> bool {
         match self {
-            Source::Query(..) => true,
+            Source::Query(..) | Source::Literals(_) => true,
             Source::Values(rows) => rows
                 .iter()
                 .all(|row| row.get(place).is_some_and(Option::is_some)),
@@ -398,7 +533,7 @@ impl Source {
 
     fn ever_gives(&self, place: usize) -> bool {
         match self {
-            Source::Query(..) => true,
+            Source::Query(..) | Source::Literals(_) => true,
             Source::Values(rows) => rows
                 .iter()
                 .any(|row| row.get(place).is_some_and(Option::is_some)),

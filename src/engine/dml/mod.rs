@@ -17,6 +17,7 @@ pub mod foreign;
 pub mod index_values;
 mod inference;
 pub mod insert;
+mod literals;
 pub mod names;
 pub mod pace;
 pub mod parts;

@@ -306,7 +306,7 @@ impl World {
             .unwrap_or_else(|| panic!("no point statement: {text}"));
         transaction.storage.begin_statement()?;
         let outcome = statement
-            .execute(&self.storage, &values, transaction, &self.context)
+            .execute((&self.storage, None), &values, transaction, &self.context)
             .await;
         let answer = match outcome {
             Ok(outcome) => Ok(print(outcome).await),

@@ -25,10 +25,11 @@ pub struct PointKey {
     pub rest: Option<Expr>,
 }
 
+/// The value of a key column, as it is looked up.
 #[derive(Debug)]
-struct KeyValue {
-    value: Value,
-    to: TypeKind,
+pub(super) struct KeyValue {
+    pub(super) value: Value,
+    pub(super) to: TypeKind,
 }
 
 impl PointKey {
@@ -124,7 +125,8 @@ impl PointKey {
     }
 }
 
-fn conjunction<'e>(expression: &'e Expr, terms: &mut Vec<&'e Expr>) {
+/// The parts of a WHERE that must all hold.
+pub(super) fn conjunction<'e>(expression: &'e Expr, terms: &mut Vec<&'e Expr>) {
     match expression {
         Expr::BinaryOp {
             left,
@@ -155,7 +157,8 @@ fn equality<'e>(term: &'e Expr, target: &Target, qualifier: &str) -> Option<(usi
     column_of(right, target, qualifier).map(|column| (column, &**left))
 }
 
-fn column_of(expression: &Expr, target: &Target, qualifier: &str) -> Option<usize> {
+/// The column that an expression is.
+pub(super) fn column_of(expression: &Expr, target: &Target, qualifier: &str) -> Option<usize> {
     let name = match expression {
         Expr::Identifier(name) => fold(name),
         Expr::CompoundIdentifier(parts) => match &parts[..] {
@@ -165,6 +168,30 @@ fn column_of(expression: &Expr, target: &Target, qualifier: &str) -> Option<usiz
         _ => return None,
     };
     target.column(&name).ok()
+}
+
+/// The values of the first columns of a key that equal something, and which terms they are. An equality
+/// is a column, what it equals, and its term. None where one cannot be looked up.
+pub(super) fn key_values_of(
+    layout: &KeyLayout,
+    target: &Target,
+    equalities: &[(usize, &Expr, usize)],
+    parameters: &mut Vec<Option<SqlType>>,
+    input: Input<'_>,
+) -> Option<(Vec<KeyValue>, Vec<usize>)> {
+    let mut values = Vec::new();
+    let mut used = Vec::new();
+    for position in layout.columns() {
+        let position = usize::from(*position);
+        let mut found = equalities.iter();
+        let Some((_, expression, term)) = found.find(|(column, ..)| *column == position) else {
+            break;
+        };
+        let column = target.columns()[position].sql_type;
+        values.push(key_value(expression, column, parameters, input)?);
+        used.push(*term);
+    }
+    Some((values, used))
 }
 
 /// The value of each key column, and which terms they are.
@@ -192,7 +219,7 @@ fn key_values(
 
 /// A value that is compared with a key column as PostgreSQL would: only where looking the key up
 /// means the same as comparing.
-fn key_value(
+pub(super) fn key_value(
     expression: &Expr,
     column: SqlType,
     parameters: &mut Vec<Option<SqlType>>,
@@ -223,7 +250,7 @@ fn key_value(
 }
 
 /// The value in the column's own type; None where the column cannot hold it.
-fn fitted(value: ScalarValue, to: TypeKind) -> Option<ScalarValue> {
+pub(super) fn fitted(value: ScalarValue, to: TypeKind) -> Option<ScalarValue> {
     if value.is_null() {
         return None;
     }
@@ -245,7 +272,8 @@ fn fitted(value: ScalarValue, to: TypeKind) -> Option<ScalarValue> {
     }
 }
 
-fn rest_of(terms: &[&Expr], used: &[usize]) -> Option<Expr> {
+/// The parts of a WHERE that are not among those used.
+pub(super) fn rest_of(terms: &[&Expr], used: &[usize]) -> Option<Expr> {
     let rest = terms
         .iter()
         .enumerate()

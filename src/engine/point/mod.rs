@@ -1,4 +1,4 @@
-//! Point statements: one table, one row by its full key, or INSERT of a few rows of values.
+//! Point statements: one table, one row by its full key or a few in a row, or INSERT of a few rows of values.
 //!
 //! They run on the session core, to the end, from a compiled plan ([`statement::Statement`]), without
 //! the query pool. For simple-protocol text [`templates::Templates`] keeps the plans, one cache a
@@ -6,6 +6,8 @@
 //! everywhere.
 
 pub mod key;
+pub mod range;
+pub mod range_select;
 pub mod select;
 pub mod statement;
 pub mod templates;

@@ -200,21 +200,28 @@ impl Select {
 
 /// The one plain SELECT of a query, without anything around it.
 fn plain_select(query: &ast::Query) -> Option<&ast::Select> {
-    let plain = query.with.is_none()
-        && query.order_by.is_none()
-        && query.limit_clause.is_none()
+    let alone = query_is_plain(query) && query.order_by.is_none() && query.limit_clause.is_none();
+    plain_body(query).filter(|_| alone)
+}
+
+/// Whether nothing but ORDER BY, LIMIT and locks is around the SELECT.
+pub(super) fn query_is_plain(query: &ast::Query) -> bool {
+    query.with.is_none()
         && query.fetch.is_none()
         && query.for_clause.is_none()
         && query.settings.is_none()
         && query.format_clause.is_none()
-        && query.pipe_operators.is_empty();
+        && query.pipe_operators.is_empty()
+}
+
+/// The query's SELECT, where that has nothing but its columns, one table and a WHERE.
+pub(super) fn plain_body(query: &ast::Query) -> Option<&ast::Select> {
     let SetExpr::Select(select) = &*query.body else {
         return None;
     };
     let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(by, modifiers)
         if by.is_empty() && modifiers.is_empty());
-    let plain = plain
-        && ungrouped
+    let plain = ungrouped
         && select.distinct.is_none()
         && select.top.is_none()
         && select.exclude.is_none()

@@ -1,6 +1,7 @@
 //! A point statement, planned and executed on the session core.
 
 use super::key::PointKey;
+use super::range_select::RangeSelect;
 use super::select::Select;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
@@ -18,6 +19,7 @@ use crate::engine::dml::write::{Found, Writer, demand_writable};
 use crate::engine::dml::{Run, settled};
 use crate::engine::outcome::{CommandTag, Outcome, ResultField};
 use crate::engine::policy::Purpose;
+use crate::engine::query::QueryEngine;
 use crate::engine::transaction::Transaction;
 use crate::engine::uses::Uses;
 use crate::storage::{LockMode, Storage, Used};
@@ -37,6 +39,7 @@ pub struct Statement {
 #[derive(Debug)]
 enum Body {
     Select(Select),
+    Range(Box<RangeSelect>),
     Insert(Insert),
     Update(Update),
     Delete(Delete),
@@ -75,7 +78,14 @@ impl Statement {
         let mut parameters = declared.to_vec();
         let body = match statement {
             ast::Statement::Query(query) => {
-                Body::Select(Select::plan(query, &mut parameters, context)?)
+                let mut attempt = parameters.clone();
+                match Select::plan(query, &mut attempt, context) {
+                    Some(select) => {
+                        parameters = attempt;
+                        Body::Select(select)
+                    }
+                    None => Body::Range(Box::new(RangeSelect::plan(query, &mut parameters, context)?)),
+                }
             }
             ast::Statement::Insert(insert) => {
                 let few = rows_written(insert).is_some_and(|rows| rows <= POINT_ROWS_MAX);
@@ -102,6 +112,7 @@ impl Statement {
         }
         let uses = match &body {
             Body::Select(select) => select.uses(),
+            Body::Range(range) => range.uses(),
             Body::Insert(insert) => insert.uses(),
             Body::Update(Update { row, .. }) | Body::Delete(Delete { row }) => {
                 row.named.target.uses()
@@ -118,6 +129,7 @@ impl Statement {
     pub fn fields(&self) -> Option<&Arc<[ResultField]>> {
         let output = match &self.body {
             Body::Select(select) => Some(select.output()),
+            Body::Range(range) => return Some(range.fields()),
             Body::Insert(insert) => insert.returning(),
             Body::Update(update) => update.row.returning.as_ref(),
             Body::Delete(delete) => delete.row.returning.as_ref(),
@@ -129,18 +141,19 @@ impl Statement {
     pub fn writes(&self) -> bool {
         match &self.body {
             Body::Select(select) => select.locks(),
+            Body::Range(_) => false,
             Body::Insert(_) | Body::Update(_) | Body::Delete(_) => true,
         }
     }
 
-    /// Executes it on this core. The caller has begun the statement, and tells what it gives only
-    /// once the values it took are durable. Waits only for locks.
+    /// Executes it on this core; of a range with many rows the rest comes from the pool. The caller has begun
+    /// the statement, and tells what it gives only once the values it took are durable. Waits only for locks.
     ///
     /// # Errors
     /// 42501, 25006, constraint violations, lock failures, what the expressions raise.
     pub async fn execute(
         &self,
-        storage: &Storage,
+        (storage, query): (&Storage, Option<&QueryEngine>),
         parameters: &[ScalarValue],
         transaction: &mut Transaction,
         context: &StatementContext,
@@ -150,7 +163,7 @@ impl Statement {
             return Ok(Outcome::Stale);
         }
         let run = Run {
-            query: None,
+            query,
             storage,
             parameters,
             transaction,
@@ -158,6 +171,8 @@ impl Statement {
         };
         match &self.body {
             Body::Select(select) => select.execute(run).await,
+            // The futures of statements of one row stay small.
+            Body::Range(range) => Box::pin(range.execute(run)).await,
             Body::Insert(insert) => insert.execute(run).await,
             Body::Update(update) => update.execute(run).await,
             Body::Delete(delete) => delete.execute(run).await,

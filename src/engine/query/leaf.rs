@@ -2,11 +2,12 @@
 //! from.
 
 use super::statement::Statement;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
@@ -23,12 +24,23 @@ pub trait Leaf: Send + Sync + 'static {
     /// The formatter's.
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 
-    /// Begins to give rows of this schema. The stream is cooperative.
+    /// Among how many streams its rows are dealt out.
+    fn streams(&self) -> usize {
+        1
+    }
+
+    /// The columns that its rows are in ascending order of, as far as they are.
+    fn order(&self, _schema: &Schema) -> Vec<usize> {
+        Vec::new()
+    }
+
+    /// Begins to give rows of this schema, of this stream's. The stream is cooperative.
     ///
     /// # Errors
     /// What reading raises.
     fn open(
         &self,
+        stream: usize,
         schema: SchemaRef,
         statement: Arc<Statement>,
     ) -> Result<SendableRecordBatchStream>;
@@ -39,7 +51,7 @@ pub trait Leaf: Send + Sync + 'static {
     }
 }
 
-/// The operator: one partition, nothing below.
+/// The operator: nothing below.
 pub struct LeafExec<L> {
     leaf: L,
     properties: Arc<PlanProperties>,
@@ -48,9 +60,16 @@ pub struct LeafExec<L> {
 impl<L: Leaf> LeafExec<L> {
     /// Giving rows of this schema.
     pub fn new(leaf: L, schema: SchemaRef) -> LeafExec<L> {
+        let order = leaf.order(&schema).into_iter().map(|column| {
+            let of = Column::new(schema.field(column).name(), column);
+            PhysicalSortExpr::new_default(Arc::new(of))
+                .asc()
+                .nulls_last()
+        });
+        let order: Vec<_> = order.collect();
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(1),
+            EquivalenceProperties::new_with_orderings(schema, [order]),
+            Partitioning::UnknownPartitioning(leaf.streams()),
             EmissionType::Incremental,
             Boundedness::Bounded,
         )
@@ -59,6 +78,13 @@ impl<L: Leaf> LeafExec<L> {
             leaf,
             properties: Arc::new(properties),
         }
+    }
+}
+
+impl<L> LeafExec<L> {
+    /// Where its rows come from.
+    pub fn leaf(&self) -> &L {
+        &self.leaf
     }
 }
 
@@ -127,10 +153,11 @@ impl<L: Leaf> ExecutionPlan for LeafExec<L> {
 
     fn execute(
         &self,
-        _partition: usize,
+        partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let schema = self.properties.equivalence_properties().schema().clone();
-        self.leaf.open(schema, Statement::of_task(&context)?)
+        self.leaf
+            .open(partition, schema, Statement::of_task(&context)?)
     }
 }

@@ -11,6 +11,7 @@ pub mod access_path;
 mod apply;
 mod cancel;
 pub(super) mod cast;
+mod estimate;
 mod explain;
 mod explain_options;
 pub mod expression;
@@ -24,8 +25,10 @@ pub mod memory;
 mod multisets;
 mod nearest;
 pub mod operators;
+mod parallel;
 mod plan;
 pub mod pool;
+mod pour;
 mod provider;
 pub mod qualify;
 mod relations;
@@ -65,8 +68,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-/// Read transactions of a statement's view: as many as threads that work for it.
-const VIEW_PARALLELISM: usize = 1;
+/// Threads that work for one query at most; each takes a read transaction.
+const STREAMS_MAX: usize = 8;
 
 /// How large the query engine may become.
 #[derive(Clone, Debug)]
@@ -93,6 +96,11 @@ impl Options {
             spill_directory: spill_directory.into(),
             spill_bytes_max: 64 << 30,
         }
+    }
+
+    /// How many threads work for one query that reads much.
+    fn streams(&self) -> usize {
+        self.threads.min(STREAMS_MAX)
     }
 }
 
@@ -191,7 +199,7 @@ impl QueryEngine {
         let view = match before {
             _ if plan.relations.is_empty() => None,
             Some(before) => Some(before),
-            None => Some(transaction.storage.view(VIEW_PARALLELISM)?),
+            None => Some(transaction.storage.view(self.0.options.streams())?),
         };
         Ok(self.execute_in(plan, parameters, view, context))
     }

@@ -13,6 +13,8 @@ use tokio::runtime::{Handle, Runtime};
 const STACK_BYTES: usize = 16 << 20;
 /// How far pool threads stand back.
 const NICENESS: i32 = 10;
+/// The lowest priority there is.
+const NICENESS_MAX: i32 = 19;
 /// Threads that may block at once (spill files, subqueries evaluated row by row, waits for advisory
 /// locks).
 const BLOCKING_THREADS_MAX: usize = 96;
@@ -89,10 +91,11 @@ pub fn is_here() -> bool {
     Handle::try_current().is_ok()
 }
 
-/// Lowers this thread's priority; where the system refuses, it runs as it is.
+/// Lowers this thread's priority below the server's own; where the system refuses, it runs as it is.
 fn stand_back() {
-    let thread = rustix::thread::gettid();
-    let _ = rustix::process::setpriority_process(Some(thread), NICENESS);
+    let thread = Some(rustix::thread::gettid());
+    let own = rustix::process::getpriority_process(thread).unwrap_or(0);
+    let _ = rustix::process::setpriority_process(thread, (own + NICENESS).min(NICENESS_MAX));
 }
 
 #[cfg(test)]
@@ -100,14 +103,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_runs_on_pool_threads_at_nice_10_and_its_value_comes_back() {
+    fn work_runs_on_pool_threads_that_stand_back_and_its_value_comes_back() {
+        let own = rustix::process::getpriority_process(None).expect("it is told");
         let pool = Pool::start(1).expect("threads can be made");
         let niceness =
             futures::executor::block_on(pool.run(async {
                 rustix::process::getpriority_process(Some(rustix::thread::gettid()))
             }))
             .expect("the work ends");
-        assert_eq!(niceness, Ok(NICENESS));
+        assert_eq!(niceness, Ok((own + NICENESS).min(NICENESS_MAX)));
     }
 
     #[test]

@@ -132,6 +132,7 @@ impl Leaf for ReturnedTable {
 
     fn open(
         &self,
+        _stream: usize,
         schema: SchemaRef,
         statement: Arc<Statement>,
     ) -> Result<SendableRecordBatchStream> {

@@ -48,6 +48,7 @@ impl Leaf for Rows {
 
     fn open(
         &self,
+        _stream: usize,
         schema: SchemaRef,
         statement: Arc<Statement>,
     ) -> Result<SendableRecordBatchStream> {

@@ -10,7 +10,7 @@ use super::measure;
 use super::memory::StatementMemory;
 use super::plan::{self, Form, Kept, QueryPlan};
 use super::statement::Statement;
-use super::{Inner, cancel, failure, state};
+use super::{Inner, cancel, failure, parallel, state};
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::{CommandTag, Outcome, Rows, Source};
@@ -111,6 +111,13 @@ async fn physical(
         .create_physical_plan(&logical, session)
         .await
         .map_err(failure::diagnostic)?;
+    let physical = match &statement.view {
+        Some(view) => {
+            let order = parallel::Order::of(&logical);
+            parallel::spread(physical, order, view).map_err(failure::diagnostic)?
+        }
+        None => physical,
+    };
     cancel::guard(physical, statement).map_err(failure::diagnostic)
 }
 

@@ -146,6 +146,7 @@ impl Leaf for Series {
 
     fn open(
         &self,
+        _stream: usize,
         schema: SchemaRef,
         statement: Arc<Statement>,
     ) -> Result<SendableRecordBatchStream> {

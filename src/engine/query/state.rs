@@ -55,12 +55,16 @@ pub fn options() -> ConfigOptions {
     options.sql_parser.map_string_types_to_utf8view = false;
     options.sql_parser.enable_subquery_sort_elimination = false;
     "nulls_max".clone_into(&mut options.sql_parser.default_null_ordering);
-    // One thread a statement: a scan is one range of keys, and cores are for other sessions.
+    // Planned for one thread; `parallel` deals out what is worth it.
     options.execution.target_partitions = 1;
     options.execution.collect_statistics = false;
     // Inputs of a union may differ in what their metadata say of a type.
     options.execution.skip_physical_aggregate_schema_check = true;
     options.optimizer.enable_round_robin_repartition = false;
+    // No scan takes them, and a join that has one cannot exchange its sides.
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     options.optimizer.skip_failed_rules = false;
     options.extensions.insert(StatementExtension::default());
     options

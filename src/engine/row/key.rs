@@ -178,6 +178,11 @@ impl KeyLayout {
         Ok(taken)
     }
 
+    /// Whether the column at this place of the key is in descending order.
+    pub fn is_descending(&self, place: usize) -> bool {
+        self.columns[place].descending
+    }
+
     /// The keys whose first columns equal `equal` and whose next column lies between the bounds.
     /// NULLs of that next column are outside unless both bounds are unbounded.
     ///

@@ -36,6 +36,7 @@ pub mod calendar;
 pub mod cast;
 mod cast_datetime;
 pub mod column;
+pub mod column_builder;
 pub mod datetime;
 pub mod datetime_fields;
 pub mod datetime_input;

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::failure;
+use crate::engine::query::functions::group_totals::{GroupTotals, Wanted, exact_sum_type};
 use crate::engine::query::functions::interval_total::Intervals;
 use crate::engine::query::functions::number_sum::NumberSum;
 use crate::engine::query::operators::decimal;
@@ -17,7 +18,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility,
 };
 use std::sync::Arc;
 
@@ -125,6 +126,26 @@ impl AggregateUDFImpl for Total {
         )))
     }
 
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        !args.is_distinct && exact_sum_type(args.expr_fields[0].data_type()).is_some()
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        let input = args.expr_fields[0].data_type();
+        let state = exact_sum_type(input).ok_or_else(|| {
+            failure::external(Diagnostic::internal(format!("sums of {input} by groups")))
+        })?;
+        let wanted = match self.of {
+            Of::Sum => Wanted::Sum,
+            Of::Average => Wanted::Average,
+        };
+        let result = args.return_type().clone();
+        Ok(Box::new(GroupTotals::new(wanted, state, result)))
+    }
+
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         self.accumulator(args)
     }
@@ -151,9 +172,13 @@ pub(super) fn no_such(name: &str, arg_types: &[DataType]) -> DataFusionError {
     failure::external(failure::no_function(name, &given))
 }
 
+/// What a sum under way is kept as, for whoever adds the sums of parts.
 fn sum_type(input: &DataType) -> DataType {
+    if let Some(exact) = exact_sum_type(input) {
+        return exact;
+    }
     match input {
-        DataType::Float32 | DataType::Float64 => input.clone(),
+        DataType::Float32 | DataType::Float64 => DataType::Float64,
         DataType::Interval(_) => Intervals::STATE,
         _ => DataType::LargeBinary,
     }
@@ -320,8 +345,10 @@ impl Accumulator for Totals {
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         let sum = match sum_type(&self.input) {
-            DataType::Float32 => ScalarValue::Float32(Some(self.float as f32)),
             DataType::Float64 => ScalarValue::Float64(Some(self.float)),
+            DataType::Decimal128(precision, scale) => {
+                ScalarValue::Decimal128(Some(self.exact), precision, scale)
+            }
             _ => self.total()?.to_scalar(),
         };
         Ok(vec![sum, ScalarValue::UInt64(Some(self.count))])

@@ -13,6 +13,7 @@ pub mod binary;
 pub mod definition;
 mod divisors;
 mod format;
+mod group_totals;
 mod interval_total;
 pub mod json;
 pub mod keywords;

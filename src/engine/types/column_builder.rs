@@ -1,9 +1,11 @@
-//! Fields on their way into a batch: one builder a column, values made to fit the column.
+//! Texts on their way into a batch, as COPY and long lists of VALUES give them: one builder a column, values made
+//! to fit the column.
 
+use super::text::{TooLong, fit};
+use super::{Input, integer};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::types::text::{TooLong, fit};
-use crate::engine::types::{self, Input, integer};
+use crate::engine::types;
 use datafusion::arrow::array::{
     ArrayRef, Int16Builder, Int32Builder, Int64Builder, StringBuilder, new_empty_array,
 };

@@ -3,8 +3,14 @@
 //! A scan owns what it reads (a share of the reader, the write set as it was), so it may move to
 //! another thread and outlive the statement; it pins its snapshot until it is dropped.
 
+mod range;
+mod read;
+
+pub(super) use range::Bounds;
+pub use read::Part;
+
 use super::error::StorageError;
-use super::keyspace::{CommitNumber, KeyRange, split_value, store_range, user_key};
+use super::keyspace::{CommitNumber, KeyRange, split_value, user_key};
 use super::lmdb::Step;
 use super::reader::{Reader, ReaderCursor, Stored};
 use super::spill::WrittenRow;
@@ -52,54 +58,6 @@ enum Progress {
     Placed,
     /// No entry of the range is left behind those fetched.
     Ended,
-}
-
-/// The bounds of a scan as stored keys.
-#[derive(Clone, Debug)]
-pub(super) struct Bounds {
-    low: Bound<Vec<u8>>,
-    high: Bound<Vec<u8>>,
-}
-
-impl Bounds {
-    pub(super) fn new(relation: RelationId, range: KeyRange<'_>) -> Bounds {
-        let (low, high) = store_range(relation, range);
-        Bounds { low, high }
-    }
-
-    /// As map ranges take it.
-    pub(super) fn as_range(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
-        (
-            self.low.as_ref().map(Vec::as_slice),
-            self.high.as_ref().map(Vec::as_slice),
-        )
-    }
-
-    /// Whether no key can lie between them (a map range would panic on some of these).
-    pub(super) fn is_empty(&self) -> bool {
-        match self.as_range() {
-            (Bound::Included(low), Bound::Included(high)) => low > high,
-            (Bound::Included(low) | Bound::Excluded(low), Bound::Excluded(high)) => low >= high,
-            (Bound::Excluded(low), Bound::Included(high)) => low >= high,
-            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-        }
-    }
-
-    fn is_before(&self, key: &[u8]) -> bool {
-        match &self.low {
-            Bound::Included(low) => key < low.as_slice(),
-            Bound::Excluded(low) => key <= low.as_slice(),
-            Bound::Unbounded => false,
-        }
-    }
-
-    fn is_past(&self, key: &[u8]) -> bool {
-        match &self.high {
-            Bound::Included(high) => key > high.as_slice(),
-            Bound::Excluded(high) => key >= high.as_slice(),
-            Bound::Unbounded => false,
-        }
-    }
 }
 
 /// The write set's side of a merge.

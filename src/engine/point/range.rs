@@ -1,0 +1,336 @@
+//! Which rows in a row a WHERE means: those of a primary key or an index whose first columns equal
+//! something and whose next column lies between bounds; and whether their order is the one asked for.
+
+use super::key::{KeyValue, column_of, conjunction, fitted, key_value, key_values_of, rest_of};
+use crate::catalog::RelationId;
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use crate::diagnostic::Diagnostic;
+use crate::engine::dml::target::Target;
+use crate::engine::dml::value::Row;
+use crate::engine::row::{KeyLayout, KeyRange};
+use crate::engine::types::Input;
+use crate::storage::Direction;
+use datafusion::common::ScalarValue;
+use sqlparser::ast::{BinaryOperator, Expr, OrderByExpr};
+use std::ops::Bound;
+
+/// A range of a key.
+#[derive(Debug)]
+pub struct PointRange {
+    /// Its columns.
+    pub layout: KeyLayout,
+    /// The index that has it; None: the primary key.
+    pub index: Option<RelationId>,
+    /// Which way it is gone through.
+    pub direction: Direction,
+    /// What else the WHERE demands of a row.
+    pub rest: Option<Expr>,
+    equal: Vec<KeyValue>,
+    lower: Option<Edge>,
+    upper: Option<Edge>,
+}
+
+/// An end of a range.
+#[derive(Debug)]
+struct Edge {
+    value: KeyValue,
+    /// Whether the value itself lies within.
+    within: bool,
+}
+
+/// A part of a WHERE that compares a column.
+struct Comparison<'e> {
+    column: usize,
+    op: BinaryOperator,
+    value: &'e Expr,
+    /// Which part it is.
+    term: usize,
+}
+
+/// What is asked for: a WHERE, an order, and whether few rows are enough.
+pub struct Asked<'q> {
+    /// WHERE
+    pub selection: Option<&'q Expr>,
+    /// ORDER BY
+    pub order: &'q [OrderByExpr],
+    /// Whether there is a LIMIT: then the order alone is a reason to go by a key.
+    pub limited: bool,
+}
+
+impl PointRange {
+    /// Of one table; None where no key leads to the rows, or not in their order.
+    pub fn of(
+        asked: &Asked<'_>,
+        target: &Target,
+        qualifier: &str,
+        parameters: &mut Vec<Option<SqlType>>,
+        input: Input<'_>,
+    ) -> Option<PointRange> {
+        let mut terms = Vec::new();
+        if let Some(selection) = asked.selection {
+            conjunction(selection, &mut terms);
+        }
+        let mut comparisons = Vec::new();
+        for (term, expression) in terms.iter().enumerate() {
+            compared(expression, term, target, qualifier, &mut comparisons);
+        }
+        let primary = target.key.iter().map(|key| (key, None));
+        let others = target
+            .indexes
+            .iter()
+            .filter(|index| index.values.is_plain())
+            .map(|index| (&index.key, Some(index.store)));
+        let mut best: Option<(usize, PointRange, Vec<Option<SqlType>>)> = None;
+        for (layout, index) in primary.chain(others) {
+            let mut attempt = parameters.clone();
+            let Some((range, used)) =
+                between(layout, index, target, &comparisons, &mut attempt, input)
+            else {
+                continue;
+            };
+            let Some(direction) = range.direction_of(asked.order, target, qualifier) else {
+                continue;
+            };
+            let bounds = usize::from(range.lower.is_some()) + usize::from(range.upper.is_some());
+            let score = range.equal.len() * 3 + bounds;
+            let reason = score > 0 || (asked.limited && !asked.order.is_empty());
+            if !reason || best.as_ref().is_some_and(|(known, ..)| *known >= score) {
+                continue;
+            }
+            let rest = rest_of(&terms, &used);
+            let range = PointRange {
+                direction,
+                rest,
+                ..range
+            };
+            best = Some((score, range, attempt));
+        }
+        let (_, range, attempt) = best?;
+        *parameters = attempt;
+        Some(range)
+    }
+
+    /// Which way to go for this order; None where neither way has it.
+    fn direction_of(
+        &self,
+        order: &[OrderByExpr],
+        target: &Target,
+        qualifier: &str,
+    ) -> Option<Direction> {
+        let columns = self.layout.columns();
+        let (equal, following) = columns.split_at(self.equal.len());
+        let mut following = following.iter().enumerate();
+        let mut direction = None;
+        for item in order {
+            let column = column_of(&item.expr, target, qualifier)?;
+            let descending = item.options.asc == Some(false);
+            // NULLs are the largest values, here as in PostgreSQL's own order.
+            let usual = item
+                .options
+                .nulls_first
+                .is_none_or(|first| first == descending);
+            if item.with_fill.is_some() || !(usual || target.columns()[column].not_null) {
+                return None;
+            }
+            if equal
+                .iter()
+                .any(|position| usize::from(*position) == column)
+            {
+                continue;
+            }
+            let Some((place, position)) = following.next() else {
+                // The primary key is behind; no two rows are equal in it.
+                if self.index.is_none() {
+                    break;
+                }
+                return None;
+            };
+            if usize::from(*position) != column {
+                return None;
+            }
+            let turned = descending != self.layout.is_descending(equal.len() + place);
+            let wanted = match turned {
+                true => Direction::Backward,
+                false => Direction::Forward,
+            };
+            if *direction.get_or_insert(wanted) != wanted {
+                return None;
+            }
+        }
+        Some(direction.unwrap_or(Direction::Forward))
+    }
+
+    /// The keys; None where no row can have one of them.
+    ///
+    /// # Errors
+    /// What the expressions raise.
+    pub fn keys(
+        &self,
+        parameters: &[ScalarValue],
+        input: Input<'_>,
+    ) -> Result<Option<KeyRange>, Diagnostic> {
+        let row = Row {
+            columns: &[],
+            parameters,
+            input,
+        };
+        let mut equal = Vec::with_capacity(self.equal.len());
+        for key in &self.equal {
+            match fitted(key.value.evaluate(row)?, key.to) {
+                Some(value) => equal.push(value),
+                None => return Ok(None),
+            }
+        }
+        let mut edges = [Bound::Unbounded, Bound::Unbounded];
+        for (side, edge) in [(Side::Lower, &self.lower), (Side::Upper, &self.upper)] {
+            let Some(edge) = edge else {
+                continue;
+            };
+            let value = edge.value.value.evaluate(row)?;
+            let Some(bound) = bound(value, edge, side) else {
+                return Ok(None);
+            };
+            edges[side as usize] = bound;
+        }
+        let [lower, upper] = &edges;
+        Ok(Some(self.layout.range(
+            &equal,
+            lower.as_ref(),
+            upper.as_ref(),
+        )?))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Lower = 0,
+    Upper = 1,
+}
+
+/// The end of a range at a value; None where nothing lies on this side of it. An integer that the column
+/// cannot hold is past its smallest or largest.
+fn bound(value: ScalarValue, edge: &Edge, side: Side) -> Option<Bound<ScalarValue>> {
+    if value.is_null() {
+        return None;
+    }
+    let to = edge.value.to;
+    if let Some(value) = fitted(value.clone(), to) {
+        return Some(match edge.within {
+            true => Bound::Included(value),
+            false => Bound::Excluded(value),
+        });
+    }
+    let (smallest, largest) = match to {
+        TypeKind::Int2 => (ScalarValue::from(i16::MIN), ScalarValue::from(i16::MAX)),
+        _ => (ScalarValue::from(i32::MIN), ScalarValue::from(i32::MAX)),
+    };
+    let is_small = match value {
+        ScalarValue::Int64(Some(value)) => value < 0,
+        ScalarValue::Int32(Some(value)) => value < 0,
+        _ => return None,
+    };
+    match (side, is_small) {
+        (Side::Lower, true) => Some(Bound::Included(smallest)),
+        (Side::Upper, false) => Some(Bound::Included(largest)),
+        (Side::Lower, false) | (Side::Upper, true) => None,
+    }
+}
+
+/// The range that the comparisons give of a key, and which terms it takes the place of.
+fn between(
+    layout: &KeyLayout,
+    index: Option<RelationId>,
+    target: &Target,
+    comparisons: &[Comparison<'_>],
+    parameters: &mut Vec<Option<SqlType>>,
+    input: Input<'_>,
+) -> Option<(PointRange, Vec<usize>)> {
+    let equalities: Vec<(usize, &Expr, usize)> = comparisons
+        .iter()
+        .filter(|comparison| comparison.op == BinaryOperator::Eq)
+        .map(|comparison| (comparison.column, comparison.value, comparison.term))
+        .collect();
+    let (equal, mut used) = key_values_of(layout, target, &equalities, parameters, input)?;
+    let mut range = PointRange {
+        layout: layout.clone(),
+        index,
+        direction: Direction::Forward,
+        rest: None,
+        equal,
+        lower: None,
+        upper: None,
+    };
+    let Some(next) = layout.columns().get(range.equal.len()) else {
+        return Some((range, used));
+    };
+    let next = usize::from(*next);
+    let sql_type = target.columns()[next].sql_type;
+    for comparison in comparisons {
+        let (place, within) = match comparison.op {
+            BinaryOperator::Gt => (&mut range.lower, false),
+            BinaryOperator::GtEq => (&mut range.lower, true),
+            BinaryOperator::Lt => (&mut range.upper, false),
+            BinaryOperator::LtEq => (&mut range.upper, true),
+            _ => continue,
+        };
+        if comparison.column != next || place.is_some() {
+            continue;
+        }
+        let value = key_value(comparison.value, sql_type, parameters, input)?;
+        *place = Some(Edge { value, within });
+        used.push(comparison.term);
+    }
+    // Of `BETWEEN` both sides are needed to take its place.
+    let whole = used.iter().all(|term| {
+        let parts = comparisons.iter().filter(|it| it.term == *term).count();
+        parts == used.iter().filter(|it| *it == term).count()
+    });
+    whole.then_some((range, used))
+}
+
+/// The comparisons that a term is: one, or two of BETWEEN.
+fn compared<'e>(
+    term: &'e Expr,
+    place: usize,
+    target: &Target,
+    qualifier: &str,
+    into: &mut Vec<Comparison<'e>>,
+) {
+    let mut add = |column, op, value| {
+        into.push(Comparison {
+            column,
+            op,
+            value,
+            term: place,
+        });
+    };
+    match term {
+        Expr::BinaryOp { left, op, right } => {
+            let turned = match op {
+                BinaryOperator::Eq => BinaryOperator::Eq,
+                BinaryOperator::Lt => BinaryOperator::Gt,
+                BinaryOperator::LtEq => BinaryOperator::GtEq,
+                BinaryOperator::Gt => BinaryOperator::Lt,
+                BinaryOperator::GtEq => BinaryOperator::LtEq,
+                _ => return,
+            };
+            if let Some(column) = column_of(left, target, qualifier) {
+                add(column, op.clone(), right);
+            } else if let Some(column) = column_of(right, target, qualifier) {
+                add(column, turned, left);
+            }
+        }
+        Expr::Between {
+            expr,
+            negated: false,
+            low,
+            high,
+        } => {
+            if let Some(column) = column_of(expr, target, qualifier) {
+                add(column, BinaryOperator::GtEq, low);
+                add(column, BinaryOperator::LtEq, high);
+            }
+        }
+        _ => {}
+    }
+}
