@@ -396,11 +396,10 @@ fn what_is_no_point_statement_is_left_to_the_general_way() {
     let mut templates = Templates::default();
     for text in [
         "SELECT * FROM t",
-        "SELECT * FROM t WHERE id > 1",
         "SELECT * FROM t WHERE id = 1 OR n = 2",
         "SELECT * FROM t WHERE id = 1.5",
         "SELECT * FROM t WHERE id = n",
-        "SELECT * FROM t WHERE id = 1 LIMIT 1",
+        "SELECT * FROM t WHERE id > 1 ORDER BY n",
         "SELECT * FROM t WHERE id = 1 ORDER BY 1",
         "SELECT count(*) FROM t WHERE id = 1",
         "SELECT nextval('s') FROM t WHERE id = 1",
