@@ -84,7 +84,11 @@ impl Statement {
                         parameters = attempt;
                         Body::Select(select)
                     }
-                    None => Body::Range(Box::new(RangeSelect::plan(query, &mut parameters, context)?)),
+                    None => Body::Range(Box::new(RangeSelect::plan(
+                        query,
+                        &mut parameters,
+                        context,
+                    )?)),
                 }
             }
             ast::Statement::Insert(insert) => {
