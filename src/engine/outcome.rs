@@ -9,6 +9,7 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One column of a result, as RowDescription tells it (PostgreSQL §55.7).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +107,37 @@ pub enum Source {
     /// All there already: point statements and what answers from the catalog.
     Ready(std::vec::IntoIter<RecordBatch>),
     /// From the query pool, through a bounded channel; dropping it stops the query.
-    Pool(mpsc::Receiver<Result<RecordBatch, Diagnostic>>),
+    Pool(Coming),
+}
+
+/// Batches that the query pool makes.
+pub struct Coming {
+    batches: mpsc::Receiver<Result<RecordBatch, Diagnostic>>,
+    given_up: Arc<AtomicBool>,
+}
+
+impl Coming {
+    /// Dropping it sets `given_up` at once: an operator that is busy looks at that, long before it tries
+    /// to send.
+    pub fn new(
+        batches: mpsc::Receiver<Result<RecordBatch, Diagnostic>>,
+        given_up: Arc<AtomicBool>,
+    ) -> Coming {
+        Coming { batches, given_up }
+    }
+}
+
+impl From<mpsc::Receiver<Result<RecordBatch, Diagnostic>>> for Coming {
+    /// Of what never works long without sending.
+    fn from(batches: mpsc::Receiver<Result<RecordBatch, Diagnostic>>) -> Coming {
+        Coming::new(batches, Arc::default())
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A result that is still coming.
@@ -137,7 +168,7 @@ impl Rows {
     pub async fn next(&mut self) -> Option<Result<RecordBatch, Diagnostic>> {
         match &mut self.source {
             Source::Ready(batches) => batches.next().map(Ok),
-            Source::Pool(receiver) => receiver.next().await,
+            Source::Pool(coming) => coming.batches.next().await,
         }
     }
 }

@@ -184,7 +184,7 @@ impl RangeSelect {
         let query = run
             .query
             .ok_or_else(|| Diagnostic::internal("a range of many rows without the query engine"))?;
-        Ok(self.rows(Source::Pool(pour(query, first, rows, context))))
+        Ok(self.rows(Source::Pool(pour(query, first, rows, context).into())))
     }
 
     fn rows(&self, source: Source) -> Outcome {

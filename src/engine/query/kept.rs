@@ -205,7 +205,7 @@ impl KeptRows {
                 }
             }
         });
-        Source::Pool(receiver)
+        Source::Pool(receiver.into())
     }
 }
 

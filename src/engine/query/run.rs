@@ -13,7 +13,7 @@ use super::statement::Statement;
 use super::{Inner, cancel, failure, parallel, state};
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
-use crate::engine::outcome::{CommandTag, Outcome, Rows, Source};
+use crate::engine::outcome::{Coming, CommandTag, Outcome, Rows, Source};
 use crate::storage::View;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
@@ -24,7 +24,7 @@ use futures::{FutureExt, SinkExt, StreamExt};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Batches made before the session has taken them.
@@ -50,7 +50,7 @@ pub fn start(
     let statement = Arc::new(Statement {
         context: context.clone(),
         view,
-        abandoned,
+        abandoned: abandoned.clone(),
         engine: engine.clone(),
     });
     let work = run(statement, plan.clone(), parameters.to_vec(), sender);
@@ -61,7 +61,7 @@ pub fn start(
             Form::Rows => CommandTag::Select(0),
             Form::Explain(..) => CommandTag::Plain("EXPLAIN"),
         },
-        source: Source::Pool(receiver),
+        source: Source::Pool(Coming::new(receiver, abandoned)),
         memory: None,
     })
 }
@@ -130,7 +130,7 @@ async fn stream(
     statement.check()?;
     let physical = physical(statement, plan, parameters).await?;
     if let Form::Explain(options, planning) = plan.form {
-        let batch = explained(statement, physical, options, planning, sender).await?;
+        let batch = explained(statement, physical, options, planning).await?;
         let _ = sender.send(Ok(batch)).await;
         return Ok(());
     }
@@ -138,7 +138,6 @@ async fn stream(
     loop {
         let next = tokio::time::timeout(LOOK_INTERVAL, batches.next()).await;
         if sender.is_closed() {
-            statement.abandoned.store(true, Ordering::Relaxed);
             return Ok(());
         }
         statement.check()?;
@@ -149,7 +148,6 @@ async fn stream(
             Ok(Some(Err(error))) => return Err(failure::diagnostic(error)),
             Ok(Some(Ok(batch))) => {
                 if batch.num_rows() > 0 && !deliver(statement, sender, batch).await? {
-                    statement.abandoned.store(true, Ordering::Relaxed);
                     return Ok(());
                 }
             }
@@ -177,7 +175,6 @@ async fn explained(
     physical: Arc<dyn ExecutionPlan>,
     options: ExplainOptions,
     planning: Duration,
-    sender: &BatchSender,
 ) -> Result<RecordBatch, Diagnostic> {
     let mut took = Took {
         planning,
@@ -191,9 +188,6 @@ async fn explained(
     let mut batches = begun(statement, measured.clone())?;
     loop {
         let next = tokio::time::timeout(LOOK_INTERVAL, batches.next()).await;
-        if sender.is_closed() {
-            statement.abandoned.store(true, Ordering::Relaxed);
-        }
         statement.check()?;
         match next {
             Ok(None) => break,

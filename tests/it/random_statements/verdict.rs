@@ -24,6 +24,8 @@ pub enum Verdict {
     /// One met a value in the wrong place (class 22) that the other did not look at: SQL leaves the
     /// order of evaluation open.
     OrderOfEvaluation,
+    /// PostgreSQL wants a literal's type to be written where NodeDB takes it for a text.
+    Untyped,
     /// NodeDB does not have it, and says so.
     Unsupported,
     /// One of both was interrupted by its time limit.
@@ -86,6 +88,8 @@ pub fn compare(postgresql: &Answer, nodedb: &Answer) -> Verdict {
         (Refused(code, message), _) if code == "0A000" && message.starts_with("cannot convert") => {
             Verdict::OrderOfEvaluation
         }
+        // A literal of which nothing says what it is: we take a text.
+        (Refused(_, message), Rows(_)) if message.contains("unknown") => Verdict::Untyped,
         (_, Lost(_)) => Verdict::Broken,
         (Lost(why), _) => panic!("PostgreSQL is gone: {why}"),
         (_, Refused(code, _)) if code.starts_with("XX") => Verdict::Broken,

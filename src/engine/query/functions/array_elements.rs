@@ -222,7 +222,7 @@ impl Elements {
         let text = SqlType::scalar(TypeKind::Text);
         let first = parts.first().copied().unwrap_or(text);
         let texts = parts.iter().all(|one| is_text(one.kind));
-        let element = match one_type::of_numbers(&parts) {
+        let element = match one_type::common_type(&parts) {
             Some(number) => number,
             None if texts || parts.iter().all(|one| one.kind == first.kind) => first,
             None => return Err(none()),

@@ -1,24 +1,30 @@
-//! gcd() and lcm() of integers, each of the type of its arguments (PostgreSQL §9.3).
+//! gcd() and lcm() of integers, each of the type of its arguments (PostgreSQL §9.3): the library's
+//! are of bigint, and take what is NULL in an array's element for a number.
 
 use crate::engine::query::operators::arithmetic;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
-use datafusion::arrow::datatypes::{ArrowPrimitiveType, DataType, Int32Type, Int64Type};
-use datafusion::error::{DataFusionError, Result};
+use datafusion::arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Field, FieldRef, Int32Type, Int64Type,
+};
+use datafusion::error::Result;
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use std::sync::Arc;
 
-/// The functions.
-pub fn functions() -> Vec<Arc<ScalarUDF>> {
-    let made = |name, of| -> Arc<ScalarUDF> {
-        Arc::new(ScalarUDF::new_from_impl(Divisors {
-            name,
-            of,
-            signature: Signature::user_defined(Volatility::Immutable),
-        }))
+/// Puts them before the library's, which is asked for numerics.
+pub fn replace(library: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
+    let of = match library.name() {
+        "gcd" => Of::Gcd,
+        "lcm" => Of::Lcm,
+        _ => return library,
     };
-    vec![made("gcd", Of::Gcd), made("lcm", Of::Lcm)]
+    Arc::new(ScalarUDF::new_from_impl(Divisors {
+        library,
+        of,
+        signature: Signature::user_defined(Volatility::Immutable),
+    }))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,14 +35,14 @@ enum Of {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Divisors {
-    name: &'static str,
+    library: Arc<ScalarUDF>,
     of: Of,
     signature: Signature,
 }
 
 impl ScalarUDFImpl for Divisors {
     fn name(&self) -> &str {
-        self.name
+        self.library.name()
     }
 
     fn signature(&self) -> &Signature {
@@ -44,47 +50,58 @@ impl ScalarUDFImpl for Divisors {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let small = |one: &DataType| {
-            matches!(
-                one,
-                DataType::Int16 | DataType::Int32 | DataType::Null | DataType::Utf8
-            )
-        };
-        let [left, right] = arg_types else {
-            return Err(super::aggregate::no_such(self.name, arg_types));
-        };
-        let common = match (left, right) {
-            (left, right) if small(left) && small(right) => DataType::Int32,
-            (DataType::Int64, right) if small(right) || *right == DataType::Int64 => {
-                DataType::Int64
-            }
-            (left, DataType::Int64) if small(left) => DataType::Int64,
-            _ => return Err(super::aggregate::no_such(self.name, arg_types)),
-        };
-        Ok(vec![common.clone(), common])
+        if let Some(integer) = common_integer(arg_types) {
+            return Ok(vec![integer.clone(), integer]);
+        }
+        let none = |_| super::aggregate::no_such(self.name(), arg_types);
+        let field = |one: &DataType| Arc::new(Field::new("argument", one.clone(), true));
+        let fields: Vec<FieldRef> = arg_types.iter().map(field).collect();
+        let fields = fields_with_udf(&fields, self.library.as_ref()).map_err(none)?;
+        Ok(fields
+            .iter()
+            .map(|field| field.data_type().clone())
+            .collect())
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        match arg_types.first() {
-            Some(data_type) => Ok(data_type.clone()),
-            None => Err(super::aggregate::no_such(self.name, arg_types)),
+        match common_integer(arg_types) {
+            Some(integer) => Ok(integer),
+            None => self.library.return_type(arg_types),
         }
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
+        let whole =
+            |arg: &ColumnarValue| matches!(arg.data_type(), DataType::Int32 | DataType::Int64);
+        if !args.args.iter().all(whole) {
+            return self.library.invoke_with_args(args);
+        }
         let (left, right) = (args.args[0].to_array(rows)?, args.args[1].to_array(rows)?);
-        let result = match left.data_type() {
+        Ok(ColumnarValue::Array(match left.data_type() {
             DataType::Int32 => self.each::<Int32Type>(&left, &right)?,
-            DataType::Int64 => self.each::<Int64Type>(&left, &right)?,
-            other => {
-                return Err(DataFusionError::Internal(format!(
-                    "{} of {other}",
-                    self.name
-                )));
-            }
-        };
-        Ok(ColumnarValue::Array(result))
+            _ => self.each::<Int64Type>(&left, &right)?,
+        }))
+    }
+}
+
+/// The type of two integers; None where one is something else.
+fn common_integer(types: &[DataType]) -> Option<DataType> {
+    let small = |one: &DataType| {
+        matches!(
+            one,
+            DataType::Int16 | DataType::Int32 | DataType::Null | DataType::Utf8
+        )
+    };
+    let [left, right] = types else {
+        return None;
+    };
+    match (small(left), small(right)) {
+        (true, true) => Some(DataType::Int32),
+        (one, other) => {
+            let whole = |small, data_type: &DataType| small || *data_type == DataType::Int64;
+            (whole(one, left) && whole(other, right)).then_some(DataType::Int64)
+        }
     }
 }
 

@@ -93,6 +93,8 @@ const LIBRARY: &[&str] = &[
     "cosh",
     "cot",
     "degrees",
+    "gcd",
+    "lcm",
     "pi",
     "radians",
     "random",
@@ -217,7 +219,10 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
     let mut found = HashMap::new();
     for name in LIBRARY {
         if let Some(function) = find(name) {
-            found.insert((*name).to_owned(), one_type::replace(&function));
+            found.insert(
+                (*name).to_owned(),
+                divisors::replace(one_type::replace(&function)),
+            );
         }
     }
     for (name, library_name) in SYNONYMS {
@@ -230,7 +235,6 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         array::functions(),
         array_elements::functions(),
         binary::functions(),
-        divisors::functions(),
         format::functions(),
         math::functions(),
         negative::functions(),
@@ -238,6 +242,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         regular::functions(),
         template::functions(),
         json::functions(),
+        label::functions(),
         keywords::functions(),
         numeric::functions(),
         numeric_math::functions(),

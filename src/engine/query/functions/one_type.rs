@@ -41,30 +41,33 @@ pub fn call(function: &Arc<ScalarUDF>, args: Vec<Expr>) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(library, args))
 }
 
-/// The type that numbers of these types have together where one of them is numeric, which the
-/// library resolves otherwise.
+/// The type that values of these types have together where the library resolves otherwise: numbers of
+/// which one is numeric, and moments.
 ///
 /// PostgreSQL's "UNION, CASE, and Related Constructs".
-pub fn with_numeric(types: &[SqlType]) -> Option<SqlType> {
-    use TypeKind::{Float4, Float8, Int2, Int4, Int8, Numeric};
+pub fn unlike_library(types: &[SqlType]) -> Option<SqlType> {
+    use TypeKind::{Date, Float4, Float8, Int2, Int4, Int8, Numeric, Timestamp, Timestamptz};
     let of_kind = |kind| types.iter().any(|one| one.kind == kind);
-    let numbers = types.iter().all(|one| {
-        !one.array && matches!(one.kind, Int2 | Int4 | Int8 | Numeric | Float4 | Float8)
-    });
-    if !numbers || !of_kind(Numeric) {
-        return None;
+    let all_of = |kinds: &[TypeKind]| {
+        let is = |one: &SqlType| !one.array && kinds.contains(&one.kind);
+        types.iter().all(is)
+    };
+    if of_kind(Numeric) && all_of(&[Int2, Int4, Int8, Numeric, Float4, Float8]) {
+        return Some(match of_kind(Float4) || of_kind(Float8) {
+            true => SqlType::scalar(Float8),
+            false => types::name::ANY_NUMERIC,
+        });
     }
-    Some(match of_kind(Float4) || of_kind(Float8) {
-        true => SqlType::scalar(Float8),
-        false => types::name::ANY_NUMERIC,
-    })
+    let moments = [Timestamptz, Timestamp, Date];
+    let latest = moments.into_iter().find(|kind| of_kind(*kind))?;
+    all_of(&moments).then_some(SqlType::scalar(latest))
 }
 
-/// The type that numbers of these types have together; None where one is no number.
-pub fn of_numbers(types: &[SqlType]) -> Option<SqlType> {
+/// The type that numbers or moments of these types have together; None of others.
+pub fn common_type(types: &[SqlType]) -> Option<SqlType> {
     use TypeKind::{Float4, Float8, Int2, Int4, Int8};
-    if let Some(numeric) = with_numeric(types) {
-        return Some(numeric);
+    if let Some(common) = unlike_library(types) {
+        return Some(common);
     }
     let ranks = [Int2, Int4, Int8, Float4, Float8];
     let rank = |one: &SqlType| match one.array {
@@ -110,7 +113,7 @@ impl ScalarUDFImpl for OneType {
         let alike = fields
             .iter()
             .all(|field| field.data_type() == fields[0].data_type());
-        if !alike && let Some(number) = with_numeric(&types) {
+        if !alike && let Some(number) = unlike_library(&types) {
             return Ok(Arc::new(cast::field(self.name(), number)));
         }
         let coerced = fields_with_udf(&fields, self.library.as_ref())?;

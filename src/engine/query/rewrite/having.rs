@@ -2,10 +2,8 @@
 //! (PostgreSQL §7.2.3): one is, here.
 
 use super::syntax::call_of;
-use sqlparser::ast::helpers::attached_token::AttachedToken;
-use sqlparser::ast::{
-    BinaryOperator, CaseWhen, Expr, GroupByExpr, Query, SetExpr, Value, VisitMut, VisitorMut,
-};
+use crate::engine::query::functions::label::GROUP_CONDITION;
+use sqlparser::ast::{Expr, GroupByExpr, Query, SetExpr, Value, VisitMut, VisitorMut};
 use std::ops::ControlFlow;
 
 /// Rewrites every HAVING of a query.
@@ -46,23 +44,9 @@ fn body(set: &mut SetExpr) {
     }
 }
 
-/// `CASE WHEN count(TRUE) >= 0 THEN condition END`: in one piece, for the planner would ask a part
-/// without an aggregate of every row, and there is a group of no rows, too.
+/// `group_condition(condition, count(TRUE))`: in one piece, for the planner would ask a part without an
+/// aggregate of every row, and there is a group of no rows, too.
 fn of_all_rows(condition: Expr) -> Expr {
     let count = call_of("count", vec![Expr::value(Value::Boolean(true))]);
-    let always = Expr::BinaryOp {
-        left: Box::new(count),
-        op: BinaryOperator::GtEq,
-        right: Box::new(Expr::value(Value::Number("0".into(), false))),
-    };
-    Expr::Case {
-        case_token: AttachedToken::empty(),
-        end_token: AttachedToken::empty(),
-        operand: None,
-        conditions: vec![CaseWhen {
-            condition: always,
-            result: condition,
-        }],
-        else_result: None,
-    }
+    call_of(GROUP_CONDITION, vec![condition, count])
 }

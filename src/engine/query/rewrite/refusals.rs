@@ -216,6 +216,24 @@ impl Visitor for Refusals {
             TableFactor::Table {
                 sample: Some(_), ..
             } => refuse("TABLESAMPLE"),
+            // Rows of type record, of which only a definition says the columns, are not here.
+            TableFactor::Table {
+                alias: Some(alias),
+                args: None,
+                ..
+            }
+            | TableFactor::Derived {
+                alias: Some(alias), ..
+            } if alias
+                .columns
+                .iter()
+                .any(|column| column.data_type.is_some()) =>
+            {
+                ControlFlow::Break(Diagnostic::error(
+                    SqlState::SYNTAX_ERROR,
+                    "a column definition list is only allowed for functions returning \"record\"",
+                ))
+            }
             TableFactor::Table { .. }
             | TableFactor::Derived { .. }
             | TableFactor::Function { .. }

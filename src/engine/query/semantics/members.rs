@@ -46,7 +46,7 @@ pub(super) fn one_number_type(
     }
     let alike = types.iter().all(|(_, data_type)| *data_type == types[0].1);
     let kinds: Vec<_> = types.iter().map(|(sql_type, _)| *sql_type).collect();
-    let Some(to) = one_type::with_numeric(&kinds).filter(|_| !alike) else {
+    let Some(to) = one_type::unlike_library(&kinds).filter(|_| !alike) else {
         return Ok(members);
     };
     let unified = members
