@@ -16,7 +16,8 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Projection, SortExpr,
+    Aggregate, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Projection, SortExpr, WindowFrame,
+    WindowFrameBound, WindowFrameUnits,
 };
 use std::sync::Arc;
 
@@ -158,7 +159,48 @@ pub fn window(mut call: WindowFunction, schema: &DFSchema) -> Result<WindowFunct
     let partitions = partitions.into_iter().map(|expr| single(expr, schema));
     params.partition_by = partitions.collect::<Result<_>>()?;
     params.order_by = sorted(std::mem::take(&mut params.order_by), schema)?;
+    let frame = &params.window_frame;
+    if frame.units == WindowFrameUnits::Range {
+        let types = params
+            .order_by
+            .iter()
+            .map(|item| item.expr.get_type(schema));
+        let types = types.collect::<Result<Vec<_>>>()?;
+        if !types.iter().all(has_ranges) {
+            params.window_frame = of_peers(frame)?;
+        }
+    }
     Ok(call)
+}
+
+/// Whether the planner knows RANGE over the type.
+fn has_ranges(data_type: &DataType) -> bool {
+    data_type.is_numeric()
+        || data_type.is_string()
+        || data_type.is_null()
+        || matches!(
+            data_type,
+            DataType::List(_) | DataType::Boolean | DataType::Date32 | DataType::Timestamp(..)
+        )
+}
+
+/// The same frame by GROUPS: without offsets both are of the rows that are peers.
+///
+/// # Errors
+/// 0A000 with an offset.
+fn of_peers(frame: &WindowFrame) -> Result<WindowFrame> {
+    let (start, end) = (frame.start_bound.clone(), frame.end_bound.clone());
+    let of_peers = |bound: &WindowFrameBound| {
+        matches!(bound, WindowFrameBound::CurrentRow) || bound.is_unbounded()
+    };
+    match of_peers(&start) && of_peers(&end) {
+        true => Ok(WindowFrame::new_bounds(
+            WindowFrameUnits::Groups,
+            start,
+            end,
+        )),
+        false => Err(failure::unsupported("RANGE with an offset over this type")),
+    }
 }
 
 /// ORDER BY within an aggregate, and what count(DISTINCT …) tells apart.
