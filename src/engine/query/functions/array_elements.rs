@@ -15,7 +15,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute::kernels::{boolean, cmp, zip};
-use datafusion::arrow::compute::{concat, filter};
+use datafusion::arrow::compute::{cast as cast_array, concat, filter};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int32Type};
 use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
@@ -301,12 +301,7 @@ impl Elements {
             .map(|part| part.as_ref().map_or(0, |part| part.len()));
         let offsets = OffsetBuffer::from_lengths(lengths);
         let nulls: NullBuffer = parts.iter().map(Option::is_some).collect();
-        let parts: Vec<_> = parts
-            .iter()
-            .flatten()
-            .map(|part| of_type(part, field.data_type()))
-            .collect();
-        let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
+        let parts: Vec<&dyn Array> = parts.iter().flatten().map(|part| part.as_ref()).collect();
         let values = match parts.is_empty() {
             true => new_empty_array(field.data_type()),
             false => concat(&parts)?,
@@ -319,17 +314,18 @@ impl Elements {
     fn row(&self, arrays: &[ArrayRef], row: usize, of: &DataType) -> Result<Option<ArrayRef>> {
         let one = |argument: usize| of_type(&arrays[argument].slice(row, 1), of);
         let elements = |array: &ArrayRef, row: usize| -> Result<Option<ArrayRef>> {
-            Ok(elements(array, row)?.map(|elements| of_type(&elements, of)))
+            let found = elements(array, row)?;
+            found.map(|elements| of_type(&elements, of)).transpose()
         };
         let joined = |first: &dyn Array, second: &dyn Array| Ok(Some(concat(&[first, second])?));
         match self.kind {
             Kind::Append => match elements(&arrays[0], row)? {
-                Some(elements) => joined(&elements, &one(1)),
-                None => Ok(Some(one(1))),
+                Some(elements) => joined(&elements, &one(1)?),
+                None => one(1).map(Some),
             },
             Kind::Prepend => match elements(&arrays[1], row)? {
-                Some(elements) => joined(&one(0), &elements),
-                None => Ok(Some(one(0))),
+                Some(elements) => joined(&one(0)?, &elements),
+                None => one(0).map(Some),
             },
             Kind::Concatenate => match (elements(&arrays[0], row)?, elements(&arrays[1], row)?) {
                 (Some(first), Some(second)) => joined(&first, &second),
@@ -339,10 +335,10 @@ impl Elements {
                 let Some(elements) = elements(&arrays[0], row)? else {
                     return Ok(None);
                 };
-                let equal = equal(&elements, &one(1))?;
+                let equal = equal(&elements, &one(1)?)?;
                 Ok(Some(match self.kind {
                     Kind::Remove => filter(&elements, &boolean::not(&equal)?)?,
-                    _ => zip::zip(&equal, &Scalar::new(one(2)), &elements)?,
+                    _ => zip::zip(&equal, &Scalar::new(one(2)?), &elements)?,
                 }))
             }
         }
@@ -365,18 +361,20 @@ fn equal(elements: &ArrayRef, value: &ArrayRef) -> Result<BooleanArray> {
             Arc::new(Numbers::new(elements).keys()),
             Arc::new(Numbers::new(value).keys()),
         ),
-        false => (elements.clone(), value.clone()),
+        false => (elements.clone(), of_type(value, elements.data_type())?),
     };
     Ok(cmp::not_distinct(&elements, &Scalar::new(value))?)
 }
 
-/// The values, as numbers of any scale where those are wanted.
-fn of_type(values: &ArrayRef, wanted: &DataType) -> ArrayRef {
-    let (found, any_scale) = (values.data_type(), DataType::LargeBinary);
-    if *wanted != any_scale || *found == any_scale || !is_exact(found) {
-        return values.clone();
+/// The values as those of the type: a kind of value can be kept in several ways.
+fn of_type(values: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
+    if values.data_type() == wanted {
+        return Ok(values.clone());
     }
-    let numbers = Numbers::new(values);
-    let ordered = (0..values.len()).map(|row| numbers.get(row).map(|one| one.to_ordered()));
-    Arc::new(ordered.collect::<LargeBinaryArray>())
+    if *wanted == DataType::LargeBinary && is_exact(values.data_type()) {
+        let numbers = Numbers::new(values);
+        let ordered = (0..values.len()).map(|row| numbers.get(row).map(|one| one.to_ordered()));
+        return Ok(Arc::new(ordered.collect::<LargeBinaryArray>()));
+    }
+    Ok(cast_array(values, wanted)?)
 }
