@@ -11,7 +11,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 /// Batches made before the session has taken them.
-const BATCHES_AHEAD: usize = 2;
+pub(super) const BATCHES_AHEAD: usize = 2;
 /// How often a statement whose rows nobody takes looks at the age of its snapshot.
 const AGE_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -33,7 +33,7 @@ impl QueryEngine {
                     Err(error) => Err(error),
                 };
                 let last = batch.is_err();
-                match send(&mut sender, batch, &view).await {
+                match send(&mut sender, batch, Some(&view)).await {
                     Ok(true) if !last => tokio::task::yield_now().await,
                     Ok(_) => return,
                     Err(too_old) => {
@@ -48,22 +48,25 @@ impl QueryEngine {
     }
 }
 
-type Batch = Result<RecordBatch, Diagnostic>;
+pub(super) type Batch = Result<RecordBatch, Diagnostic>;
 
-/// Hands a batch over; false when nobody wants it any more.
+/// Hands a batch to the session; false when nobody wants it any more. A client that does not come
+/// for its rows, an idle portal's, keeps the snapshot no longer than any other may be.
 ///
 /// # Errors
 /// 72000 once the snapshot has been given up.
-async fn send(
+pub(super) async fn send(
     sender: &mut mpsc::Sender<Batch>,
     batch: Batch,
-    view: &View,
+    view: Option<&View>,
 ) -> Result<bool, Diagnostic> {
     let mut sending = pin!(sender.send(batch));
     loop {
         if let Ok(sent) = tokio::time::timeout(AGE_INTERVAL, &mut sending).await {
             return Ok(sent.is_ok());
         }
-        view.check_age()?;
+        if let Some(view) = view {
+            view.check_age()?;
+        }
     }
 }

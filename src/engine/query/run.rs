@@ -9,6 +9,7 @@ use super::explain_options::{ExplainOptions, Run};
 use super::measure;
 use super::memory::StatementMemory;
 use super::plan::{self, Form, Kept, QueryPlan};
+use super::pour::{BATCHES_AHEAD, Batch, send};
 use super::statement::Statement;
 use super::{Inner, cancel, failure, parallel, state};
 use crate::diagnostic::Diagnostic;
@@ -22,20 +23,14 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::channel::mpsc;
 use futures::{FutureExt, SinkExt, StreamExt};
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-/// Batches made before the session has taken them.
-const BATCHES_AHEAD: usize = 2;
 /// How often a waiting statement looks whether it is to stop.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// How often a statement whose rows nobody takes looks at the age of its snapshot.
-const AGE_INTERVAL: Duration = Duration::from_millis(500);
-
-type BatchSender = mpsc::Sender<Result<RecordBatch, Diagnostic>>;
+type BatchSender = mpsc::Sender<Batch>;
 
 /// Starts the query; its rows come through the outcome.
 pub fn start(
@@ -147,7 +142,8 @@ async fn stream(
             Ok(None) => return Ok(()),
             Ok(Some(Err(error))) => return Err(failure::diagnostic(error)),
             Ok(Some(Ok(batch))) => {
-                if batch.num_rows() > 0 && !deliver(statement, sender, batch).await? {
+                if batch.num_rows() > 0 && !send(sender, Ok(batch), statement.view.as_ref()).await?
+                {
                     return Ok(());
                 }
             }
@@ -197,25 +193,4 @@ async fn explained(
     }
     took.execution = began.elapsed();
     explain::batch(&*measured, options, took)
-}
-
-/// Hands a batch to the session; false when nobody wants it any more. A client that does not come
-/// for its rows, an idle portal's, keeps the snapshot no longer than any other may be.
-///
-/// # Errors
-/// 72000 once the snapshot has been given up.
-async fn deliver(
-    statement: &Statement,
-    sender: &mut BatchSender,
-    batch: RecordBatch,
-) -> Result<bool, Diagnostic> {
-    let mut sending = pin!(sender.send(Ok(batch)));
-    loop {
-        if let Ok(sent) = tokio::time::timeout(AGE_INTERVAL, &mut sending).await {
-            return Ok(sent.is_ok());
-        }
-        if let Some(view) = &statement.view {
-            view.check_age()?;
-        }
-    }
 }

@@ -13,6 +13,7 @@ pub mod binary;
 pub mod definition;
 mod divisors;
 mod format;
+pub mod group_condition;
 mod group_totals;
 mod interval_total;
 pub mod json;
@@ -242,7 +243,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         regular::functions(),
         template::functions(),
         json::functions(),
-        label::functions(),
+        group_condition::functions(),
         keywords::functions(),
         numeric::functions(),
         numeric_math::functions(),

@@ -2,7 +2,7 @@
 //! (PostgreSQL §7.2.3): one is, here.
 
 use super::syntax::call_of;
-use crate::engine::query::functions::label::GROUP_CONDITION;
+use crate::engine::query::functions::group_condition::GROUP_CONDITION;
 use sqlparser::ast::{Expr, GroupByExpr, Query, SetExpr, Value, VisitMut, VisitorMut};
 use std::ops::ControlFlow;
 
