@@ -14,6 +14,7 @@ use super::{definitions, dml, locking, point};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::sql::locate::{self, Search};
+use crate::sql::{literal_rows, parse};
 use crate::storage::{Storage, Used};
 use datafusion::scalar::ScalarValue;
 use sqlparser::ast;
@@ -112,10 +113,16 @@ impl Engine {
         context: &StatementContext,
     ) -> Diagnostic {
         // Long texts take long to walk, which is the pool's work.
-        let work = async move { Search::new(error, statement, text) };
+        let work = async move {
+            let statement = match whole(&statement, &text)? {
+                Some(whole) => Arc::new(whole),
+                None => statement,
+            };
+            Ok(Search::new(error, statement, text))
+        };
         let mut search = match self.query.pool().run(work).await {
-            Ok(search) => search,
-            Err(stopped) => return stopped,
+            Ok(Ok(search)) => search,
+            Ok(Err(error)) | Err(error) => return error,
         };
         while let Some(attempt) = search.attempt() {
             let again = self.body(&attempt, search.text(), declared, context).await;
@@ -137,8 +144,16 @@ impl Engine {
         }
         let (query, context) = (self.query.clone(), context.clone());
         let (statement, declared) = (statement.clone(), declared.to_vec());
+        let text = text.clone();
         // Compiling expressions alone takes more than a slice is worth (DESIGN §2).
-        let planned = async move { plan_body(&statement, &declared, &query, &context).await };
+        let planned = async move {
+            if let Some(insert) = dml::Statement::plan_literals(&statement, &declared, &context) {
+                return Ok((insert.parameters.clone(), None, Body::Dml(Box::new(insert))));
+            }
+            let whole = whole(&statement, &text)?;
+            let statement = whole.as_ref().unwrap_or(&statement);
+            plan_body(statement, &declared, &query, &context).await
+        };
         self.query.pool().run(planned).await?
     }
 
@@ -220,6 +235,14 @@ impl Engine {
                 })
             }
         }
+    }
+}
+
+/// The whole tree of a statement whose rows the parser has left as text; None where it is whole.
+fn whole(statement: &ast::Statement, text: &str) -> Result<Option<ast::Statement>, Diagnostic> {
+    match literal_rows::of(statement) {
+        Some(_) => parse::parse_one(text).map(Some),
+        None => Ok(None),
     }
 }
 

@@ -16,6 +16,7 @@ mod expressions;
 pub mod fetch;
 pub mod lexer;
 pub mod like;
+pub mod literal_rows;
 pub mod locate;
 pub mod overriding;
 pub mod parse;

@@ -8,6 +8,7 @@
 
 use super::depth;
 use super::dialect::NodeDialect;
+use super::literal_rows;
 use crate::diagnostic::{Diagnostic, SqlState};
 use sqlparser::ast;
 use sqlparser::keywords::Keyword;
@@ -59,11 +60,20 @@ fn invalid_bytes(bytes: &[u8]) -> Diagnostic {
     )
 }
 
-/// All statements of a text; empty ones are left out.
+/// All statements of a text; empty ones are left out. The rows of a long INSERT may have stayed text
+/// ([`literal_rows`]).
 ///
 /// # Errors
 /// 42601 with a position; 54001 for a tree that is too deep.
 pub fn parse(text: &str) -> Result<Vec<Statement>, Diagnostic> {
+    match literal_rows::statement(text) {
+        Some(statement) => Ok(vec![statement]),
+        None => parse_whole(text),
+    }
+}
+
+/// As [`parse`], and the tree has everything that is in the text.
+pub(super) fn parse_whole(text: &str) -> Result<Vec<Statement>, Diagnostic> {
     let mut tokens = Vec::new();
     Tokenizer::new(&NodeDialect, text)
         .tokenize_with_location_into_buf(&mut tokens)
@@ -137,7 +147,7 @@ fn is_reserved(token: &Token) -> bool {
 /// # Errors
 /// As [`parse`]; 42601 for none or several.
 pub fn parse_one(text: &str) -> Result<ast::Statement, Diagnostic> {
-    let mut statements = parse(text)?;
+    let mut statements = parse_whole(text)?;
     match (statements.pop(), statements.is_empty()) {
         (Some(only), true) => Ok(only.ast),
         (None, _) => Err(at_end_of_input(text)),
@@ -153,7 +163,7 @@ pub fn parse_one(text: &str) -> Result<ast::Statement, Diagnostic> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_expression(text: &str) -> Result<ast::Expr, Diagnostic> {
-    let mut statements = parse(&format!("SELECT {text}"))?;
+    let mut statements = parse_whole(&format!("SELECT {text}"))?;
     let single = (statements.len() == 1).then(|| statements.pop()).flatten();
     let Some(ast::Statement::Query(query)) = single.map(|statement| statement.ast) else {
         return Err(Diagnostic::error(SqlState::SYNTAX_ERROR, "syntax error"));

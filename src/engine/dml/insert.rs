@@ -18,6 +18,7 @@ use crate::engine::outcome::{CommandTag, Outcome};
 use crate::engine::policy::Purpose;
 use crate::engine::query::{QueryEngine, QueryPlan};
 use crate::engine::uses::Uses;
+use crate::sql::literal_rows;
 use crate::sql::overriding::{self, Overriding};
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
@@ -25,7 +26,7 @@ use sqlparser::ast;
 use std::sync::Arc;
 
 /// Rows of VALUES in a point statement, whose template is kept; more seldom come twice.
-pub const POINT_ROWS_MAX: usize = 64;
+pub const POINT_ROWS_MAX: usize = literal_rows::ROWS_MIN - 1;
 
 /// Rows of VALUES from which on they are written by batches.
 const BATCHED_ROWS_MIN: usize = 8;
@@ -75,21 +76,6 @@ impl Insert {
     ) -> Result<Insert, Diagnostic> {
         let (target, qualifier) = resolve(insert, context)?;
         let columns = column_list(insert, &target)?;
-        let many = insert
-            .source
-            .as_deref()
-            .and_then(values_of)
-            .filter(|rows| rows.len() > POINT_ROWS_MAX);
-        if let Some(rows) = many
-            && insert.on.is_none()
-            && insert.returning.is_none()
-            && let Some(literals) = literals::of(rows, &target, &columns, input_of(context))
-        {
-            let columns = fit(columns, literals.columns.len(), insert)?;
-            let source = Source::Literals(literals);
-            let given = Given { columns, source };
-            return Insert::new(insert, (target, &qualifier), given, parameters, context);
-        }
         let rows = match insert.source.as_deref() {
             None => vec![Vec::new()],
             Some(query) => match values_of(query) {
@@ -104,6 +90,22 @@ impl Insert {
             source: Source::Values(rows),
         };
         Insert::new(insert, (target, &qualifier), given, parameters, context)
+    }
+
+    /// Plans rows that the parser has left as text; None where they have to be read as expressions, and
+    /// where something is wrong, which is then told as for those.
+    pub fn plan_literals(
+        (insert, rows): (&ast::Insert, literal_rows::Rows<'_>),
+        parameters: &mut Vec<Option<SqlType>>,
+        context: &StatementContext,
+    ) -> Option<Insert> {
+        let (target, qualifier) = resolve(insert, context).ok()?;
+        let columns = column_list(insert, &target).ok()?;
+        let literals = literals::of(rows, &target, &columns, input_of(context))?;
+        let columns = fit(columns, literals.columns.len(), insert).ok()?;
+        let source = Source::Literals(literals);
+        let given = Given { columns, source };
+        Insert::new(insert, (target, &qualifier), given, parameters, context).ok()
     }
 
     /// Plans any INSERT.

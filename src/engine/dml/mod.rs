@@ -44,7 +44,7 @@ use crate::engine::query::QueryEngine;
 use crate::engine::transaction::Transaction;
 use crate::engine::types;
 use crate::engine::uses::Uses;
-use crate::sql::parse;
+use crate::sql::{literal_rows, parse};
 use crate::storage::{Storage, Used};
 use datafusion::common::ScalarValue;
 use delete::Delete;
@@ -111,6 +111,22 @@ impl Statement {
     ) -> Result<Statement, Diagnostic> {
         let mut parameters = declared.to_vec();
         Statement::plan_part(statement, &mut parameters, query, context).await
+    }
+
+    /// Plans an INSERT whose rows the parser has left as text. None where it takes the whole tree.
+    pub fn plan_literals(
+        statement: &ast::Statement,
+        declared: &[Option<SqlType>],
+        context: &StatementContext,
+    ) -> Option<Statement> {
+        let rows = literal_rows::of(statement)?;
+        let mut parameters = declared.to_vec();
+        let insert = Insert::plan_literals(rows, &mut parameters, context)?;
+        Some(Statement {
+            parameters: settled(&parameters),
+            uses: insert.uses(),
+            body: Body::Insert(insert),
+        })
     }
 
     /// As [`Statement::plan`]; `parameters` are the types known so far, and then those it determined.
