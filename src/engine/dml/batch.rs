@@ -5,6 +5,7 @@
 //! finds duplicates.
 
 use super::filler::Filler;
+use super::target::Target;
 use super::value::Value;
 use super::violation;
 use super::write::{Writer, lock_wait};
@@ -12,7 +13,7 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::query::failure;
 use crate::engine::row::{IndexEntry, KeyLayout, RowEncoder, encode_row_number};
-use crate::engine::types;
+use crate::engine::types::{self, Input};
 use crate::storage::{NewRow, StorageError};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::common::ScalarValue;
@@ -50,6 +51,45 @@ impl Keys {
             _ => key.extend_from_slice(&encode_row_number(self.first + row as u64)),
         }
         Ok(())
+    }
+}
+
+/// What the table's indexes have of a batch's rows.
+struct Entries<'a> {
+    target: &'a Target,
+    columns: &'a [ArrayRef],
+    /// For each index its columns; None where expressions are worked out, row by row, so that what is
+    /// wrong with a row is told after what is wrong with those before.
+    indexed: Vec<Option<Vec<ArrayRef>>>,
+}
+
+impl<'a> Entries<'a> {
+    fn new(target: &'a Target, columns: &'a [ArrayRef]) -> Entries<'a> {
+        let indexes = target.indexes.iter();
+        Entries {
+            target,
+            columns,
+            indexed: indexes.map(|index| index.values.arrays(columns)).collect(),
+        }
+    }
+
+    /// The entry of a row in the index at this place; None where it has none.
+    fn of(
+        &self,
+        place: usize,
+        row: usize,
+        row_key: &[u8],
+        input: Input<'_>,
+    ) -> Result<Option<IndexEntry>, Diagnostic> {
+        let index = &self.target.indexes[place];
+        let (layout, unique) = (&index.key, index.unique);
+        if let Some(columns) = &self.indexed[place] {
+            let entry = IndexEntry::of_arrays(layout, unique, columns, row, row_key)?;
+            return Ok(Some(entry));
+        }
+        let values = index.values.of(&row_of(self.columns, row)?, input)?;
+        let entry = values.map(|values| IndexEntry::new(layout, unique, &values, row_key));
+        Ok(entry.transpose()?)
     }
 }
 
@@ -192,6 +232,7 @@ impl Writer<'_> {
         let (target, store) = (self.target, self.target.store());
         let (mut key, mut bytes) = (Vec::new(), Vec::new());
         let (mut new, mut places) = (Vec::new(), Vec::new());
+        let entries = Entries::new(target, columns);
         let mut first = 0;
         for row in 0..rows {
             self.row = Some(row);
@@ -201,20 +242,16 @@ impl Writer<'_> {
             let value = begin..bytes.len();
             new.push(NewRow::new(store, &key, value, target.key.is_some()));
             places.push((row, None));
-            if !target.indexes.is_empty() {
-                let values = row_of(columns, row)?;
-                for (place, index) in target.indexes.iter().enumerate() {
-                    let Some(indexed) = index.values.of(&values, self.input())? else {
-                        continue;
-                    };
-                    let entry = IndexEntry::new(&index.key, index.unique, &indexed, &key)?;
-                    let alone = index.unique && entry.is_alone();
-                    let begin = bytes.len();
-                    bytes.extend_from_slice(&entry.value);
-                    let value = begin..bytes.len();
-                    new.push(NewRow::new(index.store, &entry.key, value, alone));
-                    places.push((row, Some(place)));
-                }
+            for (place, index) in target.indexes.iter().enumerate() {
+                let Some(entry) = entries.of(place, row, &key, self.input())? else {
+                    continue;
+                };
+                let alone = index.unique && entry.is_alone();
+                let begin = bytes.len();
+                bytes.extend_from_slice(&entry.value);
+                let value = begin..bytes.len();
+                new.push(NewRow::new(index.store, &entry.key, value, alone));
+                places.push((row, Some(place)));
             }
             self.step().await?;
             if new.len() < NEW_ROWS_MAX && row + 1 < rows {
@@ -254,12 +291,13 @@ impl Writer<'_> {
     ) -> Result<(), Diagnostic> {
         let (target, store) = (self.target, self.target.store());
         let (mut key, mut bytes) = (Vec::new(), Vec::new());
+        let entries = Entries::new(target, columns);
         for row in 0..rows {
             self.row = Some(row);
             keys.put(&target.key, row, &mut key)?;
             bytes.clear();
             encoder.encode(row, &mut bytes)?;
-            self.load_entries(columns, row, &key).await?;
+            self.load_entries(&entries, row, &key).await?;
             let loaded = self.transaction.bulk_put(store, &key, &bytes).await;
             self.loaded(loaded)?;
             if !target.foreign_keys.is_empty() {
@@ -273,19 +311,14 @@ impl Writer<'_> {
 
     async fn load_entries(
         &mut self,
-        columns: &[ArrayRef],
+        entries: &Entries<'_>,
         row: usize,
         row_key: &[u8],
     ) -> Result<(), Diagnostic> {
-        if self.target.indexes.is_empty() {
-            return Ok(());
-        }
-        let values = row_of(columns, row)?;
         for (place, index) in self.target.indexes.iter().enumerate() {
-            let Some(indexed) = index.values.of(&values, self.input())? else {
+            let Some(entry) = entries.of(place, row, row_key, self.input())? else {
                 continue;
             };
-            let entry = IndexEntry::new(&index.key, index.unique, &indexed, row_key)?;
             if self.transaction.bulk_loads(index.store) {
                 let loaded = self
                     .transaction
@@ -295,7 +328,7 @@ impl Writer<'_> {
                 continue;
             }
             if self.unique_taken(index, &entry).await?.is_some() {
-                return Err(self.duplicate(&values, Some(place)));
+                return Err(self.duplicate(&row_of(entries.columns, row)?, Some(place)));
             }
             self.transaction
                 .put(index.store, &entry.key, &entry.value)?;

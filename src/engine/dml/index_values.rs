@@ -7,6 +7,7 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::Diagnostic;
 use crate::engine::query::expression::Scope;
 use crate::engine::types::Input;
+use datafusion::arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
 use std::sync::Arc;
 
@@ -66,6 +67,13 @@ impl IndexValues {
     /// Whether only some rows have an entry.
     pub fn is_partial(&self) -> bool {
         self.predicate.is_some()
+    }
+
+    /// The indexed columns of a batch in index order, where it [is plain](IndexValues::is_plain).
+    pub fn arrays(&self, columns: &[ArrayRef]) -> Option<Vec<ArrayRef>> {
+        let of = |position: &u16| columns[usize::from(*position)].clone();
+        self.is_plain()
+            .then(|| self.columns.iter().map(of).collect())
     }
 
     /// Names and types, in index order.

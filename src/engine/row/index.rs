@@ -10,6 +10,7 @@
 
 use super::error::RowError;
 use super::key::KeyLayout;
+use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::common::ScalarValue;
 
 /// One entry of an index, as storage keeps it.
@@ -37,17 +38,40 @@ impl IndexEntry {
         assert!(!row_key.is_empty(), "every row has a key");
         let mut key = Vec::with_capacity(16 * values.len() + row_key.len());
         layout.encode(values, &mut key)?;
-        if unique && !values.iter().any(ScalarValue::is_null) {
-            return Ok(IndexEntry {
+        let tells_apart = unique && !values.iter().any(ScalarValue::is_null);
+        Ok(IndexEntry::of_columns(key, tells_apart, row_key))
+    }
+
+    /// As [`IndexEntry::new`], for one row of a batch; `columns` holds the indexed ones in index order.
+    ///
+    /// # Errors
+    /// As [`KeyLayout::encode`].
+    pub fn of_arrays(
+        layout: &KeyLayout,
+        unique: bool,
+        columns: &[ArrayRef],
+        row: usize,
+        row_key: &[u8],
+    ) -> Result<IndexEntry, RowError> {
+        let mut key = Vec::with_capacity(16 * columns.len() + row_key.len());
+        layout.encode_arrays(columns, row, &mut key)?;
+        let tells_apart = unique && !columns.iter().any(|column| column.is_null(row));
+        Ok(IndexEntry::of_columns(key, tells_apart, row_key))
+    }
+
+    /// From the encoded columns.
+    fn of_columns(mut key: Vec<u8>, tells_apart: bool, row_key: &[u8]) -> IndexEntry {
+        if tells_apart {
+            return IndexEntry {
                 key,
                 value: row_key.to_vec(),
-            });
+            };
         }
         key.extend_from_slice(row_key);
-        Ok(IndexEntry {
+        IndexEntry {
             key,
             value: Vec::new(),
-        })
+        }
     }
 
     /// Whether its key is of the indexed columns alone, so that another row's would be the same.

@@ -23,7 +23,7 @@ use crate::catalog::definition::{Index, Table};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::types::interval;
 use crate::engine::types::number::{Number, order};
-use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::array::{Array, ArrayRef, Int32Array, Int64Array, StringArray};
 use datafusion::common::ScalarValue;
 use std::ops::Bound;
 
@@ -125,18 +125,13 @@ impl KeyLayout {
         out: &mut Vec<u8>,
     ) -> Result<(), RowError> {
         for (column, array) in self.columns.iter().zip(columns) {
-            // The commonest key is one int4; anything else goes by way of a scalar.
-            if let (Physical::Int32, Some(array)) = (
-                &column.physical,
-                array
-                    .as_any()
-                    .downcast_ref::<datafusion::arrow::array::Int32Array>(),
-            ) && !array.is_null(row)
-            {
+            if !array.is_null(row) {
                 let start = column.begin(out);
-                out.extend_from_slice(&ordered_i32(array.value(row)));
-                column.end(start, out);
-                continue;
+                if column.put_commonest(array, row, out) {
+                    column.end(start, out);
+                    continue;
+                }
+                out.truncate(start);
             }
             let value =
                 ScalarValue::try_from_array(array, row).map_err(|_| RowError::Mismatch {
@@ -298,6 +293,29 @@ impl KeyColumn {
         Ok(())
     }
 
+    /// Appends a value of a type that most keys have, without making it a scalar first; false for any
+    /// other.
+    #[inline]
+    fn put_commonest(&self, array: &ArrayRef, row: usize, out: &mut Vec<u8>) -> bool {
+        let array = array.as_any();
+        match &self.physical {
+            Physical::Int32 => match array.downcast_ref::<Int32Array>() {
+                Some(array) => out.extend_from_slice(&ordered_i32(array.value(row))),
+                None => return false,
+            },
+            Physical::Int64 => match array.downcast_ref::<Int64Array>() {
+                Some(array) => out.extend_from_slice(&ordered_i64(array.value(row))),
+                None => return false,
+            },
+            Physical::Text => match array.downcast_ref::<StringArray>() {
+                Some(array) => put_text(array.value(row), out),
+                None => return false,
+            },
+            _ => return false,
+        }
+        true
+    }
+
     fn put_value(&self, value: &ScalarValue, out: &mut Vec<u8>) -> Result<(), RowError> {
         match (&self.physical, value) {
             (Physical::Bool, ScalarValue::Boolean(Some(value))) => out.push(u8::from(*value)),
@@ -309,7 +327,7 @@ impl KeyColumn {
             (Physical::Int64, ScalarValue::Int64(Some(value)))
             | (Physical::Time, ScalarValue::Time64Microsecond(Some(value)))
             | (Physical::Timestamp(_), ScalarValue::TimestampMicrosecond(Some(value), _)) => {
-                out.extend((*value as u64 ^ 1 << 63).to_be_bytes());
+                out.extend(ordered_i64(*value));
             }
             (Physical::UInt32, ScalarValue::UInt32(Some(value))) => out.extend(value.to_be_bytes()),
             (Physical::Float32, ScalarValue::Float32(Some(value))) => {
@@ -344,10 +362,7 @@ impl KeyColumn {
                 ScalarValue::Utf8(Some(text))
                 | ScalarValue::Utf8View(Some(text))
                 | ScalarValue::LargeUtf8(Some(text)),
-            ) => {
-                out.extend_from_slice(text.as_bytes());
-                out.push(0);
-            }
+            ) => put_text(text, out),
             (
                 Physical::Binary,
                 ScalarValue::Binary(Some(bytes)) | ScalarValue::BinaryView(Some(bytes)),
@@ -468,8 +483,20 @@ fn from_ordered_i32(bytes: [u8; 4]) -> i32 {
     (u32::from_be_bytes(bytes) ^ 1 << 31) as i32
 }
 
+#[inline]
+fn ordered_i64(value: i64) -> [u8; 8] {
+    (value as u64 ^ 1 << 63).to_be_bytes()
+}
+
 fn from_ordered_i64(bytes: [u8; 8]) -> i64 {
     (u64::from_be_bytes(bytes) ^ 1 << 63) as i64
+}
+
+/// A text and the byte that ends it, which no text has.
+#[inline]
+fn put_text(text: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(text.as_bytes());
+    out.push(0);
 }
 
 fn ordered_i128(value: i128) -> [u8; 16] {

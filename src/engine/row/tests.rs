@@ -249,6 +249,27 @@ proptest! {
     }
 
     #[test]
+    fn an_entry_is_the_same_from_a_batch_as_from_its_values(
+        (types, first, second) in two_rows(key_type()),
+        descending: bool,
+        unique: bool,
+    ) {
+        let table = table(types.into_iter().map(column).collect());
+        let layout = index_over(&table, descending);
+        let columns: Vec<ArrayRef> = first
+            .iter()
+            .zip(&second)
+            .map(|(first, second)| ScalarValue::iter_to_array([first.clone(), second.clone()]).unwrap())
+            .collect();
+        for (row, values) in [&first, &second].into_iter().enumerate() {
+            prop_assert_eq!(
+                IndexEntry::of_arrays(&layout, unique, &columns, row, b"row").unwrap(),
+                IndexEntry::new(&layout, unique, values, b"row").unwrap()
+            );
+        }
+    }
+
+    #[test]
     fn keys_decode_to_what_they_were_made_of((types, row, _) in two_rows(key_type()), descending: bool) {
         prop_assume!(!types.contains(&SqlType::scalar(TypeKind::Interval)));
         let table = table(types.into_iter().map(column).collect());
