@@ -7,6 +7,8 @@
 
 pub mod key;
 pub mod range;
+pub mod range_count;
+mod range_rows;
 pub mod range_select;
 pub mod select;
 pub mod statement;

@@ -2,6 +2,7 @@
 //! to be more, the rest on the query pool.
 
 use super::range::{Asked, PointRange};
+use super::range_rows::{CORE_ROWS, CORE_ROWS_AT_ONCE, POOL_ROWS, RangeRows, Reading};
 use super::select::{plain_body, query_is_plain};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -15,27 +16,16 @@ use crate::engine::dml::returning::Returning;
 use crate::engine::dml::selection::Named;
 use crate::engine::dml::value::{self, Row, Value};
 use crate::engine::outcome::{CommandTag, Outcome, ResultField, Rows, Source};
-use crate::engine::policy::{Guard, Purpose};
 use crate::engine::query::QueryEngine;
 use crate::engine::query::expression::Scope;
-use crate::engine::row::{IndexEntry, KeyLayout, KeyRange, RowDecoder};
 use crate::engine::types::{self, Input};
 use crate::engine::uses::Uses;
-use crate::storage::{Scan, Use, View};
-use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, NullArray, RecordBatch};
-use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use crate::storage::Use;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
-use std::ops::Bound;
 use std::sync::Arc;
-
-/// Rows that are read on the session core.
-const CORE_ROWS: usize = 256;
-/// Rows between two looks at the clock there.
-const CORE_ROWS_AT_ONCE: usize = 64;
-/// Rows of a batch on the pool.
-const POOL_ROWS: usize = 4_096;
 
 /// A SELECT of a range, planned.
 #[derive(Debug)]
@@ -45,20 +35,6 @@ pub struct RangeSelect {
     limit: Option<Value>,
     offset: Option<Value>,
     reading: Arc<Reading>,
-}
-
-/// What is made of each row.
-#[derive(Debug)]
-struct Reading {
-    filter: Option<Value>,
-    /// The table's columns that are decoded: those given first.
-    wanted: Vec<u16>,
-    /// How many of them are given.
-    given: usize,
-    schema: SchemaRef,
-    fields: Arc<[ResultField]>,
-    /// Columns of the table.
-    width: usize,
 }
 
 impl RangeSelect {
@@ -170,7 +146,9 @@ impl RangeSelect {
             return Ok(self.rows(Source::Ready(Vec::new().into_iter())));
         };
         let view = run.transaction.storage.view(1)?;
-        let mut rows = self.begin(view, &keys, (skip, left), parameters, context)?;
+        let of = (&self.named, &self.range, &keys);
+        let mut rows = RangeRows::begin(&self.reading, of, view, (parameters, context))?;
+        (rows.skip, rows.left) = (skip, left);
         let mut pace = Pace::new(context.cancel.clone());
         while !rows.is_over() && rows.seen < CORE_ROWS {
             rows.read(CORE_ROWS_AT_ONCE)?;
@@ -195,169 +173,6 @@ impl RangeSelect {
             memory: None,
         })
     }
-
-    fn begin(
-        &self,
-        view: View,
-        keys: &KeyRange,
-        (skip, left): (usize, usize),
-        parameters: &[ScalarValue],
-        context: &StatementContext,
-    ) -> Result<RangeRows, Diagnostic> {
-        let target = &self.named.target;
-        let guard = Guard::new(&target.relation, Purpose::Read, context);
-        let mut wanted = self.reading.wanted.clone();
-        if let Some(guard) = &guard {
-            wanted.extend(guard.columns().into_iter().map(|column| column as u16));
-        }
-        let (table, store) = (target.store(), self.range.index);
-        let keys = (bytes(&keys.0), bytes(&keys.1));
-        let scan = view.scan(store.unwrap_or(table), keys, self.range.direction)?;
-        Ok(RangeRows {
-            decoder: target.layout.decoder(&wanted, CORE_ROWS_AT_ONCE),
-            index: store.map(|_| (self.range.layout.clone(), table)),
-            reading: self.reading.clone(),
-            parameters: parameters.to_vec(),
-            context: context.clone(),
-            all_count: self.reading.filter.is_none() && guard.is_none(),
-            wanted,
-            guard,
-            scan,
-            view,
-            skip,
-            left,
-            seen: 0,
-            ended: false,
-        })
-    }
-}
-
-/// The rows of a range that are still coming.
-struct RangeRows {
-    // Before `view`, whose snapshot it reads.
-    scan: Scan,
-    view: View,
-    /// Through an index: its columns, and the table whose rows it names.
-    index: Option<(KeyLayout, crate::catalog::RelationId)>,
-    decoder: RowDecoder,
-    reading: Arc<Reading>,
-    wanted: Vec<u16>,
-    guard: Option<Guard>,
-    parameters: Vec<ScalarValue>,
-    context: StatementContext,
-    /// Whether every row that is read is given.
-    all_count: bool,
-    skip: usize,
-    left: usize,
-    seen: usize,
-    ended: bool,
-}
-
-impl RangeRows {
-    fn is_over(&self) -> bool {
-        self.ended || self.left == 0 || (self.all_count && self.decoder.rows() >= self.needed())
-    }
-
-    /// Rows that are still to be skipped or given.
-    fn needed(&self) -> usize {
-        self.skip.saturating_add(self.left)
-    }
-
-    /// Reads up to so many rows into the decoder.
-    fn read(&mut self, most: usize) -> Result<(), Diagnostic> {
-        let most = match self.all_count {
-            true => most.min(self.needed() - self.decoder.rows()),
-            false => most,
-        };
-        for _ in 0..most {
-            let Some((key, row)) = self.scan.next()? else {
-                self.ended = true;
-                return Ok(());
-            };
-            self.seen += 1;
-            let Some((layout, table)) = &self.index else {
-                self.decoder.append(row)?;
-                continue;
-            };
-            let row_key = IndexEntry::row_key(layout, key, row)?;
-            let Some(row) = self.view.get(*table, row_key)? else {
-                return Err(Diagnostic::error(
-                    SqlState::DATA_CORRUPTED,
-                    "an index entry names a row that is not there",
-                ));
-            };
-            self.decoder.append(&row)?;
-        }
-        Ok(())
-    }
-
-    /// What has been read, as a batch of what is to be given; None where that is nothing.
-    fn take(&mut self) -> Result<Option<RecordBatch>, Diagnostic> {
-        let rows = self.decoder.rows();
-        if rows == 0 {
-            return Ok(None);
-        }
-        let decoded = self.decoder.finish();
-        let shown = self.shown(&decoded, rows)?;
-        let arrays = decoded[..self.reading.given].to_vec();
-        let failed =
-            |error: datafusion::arrow::error::ArrowError| Diagnostic::internal(error.to_string());
-        let mut batch =
-            RecordBatch::try_new(self.reading.schema.clone(), arrays).map_err(failed)?;
-        if let Some(shown) = shown {
-            batch = filter_record_batch(&batch, &shown).map_err(failed)?;
-        }
-        let skipped = self.skip.min(batch.num_rows());
-        let given = (batch.num_rows() - skipped).min(self.left);
-        self.skip -= skipped;
-        self.left -= given;
-        Ok((given > 0).then(|| batch.slice(skipped, given)))
-    }
-
-    /// Which rows the policies show and the rest of the WHERE lets through; None: all.
-    fn shown(&self, decoded: &[ArrayRef], rows: usize) -> Result<Option<BooleanArray>, Diagnostic> {
-        if self.all_count {
-            return Ok(None);
-        }
-        let absent: ArrayRef = Arc::new(NullArray::new(rows));
-        let mut columns = vec![absent; self.reading.width];
-        for (position, array) in self.wanted.iter().zip(decoded) {
-            columns[usize::from(*position)] = array.clone();
-        }
-        let input = input_of(&self.context);
-        let mut shown = BooleanArray::from(vec![true; rows]);
-        if let Some(guard) = &self.guard {
-            shown = guard.shown(&columns, rows, input);
-        }
-        let Some(filter) = &self.reading.filter else {
-            return Ok(Some(shown));
-        };
-        // The predicate of a user sees nothing that is hidden from him.
-        let columns = match shown.true_count() == rows {
-            true => columns,
-            false => hide(&columns, &shown)?,
-        };
-        let seen = shown.true_count();
-        let holds = filter.evaluate_batch(&columns, seen, &self.parameters, input)?;
-        let holds = holds
-            .as_boolean_opt()
-            .ok_or_else(|| Diagnostic::internal("a WHERE is not boolean"))?;
-        let mut of_seen = holds.iter();
-        let both = shown.iter().map(|shown| {
-            let holds = shown == Some(true) && of_seen.next().flatten() == Some(true);
-            Some(holds)
-        });
-        Ok(Some(both.collect()))
-    }
-}
-
-/// The columns without the rows that are hidden.
-fn hide(columns: &[ArrayRef], shown: &BooleanArray) -> Result<Vec<ArrayRef>, Diagnostic> {
-    columns
-        .iter()
-        .map(|column| datafusion::arrow::compute::filter(column, shown))
-        .collect::<Result<_, _>>()
-        .map_err(|error| Diagnostic::internal(error.to_string()))
 }
 
 /// The rest of the rows from the pool, behind those that are there.
@@ -382,10 +197,6 @@ fn pour(
         Ok(None)
     };
     query.pour(next, view, context.cancel.clone())
-}
-
-fn bytes(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
-    bound.as_ref().map(Vec::as_slice)
 }
 
 /// Whether an item of ORDER BY means the table's column of its name: an output of that name comes first.

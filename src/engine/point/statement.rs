@@ -1,6 +1,7 @@
 //! A point statement, planned and executed on the session core.
 
 use super::key::PointKey;
+use super::range_count::RangeCount;
 use super::range_select::RangeSelect;
 use super::select::Select;
 use crate::catalog::sql_type::SqlType;
@@ -40,6 +41,7 @@ pub struct Statement {
 enum Body {
     Select(Select),
     Range(Box<RangeSelect>),
+    Count(Box<RangeCount>),
     Insert(Insert),
     Update(Update),
     Delete(Delete),
@@ -78,18 +80,9 @@ impl Statement {
         let mut parameters = declared.to_vec();
         let body = match statement {
             ast::Statement::Query(query) => {
-                let mut attempt = parameters.clone();
-                match Select::plan(query, &mut attempt, context) {
-                    Some(select) => {
-                        parameters = attempt;
-                        Body::Select(select)
-                    }
-                    None => Body::Range(Box::new(RangeSelect::plan(
-                        query,
-                        &mut parameters,
-                        context,
-                    )?)),
-                }
+                let (body, found) = of_query(query, &parameters, context)?;
+                parameters = found;
+                body
             }
             ast::Statement::Insert(insert) => {
                 let few = rows_written(insert).is_some_and(|rows| rows <= POINT_ROWS_MAX);
@@ -117,6 +110,7 @@ impl Statement {
         let uses = match &body {
             Body::Select(select) => select.uses(),
             Body::Range(range) => range.uses(),
+            Body::Count(count) => count.uses(),
             Body::Insert(insert) => insert.uses(),
             Body::Update(Update { row, .. }) | Body::Delete(Delete { row }) => {
                 row.named.target.uses()
@@ -134,6 +128,7 @@ impl Statement {
         let output = match &self.body {
             Body::Select(select) => Some(select.output()),
             Body::Range(range) => return Some(range.fields()),
+            Body::Count(count) => return Some(count.fields()),
             Body::Insert(insert) => insert.returning(),
             Body::Update(update) => update.row.returning.as_ref(),
             Body::Delete(delete) => delete.row.returning.as_ref(),
@@ -145,7 +140,7 @@ impl Statement {
     pub fn writes(&self) -> bool {
         match &self.body {
             Body::Select(select) => select.locks(),
-            Body::Range(_) => false,
+            Body::Range(_) | Body::Count(_) => false,
             Body::Insert(_) | Body::Update(_) | Body::Delete(_) => true,
         }
     }
@@ -177,11 +172,31 @@ impl Statement {
             Body::Select(select) => select.execute(run).await,
             // The futures of statements of one row stay small.
             Body::Range(range) => Box::pin(range.execute(run)).await,
+            Body::Count(count) => Box::pin(count.execute(run)).await,
             Body::Insert(insert) => insert.execute(run).await,
             Body::Update(update) => update.execute(run).await,
             Body::Delete(delete) => delete.execute(run).await,
         }
     }
+}
+
+/// A SELECT of one row, of a range or of its count, and the types of $1, $2, … that it found.
+fn of_query(
+    query: &ast::Query,
+    declared: &[Option<SqlType>],
+    context: &StatementContext,
+) -> Option<(Body, Vec<Option<SqlType>>)> {
+    let mut parameters = declared.to_vec();
+    if let Some(select) = Select::plan(query, &mut parameters, context) {
+        return Some((Body::Select(select), parameters));
+    }
+    let mut parameters = declared.to_vec();
+    if let Some(range) = RangeSelect::plan(query, &mut parameters, context) {
+        return Some((Body::Range(Box::new(range)), parameters));
+    }
+    let mut parameters = declared.to_vec();
+    let count = RangeCount::plan(query, &mut parameters, context)?;
+    Some((Body::Count(Box::new(count)), parameters))
 }
 
 impl PointRow {

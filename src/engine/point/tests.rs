@@ -401,7 +401,7 @@ fn what_is_no_point_statement_is_left_to_the_general_way() {
         "SELECT * FROM t WHERE id = n",
         "SELECT * FROM t WHERE id > 1 ORDER BY n",
         "SELECT * FROM t WHERE id = 1 ORDER BY 1",
-        "SELECT count(*) FROM t WHERE id = 1",
+        "SELECT count(n) FROM t WHERE id = 1",
         "SELECT nextval('s') FROM t WHERE id = 1",
         "SELECT * FROM t, child WHERE t.id = 1",
         "SELECT nothing FROM t WHERE id = 1",
