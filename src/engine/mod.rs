@@ -19,6 +19,7 @@ pub mod query;
 pub mod row;
 pub mod search_path;
 pub mod settings;
+pub mod stop;
 pub mod transaction;
 pub mod types;
 pub mod uses;

@@ -2,10 +2,12 @@
 //!
 //! Dropping a stream does not stop a join that is busy inside one poll. Joins are wrapped so that
 //! they give way to the runtime, and the filter of a nested-loop join, which may be evaluated over
-//! millions of pairs between two batches, fails when the statement's flag is set.
+//! millions of pairs between two batches, fails when the statement's flag is set. What one value takes long
+//! to compute looks at the flag by itself, in every task that works for the statement.
 
 use super::failure;
 use super::statement::Statement;
+use super::watched::WatchedExec;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::ScalarValue;
@@ -15,11 +17,14 @@ use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::BinaryExpr;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec,
 };
+use datafusion::physical_plan::repartition::RepartitionExec;
 use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -40,6 +45,14 @@ pub fn guard(
             any.is::<HashJoinExec>() || any.is::<CrossJoinExec>() || any.is::<SortMergeJoinExec>();
         if joins {
             return Ok(Transformed::yes(Arc::new(CooperativeExec::new(node))));
+        }
+        if any.is::<CoalescePartitionsExec>() || any.is::<RepartitionExec>() {
+            let below = node.children().into_iter().map(|child| {
+                let watched = WatchedExec::new(child.clone(), statement.stop.clone());
+                Arc::new(watched) as Arc<dyn ExecutionPlan>
+            });
+            let below = below.collect();
+            return replace_children_if_necessary(node, below).map(Transformed::yes);
         }
         Ok(Transformed::no(node))
     })

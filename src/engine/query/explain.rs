@@ -271,6 +271,7 @@ fn node_name(operator: &str) -> Option<Node> {
         "CooperativeExec"
         | "CoalesceBatchesExec"
         | "CoalescePartitionsExec"
+        | super::watched::NAME
         | "RepartitionExec" => {
             return None;
         }

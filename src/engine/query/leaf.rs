@@ -3,9 +3,10 @@
 
 use super::statement::Statement;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
@@ -13,8 +14,12 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
     ReplaceChildrenOptions,
 };
+use futures::Stream;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 /// Where the rows of an operator without inputs come from.
 pub trait Leaf: Send + Sync + 'static {
@@ -34,7 +39,7 @@ pub trait Leaf: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Begins to give rows of this schema, of this stream's. The stream is cooperative.
+    /// Begins to give rows of this schema, of this stream's.
     ///
     /// # Errors
     /// What reading raises.
@@ -157,7 +162,44 @@ impl<L: Leaf> ExecutionPlan for LeafExec<L> {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let schema = self.properties.equivalence_properties().schema().clone();
-        self.leaf
-            .open(partition, schema, Statement::of_task(&context)?)
+        let rows = self
+            .leaf
+            .open(partition, schema, Statement::of_task(&context)?)?;
+        Ok(Box::pin(Turns { rows, since: None }))
+    }
+}
+
+/// How long a task works before it lets the others of its thread have their turn.
+const TURN: Duration = Duration::from_millis(1);
+
+/// Rows that come in turns: what is above takes batch after batch as long as there is one at once, and
+/// nothing else could be done on the thread, neither what others wait for nor what this very scan has woken.
+struct Turns {
+    rows: SendableRecordBatchStream,
+    /// When the turn began.
+    since: Option<Instant>,
+}
+
+impl Stream for Turns {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.since.is_some_and(|since| since.elapsed() > TURN) {
+            self.since = None;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.since.get_or_insert_with(Instant::now);
+        let polled = self.rows.as_mut().poll_next(context);
+        if polled.is_pending() {
+            self.since = None;
+        }
+        polled
+    }
+}
+
+impl RecordBatchStream for Turns {
+    fn schema(&self) -> SchemaRef {
+        self.rows.schema()
     }
 }

@@ -35,12 +35,19 @@ impl SharedMemory {
     }
 }
 
+/// How much of a statement's memory operators fill before they spill. The rest is for what they then need
+/// and cannot spill: a sort's merge keeps a copy of the keys of all that it merges, and keys of narrow rows
+/// take up to three times as much as the rows.
+const SPILLING_PERCENT: usize = 40;
+
 /// One statement's part of [`SharedMemory`]; gives everything back when it is dropped.
 #[derive(Debug)]
 pub struct StatementMemory {
     shared: Arc<SharedMemory>,
     bytes_max: usize,
     used: AtomicUsize,
+    /// What of it operators that can spill have.
+    spillable: AtomicUsize,
 }
 
 impl StatementMemory {
@@ -50,7 +57,18 @@ impl StatementMemory {
             shared,
             bytes_max,
             used: AtomicUsize::new(0),
+            spillable: AtomicUsize::new(0),
         }
+    }
+
+    /// The bytes of the operators that share a bound with this one, and the bound; None where that is the
+    /// statement's alone.
+    fn spilling(&self, reservation: &MemoryReservation) -> Option<(&AtomicUsize, usize)> {
+        let bytes_max = self.bytes_max / 100 * SPILLING_PERCENT;
+        reservation
+            .consumer()
+            .can_spill()
+            .then_some((&self.spillable, bytes_max))
     }
 }
 
@@ -70,23 +88,33 @@ impl MemoryPool for StatementMemory {
 
     fn register(&self, _consumer: &MemoryConsumer) {}
 
-    fn grow(&self, _reservation: &MemoryReservation, additional: usize) {
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        if let Some((spillable, _)) = self.spilling(reservation) {
+            spillable.fetch_add(additional, Ordering::Relaxed);
+        }
         self.used.fetch_add(additional, Ordering::Relaxed);
         self.shared.used.fetch_add(additional, Ordering::Relaxed);
     }
 
-    fn shrink(&self, _reservation: &MemoryReservation, shrink: usize) {
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        if let Some((spillable, _)) = self.spilling(reservation) {
+            spillable.fetch_sub(shrink, Ordering::Relaxed);
+        }
         self.used.fetch_sub(shrink, Ordering::Relaxed);
         self.shared.used.fetch_sub(shrink, Ordering::Relaxed);
     }
 
-    fn try_grow(&self, _reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        if !add_within(&self.used, additional, self.bytes_max) {
-            return Err(exhausted(additional));
-        }
-        if !add_within(&self.shared.used, additional, self.shared.bytes_max) {
-            self.used.fetch_sub(additional, Ordering::Relaxed);
-            return Err(exhausted(additional));
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        let own = (&self.used, self.bytes_max);
+        let all = (&self.shared.used, self.shared.bytes_max);
+        let bounds = [self.spilling(reservation), Some(own), Some(all)];
+        for (place, (used, bytes_max)) in bounds.iter().flatten().enumerate() {
+            if !add_within(used, additional, *bytes_max) {
+                for (used, _) in bounds.iter().flatten().take(place) {
+                    used.fetch_sub(additional, Ordering::Relaxed);
+                }
+                return Err(exhausted(additional));
+            }
         }
         Ok(())
     }
@@ -134,6 +162,22 @@ mod tests {
         assert!(reservation.try_grow(100).is_ok());
         assert!(reservation.try_grow(1).is_err());
         assert_eq!(shared.used(), 100);
+    }
+
+    #[test]
+    fn what_can_spill_leaves_room_for_what_cannot() {
+        let pool = pool(100, &SharedMemory::new(1000));
+        let sort = MemoryConsumer::new("sort")
+            .with_can_spill(true)
+            .register(&pool);
+        let merge = MemoryConsumer::new("merge").register(&pool);
+        assert!(merge.try_grow(10).is_ok());
+        assert!(sort.try_grow(SPILLING_PERCENT).is_ok());
+        assert!(sort.try_grow(1).is_err());
+        assert!(merge.try_grow(90 - SPILLING_PERCENT).is_ok());
+        assert!(merge.try_grow(1).is_err());
+        sort.shrink(1);
+        assert!(sort.try_grow(1).is_ok());
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub mod statement;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 pub use plan::QueryPlan;
 pub use table::{KEY_COLUMN, KEYED_SCHEMA, keyed_name};
@@ -54,6 +55,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::Outcome;
 use crate::engine::pg_catalog::Remembered;
+use crate::engine::stop::Stop;
 use crate::engine::transaction::Transaction;
 use crate::storage::{Storage, View};
 use datafusion::common::ScalarValue;
@@ -68,13 +70,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+/// Pool threads for each that a query is dealt out to: while some are busy inside an operator that gives no
+/// way, a sort for instance, others plan what comes next, and the system shares the cores out.
+const THREADS_PER_CORE: usize = 2;
 /// Threads that work for one query at most; each takes a read transaction.
 const STREAMS_MAX: usize = 8;
 
 /// How large the query engine may become.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Threads of the pool.
+    /// How many threads work for one query that reads much: the cores there are.
     pub threads: usize,
     /// Memory of all queries' operators together.
     pub memory_bytes_max: usize,
@@ -131,7 +136,7 @@ impl QueryEngine {
     pub fn start(options: Options, storage: Storage) -> Result<QueryEngine, Diagnostic> {
         let functions = Functions::new();
         Ok(QueryEngine(Arc::new(Inner {
-            pool: Pool::start(options.threads)?,
+            pool: Pool::start(THREADS_PER_CORE * options.threads)?,
             state: state::shared(&options, &functions)?,
             functions,
             expr_planners: state::expr_planners(),
@@ -220,7 +225,7 @@ impl QueryEngine {
         Arc::new(statement::Statement {
             context: context.clone(),
             view: None,
-            abandoned: Arc::default(),
+            stop: Stop::new(context.cancel.clone(), Arc::default()),
             engine: self.0.clone(),
         })
     }

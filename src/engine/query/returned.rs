@@ -14,7 +14,6 @@ use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use std::fmt;
 use std::sync::Arc;
@@ -144,9 +143,9 @@ impl Leaf for ReturnedTable {
             .ok_or_else(|| failure::external(Diagnostic::internal("a part that did not run")))?;
         let batches = returned.batches.iter().map(|batch| self.fitted(batch));
         let batches: Vec<_> = batches.collect();
-        Ok(Box::pin(cooperative(RecordBatchStreamAdapter::new(
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
             schema,
             futures::stream::iter(batches),
-        ))))
+        )))
     }
 }

@@ -11,10 +11,11 @@ use super::memory::StatementMemory;
 use super::plan::{self, Form, Kept, QueryPlan};
 use super::pour::{BATCHES_AHEAD, Batch, send};
 use super::statement::Statement;
-use super::{Inner, cancel, failure, parallel, state};
+use super::{Inner, cancel, failure, parallel, state, watched};
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::{Coming, CommandTag, Outcome, Rows, Source};
+use crate::engine::stop::Stop;
 use crate::storage::View;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
@@ -45,7 +46,7 @@ pub fn start(
     let statement = Arc::new(Statement {
         context: context.clone(),
         view,
-        abandoned: abandoned.clone(),
+        stop: Stop::new(context.cancel.clone(), abandoned.clone()),
         engine: engine.clone(),
     });
     let work = run(statement, plan.clone(), parameters.to_vec(), sender);
@@ -162,7 +163,8 @@ fn begun(
         engine.options.statement_memory_bytes_max,
     );
     let task = state::task(&engine.state, statement, Arc::new(memory));
-    execute_stream(physical, task).map_err(failure::diagnostic)
+    let rows = execute_stream(physical, task).map_err(failure::diagnostic)?;
+    Ok(watched::stream(rows, statement.stop.clone()))
 }
 
 /// EXPLAIN, and with ANALYZE the statement itself, whose rows are thrown away.

@@ -13,7 +13,6 @@ use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use std::fmt;
 use std::sync::Arc;
@@ -163,10 +162,10 @@ impl Leaf for Series {
             }
             Some(batch(&batch_schema, rows, narrow))
         });
-        Ok(Box::pin(cooperative(RecordBatchStreamAdapter::new(
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
             schema,
             futures::stream::iter(batches),
-        ))))
+        )))
     }
 }
 

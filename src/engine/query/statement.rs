@@ -9,6 +9,7 @@ use super::Inner;
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::pg_catalog::Remembered;
+use crate::engine::stop::Stop;
 use crate::engine::types::Input;
 use crate::storage::{Storage, View};
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
@@ -23,8 +24,8 @@ pub struct Statement {
     pub context: StatementContext,
     /// The rows as the statement sees them; None where it was planned to read none.
     pub view: Option<View>,
-    /// Set when the result was dropped before its end.
-    pub(super) abandoned: Arc<std::sync::atomic::AtomicBool>,
+    /// What asks it to stop.
+    pub(super) stop: Stop,
     /// The engine, for functions that plan or read by themselves.
     pub(super) engine: Arc<Inner>,
 }
@@ -50,11 +51,7 @@ impl Statement {
     /// # Errors
     /// As said.
     pub fn check(&self) -> std::result::Result<(), Diagnostic> {
-        self.context.cancel.check()?;
-        if self.abandoned.load(std::sync::atomic::Ordering::Relaxed) {
-            return Err(crate::engine::context::CancelReason::User.diagnostic());
-        }
-        Ok(())
+        self.stop.check()
     }
 
     /// The statement that the options belong to.

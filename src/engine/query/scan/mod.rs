@@ -18,7 +18,6 @@ use datafusion::arrow::array::BinaryBuilder;
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::coop::cooperative;
 use share::Rounds;
 use source::{Lane, Source};
 use std::fmt;
@@ -166,7 +165,7 @@ impl Leaf for TableScan {
             )),
             _ => Work::Alone(Source::open(&view, table.store, &self.path)?),
         };
-        Ok(Box::pin(cooperative(ScanStream {
+        Ok(Box::pin(ScanStream {
             decoder: layout.decoder(&wanted, BATCH_ROWS_MAX),
             keys: self
                 .columns
@@ -184,7 +183,7 @@ impl Leaf for TableScan {
             rows_next: stream::BATCH_ROWS_FIRST,
             work,
             statement,
-        })))
+        }))
     }
 }
 

@@ -4,6 +4,7 @@ use super::World;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::CancelReason;
+use crate::engine::query::Options;
 use futures::executor::block_on;
 use std::time::Duration;
 
@@ -87,6 +88,10 @@ fn result_columns_tell_their_table_name_and_type() {
 const ENDLESS: &str = "select count(*) from generate_series(1, 1000000000) a, \
     generate_series(1, 1000000000) b where a % 7 = b % 5";
 
+/// Numbers of which each takes milliseconds, in batches of thousands.
+const LONG_NUMBERS: &str = "select max(exp(('0.' || repeat('7', 4000))::numeric / (i + 1))) \
+    from generate_series(1, 1000000) i";
+
 #[test]
 fn a_cancelled_query_ends_with_57014_even_inside_a_join() {
     let world = World::new();
@@ -107,13 +112,38 @@ fn a_cancelled_query_ends_with_57014_even_inside_a_join() {
 #[test]
 fn a_result_that_is_let_go_ends_its_query() {
     let world = World::new();
-    let (rows, _transaction) = world
-        .start(ENDLESS, &[], &world.context)
-        .expect("it starts");
-    drop(rows);
-    // Both threads of the pool are free again: another query gets its turn.
-    for _ in 0..3 {
+    // Each thread of the pool had such a query, and is free again: another one gets its turn.
+    for sql in [ENDLESS, LONG_NUMBERS] {
+        for _ in 0..4 {
+            let (rows, _transaction) = world.start(sql, &[], &world.context).expect("it starts");
+            std::thread::sleep(Duration::from_millis(20));
+            drop(rows);
+        }
         assert_eq!(world.query("select 1").expect("it runs"), "1");
+    }
+}
+
+#[test]
+fn a_sort_of_more_than_its_memory_spills_whatever_its_keys_are() {
+    let world = World::with(|options| Options {
+        statement_memory_bytes_max: 32 << 20,
+        ..options
+    });
+    for keys in [
+        "x % 1000, x",
+        "(x % 1000)::int2, x::int2",
+        "x::text, x",
+        "x",
+    ] {
+        let sorted = format!(
+            "select x from (select x % 30000 as x from generate_series(1, 1000000) x) a \
+             order by {keys} offset 999998"
+        );
+        assert_eq!(
+            world.query(&sorted).expect(keys).lines().count(),
+            2,
+            "{keys}"
+        );
     }
 }
 

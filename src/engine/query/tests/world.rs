@@ -350,6 +350,11 @@ fn settings() -> Settings {
 impl World {
     /// With all rows in place.
     pub fn new() -> World {
+        World::with(|options| options)
+    }
+
+    /// With all rows in place, and an engine of options that are changed.
+    pub fn with(change: impl FnOnce(Options) -> Options) -> World {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let mut options = storage::Options::new(directory.path().join("rows"), 1);
         options.map_size_bytes = 1 << 30;
@@ -357,8 +362,8 @@ impl World {
         let storage = Storage::open(options).expect("the store opens");
         let spill = directory.path().join("spill");
         std::fs::create_dir_all(&spill).expect("the spill directory can be made");
-        let engine =
-            QueryEngine::start(Options::new(2, spill), storage.clone()).expect("the pool starts");
+        let options = change(Options::new(2, spill));
+        let engine = QueryEngine::start(options, storage.clone()).expect("the pool starts");
         let snapshot = Arc::new(snapshot());
         let context = context_of(&snapshot, OWNER, TenantId::SYSTEM, DATABASE);
         let world = World {

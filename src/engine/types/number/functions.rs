@@ -5,6 +5,7 @@ use super::divide::quotient;
 use super::magnitude::Magnitude;
 use super::{Finite, GROUP, Number, RESULT_SCALE_MAX, SIGNIFICANT_DIGITS_MIN, overflow};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::stop;
 
 /// Decimals computed beyond those that are told.
 const GUARD: i32 = 12;
@@ -236,6 +237,7 @@ fn root(of: &Magnitude, scale: i32) -> Result<Magnitude> {
     let two = small(2);
     let mut decimals = 4;
     while decimals < scale + even.abs() * GROUP + GUARD {
+        stop::check()?;
         decimals *= 2;
         let other = quotient(of, &guess, scale)?;
         guess = quotient(&guess.plus(&other), &two, scale)?;
@@ -263,6 +265,7 @@ fn exponential(power: &Finite, digits: f64, scale: i32) -> Result<Finite> {
     let mut term = small(1);
     let mut sum = small(1);
     for count in 1..u16::MAX {
+        stop::check()?;
         let product = cut(term.times(&small_power), precision);
         term = quotient(&product, &small(count.min(9_999)), precision)?;
         if term.is_zero() {
@@ -271,6 +274,7 @@ fn exponential(power: &Finite, digits: f64, scale: i32) -> Result<Finite> {
         sum = sum.plus(&term);
     }
     for _ in 0..halvings {
+        stop::check()?;
         sum = cut(sum.times(&sum), precision);
     }
     if power.negative {
@@ -302,6 +306,7 @@ fn logarithm(of: &Finite, scale: i32) -> Result<Finite> {
     let mut power = z.clone();
     let mut sum = z;
     for count in (3..9_999).step_by(2) {
+        stop::check()?;
         power = cut(power.times(&square), precision);
         if power.is_zero() {
             break;
@@ -358,6 +363,7 @@ fn repeated(base: &Finite, times: i32, scale: i32) -> Result<Number> {
     let mut product = small(1);
     let mut left = times.unsigned_abs();
     while left > 0 {
+        stop::check()?;
         if left & 1 == 1 {
             product = cut(product.times(&square), precision * 2);
         }
