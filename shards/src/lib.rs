@@ -22,6 +22,7 @@ mod runtime;
 pub mod sim;
 mod stream;
 mod task;
+mod time_slice;
 mod timer;
 mod tls;
 mod waker;

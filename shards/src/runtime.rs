@@ -283,6 +283,7 @@ impl<M: Send + 'static> Seed<M> {
                 return;
             }
         };
+        crate::time_slice::shorten();
         let report = self.report.clone();
         let raised = AtomicBool::new(false);
         let life = catch_unwind(AssertUnwindSafe(|| {
