@@ -112,52 +112,52 @@ async def _connect(server):
     return await asyncpg.connect(host="127.0.0.1", port=server.port, user=server.user, password=PASSWORD, database=server.database)
 
 
-async def _cancelled(server, query, rounds):
-    """Milliseconds from a cancel request to the statement's error."""
-    watcher = await _connect(server)
-    took = []
-    for _ in range(rounds):
-        connection = await _connect(server)
-        pid = connection.get_server_pid()
-        running = asyncio.ensure_future(connection.fetch(query))
-        await asyncio.sleep(0.05 + random.random() * 0.4)
-        began = time.perf_counter()
-        await watcher.fetchval("SELECT pg_cancel_backend($1)", pid)
-        try:
-            await asyncio.wait_for(running, STOP_SECONDS_MAX)
-        except (asyncpg.QueryCanceledError, asyncio.TimeoutError):
-            took.append((time.perf_counter() - began) * 1e3)
+async def _cancel(watcher, connection, running):
+    """Milliseconds from a cancel request to the statement's error; None where it had none."""
+    pid = connection.get_server_pid()
+    began = time.perf_counter()
+    await watcher.fetchval("SELECT pg_cancel_backend($1)", pid)
+    try:
+        await asyncio.wait_for(running, STOP_SECONDS_MAX)
+        return None
+    except (asyncpg.QueryCanceledError, asyncio.TimeoutError):
+        return (time.perf_counter() - began) * 1e3
+    finally:
         connection.terminate()
-    await watcher.close()
+
+
+async def _leave(watcher, connection, running):
+    """Milliseconds from a client's going away to the end of its session."""
+    pid = connection.get_server_pid()
+    began = time.perf_counter()
+    connection.terminate()
+    while time.perf_counter() - began < STOP_SECONDS_MAX:
+        if not await watcher.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", pid):
+            break
+    took = (time.perf_counter() - began) * 1e3
+    await asyncio.gather(running, return_exceptions=True)
     return took
 
 
-async def _disconnected(server, query, rounds):
-    """Milliseconds from a client's going away to the end of its session."""
+async def _stopped(how, server, query, rounds):
     watcher = await _connect(server)
     took = []
     for _ in range(rounds):
         connection = await _connect(server)
-        pid = connection.get_server_pid()
         running = asyncio.ensure_future(connection.fetch(query))
         await asyncio.sleep(0.05 + random.random() * 0.4)
-        began = time.perf_counter()
-        connection.terminate()
-        while time.perf_counter() - began < STOP_SECONDS_MAX:
-            if not await watcher.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", pid):
-                break
-        took.append((time.perf_counter() - began) * 1e3)
-        await asyncio.gather(running, return_exceptions=True)
+        took.append(await how(watcher, connection, running))
     await watcher.close()
     return took
 
 
 def stopped(how, server, query, rounds):
-    took = sorted(asyncio.run(how(server, query, rounds)))
-    if not took:
+    took = asyncio.run(_stopped(how, server, query, rounds))
+    times = sorted(time for time in took if time is not None)
+    if not times:
         return {"error": "it was never stopped"}
-    return {"rounds": len(took), "stop_p50_ms": took[len(took) // 2], "stop_p99_ms": took[min(len(took) - 1, int(len(took) * 0.99))],
-            "stop_max_ms": took[-1]}
+    return {"rounds": len(times), "ended_by_itself": len(took) - len(times), "stop_p50_ms": times[len(times) // 2],
+            "stop_p99_ms": times[min(len(times) - 1, int(len(times) * 0.99))], "stop_max_ms": times[-1]}
 
 
 def measure(bench):
@@ -172,10 +172,10 @@ def measure(bench):
                 bench.turns(f"beside {name}", [server], lambda server: beside(server, query, seconds))
             turns, bench.options.turns = bench.options.turns, 1
             for name, query in STOPPED.items():
-                bench.turns(f"cancel of {name}", [server], lambda server: stopped(_cancelled, server, query, rounds))
+                bench.turns(f"cancel of {name}", [server], lambda server: stopped(_cancel, server, query, rounds))
                 # PostgreSQL finds out that nobody waits when it sends, which these queries never do.
                 if kind is NodeDB:
-                    bench.turns(f"client gone from {name}", [server], lambda server: stopped(_disconnected, server, query, rounds))
+                    bench.turns(f"client gone from {name}", [server], lambda server: stopped(_leave, server, query, rounds))
             bench.options.turns = turns
         finally:
             server.stop()
