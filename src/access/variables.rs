@@ -5,6 +5,8 @@ use super::rights::Rights;
 use crate::auth::claims::Claims;
 use crate::auth::identity::Identity;
 use crate::catalog::Snapshot;
+use crate::catalog::role::Ladder;
+use crate::catalog::schema::Schema;
 use crate::sql::auth_variable::Variable;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -26,6 +28,16 @@ impl<'a> Variables<'a> {
             rights,
             snapshot,
         }
+    }
+
+    /// The session's user.
+    pub fn user(&self) -> &'a str {
+        &self.identity.name
+    }
+
+    /// Whether the session may look names up in the schema.
+    pub fn uses_schema(&self, schema: &Schema) -> bool {
+        self.rights.reaches(Ladder::ReadOnly) || self.rights.schema_privileges(schema).usage
     }
 
     /// A variable that is a text; None: the session does not have it.

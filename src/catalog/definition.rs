@@ -3,6 +3,7 @@
 //! These live in the row store and commit with the rows (DESIGN §6 "Two kinds of truth"). A
 //! [`Definitions`] is immutable and shared; a change makes the next one in O(log n).
 
+use super::enumeration::{self, UserType};
 use super::ids::{DatabaseId, Oid, PrincipalId, RelationId};
 use super::row_policy::RowSecurity;
 use super::schema::{PUBLIC, Schema};
@@ -20,6 +21,8 @@ pub struct Definitions {
     /// None: `public`, which is there without a record, has been dropped.
     schemas: OrdMap<(DatabaseId, Arc<str>), Option<Arc<Schema>>>,
     schema_names: OrdMap<(DatabaseId, Oid), Arc<str>>,
+    types: OrdMap<Oid, Arc<UserType>>,
+    type_names: OrdMap<(DatabaseId, Arc<str>, Arc<str>), Oid>,
 }
 
 /// What is left of databases that are gone.
@@ -29,12 +32,14 @@ pub struct Orphans {
     pub relations: Vec<Arc<Relation>>,
     /// Schemas, by database and name: also a `public` that was dropped before its database.
     pub schemas: Vec<(DatabaseId, Arc<str>)>,
+    /// Types.
+    pub types: Vec<Arc<UserType>>,
 }
 
 impl Orphans {
     /// Whether nothing is left.
     pub fn is_empty(&self) -> bool {
-        self.relations.is_empty() && self.schemas.is_empty()
+        self.relations.is_empty() && self.schemas.is_empty() && self.types.is_empty()
     }
 }
 
@@ -49,6 +54,10 @@ pub enum DefinitionChange {
     PutSchema(Arc<Schema>),
     /// A schema is gone.
     DropSchema(DatabaseId, Arc<str>),
+    /// A type, made or replaced under the same OID.
+    PutType(Arc<UserType>),
+    /// A type is gone.
+    DropType(Oid),
 }
 
 /// A table, index, sequence or view: what shares one name space in a schema.
@@ -448,7 +457,9 @@ impl Definitions {
     /// Whether both are one and the same state. Constant time; two equal states that came about
     /// separately count as different.
     pub fn same(&self, other: &Definitions) -> bool {
-        self.relations.ptr_eq(&other.relations) && self.schemas.ptr_eq(&other.schemas)
+        self.relations.ptr_eq(&other.relations)
+            && self.schemas.ptr_eq(&other.schemas)
+            && self.types.ptr_eq(&other.types)
     }
 
     /// The relations that are other ones in a newer state, as they were and as they are.
@@ -464,6 +475,32 @@ impl Definitions {
                 DiffItem::Update { old, new } => Some((old.1, new.1)),
                 DiffItem::Add(..) | DiffItem::Remove(..) => None,
             })
+    }
+
+    /// The type with this OID.
+    pub fn user_type(&self, oid: Oid) -> Option<&Arc<UserType>> {
+        self.types.get(&oid)
+    }
+
+    /// The type of this name.
+    pub fn find_type(&self, database: DatabaseId, schema: &str, name: &str) -> Option<&Arc<UserType>> {
+        let key = (database, Arc::from(schema), Arc::from(name));
+        let oid = self.type_names.get(&key)?;
+        self.types.get(oid)
+    }
+
+    /// All types of all databases, by OID.
+    pub fn all_types(&self) -> impl Iterator<Item = &Arc<UserType>> {
+        self.types.values()
+    }
+
+    /// The types of one database, by schema and name.
+    pub fn types_of(&self, database: DatabaseId) -> impl Iterator<Item = &Arc<UserType>> {
+        let from = (database, Arc::from(""), Arc::from(""));
+        self.type_names
+            .range(from..)
+            .take_while(move |((of, _, _), _)| *of == database)
+            .filter_map(|(_, oid)| self.types.get(oid))
     }
 
     /// The schema of this name; None for those of catalogs, which nobody defines.
@@ -555,8 +592,26 @@ impl Definitions {
                     next.schemas.insert((*database, name.clone()), None);
                 }
             }
+            DefinitionChange::PutType(known) => {
+                enumeration::note_name(known);
+                let replaced = next.types.insert(known.type_id.oid, known.clone());
+                next.forget_type_name(replaced.as_deref());
+                let name = (known.database, known.schema.clone(), known.name.clone());
+                next.type_names.insert(name, known.type_id.oid);
+            }
+            DefinitionChange::DropType(oid) => {
+                let removed = next.types.remove(oid);
+                next.forget_type_name(removed.as_deref());
+            }
         }
         next
+    }
+
+    fn forget_type_name(&mut self, old: Option<&UserType>) {
+        if let Some(old) = old {
+            self.type_names
+                .remove(&(old.database, old.schema.clone(), old.name.clone()));
+        }
     }
 
     fn forget_name(&mut self, old: Option<&Relation>) {

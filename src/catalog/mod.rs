@@ -6,6 +6,7 @@
 pub mod allowance;
 pub mod change;
 pub mod definition;
+pub mod enumeration;
 pub mod ids;
 pub mod index;
 pub mod key;

@@ -307,7 +307,7 @@ pub enum Expires {
 /// The principals that definitions name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named {
-    /// Owners of relations and schemas.
+    /// Owners of relations, schemas and types.
     pub owners: BTreeSet<PrincipalId>,
     /// Whoever was granted something on them. One that is gone leaves a grant to nobody.
     pub grantees: BTreeSet<PrincipalId>,
@@ -331,7 +331,12 @@ impl Named {
                     let grantees = schema.grants.iter().map(|grant| grant.grantee);
                     named.grantees.extend(grantees);
                 }
-                DefinitionChange::Drop(_) | DefinitionChange::DropSchema(..) => {}
+                DefinitionChange::PutType(known) => {
+                    named.owners.insert(known.owner);
+                }
+                DefinitionChange::Drop(_)
+                | DefinitionChange::DropSchema(..)
+                | DefinitionChange::DropType(_) => {}
             }
         }
         named

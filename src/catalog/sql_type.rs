@@ -3,6 +3,7 @@
 //! Only what the catalog must say about a type stands here. Its values (text, binary, Arrow) are
 //! `engine::types`.
 
+use super::ids::Oid;
 use serde::{Deserialize, Serialize};
 
 /// A scalar type, or an array of one.
@@ -62,6 +63,17 @@ pub enum TypeKind {
     Void,
     /// unknown: an untyped literal that nothing has decided yet
     Unknown,
+    /// CREATE TYPE … AS ENUM: an enumeration that somebody has defined
+    Enum(EnumType),
+}
+
+/// Which enumeration: what the wire and the catalogs know it by (`catalog::enumeration` says the rest).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct EnumType {
+    /// pg_type.oid
+    pub oid: Oid,
+    /// pg_type.oid of its arrays.
+    pub array: Oid,
 }
 
 /// A type as the wire and the catalogs name it.
@@ -76,7 +88,7 @@ pub struct SqlType {
 }
 
 impl TypeKind {
-    /// Every kind that is there.
+    /// Every kind that is built in.
     pub const ALL: [TypeKind; 27] = [
         TypeKind::Bool,
         TypeKind::Int2,

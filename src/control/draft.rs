@@ -72,6 +72,12 @@ impl Draft {
             let definitions = &self.snapshot.definitions;
             self.snapshot.definitions = definitions.without_record_of(database, &name);
         }
+        let types = self.snapshot.definitions.types_of(database);
+        let types: Vec<_> = types.map(|known| known.type_id.oid).collect();
+        for oid in types {
+            let change = crate::catalog::definition::DefinitionChange::DropType(oid);
+            self.snapshot.definitions = self.snapshot.definitions.with(&change);
+        }
     }
 
     /// Adds a notice.

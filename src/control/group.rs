@@ -145,6 +145,8 @@ impl Group {
                 let schemas = schemas.filter(|(database, ..)| database == id);
                 let schemas = schemas.map(|(database, name, _)| (database, name.clone()));
                 self.orphans.schemas.extend(schemas);
+                let types = before.definitions.types_of(*id).cloned();
+                self.orphans.types.extend(types);
             }
         }
     }
@@ -164,10 +166,15 @@ impl Group {
                 DefinitionChange::DropSchema(database, name) if !self.is_known(*database) => {
                     self.orphans.schemas.push((*database, name.clone()));
                 }
+                DefinitionChange::PutType(known) if !self.is_known(known.database) => {
+                    self.orphans.types.push(known.clone());
+                }
                 DefinitionChange::Put(_)
                 | DefinitionChange::Drop(_)
                 | DefinitionChange::PutSchema(_)
-                | DefinitionChange::DropSchema(..) => {
+                | DefinitionChange::DropSchema(..)
+                | DefinitionChange::PutType(_)
+                | DefinitionChange::DropType(_) => {
                     self.snapshot.definitions = self.snapshot.definitions.with(change);
                     self.has_definitions = true;
                 }
@@ -179,7 +186,7 @@ impl Group {
         self.snapshot.principals.database(database).is_some()
     }
 
-    /// Drops the relations and schemas whose database is not there.
+    /// Drops the relations, schemas and types whose database is not there.
     pub fn drop_orphans(&mut self) {
         let orphans: Vec<_> = self
             .snapshot
@@ -205,5 +212,18 @@ impl Group {
             self.has_definitions = true;
         }
         self.orphans.schemas.extend(schemas);
+        let types: Vec<_> = self
+            .snapshot
+            .definitions
+            .all_types()
+            .filter(|known| !self.is_known(known.database))
+            .cloned()
+            .collect();
+        for known in &types {
+            let change = DefinitionChange::DropType(known.type_id.oid);
+            self.snapshot.definitions = self.snapshot.definitions.with(&change);
+            self.has_definitions = true;
+        }
+        self.orphans.types.extend(types);
     }
 }

@@ -12,7 +12,7 @@ use crate::engine::objects::SharedObjects;
 use crate::engine::outcome::ResultField;
 use crate::engine::peers::Peers;
 pub use crate::engine::settings::Settings;
-use crate::engine::types::Input;
+use crate::engine::types::{Input, UserTypes};
 use crate::storage::{AdvisoryLocks, Storage, TransactionId, View};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::memory_pool::MemoryReservation;
@@ -235,6 +235,15 @@ impl StatementContext {
             settings: &self.settings,
             transaction_time: self.transaction_time,
             variables: Some(self.variables()),
+            types: Some(self.user_types()),
+        }
+    }
+
+    /// The types that somebody has defined in the session's database.
+    pub fn user_types(&self) -> UserTypes<'_> {
+        UserTypes {
+            definitions: &self.snapshot.definitions,
+            database: self.identity.database,
         }
     }
 

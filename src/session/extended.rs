@@ -78,6 +78,7 @@ impl Session {
             settings: self.settings.current(),
             transaction_time,
             variables: None,
+            types: names.as_ref().map(StatementContext::user_types),
         };
         let parameters = values
             .zip(&prepared.parameters)
@@ -100,7 +101,7 @@ impl Session {
     }
 
     /// What names in parameters are looked up in.
-    fn lookup_context(&mut self) -> Result<StatementContext, Diagnostic> {
+    pub(super) fn lookup_context(&mut self) -> Result<StatementContext, Diagnostic> {
         let adopted = self.adopt()?;
         let snapshot = match self.block.open() {
             Some(open) => open.transaction.snapshot(adopted.snapshot()),
@@ -296,7 +297,7 @@ fn decode(
         return Ok(ScalarValue::UInt32(Some(oid.0)));
     }
     match format {
-        Format::Binary => types::decode_binary(bytes, sql_type),
+        Format::Binary => types::decode_binary(bytes, sql_type, input),
         Format::Text => types::decode_text(crate::sql::parse::text(bytes)?, sql_type, input),
     }
 }
@@ -310,8 +311,14 @@ fn is_name(sql_type: SqlType) -> bool {
     reg && !sql_type.array
 }
 
+/// Whether the catalog is asked for the value of a parameter.
 fn values_of_names(parameters: &[SqlType]) -> bool {
-    parameters.iter().any(|sql_type| is_name(*sql_type))
+    let asks = |sql_type: &SqlType| is_name(*sql_type) || is_enum(*sql_type);
+    parameters.iter().any(asks)
+}
+
+fn is_enum(sql_type: SqlType) -> bool {
+    matches!(sql_type.kind, TypeKind::Enum(_))
 }
 
 fn in_parameter(error: Diagnostic, number: usize) -> Diagnostic {

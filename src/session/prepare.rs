@@ -6,6 +6,7 @@ use super::message::Message;
 use super::prepared::{Body, MadeBy, Prepared, Source};
 use super::services::now_microseconds;
 use super::{Answer, Session, audit_log, explain, show};
+use crate::catalog::Oid;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::outcome::ResultField;
@@ -54,7 +55,7 @@ impl Session {
         let statements_max = self.services.parts.limits.prepared_statements_max;
         let message = self.parse_message(text).await?;
         let oids = declared;
-        let declared = declared_types(oids)?;
+        let declared = self.declared_types(oids)?;
         let prepared = match message {
             Message::Empty => self.prepare_body(Body::Empty, None),
             Message::Statements(text, mut statements) => {
@@ -224,22 +225,30 @@ fn check_parameters(
     }
 }
 
-fn declared_types(oids: &[u32]) -> Result<Box<[Option<SqlType>]>, Diagnostic> {
-    oids.iter()
-        .map(|oid| match oid {
-            0 => Ok(None),
+impl Session {
+    /// The types that a client declares by their OIDs; None where it leaves one to the server.
+    fn declared_types(&mut self, oids: &[u32]) -> Result<Box<[Option<SqlType>]>, Diagnostic> {
+        let mut declared = Vec::with_capacity(oids.len());
+        for oid in oids.iter().map(|oid| Oid(*oid)) {
             // unknown: the client leaves it to the server as well.
-            705 => Ok(None),
-            oid => types::from_oid(crate::catalog::Oid(*oid))
-                .map(Some)
-                .ok_or_else(|| {
-                    Diagnostic::error(
-                        SqlState::UNDEFINED_OBJECT,
-                        format!("type with OID {oid} does not exist"),
-                    )
-                }),
-        })
-        .collect()
+            if matches!(oid, Oid(0 | 705)) {
+                declared.push(None);
+                continue;
+            }
+            let found = match types::from_oid(oid) {
+                Some(found) => Some(found),
+                None => self.lookup_context()?.user_types().of_oid(oid),
+            };
+            let found = found.ok_or_else(|| {
+                Diagnostic::error(
+                    SqlState::UNDEFINED_OBJECT,
+                    format!("type with OID {oid} does not exist"),
+                )
+            })?;
+            declared.push(Some(found));
+        }
+        Ok(declared.into())
+    }
 }
 
 /// The columns that a credential statement gives, for Describe.

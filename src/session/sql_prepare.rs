@@ -6,7 +6,8 @@ use super::{Answer, Session};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::outcome::CommandTag;
-use crate::engine::types::{self, CastContext, Input};
+use crate::engine::context::StatementContext;
+use crate::engine::types::{self, CastContext};
 use crate::sql::parse;
 use datafusion::common::ScalarValue;
 use sqlparser::ast::{self, Statement};
@@ -27,9 +28,10 @@ impl Session {
         check_preparable(&statement)?;
         let statements_max = self.services.parts.limits.prepared_statements_max;
         self.named.admit_statement(name, statements_max)?;
+        let names = self.lookup_context()?;
         let declared = data_types
             .iter()
-            .map(|data_type| types::from_ast(data_type).map(Some))
+            .map(|data_type| types::from_ast(data_type, names.input()).map(Some))
             .collect::<Result<Box<[_]>, _>>()?;
         let prepared = self
             .prepare_statement(statement, text.clone(), declared)
@@ -71,8 +73,8 @@ impl Session {
             let sql_type = prepared.parameters[place];
             let value = match constant(argument, sql_type) {
                 Some(Some(text)) => {
-                    let input = self.execute_input()?;
-                    types::decode_text(&text, sql_type, input)?
+                    let context = self.execute_context()?;
+                    types::decode_text(&text, sql_type, context.input())?
                 }
                 Some(None) => types::null_scalar(sql_type),
                 None => Box::pin(self.evaluated(place + 1, argument, sql_type)).await?,
@@ -83,13 +85,10 @@ impl Session {
             .await
     }
 
-    fn execute_input(&mut self) -> Result<Input<'_>, Diagnostic> {
-        let transaction_time = self.open()?.started_at;
-        Ok(Input {
-            settings: self.settings.current(),
-            transaction_time,
-            variables: None,
-        })
+    /// What the texts of arguments are read by.
+    fn execute_context(&mut self) -> Result<StatementContext, Diagnostic> {
+        self.open()?;
+        self.lookup_context()
     }
 
     /// An argument of EXECUTE, worked out by a query of its own and assigned to the parameter.
@@ -146,7 +145,7 @@ impl Session {
         };
         let value = ScalarValue::try_from_array(batch.column(0), rows.start)
             .map_err(|error| Diagnostic::internal(error.to_string()))?;
-        types::assign(value, from, to, self.execute_input()?)
+        types::assign(value, from, to, self.execute_context()?.input())
     }
 }
 

@@ -25,5 +25,6 @@ pub mod scrolls;
 pub mod sequence;
 mod table_command;
 pub mod template;
+pub mod user_type;
 pub mod utility;
 pub mod without_literals;

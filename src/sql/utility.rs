@@ -69,7 +69,7 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
             parser.next_token();
             Some(sequence::create(parser))
         }
-        "ALTER" => super::alter::parse(parser),
+        "ALTER" => super::alter::parse(parser).or_else(|| super::user_type::parse(parser)),
         "CREATE" if word(parser, 1).as_deref() == Some("TABLE") => {
             parser.next_token();
             parser.next_token();

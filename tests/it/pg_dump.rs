@@ -34,6 +34,12 @@ CREATE UNIQUE INDEX customer_code ON customer (code, id);
 CREATE SEQUENCE ticket START 5 INCREMENT 3 MINVALUE 5 MAXVALUE 5000 CYCLE;
 CREATE TABLE a_ticket (number bigint DEFAULT nextval('ticket') PRIMARY KEY, note text);
 CREATE TABLE bare (x int, y text);
+CREATE TYPE mood AS ENUM ('sad', 'it''s ok', 'happy');
+ALTER TYPE mood ADD VALUE 'calm' BEFORE 'happy';
+COMMENT ON TYPE mood IS 'how one feels';
+CREATE TABLE feels (id int PRIMARY KEY, m mood DEFAULT 'calm' NOT NULL CHECK (m <> 'sad'), was mood);
+CREATE INDEX feels_m ON feels (m);
+INSERT INTO feels VALUES (1, 'happy', 'sad'), (2, DEFAULT, NULL), (3, 'it''s ok', 'happy');
 CREATE VIEW a_view AS SELECT c.name, count(*) AS orders FROM customer c JOIN "Order Line" o ON o.customer_id = c.id GROUP BY c.name;
 CREATE VIEW b_view (who, twice) AS SELECT name, orders * 2 FROM a_view WHERE orders > 0;
 COMMENT ON TABLE customer IS 'whoever buys';
@@ -60,6 +66,9 @@ const LOOKS: &[&str] = &[
     "SELECT * FROM \"Order Line\" ORDER BY id",
     "SELECT * FROM a_ticket ORDER BY number",
     "SELECT * FROM bare ORDER BY x, y",
+    "SELECT * FROM feels ORDER BY m",
+    "SELECT id FROM feels WHERE m > 'it''s ok' ORDER BY m",
+    "SELECT enum_range(NULL::mood), obj_description('mood'::regtype, 'pg_type')",
     "SELECT * FROM a_view ORDER BY name",
     "SELECT who, twice FROM b_view ORDER BY who",
     "SELECT last_value, is_called FROM ticket",
@@ -78,6 +87,8 @@ const REFUSED: &[&str] = &[
     "INSERT INTO \"Order Line\" (customer_id) VALUES (77)",
     "INSERT INTO \"Order Line\" (customer_id, state) VALUES (1, 'lost')",
     "INSERT INTO customer (id, name) VALUES (1, 'Dan')",
+    "INSERT INTO feels VALUES (9, 'sad')",
+    "INSERT INTO feels VALUES (9, 'none')",
 ];
 
 /// What must go on where it stopped: identity, serial and named sequences, cascades.

@@ -1,13 +1,14 @@
-//! Stored definitions of relations.
+//! Stored definitions of relations and types.
 
 use super::rows::table;
 use nodedb::catalog::definition::{Relation, RelationBody, View};
-use nodedb::catalog::sql_type::{SqlType, TypeKind};
+use nodedb::catalog::enumeration::UserType;
+use nodedb::catalog::sql_type::{EnumType, SqlType, TypeKind};
 use nodedb::catalog::{DatabaseId, Oid, PrincipalId};
-use nodedb::engine::definitions::codec::{decode, encode};
+use nodedb::engine::definitions::codec::{decode, decode_type, encode, encode_type};
 use std::sync::Arc;
 
-/// A table and a view.
+/// A table, a view and an enumeration.
 pub fn seeds() -> Vec<Vec<u8>> {
     let kind = SqlType::scalar(TypeKind::Int4);
     let bodies = [
@@ -34,7 +35,26 @@ pub fn seeds() -> Vec<Vec<u8>> {
             };
             encode(&relation).expect("a small one")
         })
+        .chain([encode_type(&enumeration()).expect("a small one")])
         .collect()
+}
+
+fn enumeration() -> UserType {
+    let mut made = UserType {
+        type_id: EnumType {
+            oid: Oid(20_000),
+            array: Oid(20_001),
+        },
+        database: DatabaseId(5),
+        schema: Arc::from("public"),
+        name: Arc::from("mood"),
+        owner: PrincipalId(10),
+        comment: None,
+        labels: Vec::new(),
+    };
+    made.insert(0, Oid(20_002), "sad");
+    made.insert(1, Oid(20_003), "happy");
+    made
 }
 
 /// What is read is written and read again.
@@ -42,5 +62,9 @@ pub fn run(data: &[u8]) {
     if let Ok(relation) = decode(data) {
         let written = encode(&relation).expect("no larger than it was");
         assert_eq!(decode(&written).ok(), Some(relation));
+    }
+    if let Ok(known) = decode_type(data) {
+        let written = encode_type(&known).expect("no larger than it was");
+        assert_eq!(decode_type(&written).ok(), Some(known));
     }
 }

@@ -46,6 +46,7 @@ pub fn values(texts: &[(&str, &str)]) -> Vec<(SqlType, ScalarValue)> {
         settings: &settings,
         transaction_time: 0,
         variables: None,
+            types: None,
     };
     texts
         .iter()

@@ -2,7 +2,7 @@
 
 use super::types::{input, print, send, split};
 use nodedb::engine::settings::Settings;
-use nodedb::engine::types::decode_binary;
+use nodedb::engine::types::{Input, decode_binary};
 
 /// A value of each type, laid out as its send function does.
 pub fn seeds() -> Vec<Vec<u8>> {
@@ -46,12 +46,19 @@ pub fn run(data: &[u8]) {
     let Some((sql_type, bytes)) = split(data) else {
         return;
     };
-    let Ok(value) = decode_binary(bytes, sql_type) else {
+    let settings = Settings::default();
+    let input = Input {
+        settings: &settings,
+        transaction_time: 0,
+        variables: None,
+        types: None,
+    };
+    let Ok(value) = decode_binary(bytes, sql_type, input) else {
         return;
     };
-    let _ = print(&value, sql_type, &Settings::default());
+    let _ = print(&value, sql_type, &settings);
     let sent = send(&value, sql_type);
-    match decode_binary(&sent, sql_type) {
+    match decode_binary(&sent, sql_type, input) {
         Ok(again) => assert_eq!(send(&again, sql_type), sent, "{sql_type:?}"),
         Err(error) => panic!("{sql_type:?} {sent:02x?} sent is refused: {error}"),
     }

@@ -69,6 +69,7 @@ pub fn run(data: &[u8]) {
             settings: &settings,
             transaction_time: 1_700_000_000_123_456,
             variables: None,
+            types: None,
         };
         let Ok(value) = decode_text(text, sql_type, input) else {
             continue;
@@ -80,7 +81,7 @@ pub fn run(data: &[u8]) {
         };
         assert_eq!(print(&again, sql_type, &settings), printed, "{sql_type:?}");
         let sent = send(&value, sql_type);
-        match decode_binary(&sent, sql_type) {
+        match decode_binary(&sent, sql_type, input) {
             Ok(received) => assert_eq!(print(&received, sql_type, &settings), printed),
             Err(error) => panic!("{sql_type:?} {printed:?} sent is refused: {error}"),
         }

@@ -39,7 +39,16 @@ pub fn owned_by(
         .filter_map(|(_, _, schema)| schema)
         .filter(|schema| schema.owner == Some(principal) && !leaving_out(schema.database))
         .map(|schema| format!("owner of schema {}", schema.name));
-    databases.chain(schemas).chain(relations).collect()
+    let types = snapshot
+        .definitions
+        .all_types()
+        .filter(|known| known.owner == principal && !leaving_out(known.database))
+        .map(|known| format!("owner of type {}", known.name));
+    databases
+        .chain(schemas)
+        .chain(relations)
+        .chain(types)
+        .collect()
 }
 
 /// The row policies that are for a role: one that takes rows away would take none without it.

@@ -218,11 +218,7 @@ impl CopyIn {
         let Reader::Tuples(tuples) = &self.reader else {
             return Ok(());
         };
-        let input = Input {
-            settings: &context.settings,
-            transaction_time: context.transaction_time,
-            variables: None,
-        };
+        let input = context.input();
         let number = tuples.number();
         self.parser
             .take_tuple(fields, tuples.bytes(), input)
@@ -241,11 +237,7 @@ impl CopyIn {
             self.skip_header = false;
             return Ok(());
         }
-        let input = Input {
-            settings: &context.settings,
-            transaction_time: context.transaction_time,
-            variables: None,
-        };
+        let input = context.input();
         let line = &lines.bytes()[range];
         self.parser
             .take(line, input)
@@ -475,6 +467,7 @@ mod tests {
             settings: &settings,
             transaction_time: 0,
             variables: None,
+            types: None,
         };
         let taken = parser().take(line, input);
         taken.map_err(|failure| failure.diagnostic("t", 3, line))

@@ -4,14 +4,17 @@
 //! key OID (4 bytes, big-endian)                       → format (1 byte), relation (bincode)
 //! key database (4 bytes), schema, 00, name            → OID (4 bytes, big-endian)
 //! key database (4 bytes), 00, name                    → format (1 byte), schema or that it is gone (bincode)
+//! key database (4 bytes), schema, 00, 00, name        → format (1 byte), type (bincode)
 //! ```
 //!
 //! The second kind claims a name: two transactions that make the same name meet in that key's lock.
 //! It is always longer than four bytes, so that the kinds cannot be mixed up. The third is a schema, and
-//! claims its name too: no relation is in a schema without a name.
+//! claims its name too: no relation is in a schema without a name. The fourth is a type, and claims its name
+//! among types: no name has a byte 0.
 
 use super::older;
 use crate::catalog::definition::Relation;
+use crate::catalog::enumeration::UserType;
 use crate::catalog::row_policy::RowSecurity;
 use crate::catalog::schema::Schema;
 use crate::catalog::{DatabaseId, Oid};
@@ -19,7 +22,9 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use std::borrow::Cow;
 
 /// The format of what is written; a newer one is refused.
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
+/// The format before columns of types that somebody has defined, else the same.
+const WITHOUT_USER_TYPES: u8 = 4;
 /// The format before deferrable foreign keys, generated columns and comments on constraints.
 const WITHOUT_DEFERRAL: u8 = 3;
 /// The format before comments on parts of tables and expressions in indexes.
@@ -28,6 +33,8 @@ const WITHOUT_INDEX_DETAILS: u8 = 2;
 const WITHOUT_ROW_SECURITY: u8 = 1;
 /// The format of what is written of a schema; a newer one is refused.
 const SCHEMA_FORMAT: u8 = 1;
+/// The format of what is written of a type; a newer one is refused.
+const TYPE_FORMAT: u8 = 1;
 /// The largest definition; a table of 1,600 columns with long defaults stays well below.
 pub const DEFINITION_BYTES_MAX: usize = 16 << 20;
 
@@ -59,6 +66,55 @@ pub fn schema_of_key(key: &[u8]) -> Option<(DatabaseId, &str)> {
     let (database, rest) = key.split_first_chunk()?;
     let name = std::str::from_utf8(rest.strip_prefix(&[0])?).ok()?;
     Some((DatabaseId(u32::from_be_bytes(*database)), name))
+}
+
+/// The key of a type.
+pub fn type_key(database: DatabaseId, schema: &str, name: &str) -> Vec<u8> {
+    let mut key = name_key(database, schema, "\0");
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// Whether it is the key of a type.
+pub fn is_type_key(key: &[u8]) -> bool {
+    let schema = key.split_first_chunk::<4>().map(|(_, rest)| rest);
+    let end = schema.and_then(|schema| schema.iter().position(|byte| *byte == 0));
+    let name = schema.zip(end).map(|(schema, end)| &schema[end + 1..]);
+    end != Some(0) && name.is_some_and(|name| name.first() == Some(&0))
+}
+
+/// The bytes of a type.
+///
+/// # Errors
+/// 54000 for one too large.
+pub fn encode_type(known: &UserType) -> Result<Vec<u8>, Diagnostic> {
+    let mut bytes = vec![TYPE_FORMAT];
+    let body = bincode::serde::encode_to_vec(known, configuration()).map_err(|error| {
+        Diagnostic::error(
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+            format!("definition of type \"{}\" is too large", known.name),
+        )
+        .with_detail(error.to_string())
+    })?;
+    bytes.extend(body);
+    Ok(bytes)
+}
+
+/// The type of such bytes.
+///
+/// # Errors
+/// XX001 for damage, 55000 for a newer format.
+pub fn decode_type(bytes: &[u8]) -> Result<UserType, Diagnostic> {
+    let body = match bytes.split_first() {
+        Some((&TYPE_FORMAT, body)) => body,
+        Some((format, _)) => return Err(newer("types", *format, TYPE_FORMAT)),
+        None => return Err(damaged("it is empty")),
+    };
+    let (known, read) = bincode::serde::decode_from_slice(body, configuration()).map_err(damaged)?;
+    match read == body.len() {
+        true => Ok(known),
+        false => Err(damaged("bytes are left over")),
+    }
 }
 
 /// The OID that a key's claim of a name leads to.
@@ -144,7 +200,8 @@ pub fn encode(relation: &Relation) -> Result<Vec<u8>, Diagnostic> {
 /// XX001 for damage, 55000 for a newer format.
 pub fn decode(bytes: &[u8]) -> Result<Relation, Diagnostic> {
     let (format, body) = match bytes.split_first() {
-        Some((&format @ (FORMAT | WITHOUT_DEFERRAL | WITHOUT_INDEX_DETAILS), body)) => {
+        Some((&(FORMAT | WITHOUT_USER_TYPES), body)) => (FORMAT, Cow::Borrowed(body)),
+        Some((&format @ (WITHOUT_DEFERRAL | WITHOUT_INDEX_DETAILS), body)) => {
             (format, Cow::Borrowed(body))
         }
         Some((&WITHOUT_ROW_SECURITY, body)) => {
@@ -177,7 +234,8 @@ mod tests {
     use super::*;
     use crate::catalog::PrincipalId;
     use crate::catalog::definition::{RelationBody, View};
-    use crate::catalog::sql_type::{SqlType, TypeKind};
+    use crate::catalog::enumeration::EnumLabel;
+    use crate::catalog::sql_type::{EnumType, SqlType, TypeKind};
     use std::sync::Arc;
 
     fn view() -> Relation {
@@ -266,6 +324,46 @@ mod tests {
         bytes[0] = SCHEMA_FORMAT + 1;
         let error = decode_schema(&bytes).unwrap_err();
         assert_eq!(error.sqlstate().as_str(), "55000");
+    }
+
+    #[test]
+    fn a_type_reads_back_the_same_and_its_key_is_like_no_other() {
+        let known = UserType {
+            type_id: EnumType {
+                oid: Oid(20_000),
+                array: Oid(20_001),
+            },
+            database: DatabaseId(5),
+            schema: Arc::from("public"),
+            name: Arc::from("mood"),
+            owner: PrincipalId(10),
+            comment: None,
+            labels: vec![EnumLabel {
+                oid: Oid(20_002),
+                key: Arc::from("1"),
+                label: Arc::from("sad"),
+            }],
+        };
+        let mut bytes = encode_type(&known).unwrap();
+        assert_eq!(decode_type(&bytes).unwrap(), known);
+        bytes.push(0);
+        let error = decode_type(&bytes).unwrap_err();
+        assert_eq!(error.sqlstate().as_str(), "XX001");
+        bytes[0] = TYPE_FORMAT + 1;
+        let error = decode_type(&bytes).unwrap_err();
+        assert_eq!(error.sqlstate().as_str(), "55000");
+        assert!(is_type_key(&type_key(DatabaseId(5), "public", "mood")));
+        assert!(!is_type_key(&name_key(DatabaseId(5), "public", "mood")));
+        assert!(!is_type_key(&schema_key(DatabaseId(5), "public")));
+        assert!(!is_type_key(&oid_key(Oid(5))));
+        assert_eq!(schema_of_key(&type_key(DatabaseId(5), "s", "t")), None);
+    }
+
+    #[test]
+    fn a_definition_from_before_user_types_reads_back_the_same() {
+        let mut bytes = encode(&view()).unwrap();
+        bytes[0] = WITHOUT_USER_TYPES;
+        assert_eq!(decode(&bytes).unwrap(), view());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A column definition of CREATE TABLE and ADD COLUMN.
 
 use super::constraint::Spec;
+use super::enumeration;
 use super::name;
 use super::sequence::SequencePlan;
 use super::work::Work;
@@ -11,7 +12,7 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::dml::filler;
 use crate::engine::dml::value;
 use crate::engine::query::expression::Scope;
-use crate::engine::types;
+use crate::engine::types::{self, Input};
 use sqlparser::ast::{self, ColumnOption};
 use std::sync::Arc;
 
@@ -54,8 +55,12 @@ fn serial_type(data_type: &ast::DataType) -> Option<SqlType> {
 ///
 /// # Errors
 /// 42P16 for a pseudo-type.
-pub fn column_type(data_type: &ast::DataType, column: &str) -> Result<SqlType, Diagnostic> {
-    let sql_type = types::from_ast(data_type)?;
+pub fn column_type(
+    data_type: &ast::DataType,
+    column: &str,
+    input: Input<'_>,
+) -> Result<SqlType, Diagnostic> {
+    let sql_type = types::from_ast(data_type, input)?;
     match sql_type.kind {
         TypeKind::Void | TypeKind::Unknown => Err(Diagnostic::error(
             SqlState::INVALID_TABLE_DEFINITION,
@@ -77,6 +82,7 @@ impl ColumnPlan {
         definition: &ast::ColumnDef,
         table: &str,
         added_in: u32,
+        input: Input<'_>,
     ) -> Result<ColumnPlan, Diagnostic> {
         let column_name = name::fold(&definition.name);
         if SYSTEM_COLUMNS.contains(&column_name.as_str()) {
@@ -88,7 +94,7 @@ impl ColumnPlan {
         let serial = serial_type(&definition.data_type);
         let sql_type = match serial {
             Some(sql_type) => sql_type,
-            None => column_type(&definition.data_type, &column_name)?,
+            None => column_type(&definition.data_type, &column_name, input)?,
         };
         let mut plan = ColumnPlan {
             column: Column {
@@ -263,9 +269,15 @@ pub fn default_text(
     column: &Column,
     expression: &ast::Expr,
 ) -> Result<Option<Arc<str>>, Diagnostic> {
-    let text = expression.to_string();
+    let mut text = expression.to_string();
     if text.eq_ignore_ascii_case("null") {
         return Ok(None);
+    }
+    if matches!(expression, ast::Expr::Value(_))
+        && let Some(known) = enumeration::of_type(column.sql_type, work.input())
+    {
+        // As PostgreSQL shows it: what the literal is says its type.
+        text = format!("{text}::{}", enumeration::stored(known));
     }
     if !is_nextval(expression) {
         value::compile_for_column(

@@ -1,14 +1,16 @@
 //! COMMENT ON: what is kept with a relation and touches no row.
 
+use super::enumeration;
 use super::name;
 use super::work::{Work, column_of, missing, table_of};
 use crate::catalog::definition::{Relation, RelationBody};
+use crate::catalog::enumeration::UserType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::sql::comment::constraint_of;
 use crate::storage::Use;
 use sqlparser::ast;
 
-/// COMMENT ON TABLE, VIEW, INDEX, SEQUENCE, SCHEMA, COLUMN, CONSTRAINT
+/// COMMENT ON TABLE, VIEW, INDEX, SEQUENCE, SCHEMA, TYPE, COLUMN, CONSTRAINT
 ///
 /// # Errors
 /// 42P01, 42809, 42501; 0A000 for other objects.
@@ -23,6 +25,7 @@ pub async fn comment(
     }
     match object {
         ast::CommentObject::Column => return comment_on_column(work, given, text).await,
+        ast::CommentObject::Type => return comment_on_type(work, given, text).await,
         ast::CommentObject::Schema => return super::schema::comment(work, given, text).await,
         _ => {}
     }
@@ -109,6 +112,22 @@ async fn comment_on_column(
     comments.retain(|(commented, _)| *commented != position);
     comments.extend(text.map(|text| (position, text.into())));
     work.define(relation)
+}
+
+async fn comment_on_type(
+    work: &mut Work<'_>,
+    given: &ast::ObjectName,
+    text: Option<&str>,
+) -> Result<(), Diagnostic> {
+    let absent = || enumeration::missing(given);
+    let found = enumeration::find(work, given)?.ok_or_else(absent)?;
+    enumeration::may_own(work, &found)?;
+    let taken = work.take_type(&found, Use::Exclusive).await?;
+    let comment = text.filter(|text| !text.is_empty()).map(Into::into);
+    work.define_type(UserType {
+        comment,
+        ..taken.ok_or_else(absent)?
+    })
 }
 
 async fn comment_on_constraint(

@@ -2,6 +2,7 @@
 //!
 //! The rows come by an INSERT of the query, so that grants and row policies hold for what it reads.
 
+use super::enumeration;
 use super::create_table::{self, FIRST_LAYOUT};
 use super::work::{Claim, Work};
 use crate::catalog::definition::{Column, Relation, RelationBody, Table};
@@ -80,7 +81,11 @@ impl CreateAs<'_> {
             super::already_exists(work, &relation, self.if_not_exists)?;
             return Ok(CommandTag::Plain("CREATE TABLE AS"));
         }
+        enumeration::demand_free(work, &new)?;
         let columns = self.columns(work).await?;
+        for column in &columns {
+            enumeration::hold(work, column.sql_type).await?;
+        }
         let relation = Relation {
             oid: work.new_oid()?,
             database: work.database(),

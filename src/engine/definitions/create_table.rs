@@ -2,6 +2,7 @@
 
 use super::column::{ColumnPlan, nextval_of};
 use super::constraint::{Existing, Spec, choose_relation};
+use super::enumeration;
 use super::like::Like;
 use super::work::{Claim, NewName, Work, table_of};
 use crate::catalog::Oid;
@@ -27,6 +28,7 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateTable) -> Result
     if let Claim::Taken(relation) = work.claim(&new).await? {
         return super::already_exists(work, &relation, statement.if_not_exists);
     }
+    enumeration::demand_free(work, &new)?;
     let options = options_of(&statement.table_options)?;
     let mut specs = Vec::new();
     let mut columns = Vec::new();
@@ -39,7 +41,7 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateTable) -> Result
             likes.push(like);
             continue;
         }
-        let mut plan = ColumnPlan::new(definition, &new.name, FIRST_LAYOUT)?;
+        let mut plan = ColumnPlan::new(definition, &new.name, FIRST_LAYOUT, work.input())?;
         specs.append(&mut plan.constraints);
         columns.push(plan);
     }
@@ -100,6 +102,7 @@ pub async fn add_column(
     relation: &mut Relation,
     mut plan: ColumnPlan,
 ) -> Result<(), Diagnostic> {
+    enumeration::hold(work, plan.column.sql_type).await?;
     plan.settle_default(work)?;
     if let Some(expression) = plan.default.as_ref().filter(|_| !plan.column.generated) {
         plan.column.sequence = nextval_of(expression, work);

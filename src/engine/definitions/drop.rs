@@ -1,6 +1,7 @@
 //! DROP TABLE, VIEW, INDEX, SEQUENCE: with what depends on it, or not at all.
 
 use super::create_table::owned_sequences;
+use super::drop_type;
 use super::foreign_key;
 use super::view;
 use super::work::{Work, table_of};
@@ -8,6 +9,7 @@ use crate::catalog::Oid;
 use crate::catalog::definition::{
     Constraint, ConstraintBody, Index, Relation, RelationBody, Table,
 };
+use crate::catalog::enumeration::UserType;
 use crate::catalog::schema::Schema;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
@@ -44,6 +46,10 @@ pub async fn drop(work: &mut Work<'_>, statement: Drop<'_>) -> Result<&'static s
             let (if_exists, cascade) = (statement.if_exists, statement.cascade);
             super::schema::drop(work, statement.names, if_exists, cascade).await?;
             return Ok("DROP SCHEMA");
+        }
+        ObjectType::Type => {
+            super::drop_type::drop(work, &statement).await?;
+            return Ok("DROP TYPE");
         }
         other => return Err(Diagnostic::unsupported(format!("DROP {other}"))),
     };
@@ -95,6 +101,20 @@ pub async fn with_schemas(
     let dropping: Vec<Oid> = within.iter().map(|relation| relation.oid).collect();
     let mut known = dropping.clone();
     let (mut lines, mut details, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
+    let types = types_within(work, schemas).await?;
+    let mut of_types = Vec::new();
+    for known in &types {
+        let line = drop_type::described(work, known);
+        details.push(format!("{line} depends on schema {}", known.schema));
+        lines.push(line);
+        let first = of_types.len();
+        drop_type::dependents_of(work, known, &mut of_types)?;
+        of_types.retain(|dependent| !dependent.is_within(&dropping));
+        for dependent in of_types.iter().skip(first) {
+            lines.push(dependent.described().to_owned());
+            details.push(dependent.detail());
+        }
+    }
     for relation in &within {
         let line = described(std::slice::from_ref(relation), work.context).remove(0);
         details.push(format!("{line} depends on schema {}", relation.schema));
@@ -126,7 +146,30 @@ pub async fn with_schemas(
     for relation in within {
         remove(work, relation.oid, &dropping).await?;
     }
+    for dependent in &of_types {
+        dependent.remove(work).await?;
+    }
+    for known in &types {
+        work.undefine_type(known)?;
+    }
     Ok(())
+}
+
+/// The types of schemas that are taken alone, taken as well.
+async fn types_within(
+    work: &mut Work<'_>,
+    schemas: &[Schema],
+) -> Result<Vec<UserType>, Diagnostic> {
+    let definitions = work.definitions();
+    let within = definitions.types_of(work.database()).filter(|known| {
+        let mut schemas = schemas.iter();
+        schemas.any(|schema| schema.name == known.schema)
+    });
+    let mut taken = Vec::new();
+    for known in within {
+        taken.extend(work.take_type(known, Use::Exclusive).await?);
+    }
+    Ok(taken)
 }
 
 /// What each is, in the words of a message.
@@ -503,7 +546,8 @@ fn constraint_needs(
     .with_hint(format!("You can drop {} instead.", dependent.describe()))
 }
 
-fn refused(dropped: &[String], details: &[String]) -> Diagnostic {
+/// 2BP01
+pub fn refused(dropped: &[String], details: &[String]) -> Diagnostic {
     let message = match dropped {
         [only] => format!("cannot drop {only} because other objects depend on it"),
         _ => "cannot drop desired object(s) because other objects depend on them".to_owned(),
@@ -518,7 +562,8 @@ fn tell(work: &Work<'_>, dependents: &[Dependent]) {
     tell_lines(work, &lines);
 }
 
-fn tell_lines(work: &Work<'_>, dependents: &[String]) {
+/// Says what goes with what is dropped.
+pub fn tell_lines(work: &Work<'_>, dependents: &[String]) {
     match dependents {
         [only] => work.notice(format!("drop cascades to {only}")),
         several => {

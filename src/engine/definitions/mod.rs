@@ -13,6 +13,8 @@ mod constraint;
 mod create_as;
 mod create_table;
 mod drop;
+mod drop_type;
+mod enumeration;
 mod foreign_key;
 mod generated;
 mod grant;
@@ -23,6 +25,7 @@ mod lock;
 mod name;
 mod older;
 mod policy;
+mod relabel;
 mod rewrite;
 mod schema;
 mod sequence;
@@ -46,7 +49,7 @@ use crate::sql::alter::Kind;
 use crate::sql::credential::{RowPolicyStatement, SchemaGrant, TableGrant};
 use crate::storage::{ALL_KEYS, DEFINITIONS_RELATION, Isolation, Storage};
 use create_as::CreateAs;
-use sqlparser::ast::{self, Statement};
+use sqlparser::ast::{self, Statement, UserDefinedTypeRepresentation};
 use std::sync::Arc;
 use work::{Work, missing, own_store};
 
@@ -78,6 +81,8 @@ fn tag_of(statement: &Statement) -> Option<&'static str> {
         Statement::CreatePolicy(_) => "CREATE POLICY",
         Statement::AlterPolicy(_) => "ALTER POLICY",
         Statement::DropPolicy(_) => "DROP POLICY",
+        Statement::CreateType { .. } => "CREATE TYPE",
+        Statement::AlterType(_) => "ALTER TYPE",
         Statement::Comment { .. } => "COMMENT",
         Statement::Lock(_) => "LOCK TABLE",
         Statement::Vacuum(_) => "VACUUM",
@@ -98,6 +103,8 @@ pub async fn execute(
 ) -> Result<CommandTag, Diagnostic> {
     let tag = tag_of(statement).ok_or_else(|| Diagnostic::unsupported("this statement"))?;
     let mut work = begin(engine, transaction, context, tag)?;
+    let qualified = enumeration::qualified(statement, context);
+    let statement = qualified.as_ref().unwrap_or(statement);
     if let Some(create) = CreateAs::of(statement)? {
         return create.create(&mut work).await;
     }
@@ -182,6 +189,7 @@ fn begin<'a>(
         context,
         pace: Pace::new(context.cancel.clone()),
         found: Vec::new(),
+        found_types: Vec::new(),
     })
 }
 
@@ -253,6 +261,11 @@ async fn dispatch(
             );
             policy::drop(work, if_exists, &name, &table).await?;
         }
+        Statement::CreateType {
+            name,
+            representation: Some(UserDefinedTypeRepresentation::Enum { labels }),
+        } => enumeration::create(work, name, labels).await?,
+        Statement::AlterType(altered) => enumeration::alter(work, altered).await?,
         Statement::Comment {
             object_type,
             object_name,
@@ -334,6 +347,9 @@ pub fn load(storage: &Storage) -> Result<Definitions, Diagnostic> {
                 Some(schema) => DefinitionChange::PutSchema(Arc::new(schema)),
                 None => DefinitionChange::DropSchema(database, name.into()),
             });
+        } else if codec::is_type_key(key) {
+            let known = Arc::new(codec::decode_type(row)?);
+            definitions = definitions.with(&DefinitionChange::PutType(known));
         }
         // The other keys claim names.
     }
@@ -349,6 +365,10 @@ pub fn forget(storage: &Storage, orphans: &Orphans) -> Result<(), Diagnostic> {
     let mut transaction = storage.begin(0, Isolation::ReadCommitted);
     for (database, schema) in &orphans.schemas {
         transaction.delete(DEFINITIONS_RELATION, &codec::schema_key(*database, schema))?;
+    }
+    for known in &orphans.types {
+        let key = codec::type_key(known.database, &known.schema, &known.name);
+        transaction.delete(DEFINITIONS_RELATION, &key)?;
     }
     for relation in &orphans.relations {
         let name = codec::name_key(relation.database, &relation.schema, &relation.name);

@@ -3,6 +3,7 @@
 //! The forms of ours and PostgreSQL's end in the same policies. A statement under way is never caught
 //! between two sets of them: whoever changes them takes the table alone, as any definition.
 
+use super::enumeration;
 use super::name;
 use super::work::Work;
 use crate::access::grants;
@@ -275,10 +276,12 @@ async fn predicate(
             format!("the predicate of a row policy is longer than {PREDICATE_BYTES_MAX} bytes"),
         ));
     }
-    let (text, relation) = (text.to_owned(), relation.clone());
+    let (text, relation, context) = (text.to_owned(), relation.clone(), work.context.clone());
     let compiling = work.engine.query().pool().run(async move {
-        let canonical = parse::parse_expression(&text)?.to_string();
-        compile(&canonical, &relation)?;
+        let mut tree = parse::parse_expression(&text)?;
+        enumeration::qualify(&mut tree, &context);
+        let canonical = tree.to_string();
+        compile(&canonical, &relation, &context.snapshot.definitions)?;
         Ok(Some(canonical.into()))
     });
     compiling.await?

@@ -5,6 +5,7 @@
 //! the other; what fails leaves the old ones as they were.
 
 use super::build::{self, Rows, Target};
+use super::relabel::Relabelled;
 use super::work::{Work, table_of};
 use crate::catalog::RelationId;
 use crate::catalog::definition::{Relation, RelationBody, Table};
@@ -23,6 +24,8 @@ pub enum Source {
     Value(Value),
     /// A sequence that nobody else counts with yet.
     Counter(Counter),
+    /// The column itself, with one label of an enumeration under its new name.
+    Relabelled(u16, Arc<Relabelled>),
     /// The next value of a sequence that others may count with.
     Sequence(RelationId, SequenceSteps),
 }
@@ -153,6 +156,9 @@ async fn value(
                 parameters: &[],
                 input: work.input(),
             });
+        }
+        Source::Relabelled(position, relabelled) => {
+            return relabelled.value(&columns[usize::from(*position)]);
         }
         Source::Counter(counter) => counter.take()?,
         Source::Sequence(store, steps) => work.storage().sequence_next(*store, *steps).await?,

@@ -3,9 +3,10 @@
 use super::alter::{move_relation, owner_named};
 use super::create_table::owned_sequences;
 use super::work::{Claim, NewName, Work};
-use super::{drop, name, view};
+use super::{drop, name, relabel, view};
 use crate::access::grants;
 use crate::catalog::definition::{Relation, RelationBody};
+use crate::catalog::enumeration::UserType;
 use crate::catalog::schema::{Schema, SchemaPrivileges};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
 use crate::engine::query::functions::names;
@@ -317,6 +318,23 @@ async fn rename(work: &mut Work<'_>, schema: Schema, to: &str) -> Result<(), Dia
             table.layout_version += 1;
         }
         work.define(relation)?;
+    }
+    let definitions = work.definitions();
+    let types = definitions.types_of(schema.database);
+    for known in types.filter(|known| known.schema == schema.name) {
+        let Some(known) = work.take_type(known, Use::Exclusive).await? else {
+            continue;
+        };
+        let new = NewName {
+            schema: to.to_owned(),
+            name: known.name.to_string(),
+        };
+        relabel::name_anew(work, &known, &new).await?;
+        work.release_type_name(&known)?;
+        work.define_type(UserType {
+            schema: to.into(),
+            ..known
+        })?;
     }
     work.undefine_schema(&schema)
 }

@@ -69,7 +69,7 @@ impl Given {
         for option in options {
             match Extra::of(option) {
                 Some(Extra::Type(data_type)) => {
-                    once(&mut given.sql_type, types::from_ast(&data_type)?)?;
+                    once(&mut given.sql_type, types::built_in(&data_type)?)?;
                     continue;
                 }
                 Some(Extra::Restart(value)) => {
@@ -307,7 +307,7 @@ pub async fn create(work: &mut Work<'_>, statement: CreateSequence<'_>) -> Resul
         return super::already_exists(work, &relation, statement.if_not_exists);
     }
     let sql_type = match statement.data_type {
-        Some(given) => types::from_ast(given)?,
+        Some(given) => types::built_in(given)?,
         None => SqlType::scalar(TypeKind::Int8),
     };
     let plan = SequencePlan::new(sql_type, statement.options)?;

@@ -3,6 +3,7 @@
 //! A view's query is kept as text, its stars written out where they are of tables, so that a column that is
 //! added later is none of the view's.
 
+use super::enumeration;
 use super::name;
 use super::work::{Claim, NewName, Work};
 use crate::catalog::Oid;
@@ -29,7 +30,11 @@ use std::sync::Arc;
 pub async fn create(work: &mut Work<'_>, statement: &ast::CreateView) -> Result<(), Diagnostic> {
     refuse_unsupported(statement)?;
     let new = work.new_name(&statement.name)?;
+    enumeration::demand_free(work, &new)?;
     let columns = columns_of(work, statement).await?;
+    for (_, sql_type) in &columns {
+        enumeration::hold(work, *sql_type).await?;
+    }
     let mut query = statement.query.clone();
     super::stars::write_out(work, &mut query);
     write_schemas(work, &mut query);
@@ -196,19 +201,27 @@ pub fn reads(work: &mut Work<'_>, relation: &Relation, other: Oid) -> Result<boo
     let RelationBody::View(view) = &relation.body else {
         return Ok(false);
     };
-    let mut named = Vec::new();
-    for statement in parse::parse(&view.query)? {
-        let _ = ast::visit_relations(&statement.ast, |name| {
-            named.push(name.clone());
-            ControlFlow::<()>::Continue(())
-        });
-    }
-    for name in named {
+    for name in named(&view.query)? {
         if leads_to(work, &name, other)? {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// The relations that a view's text names.
+///
+/// # Errors
+/// What parsing it gives.
+pub fn named(query: &str) -> Result<Vec<ast::ObjectName>, Diagnostic> {
+    let mut named = Vec::new();
+    for statement in parse::parse(query)? {
+        let _ = ast::visit_relations(&statement.ast, |name| {
+            named.push(name.clone());
+            ControlFlow::<()>::Continue(())
+        });
+    }
+    Ok(named)
 }
 
 fn leads_to(work: &mut Work<'_>, name: &ast::ObjectName, other: Oid) -> Result<bool, Diagnostic> {

@@ -8,6 +8,7 @@ use super::codec;
 use super::name;
 use crate::access::denied;
 use crate::catalog::definition::{DefinitionChange, Definitions, Relation, RelationBody, Table};
+use crate::catalog::enumeration::UserType;
 use crate::catalog::schema::Schema;
 use crate::catalog::{DatabaseId, Oid, RelationId};
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -41,6 +42,8 @@ pub struct Work<'a> {
     pub pace: Pace,
     /// What others have made since the statement began, and it has found behind a lock.
     pub found: Vec<Arc<Relation>>,
+    /// As [`Work::found`], of types.
+    pub found_types: Vec<Arc<UserType>>,
 }
 
 /// Where a new relation is to stand.
@@ -79,13 +82,14 @@ impl Work<'_> {
     pub fn definitions(&mut self) -> Definitions {
         let snapshot = self.transaction.snapshot(&self.context.snapshot);
         let seen = snapshot.definitions.clone();
-        self.found.iter().fold(seen, |seen, relation| {
-            seen.with(&DefinitionChange::Put(relation.clone()))
-        })
+        let relations = self.found.iter().cloned().map(DefinitionChange::Put);
+        let types = self.found_types.iter().cloned();
+        let found = relations.chain(types.map(DefinitionChange::PutType));
+        found.fold(seen, |seen, change| seen.with(&change))
     }
 
     /// The relations of a schema that is taken alone, by OID: also those that others have made in it since
-    /// the statement began, and committed before they let it go.
+    /// the statement began, and committed before they let it go. Its types are among the definitions then.
     ///
     /// # Errors
     /// What storage gives; XX001 for damage.
@@ -109,6 +113,13 @@ impl Work<'_> {
             };
             after = Bound::Excluded(last.key.clone());
             for name in &names {
+                if codec::is_type_key(&name.key) {
+                    let known = codec::decode_type(&name.row)?;
+                    if self.definitions().user_type(known.type_id.oid).is_none() {
+                        self.found_types.push(Arc::new(known));
+                    }
+                    continue;
+                }
                 let oid = codec::oid_of(&name.row)?;
                 oids.push(oid);
                 if known.get(oid).is_some() {
@@ -315,6 +326,98 @@ impl Work<'_> {
             new.name, schema.oid
         ))
         .with_constraint("pg_class_relname_nsp_index"))
+    }
+
+    /// Takes a type for this use and gives it as it was last committed; None when it is gone.
+    ///
+    /// # Errors
+    /// What waiting for a lock ends with.
+    pub async fn take_type(
+        &mut self,
+        known: &UserType,
+        how: Use,
+    ) -> Result<Option<UserType>, Diagnostic> {
+        let wait = self.wait();
+        let storage = &mut self.transaction.storage;
+        storage
+            .use_relation(known.type_id.oid, how, wait)
+            .await?;
+        let key = codec::type_key(known.database, &known.schema, &known.name);
+        let newest = storage.newest(DEFINITIONS_RELATION, &key)?.row;
+        let newest = newest.as_deref().map(codec::decode_type).transpose()?;
+        Ok(newest.filter(|newest| newest.type_id == known.type_id))
+    }
+
+    /// Claims a name for a type to be made.
+    ///
+    /// # Errors
+    /// 23505 where a transaction that committed meanwhile has it; 3F000 where one has dropped the schema.
+    pub async fn claim_type(&mut self, new: &NewName) -> Result<(), Diagnostic> {
+        let schema = self.schema(&new.schema)?;
+        if self.take_schema(&schema, Use::Shared).await?.is_none() {
+            return Err(search_path::no_schema(&new.schema));
+        }
+        let key = codec::type_key(self.database(), &new.schema, &new.name);
+        let wait = self.wait();
+        let storage = &mut self.transaction.storage;
+        storage
+            .lock(DEFINITIONS_RELATION, &key, LockMode::Update, wait)
+            .await?;
+        if storage.newest(DEFINITIONS_RELATION, &key)?.row.is_none() {
+            return Ok(());
+        }
+        Err(Diagnostic::error(
+            SqlState::UNIQUE_VIOLATION,
+            "duplicate key value violates unique constraint \"pg_type_typname_nsp_index\"",
+        )
+        .with_detail(format!(
+            "Key (typname, typnamespace)=({}, {}) already exists.",
+            new.name, schema.oid
+        ))
+        .with_constraint("pg_type_typname_nsp_index"))
+    }
+
+    /// Makes the type part of the transaction: a new one, or one changed under its name.
+    ///
+    /// # Errors
+    /// What storage gives.
+    pub fn define_type(&mut self, known: UserType) -> Result<(), Diagnostic> {
+        let key = codec::type_key(known.database, &known.schema, &known.name);
+        let bytes = codec::encode_type(&known)?;
+        self.forget_found(&known);
+        let storage = &mut self.transaction.storage;
+        storage.put(DEFINITIONS_RELATION, &key, &bytes)?;
+        self.transaction
+            .define(DefinitionChange::PutType(Arc::new(known)));
+        Ok(())
+    }
+
+    /// Ends a type, of which nothing has values any more.
+    ///
+    /// # Errors
+    /// What storage gives.
+    pub fn undefine_type(&mut self, known: &UserType) -> Result<(), Diagnostic> {
+        self.release_type_name(known)?;
+        self.forget_found(known);
+        self.transaction
+            .define(DefinitionChange::DropType(known.type_id.oid));
+        Ok(())
+    }
+
+    /// Gives a type's name up, before a rename.
+    ///
+    /// # Errors
+    /// What storage gives.
+    pub fn release_type_name(&mut self, known: &UserType) -> Result<(), Diagnostic> {
+        let key = codec::type_key(known.database, &known.schema, &known.name);
+        let storage = &mut self.transaction.storage;
+        storage.delete(DEFINITIONS_RELATION, &key)?;
+        Ok(())
+    }
+
+    fn forget_found(&mut self, known: &UserType) {
+        self.found_types
+            .retain(|found| found.type_id != known.type_id);
     }
 
     /// A fresh OID.

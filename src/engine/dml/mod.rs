@@ -250,6 +250,15 @@ pub fn adopt_parameters(parameters: &mut Vec<Option<SqlType>>, found: &[SqlType]
 /// # Errors
 /// XX000 for a type whose name does not parse.
 pub fn cast_to(expression: Expr, to: SqlType) -> Result<Expr, Diagnostic> {
+    if let Some(data_type) = types::name::to_ast(to) {
+        return Ok(Expr::Cast {
+            kind: ast::CastKind::Cast,
+            expr: Box::new(expression),
+            data_type,
+            array: false,
+            format: None,
+        });
+    }
     let mut cast = parse::parse_expression(&format!("CAST(NULL AS {})", types::format_type(to)))?;
     match &mut cast {
         Expr::Cast { expr, .. } => **expr = expression,

@@ -155,9 +155,13 @@ pub fn output_name(expression: &ast::Expr) -> String {
             expr, data_type, ..
         } => match output_name(expr) {
             name if name != NOTHING => name,
-            _ => match types::from_ast(data_type) {
-                Ok(sql_type) => types::name::internal_name(sql_type),
-                Err(_) => NOTHING.into(),
+            _ => match (types::built_in(data_type), data_type) {
+                (Ok(sql_type), _) => types::name::internal_name(sql_type),
+                (Err(_), ast::DataType::Custom(name, _)) => {
+                    let last = name.0.last().and_then(|part| part.as_ident());
+                    last.map_or_else(|| NOTHING.into(), fold)
+                }
+                (Err(_), _) => NOTHING.into(),
             },
         },
         ast::Expr::Case { .. } => "case".into(),

@@ -160,7 +160,7 @@ impl Target {
         input: Input<'_>,
     ) -> Result<Target, Diagnostic> {
         let table = table_of(relation)?;
-        policy::prepare(relation);
+        policy::prepare(relation, definitions);
         let named = |oid: Option<Oid>| oid.and_then(|oid| definitions.get(oid));
         let mut target = Target {
             relation: relation.clone(),

@@ -12,6 +12,8 @@ use crate::engine::query::functions::names::{qualified, relation_in_public, rela
 use crate::engine::query::functions::text::quote_ident;
 use crate::engine::query::resolve::{self, Resolved};
 use crate::engine::query::{qualify, rewrite};
+use crate::engine::types::enumeration;
+use crate::engine::types::name::from_internal_name;
 use crate::sql::parse;
 use sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Statement};
 
@@ -128,7 +130,8 @@ pub fn clause(shown: &Shown<'_>, names: Names, context: &StatementContext) -> Op
         (_, Some(ConstraintBody::Check { expression })) => {
             // PostgreSQL prints the expression in parentheses of its own, and keeps none around it: what was
             // dumped and restored many times would have more each time.
-            format!("CHECK (({}))", without_parentheses(expression))
+            let shown = types_shown(expression, context);
+            format!("CHECK (({}))", without_parentheses(&shown))
         }
         (
             _,
@@ -190,10 +193,33 @@ pub fn expression(text: &str, context: &StatementContext) -> String {
         let found = relation_in_public(text, context).ok()?;
         Some(name(&found, Names::Short, context))
     };
+    let text = types_shown(text, context);
     match text.contains("nextval") {
-        true => qualify::sequences(text, shown),
-        false => text.to_owned(),
+        true => qualify::sequences(&text, shown),
+        false => text,
     }
+}
+
+/// A stored text without the schemas of types that the search_path finds.
+fn types_shown(text: &str, context: &StatementContext) -> String {
+    if context.user_types().is_empty() {
+        return text.to_owned();
+    }
+    let shown = qualify::types_in(text, |schema, name| bare_type(schema?, name, context));
+    shown.unwrap_or_else(|| text.to_owned())
+}
+
+/// The name of a type alone, where it is found without its schema.
+fn bare_type(
+    schema: &str,
+    name: &str,
+    context: &StatementContext,
+) -> Option<(Option<String>, String)> {
+    let input = context.input();
+    let known = enumeration::named(Some(schema), name, input)?;
+    let found = enumeration::named(None, name, input)?;
+    let built_in = from_internal_name(name).is_some();
+    (found.type_id == known.type_id && !built_in).then(|| (None, name.to_owned()))
 }
 
 /// The schema before the name of a relation in a stored text, where the search_path does not find it.
@@ -221,6 +247,7 @@ pub fn view(oid: Oid, context: &StatementContext) -> Option<String> {
     qualify::relations(&mut query, |schema, name| {
         schema_shown(schema, name, context)
     });
+    qualify::types(&mut query, |schema, name| bare_type(schema?, name, context));
     let columns: Vec<&str> = view.columns.iter().map(|(name, _)| &**name).collect();
     if labels(&query).is_some_and(|labels| labels == columns) {
         return Some(format!(" {query};"));

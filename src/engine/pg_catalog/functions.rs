@@ -17,7 +17,6 @@ use crate::engine::query::functions::names;
 use crate::engine::query::functions::text::quote_ident;
 use crate::engine::query::resolve;
 use crate::engine::search_path;
-use crate::engine::types;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type, UInt32Type};
 use datafusion::error::Result;
@@ -251,6 +250,7 @@ fn nothing(name: &'static str, forms: &'static [&'static [Argument]]) -> Arc<Sca
 }
 
 fn format_type(call: &Call<'_>) -> Result<ArrayRef> {
+    let statement = call.statement()?;
     call.texts(|row| {
         let Some(oid) = call.oid(0, row) else {
             return Ok(None);
@@ -258,11 +258,12 @@ fn format_type(call: &Call<'_>) -> Result<ArrayRef> {
         if oid == 0 {
             return Ok(Some("-".to_owned()));
         }
-        let Some(sql_type) = types::from_oid(Oid(oid)) else {
+        let Some(sql_type) = names::type_of_oid(Oid(oid), &statement.context) else {
             return Ok(Some("???".to_owned()));
         };
         let typmod = call.int4(1, row).unwrap_or(-1);
-        Ok(Some(types::format_type(SqlType { typmod, ..sql_type })))
+        let sql_type = SqlType { typmod, ..sql_type };
+        Ok(Some(names::type_shown(sql_type, &statement.context)))
     })
 }
 
@@ -281,6 +282,13 @@ fn descriptions() -> Vec<Arc<ScalarUDF>> {
                         let oid = call.oid(0, row).map(Oid);
                         let schema = schemas.iter().find(|schema| Some(schema.oid) == oid);
                         let comment = schema.and_then(|schema| schema.comment.as_deref());
+                        return Ok(comment.map(str::to_owned));
+                    }
+                    if call.args.len() == 2 && call.text(1, row) == Some("pg_type") {
+                        let oid = call.oid(0, row).map(Oid);
+                        let types = statement.context.user_types();
+                        let known = oid.and_then(|oid| types.definitions.user_type(oid));
+                        let comment = known.and_then(|known| known.comment.as_deref());
                         return Ok(comment.map(str::to_owned));
                     }
                     let class = call.args.len() == 1 || call.text(1, row) == Some("pg_class");
@@ -354,9 +362,15 @@ fn visibility() -> Vec<Arc<ScalarUDF>> {
             |call| call.values::<UInt32Type>(|_| Ok(Some(0))),
         ),
     ];
-    // Everything but relations lives in pg_catalog, which is always searched.
+    all.push(Function::stable("pg_type_is_visible", &[&[OID]], BOOL_TYPE, |call| {
+        let statement = call.statement()?;
+        call.bools(|row| {
+            let oid = call.oid(0, row).map(Oid);
+            Ok(oid.map(|oid| type_is_visible(oid, &statement.context)))
+        })
+    }));
+    // Everything else lives in pg_catalog, which is always searched.
     for name in [
-        "pg_type_is_visible",
         "pg_function_is_visible",
         "pg_operator_is_visible",
         "pg_opclass_is_visible",
@@ -374,6 +388,20 @@ fn visibility() -> Vec<Arc<ScalarUDF>> {
         }));
     }
     all
+}
+
+/// Whether the type is found by its bare name; those that nobody has defined are.
+fn type_is_visible(oid: Oid, context: &StatementContext) -> bool {
+    let Some(known) = context.user_types().of_oid(oid) else {
+        return true;
+    };
+    let of_values = SqlType {
+        array: false,
+        ..known
+    };
+    // A schema is written before a name that would not lead to the type.
+    let shown = names::type_shown(of_values, context);
+    names::split(&shown).is_ok_and(|parts| parts.len() == 1)
 }
 
 fn is_visible(oid: Oid, context: &StatementContext) -> Option<bool> {

@@ -3,6 +3,7 @@
 use super::cell::{Cell, maybe, number, row, text};
 use super::constraints::{self, Shown};
 use super::relations::{attributes, own};
+use super::types::array_name;
 use super::{Row, SystemTable, deparse, table, tables as all_catalogs};
 use crate::catalog::PrincipalId;
 use crate::catalog::definition::{ConstraintBody, ReferentialAction, Relation, RelationBody};
@@ -10,7 +11,7 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::context::StatementContext;
 use crate::engine::query::functions::session::database_name;
 use crate::engine::search_path;
-use crate::engine::types;
+use crate::engine::types::{self, UserTypes};
 
 fn shape(name: &str) -> &'static SystemTable {
     table("information_schema", name).expect("a view that has rows is in columns.txt")
@@ -144,9 +145,13 @@ pub fn columns(context: &StatementContext) -> Vec<Row> {
             });
             let (default, generation) = match attribute.generated {
                 true => (None, expression.as_deref().map(super::deparse::condition)),
-                false => (expression, None),
+                false => {
+                    let shown = |text: &str| super::deparse::expression(text, context);
+                    (expression.as_deref().map(shown), None)
+                }
             };
             let place = Place {
+                types: context.user_types(),
                 catalog: &catalog,
                 schema: &relation.schema,
                 table: &relation.name,
@@ -185,6 +190,7 @@ pub fn columns(context: &StatementContext) -> Vec<Row> {
     for table in all_catalogs() {
         for (index, (name, sql_type)) in table.columns.iter().enumerate() {
             let place = Place {
+                types: context.user_types(),
                 catalog: &catalog,
                 schema: table.schema,
                 table: table.name,
@@ -203,6 +209,7 @@ pub fn columns(context: &StatementContext) -> Vec<Row> {
 }
 
 struct Place<'a> {
+    types: UserTypes<'a>,
     catalog: &'a str,
     schema: &'a str,
     table: &'a str,
@@ -214,10 +221,27 @@ impl Place<'_> {
             typmod: -1,
             ..sql_type
         };
+        let user = match sql_type.kind {
+            TypeKind::Enum(type_id) => self.types.get(type_id),
+            _ => None,
+        };
         let data_type = if sql_type.array {
             "ARRAY".to_owned()
         } else {
-            types::format_type(bare)
+            match user {
+                Some(_) => "USER-DEFINED".to_owned(),
+                None => types::format_type(bare),
+            }
+        };
+        let (udt_schema, udt_name) = match user {
+            Some(known) if sql_type.array => {
+                (known.schema.to_string(), array_name(&known.name))
+            }
+            Some(known) => (known.schema.to_string(), known.name.to_string()),
+            None => (
+                "pg_catalog".to_owned(),
+                types::name::internal_name(sql_type),
+            ),
         };
         let mut cells = vec![
             ("table_catalog", text(self.catalog)),
@@ -227,8 +251,8 @@ impl Place<'_> {
             ("ordinal_position", super::cell::number(number)),
             ("data_type", text(data_type)),
             ("udt_catalog", text(self.catalog)),
-            ("udt_schema", text("pg_catalog")),
-            ("udt_name", text(types::name::internal_name(sql_type))),
+            ("udt_schema", text(udt_schema)),
+            ("udt_name", text(udt_name)),
             ("dtd_identifier", text(number.to_string())),
             ("is_self_referencing", text("NO")),
         ];

@@ -206,6 +206,7 @@ fn rows_of(schema: &str, name: &str) -> Option<Rows> {
         ("pg_catalog", "pg_tablespace") => databases::pg_tablespace,
         ("pg_catalog", "pg_am") => types::pg_am,
         ("pg_catalog", "pg_type") => types::pg_type,
+        ("pg_catalog", "pg_enum") => types::pg_enum,
         ("pg_catalog", "pg_collation") => types::pg_collation,
         ("pg_catalog", "pg_language") => types::pg_language,
         ("pg_catalog", "pg_opclass") => types::pg_opclass,

@@ -24,10 +24,12 @@ const PSEUDO_TYPES: &[(&str, u32)] = &[
 ];
 
 /// Functions of types, which nobody calls by name, but clients tell types apart by them.
-const TYPE_FUNCTIONS: &[(&str, u32)] = &[("array_in", ARRAY_INPUT)];
+const TYPE_FUNCTIONS: &[(&str, u32)] = &[("array_in", ARRAY_INPUT), ("enum_in", ENUM_INPUT)];
 
 /// pg_proc.oid of array_in.
 pub const ARRAY_INPUT: u32 = 750;
+/// pg_proc.oid of enum_in.
+pub const ENUM_INPUT: u32 = 3506;
 
 /// One function.
 struct Procedure {

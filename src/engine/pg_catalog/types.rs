@@ -1,13 +1,16 @@
 //! Types, access methods, collations, languages.
 
 use super::cell::{Cell, number, row, text};
-use super::procedures::ARRAY_INPUT;
+use super::procedures::{ARRAY_INPUT, ENUM_INPUT};
 use super::relations::{CATALOG_OWNER, catalog, namespace, own, owner};
 use super::{PG_CATALOG_OID, Row};
 use crate::catalog::definition::{Relation, RelationBody};
+use crate::catalog::enumeration::{EnumLabel, UserType};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::context::StatementContext;
 use crate::engine::types;
+use crate::engine::types::text::NAME_BYTES_MAX;
+use std::sync::Arc;
 
 /// pg_collation.oid of `default` and `C`.
 pub const DEFAULT_COLLATION: u32 = 100;
@@ -80,6 +83,7 @@ fn category(kind: TypeKind) -> (&'static str, bool) {
         TypeKind::Void => ("P", false),
         TypeKind::Unknown => ("X", false),
         TypeKind::Bytea | TypeKind::Uuid | TypeKind::Json | TypeKind::Jsonb => ("U", false),
+        TypeKind::Enum(_) => ("E", false),
     }
 }
 
@@ -129,7 +133,78 @@ pub fn pg_type(context: &StatementContext) -> Vec<Row> {
         .chain(arrays.map(|kind| SqlType::array_of(*kind)))
         .map(type_row)
         .chain(row_types(context))
+        .chain(user_types(context))
         .collect()
+}
+
+/// The types that somebody has defined, and those of their arrays.
+fn user_types(context: &StatementContext) -> impl Iterator<Item = Row> {
+    let shape = catalog("pg_type");
+    let types = context.snapshot.definitions.types_of(context.identity.database);
+    let both = types.flat_map(|known| [(known, false), (known, true)]);
+    both.map(move |(known, array)| {
+        let of_values = known.sql_type();
+        let sql_type = SqlType { array, ..of_values };
+        let facts = facts(sql_type);
+        let (oid, array_oid) = (known.type_id.oid.0, known.type_id.array.0);
+        let name = match array {
+            false => known.name.to_string(),
+            true => array_name(&known.name),
+        };
+        row(
+            shape,
+            &[
+                ("oid", number(types::oid(sql_type).0)),
+                ("typname", text(name)),
+                ("typnamespace", number(namespace(&known.schema, context))),
+                ("typowner", owner(known.owner)),
+                ("typlen", number(facts.length)),
+                ("typbyval", Cell::Bool(facts.by_value)),
+                ("typtype", text(if array { "b" } else { "e" })),
+                ("typcategory", text(facts.category)),
+                ("typispreferred", Cell::Bool(false)),
+                ("typisdefined", Cell::Bool(true)),
+                ("typdelim", text(",")),
+                ("typelem", number(if array { oid } else { 0 })),
+                ("typarray", number(if array { 0 } else { array_oid })),
+                ("typinput", number(if array { ARRAY_INPUT } else { ENUM_INPUT })),
+                ("typalign", text(facts.alignment)),
+                ("typstorage", text(facts.storage)),
+                ("typtypmod", number(-1)),
+            ],
+        )
+    })
+}
+
+/// The name of the type of arrays, as PostgreSQL chooses it where nothing else has it.
+pub fn array_name(element: &str) -> String {
+    let mut name = format!("_{element}");
+    while name.len() > NAME_BYTES_MAX {
+        name.pop();
+    }
+    name
+}
+
+/// pg_enum
+pub fn pg_enum(context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_enum");
+    let types = context.snapshot.definitions.types_of(context.identity.database);
+    let labels = types.flat_map(|known| {
+        let labels = known.labels.iter().enumerate();
+        labels.map(move |(place, label)| (known, place, label))
+    });
+    let of_label = |(known, place, label): (&Arc<UserType>, usize, &EnumLabel)| {
+        row(
+            shape,
+            &[
+                ("oid", number(label.oid.0)),
+                ("enumtypid", number(known.type_id.oid.0)),
+                ("enumsortorder", number(place as i64 + 1)),
+                ("enumlabel", text(&*label.label)),
+            ],
+        )
+    };
+    labels.map(of_label).collect()
 }
 
 fn type_row(sql_type: SqlType) -> Row {

@@ -1,6 +1,6 @@
 //! The predicates of a table's policies, compiled.
 
-use crate::catalog::definition::Relation;
+use crate::catalog::definition::{Definitions, Relation};
 use crate::catalog::row_policy::Policy;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
@@ -9,7 +9,7 @@ use crate::engine::dml::value::{self, Value};
 use crate::engine::query::expression::Scope;
 use crate::engine::query::rewrite::auth_variables;
 use crate::engine::settings::Settings;
-use crate::engine::types::Input;
+use crate::engine::types::{Input, UserTypes};
 use crate::sql::auth_variable::Variable;
 use crate::sql::parse;
 use datafusion::common::ScalarValue;
@@ -45,11 +45,11 @@ pub enum Predicate {
 
 impl Compiled {
     /// Those of a relation, worked out once for its definition: some 100 µs each then.
-    pub fn of(relation: &Relation) -> Arc<Compiled> {
+    pub fn of(relation: &Relation, definitions: &Definitions) -> Arc<Compiled> {
         let security = &relation.row_security;
         security.compiled.get_or_make(|| {
             let predicate = |text: Option<&Arc<str>>| {
-                let compiled = text.map(|text| compile(text, relation));
+                let compiled = text.map(|text| compile(text, relation, definitions));
                 Arc::new(compiled.and_then(Result::ok).unwrap_or(Predicate::Never))
             };
             let policies = security.policies.iter();
@@ -80,19 +80,23 @@ impl Compiled {
 
 /// Compiles the policies of a relation, where they count and have not been: a plan's business, which is
 /// made off the session cores, so that no statement of theirs has to.
-pub fn prepare(relation: &Relation) {
+pub fn prepare(relation: &Relation, definitions: &Definitions) {
     if relation.row_security.in_force() {
-        Compiled::of(relation);
+        Compiled::of(relation, definitions);
     }
 }
 
 /// Compiles a predicate over a table's columns. It means the same in every session: texts in it are
-/// read by the server's settings, not by a client's.
+/// read by the server's settings, not by a client's. The definitions are for the types that it names.
 ///
 /// # Errors
 /// What the expression has wrong: 42703, 42804, 42883, …; 0A000 for subqueries and whatever else
 /// cannot be asked of one row.
-pub fn compile(text: &str, relation: &Relation) -> Result<Predicate, Diagnostic> {
+pub fn compile(
+    text: &str,
+    relation: &Relation,
+    definitions: &Definitions,
+) -> Result<Predicate, Diagnostic> {
     let tree = parse::parse_expression(text)?;
     let table = table_of(relation)?;
     let scope = scope_of(table, &relation.name, Scope::empty());
@@ -101,6 +105,10 @@ pub fn compile(text: &str, relation: &Relation) -> Result<Predicate, Diagnostic>
         settings: &settings,
         transaction_time: 0,
         variables: None,
+        types: Some(UserTypes {
+            definitions,
+            database: relation.database,
+        }),
     };
     let compiled = value::compile(&tree, &scope, &mut Vec::new(), input)?.without_parameters()?;
     value::demand_boolean(&compiled, "POLICY")?;

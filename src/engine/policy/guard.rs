@@ -74,7 +74,7 @@ impl Guard {
         }
         let binder = Binder {
             relation,
-            compiled: Compiled::of(relation),
+            compiled: Compiled::of(relation, &context.snapshot.definitions),
             context,
         };
         Some(binder.guard(purpose))

@@ -8,6 +8,7 @@ use crate::catalog::definition::{Index, Relation, Table};
 use crate::engine::query::expression::{self, Scope};
 use crate::engine::query::functions::numeric;
 use crate::engine::row::{KeyLayout, KeyRange, RowError};
+use crate::engine::types::UserTypes;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, ScalarValue};
@@ -44,7 +45,8 @@ struct Condition {
 }
 
 /// Chooses the path with the longest run of equal columns, the table's own key before an index.
-/// `demanded` are values that columns must have besides (a row policy's), by their positions.
+/// `demanded` are values that columns must have besides (a row policy's), by their positions; `types` are
+/// those that expressions of indexes may name.
 ///
 /// # Errors
 /// As [`KeyLayout`]'s.
@@ -53,6 +55,7 @@ pub fn choose(
     indexes: &[Arc<Relation>],
     filters: &[Expr],
     demanded: &[(usize, ScalarValue)],
+    types: Option<UserTypes<'_>>,
 ) -> Result<AccessPath, RowError> {
     let whole = AccessPath::Table((Bound::Unbounded, Bound::Unbounded));
     let conditions: Vec<_> = filters
@@ -78,7 +81,7 @@ pub fn choose(
         .collect();
     let mut best: (u32, AccessPath) = (0, whole);
     if let Some(layout) = KeyLayout::of_table(table)?
-        && let Some((score, range)) = range(table, None, &layout, &conditions)?
+        && let Some((score, range)) = range((table, None, types), &layout, &conditions)?
     {
         best = (score * 2 + 1, AccessPath::Table(range));
     }
@@ -91,10 +94,10 @@ pub fn choose(
             continue;
         }
         let layout = KeyLayout::of_index(table, index)?;
-        if !has_all(relation, table, index, &shown, &conditions) {
+        if !has_all((relation, index), (table, types), &shown, &conditions) {
             continue;
         }
-        let Some((score, range)) = range(table, Some(index), &layout, &conditions)? else {
+        let Some((score, range)) = range((table, Some(index), types), &layout, &conditions)? else {
             continue;
         };
         if score * 2 > best.0 {
@@ -114,8 +117,7 @@ pub fn choose(
 
 /// The range of keys and how good it is: two for each equal column, one for a bounded one.
 fn range(
-    table: &Table,
-    index: Option<&Index>,
+    (table, index, types): (&Table, Option<&Index>, Option<UserTypes<'_>>),
     layout: &KeyLayout,
     conditions: &[Condition],
 ) -> Result<Option<(u32, KeyRange)>, RowError> {
@@ -127,7 +129,7 @@ fn range(
         let expression = index.and_then(|index| index.expression(*position));
         let (name, sql_type) = match expression {
             Some(expression) => {
-                let Some(shown) = planned(&expression.text, table) else {
+                let Some(shown) = planned(&expression.text, table, types) else {
                     break;
                 };
                 (format!("{EXPRESSION}{shown}"), expression.sql_type)
@@ -259,15 +261,19 @@ fn normal(expr: &Expr) -> String {
 }
 
 /// An index's expression as the planner shows it; None where it does not compile any more.
-fn planned(text: &str, table: &Table) -> Option<String> {
-    planned_parts(text, table)?.pop()
+fn planned(text: &str, table: &Table, types: Option<UserTypes<'_>>) -> Option<String> {
+    planned_parts(text, table, types)?.pop()
 }
 
 /// As [`planned`], a conjunction's parts.
-fn planned_parts(text: &str, table: &Table) -> Option<Vec<String>> {
+fn planned_parts(
+    text: &str,
+    table: &Table,
+    types: Option<UserTypes<'_>>,
+) -> Option<Vec<String>> {
     let tree = crate::sql::parse::parse_expression(text).ok()?;
     let scope = crate::engine::dml::target::scope_of(table, "", Scope::empty());
-    let planned = expression::planned(&tree, &scope).ok()?;
+    let planned = expression::planned(&tree, &scope, types).ok()?;
     Some(
         split_conjunction(&planned)
             .into_iter()
@@ -279,16 +285,15 @@ fn planned_parts(text: &str, table: &Table) -> Option<Vec<String>> {
 /// Whether every row that the filters let through has an entry: each part of a partial index's predicate
 /// is one of them, or says of a column that they compare that it is not NULL.
 fn has_all(
-    relation: &Relation,
-    table: &Table,
-    index: &Index,
+    (relation, index): (&Relation, &Index),
+    (table, types): (&Table, Option<UserTypes<'_>>),
     shown: &[String],
     conditions: &[Condition],
 ) -> bool {
     let Some(predicate) = &index.details.predicate else {
         return true;
     };
-    let Some(parts) = planned_parts(predicate, table) else {
+    let Some(parts) = planned_parts(predicate, table, types) else {
         tracing::debug!(
             index = &*relation.name,
             "a predicate does not compile any more"

@@ -11,6 +11,7 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::functions::auth_variable::AuthVariable;
 use crate::engine::query::functions::names;
 use crate::engine::settings::Settings;
+use crate::engine::types::enumeration::KeptUserTypes;
 use crate::engine::types::number::Number;
 use crate::engine::types::{self, CastContext, Input};
 use datafusion::arrow::compute;
@@ -256,12 +257,19 @@ pub struct CastTo {
 pub struct Pinned {
     settings: Arc<Settings>,
     transaction_time: i64,
+    types: Option<KeptUserTypes>,
 }
 
 impl PartialEq for Pinned {
     fn eq(&self, other: &Pinned) -> bool {
+        let same_types = match (&self.types, &other.types) {
+            (Some(one), Some(other)) => one.same(other),
+            (None, None) => true,
+            _ => false,
+        };
         Arc::ptr_eq(&self.settings, &other.settings)
             && self.transaction_time == other.transaction_time
+            && same_types
     }
 }
 
@@ -280,6 +288,7 @@ impl Pinned {
         Pinned {
             settings: Arc::new(input.settings.clone()),
             transaction_time: input.transaction_time,
+            types: input.types.map(types::UserTypes::keep),
         }
     }
 
@@ -309,7 +318,11 @@ fn is_immutable(from: SqlType, to: SqlType) -> bool {
             || depends_on_settings(of)
             || matches!(
                 of.kind,
-                TypeKind::Interval | TypeKind::Bytea | TypeKind::Float4 | TypeKind::Float8
+                TypeKind::Interval
+                    | TypeKind::Bytea
+                    | TypeKind::Float4
+                    | TypeKind::Float8
+                    | TypeKind::Enum(_)
             )
     };
     !by_settings(from) && !by_settings(to)
@@ -388,12 +401,14 @@ impl ScalarUDFImpl for CastTo {
                 settings: &pinned.settings,
                 transaction_time: pinned.transaction_time,
                 variables: None,
+                types: pinned.types.as_ref().map(KeptUserTypes::types),
             },
             (None, Ok(statement)) => statement.input(),
             (None, Err(_)) => Input {
                 settings: &defaults,
                 transaction_time: 0,
                 variables: None,
+                types: None,
             },
         };
         let constant = matches!(args.args[0], ColumnarValue::Scalar(_));
@@ -445,7 +460,7 @@ impl Written {
 
 fn named(name: &str) -> Option<SqlType> {
     let (name, typmod) = name.rsplit_once(':')?;
-    let found = types::name::from_internal_name(name)?;
+    let found = types::name::from_stored_name(name)?;
     Some(SqlType {
         typmod: typmod.parse().ok()?,
         ..found

@@ -212,12 +212,17 @@ pub fn analyze(
 ///
 /// # Errors
 /// As [`compile`].
-pub fn planned(expression: &ast::Expr, scope: &Scope) -> Result<Expr, Diagnostic> {
+pub fn planned(
+    expression: &ast::Expr,
+    scope: &Scope,
+    types: Option<types::UserTypes<'_>>,
+) -> Result<Expr, Diagnostic> {
     let settings = crate::engine::settings::Settings::default();
     let input = types::Input {
         settings: &settings,
         transaction_time: 0,
         variables: None,
+        types,
     };
     let planned = logical(expression, scope, &mut Vec::new(), input)?;
     let schema = scope.schema().map_err(failure::diagnostic)?;
@@ -251,7 +256,7 @@ fn logical(
         return Err(Diagnostic::unsupported("a subquery here"));
     }
     let mut expression = expression.clone();
-    rewrite::expression(&mut expression)?;
+    rewrite::expression(&mut expression, input)?;
     let logical = plan(expression, scope, parameters, input).map_err(failure::diagnostic)?;
     note_parameters(&logical, parameters)?;
     Ok(logical)
@@ -656,6 +661,7 @@ impl Provider {
         let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Operators {
             settings: Arc::new(input.settings.clone()),
             transaction_time: input.transaction_time,
+            types: input.types.map(types::UserTypes::keep),
         })];
         planners.extend(library.planners.iter().cloned());
         Provider { library, planners }

@@ -106,7 +106,7 @@ fn of_query(
 ) -> Result<QueryPlan, Diagnostic> {
     let mut query = Box::new(query.clone());
     rewrite::void_arguments::leave_out(&mut query, declared);
-    rewrite::query(&mut query)?;
+    rewrite::query(&mut query, context.input())?;
     of_rewritten(engine, query, declared, context)
 }
 
@@ -246,7 +246,7 @@ pub(super) fn view(view: &View, provider: &Provider<'_>) -> Result<LogicalPlan> 
             false => qualify::Schema::Kept,
         }
     });
-    rewrite::query(&mut query).map_err(failure::external)?;
+    rewrite::query(&mut query, provider.context().input()).map_err(failure::external)?;
     let plan = logical(provider, &query, &[])?;
     let columns = plan.schema().columns();
     if columns.len() != view.columns.len() {

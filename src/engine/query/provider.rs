@@ -70,6 +70,7 @@ impl<'a> Provider<'a> {
         let mut expr_planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(Operators {
             settings: context.settings.clone(),
             transaction_time: context.transaction_time,
+            types: Some(context.user_types().keep()),
         })];
         expr_planners.extend(engine.expr_planners.iter().cloned());
         Provider {
@@ -285,7 +286,8 @@ pub(super) struct Types;
 
 impl TypePlanner for Types {
     fn plan_type_field(&self, sql_type: &sqlparser::ast::DataType) -> Result<Option<FieldRef>> {
-        let sql_type = types::from_ast(sql_type).map_err(failure::external)?;
+        // `rewrite::casts` has turned every cast with a name of a user's type into a call.
+        let sql_type = types::built_in(sql_type).map_err(failure::external)?;
         Ok(Some(Arc::new(types::arrow_field("cast", sql_type, true))))
     }
 }

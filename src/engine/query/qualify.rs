@@ -11,7 +11,7 @@ use crate::engine::query::rewrite::labels::folded;
 use crate::engine::query::rewrite::syntax::last_name;
 use crate::sql::parse;
 use sqlparser::ast::{
-    DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    ArrayElemTypeDef, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
     ObjectNamePart, Query, Statement, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use std::collections::BTreeSet;
@@ -83,6 +83,74 @@ pub fn sequences_of(text: &str) -> Vec<String> {
         let _ = VisitMut::visit(&mut tree, &mut Sequences(note));
     }
     named
+}
+
+/// Shows each name of a type that a cast or a typed literal has to a function, in two parts if it has a
+/// schema; what that gives is written in its place. Whether any was.
+pub fn types(
+    tree: &mut impl VisitMut,
+    written: impl FnMut(Option<&str>, &str) -> Option<(Option<String>, String)>,
+) -> bool {
+    let mut names = Types {
+        written,
+        changed: false,
+    };
+    let _ = VisitMut::visit(tree, &mut names);
+    names.changed
+}
+
+/// As [`types`], of a stored text: an expression or a query. None where nothing was written.
+pub fn types_in(
+    text: &str,
+    written: impl FnMut(Option<&str>, &str) -> Option<(Option<String>, String)>,
+) -> Option<String> {
+    if let Ok(mut tree) = parse::parse_expression(text) {
+        return types(&mut tree, written).then(|| tree.to_string());
+    }
+    let mut tree = parse::parse_one(text).ok()?;
+    types(&mut tree, written).then(|| tree.to_string())
+}
+
+struct Types<W> {
+    written: W,
+    changed: bool,
+}
+
+impl<W: FnMut(Option<&str>, &str) -> Option<(Option<String>, String)>> Types<W> {
+    fn see(&mut self, data_type: &mut DataType) {
+        match data_type {
+            DataType::Array(
+                ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::AngleBracket(element),
+            ) => self.see(element),
+            DataType::Custom(name, modifiers) if modifiers.is_empty() => {
+                let parts: Option<Vec<_>> = name.0.iter().map(|part| part.as_ident()).collect();
+                let written = match parts.unwrap_or_default().as_slice() {
+                    [only] => (self.written)(None, &folded(only)),
+                    [schema, only] => (self.written)(Some(&folded(schema)), &folded(only)),
+                    _ => None,
+                };
+                if let Some((schema, only)) = written {
+                    let parts = schema.as_deref().into_iter().chain([only.as_str()]);
+                    *name = ObjectName::from(parts.map(identifier).collect::<Vec<_>>());
+                    self.changed = true;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<W: FnMut(Option<&str>, &str) -> Option<(Option<String>, String)>> VisitorMut for Types<W> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Cast { data_type, .. } => self.see(data_type),
+            Expr::TypedString(typed) => self.see(&mut typed.data_type),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// The folded name, if it has no schema.

@@ -196,7 +196,9 @@ impl TableProvider for UserTable {
             RelationBody::Table(table) => {
                 let guard = self.guard(state)?;
                 let demanded = guard.as_ref().map_or_else(Vec::new, Guard::demanded);
-                let path = access_path::choose(table, &self.indexes, filters, &demanded)
+                let statement = Statement::of(state.config_options()).ok();
+                let types = statement.as_ref().map(|it| it.context.user_types());
+                let path = access_path::choose(table, &self.indexes, filters, &demanded, types)
                     .map_err(|error| failure::external(error.into()))?;
                 let all: Vec<usize> = (0..self.schema.fields().len()).collect();
                 let columns = projection.unwrap_or(&all);

@@ -5,7 +5,7 @@ use super::layout::{RowLayout, check_size};
 use super::value::{self, Physical, exact, interval_of, text_of};
 use crate::engine::types::number::Number;
 use datafusion::arrow::array::{
-    ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, FixedSizeBinaryBuilder,
+    ArrayBuilder, ArrayRef, BinaryBuilder, BinaryViewBuilder, BooleanBuilder, FixedSizeBinaryBuilder,
     LargeBinaryBuilder, PrimitiveBuilder, StringBuilder,
 };
 use datafusion::arrow::datatypes::{
@@ -133,6 +133,7 @@ enum Builder {
     Uuid(FixedSizeBinaryBuilder),
     Text(StringBuilder),
     Binary(BinaryBuilder),
+    Enum(BinaryViewBuilder),
     /// Arrays are rare: kept as scalars until the end, with a NULL of their type.
     List(Vec<ScalarValue>, ScalarValue),
 }
@@ -170,6 +171,7 @@ impl Builder {
                 capacity,
                 capacity * BYTES_A_VALUE,
             )),
+            Physical::Enum => Builder::Enum(BinaryViewBuilder::with_capacity(capacity)),
             Physical::List(..) => Builder::List(Vec::with_capacity(capacity), physical.null()),
         }
     }
@@ -203,6 +205,7 @@ impl Builder {
                 .expect("sixteen bytes were just checked"),
             Builder::Text(builder) => builder.append_value(text_of(bytes)?),
             Builder::Binary(builder) => builder.append_value(bytes),
+            Builder::Enum(builder) => builder.append_value(bytes),
             Builder::List(values, _) => values.push(physical.get(bytes)?),
         }
         Ok(())
@@ -227,6 +230,7 @@ impl Builder {
             Builder::Uuid(builder) => builder.append_null(),
             Builder::Text(builder) => builder.append_null(),
             Builder::Binary(builder) => builder.append_null(),
+            Builder::Enum(builder) => builder.append_null(),
             Builder::List(values, null) => values.push(null.clone()),
         }
     }
@@ -250,6 +254,7 @@ impl Builder {
             Builder::Uuid(builder) => ArrayBuilder::finish(builder),
             Builder::Text(builder) => ArrayBuilder::finish(builder),
             Builder::Binary(builder) => ArrayBuilder::finish(builder),
+            Builder::Enum(builder) => ArrayBuilder::finish(builder),
             Builder::List(values, null) => {
                 let values = std::mem::take(values);
                 if values.is_empty() {

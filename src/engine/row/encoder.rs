@@ -4,7 +4,7 @@ use super::error::RowError;
 use super::layout::{RowLayout, check_size};
 use super::value::{Physical, interval_bytes, put_bytes};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, FixedSizeBinaryArray, LargeBinaryArray,
+    Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, LargeBinaryArray,
     PrimitiveArray, StringArray, StringViewArray,
 };
 use datafusion::arrow::datatypes::{
@@ -42,6 +42,7 @@ enum Source {
     Text(StringArray),
     TextView(StringViewArray),
     Binary(BinaryArray),
+    Enum(BinaryViewArray),
     List(ArrayRef, Physical),
 }
 
@@ -128,6 +129,7 @@ impl Source {
                 None => Source::TextView(array.as_string_view_opt()?.clone()),
             },
             Physical::Binary => Source::Binary(array.as_binary_opt::<i32>()?.clone()),
+            Physical::Enum => Source::Enum(array.as_binary_view_opt()?.clone()),
             Physical::List(..) => {
                 array.as_list_opt::<i32>()?;
                 Source::List(array.clone(), physical.clone())
@@ -187,6 +189,7 @@ impl Source {
                 bytes!(array, |value: &str| put_bytes(value.as_bytes(), out))
             }
             Source::Binary(array) => bytes!(array, |value| put_bytes(value, out)),
+            Source::Enum(array) => bytes!(array, |value| put_bytes(value, out)),
             Source::Numeric(array) => bytes!(array, |value| put_bytes(value, out)),
             Source::List(array, physical) => {
                 if array.is_null(row) {

@@ -13,7 +13,7 @@
 //!           precision
 //!           floats             IEEE bits turned to order; -0 is 0, every NaN the largest
 //!           interval           its order value (months of 30 days) as an i128
-//!           text               its bytes (never 00), 00
+//!           text, enum         its bytes (never 00), 00
 //!           bytea              its bytes with 00 as 00 FF, then 00 00
 //! ```
 
@@ -367,6 +367,10 @@ impl KeyColumn {
                 Physical::Binary,
                 ScalarValue::Binary(Some(bytes)) | ScalarValue::BinaryView(Some(bytes)),
             ) => put_escaped(bytes, out),
+            (Physical::Enum, ScalarValue::BinaryView(Some(value))) => {
+                out.extend_from_slice(value);
+                out.push(0);
+            }
             (_, other) => return Err(self.mismatch(other)),
         }
         Ok(())
@@ -388,7 +392,7 @@ impl KeyColumn {
         let length = match &self.physical {
             Physical::Decimal64(..) => 16,
             Physical::Numeric => order::key_length(value, self.descending).ok_or(DAMAGED)?,
-            Physical::Text => {
+            Physical::Text | Physical::Enum => {
                 let end = turned(0);
                 value.iter().position(|byte| *byte == end).ok_or(DAMAGED)? + 1
             }
@@ -457,6 +461,7 @@ impl KeyColumn {
                 ScalarValue::Utf8(Some(text.to_owned()))
             }
             Physical::Binary => ScalarValue::Binary(Some(unescaped(value))),
+            Physical::Enum => ScalarValue::BinaryView(Some(value[..value.len() - 1].to_vec())),
             Physical::Interval => {
                 return Err(RowError::KeyType {
                     sql_type: SqlType::scalar(TypeKind::Interval),

@@ -49,6 +49,8 @@ pub enum Physical {
     Text,
     /// Any length.
     Binary,
+    /// An enumeration's value, which has no byte 0: any length.
+    Enum,
     /// Count, null bitmap, elements; with the type of the elements.
     List(Box<Physical>, SqlType),
 }
@@ -96,6 +98,7 @@ impl Physical {
             TypeKind::Oid | TypeKind::Regclass | TypeKind::Regtype | TypeKind::Regproc => {
                 Physical::UInt32
             }
+            TypeKind::Enum(_) => Physical::Enum,
         }
     }
 
@@ -112,7 +115,11 @@ impl Physical {
             | Physical::Time
             | Physical::Timestamp(_) => Some(8),
             Physical::Decimal128(..) | Physical::Interval | Physical::Uuid => Some(16),
-            Physical::Numeric | Physical::Text | Physical::Binary | Physical::List(..) => None,
+            Physical::Numeric
+            | Physical::Text
+            | Physical::Binary
+            | Physical::Enum
+            | Physical::List(..) => None,
         }
     }
 
@@ -177,6 +184,7 @@ impl Physical {
                 Physical::Binary,
                 ScalarValue::Binary(Some(bytes)) | ScalarValue::BinaryView(Some(bytes)),
             ) => put_bytes(bytes, out),
+            (Physical::Enum, ScalarValue::BinaryView(Some(value))) => put_bytes(value, out),
             (Physical::List(element, _), ScalarValue::List(list)) => {
                 put_list(element, list.value(0).as_ref(), out)?;
             }
@@ -233,6 +241,7 @@ impl Physical {
             Physical::Uuid => ScalarValue::FixedSizeBinary(16, Some(exact::<16>(bytes)?.to_vec())),
             Physical::Text => ScalarValue::Utf8(Some(text_of(bytes)?.to_owned())),
             Physical::Binary => ScalarValue::Binary(Some(bytes.to_vec())),
+            Physical::Enum => ScalarValue::BinaryView(Some(bytes.to_vec())),
             Physical::List(element, sql_type) => get_list(element, *sql_type, bytes)?,
         })
     }
@@ -265,6 +274,7 @@ impl Physical {
             Physical::Uuid => of(TypeKind::Uuid),
             Physical::Text => DataType::Utf8,
             Physical::Binary => DataType::Binary,
+            Physical::Enum => DataType::BinaryView,
             Physical::List(_, element) => types::data_type(SqlType {
                 array: true,
                 ..*element

@@ -43,6 +43,7 @@ pub fn data_type(sql_type: SqlType) -> DataType {
             DataType::UInt32
         }
         TypeKind::Void => DataType::Null,
+        TypeKind::Enum(_) => DataType::BinaryView,
     };
     if sql_type.array {
         DataType::List(Arc::new(Field::new_list_field(element, true)))
@@ -59,12 +60,12 @@ pub fn arrow_field(name: impl Into<String>, sql_type: SqlType, nullable: bool) -
 
 /// The text kept under [`TYPE_METADATA_KEY`].
 pub fn metadata(sql_type: SqlType) -> String {
-    format!("{}:{}", name::internal_name(sql_type), sql_type.typmod)
+    format!("{}:{}", name::stored_name(sql_type), sql_type.typmod)
 }
 
 fn from_metadata(text: &str) -> Option<SqlType> {
     let (name, typmod) = text.rsplit_once(':')?;
-    let found = name::from_internal_name(name)?;
+    let found = name::from_stored_name(name)?;
     Some(SqlType {
         typmod: typmod.parse().ok()?,
         ..found
@@ -88,7 +89,6 @@ pub fn sql_type(field: &Field) -> Result<SqlType, Diagnostic> {
 fn fits(said: SqlType, data_type: &DataType) -> bool {
     match (self::data_type(said), data_type) {
         (DataType::Utf8, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8) => true,
-        (DataType::Binary, DataType::Binary | DataType::BinaryView) => true,
         (DataType::Decimal128(_, declared), DataType::Decimal128(_, scale)) => declared == *scale,
         (DataType::LargeBinary, DataType::Decimal128(..)) => said.typmod < 4,
         (DataType::List(_), DataType::List(element)) => {
@@ -105,7 +105,7 @@ fn fits(said: SqlType, data_type: &DataType) -> bool {
 /// The SQL type that an Arrow type means without metadata.
 ///
 /// # Errors
-/// 0A000 for Arrow types that no SQL type has.
+/// 0A000 for Arrow types that no SQL type has, or that do not tell it.
 pub fn from_data_type(data_type: &DataType) -> Result<SqlType, Diagnostic> {
     let kind = match data_type {
         DataType::Boolean => TypeKind::Bool,
@@ -123,7 +123,8 @@ pub fn from_data_type(data_type: &DataType) -> Result<SqlType, Diagnostic> {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => {
             TypeKind::Text
         }
-        DataType::Binary | DataType::BinaryView => TypeKind::Bytea,
+        // BinaryView is an enumeration's, which only metadata names.
+        DataType::Binary => TypeKind::Bytea,
         DataType::Date32 | DataType::Date64 => TypeKind::Date,
         DataType::Time32(_) | DataType::Time64(_) => TypeKind::Time,
         DataType::Timestamp(_, None) => TypeKind::Timestamp,
@@ -138,6 +139,9 @@ pub fn from_data_type(data_type: &DataType) -> Result<SqlType, Diagnostic> {
                 typmod: -1,
                 ..element
             });
+        }
+        DataType::BinaryView => {
+            return Err(Diagnostic::unsupported("an enumeration in this expression"));
         }
         other => return Err(Diagnostic::unsupported(format!("a result of type {other}"))),
     };

@@ -45,6 +45,7 @@ enum Family {
     Uuid,
     Json,
     Void,
+    Enum,
 }
 
 fn family(kind: TypeKind) -> Family {
@@ -71,6 +72,7 @@ fn family(kind: TypeKind) -> Family {
         TypeKind::Uuid => Family::Uuid,
         TypeKind::Json | TypeKind::Jsonb => Family::Json,
         TypeKind::Void => Family::Void,
+        TypeKind::Enum(_) => Family::Enum,
     }
 }
 
@@ -421,7 +423,8 @@ fn convert(
         | TypeKind::Bpchar
         | TypeKind::Name
         | TypeKind::Char
-        | TypeKind::Unknown => return Err(no_number()),
+        | TypeKind::Unknown
+        | TypeKind::Enum(_) => return Err(no_number()),
     })
 }
 
@@ -511,6 +514,7 @@ mod tests {
             settings: &settings,
             transaction_time: 0,
             variables: None,
+            types: None,
         };
         let tell = |error: Diagnostic| error.message().to_owned();
         let value = decode_text(text, from, input).map_err(tell)?;

@@ -3,14 +3,16 @@
 use super::calendar::{POSTGRESQL_EPOCH, POSTGRESQL_EPOCH_DAYS};
 use super::datetime::{INFINITY, NEGATIVE_INFINITY};
 use super::number::Number;
-use super::{array, boolean, bytea, datetime, float, integer, interval, numeric, text, uuid};
+use super::{
+    array, boolean, bytea, datetime, enumeration, float, integer, interval, numeric, text, uuid,
+};
 use crate::catalog::Oid;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
 use crate::engine::settings::Settings;
 use bytes::{BufMut, BytesMut};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array,
+    Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array,
     FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
     IntervalMonthDayNanoArray, LargeBinaryArray, ListArray, StringArray, StringViewArray,
     Time64MicrosecondArray, TimestampMicrosecondArray, UInt32Array,
@@ -47,6 +49,7 @@ enum Values<'a> {
     Timestamp(&'a TimestampMicrosecondArray),
     Interval(&'a IntervalMonthDayNanoArray),
     Uuid(&'a FixedSizeBinaryArray),
+    Enum(&'a BinaryViewArray),
     /// With the type of the elements.
     List(&'a ListArray, SqlType),
     /// void prints as nothing; every other value of a Null array is NULL.
@@ -127,6 +130,7 @@ impl<'a> Column<'a> {
                 Values::Oid(array.as_primitive_opt::<UInt32Type>()?)
             }
             TypeKind::Void => Values::Void,
+            TypeKind::Enum(_) => Values::Enum(array.as_binary_view_opt()?),
         })
     }
 
@@ -170,6 +174,7 @@ impl<'a> Column<'a> {
             Values::Timestamp(values) => datetime::write_timestamp(values.value(row), out),
             Values::Interval(values) => interval::write(values.value(row), out),
             Values::Uuid(values) => uuid::write(values.value(row), out),
+            Values::Enum(values) => write_label(values.value(row), out),
             Values::List(values, element) => {
                 write_array(&values.value(row), *element, settings, out);
             }
@@ -211,6 +216,7 @@ impl<'a> Column<'a> {
                 out.put_i32(value.months);
             }
             Values::Uuid(values) => out.extend_from_slice(values.value(row)),
+            Values::Enum(values) => write_label(values.value(row), out),
             Values::List(values, element) => write_array_binary(&values.value(row), *element, out),
             Values::Void => {}
             Values::Converted(array) => self.of_converted(array).binary(row, out),
@@ -253,6 +259,12 @@ impl<'a> Column<'a> {
             None => integer::write(value, out),
         }
     }
+}
+
+/// The label of an enumeration's value; nothing else gets into such an array.
+fn write_label(value: &[u8], out: &mut BytesMut) {
+    let label = enumeration::label_of(value).unwrap_or_default();
+    out.extend_from_slice(label.as_bytes());
 }
 
 /// The number of our own bytes; others do not get into such an array.

@@ -92,7 +92,7 @@ impl ColumnBuilder {
                     ..sql_type
                 };
                 demand_length(bytes, plain)?;
-                let value = types::decode_binary(bytes, plain)?;
+                let value = types::decode_binary(bytes, plain, input)?;
                 types::assign(value, plain, sql_type, input)?
             }
         };

@@ -146,6 +146,7 @@ mod tests {
             settings: &settings,
             transaction_time: 1_720_000_000_123_456,
             variables: None,
+            types: None,
         })
     }
 

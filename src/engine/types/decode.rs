@@ -5,6 +5,7 @@ use super::column::JSONB_VERSION;
 use super::datetime::{INFINITY, NEGATIVE_INFINITY, round_timestamp, round_to};
 use super::datetime_input as datetime;
 use super::input_error::invalid_binary;
+use super::enumeration::{self, UserTypes};
 use super::name::{self, seconds_precision};
 use super::number::{self, Number};
 use super::text::TooLong;
@@ -25,6 +26,8 @@ pub struct Input<'a> {
     pub transaction_time: i64,
     /// `$auth.*`; None where no session asks: all of them are NULL.
     pub variables: Option<Variables<'a>>,
+    /// The types that somebody has defined; None where there are none to be met.
+    pub types: Option<UserTypes<'a>>,
 }
 
 /// The value that a text means, the type's modifier applied as COPY and assignments apply it (a
@@ -89,6 +92,7 @@ pub fn decode_text(
             ScalarValue::UInt32(Some(parse_reg(text, sql_type)?))
         }
         TypeKind::Void => ScalarValue::Null,
+        TypeKind::Enum(known) => enumeration::parse(text, known, input)?,
     })
 }
 
@@ -198,10 +202,14 @@ pub fn list_scalar(elements: Vec<ScalarValue>, element_type: SqlType) -> ScalarV
 /// The value of a binary parameter, the type's modifier not applied.
 ///
 /// # Errors
-/// 22P03 `incorrect binary data format`, 22021 for bytes that are no text.
-pub fn decode_binary(bytes: &[u8], sql_type: SqlType) -> Result<ScalarValue, Diagnostic> {
+/// 22P03 `incorrect binary data format`, 22021 for bytes that are no text, 22P02 for no label.
+pub fn decode_binary(
+    bytes: &[u8],
+    sql_type: SqlType,
+    input: Input<'_>,
+) -> Result<ScalarValue, Diagnostic> {
     if sql_type.array {
-        return decode_binary_array(bytes, sql_type);
+        return decode_binary_array(bytes, sql_type, input);
     }
     let wrong = || invalid_binary(sql_type);
     macro_rules! number {
@@ -263,6 +271,7 @@ pub fn decode_binary(bytes: &[u8], sql_type: SqlType) -> Result<ScalarValue, Dia
             ScalarValue::UInt32(Some(number!(u32)))
         }
         TypeKind::Void => ScalarValue::Null,
+        TypeKind::Enum(known) => enumeration::parse(text::from_bytes(bytes)?, known, input)?,
     })
 }
 
@@ -296,7 +305,11 @@ fn interval_of(bits: u128) -> Result<IntervalMonthDayNano, Diagnostic> {
         .ok_or_else(|| super::input_error::datetime_out_of_range("interval"))
 }
 
-fn decode_binary_array(bytes: &[u8], sql_type: SqlType) -> Result<ScalarValue, Diagnostic> {
+fn decode_binary_array(
+    bytes: &[u8],
+    sql_type: SqlType,
+    input: Input<'_>,
+) -> Result<ScalarValue, Diagnostic> {
     let wrong = || invalid_binary(sql_type);
     let element_type = SqlType {
         array: false,
@@ -325,7 +338,7 @@ fn decode_binary_array(bytes: &[u8], sql_type: SqlType) -> Result<ScalarValue, D
         }
         let length = usize::try_from(length).map_err(|_| wrong())?;
         let value = after.get(..length).ok_or_else(wrong)?;
-        elements.push(decode_binary(value, element_type)?);
+        elements.push(decode_binary(value, element_type, input)?);
         rest = &after[length..];
     }
     if !rest.is_empty() {

@@ -15,6 +15,7 @@
 //! | uuid | FixedSizeBinary(16) |
 //! | oid, regclass, regtype, regproc | UInt32 |
 //! | void | Null |
+//! | enumerations | BinaryView: [`enumeration`]'s key and label |
 //! | array of T | List(T) |
 //!
 //! Invariants:
@@ -41,6 +42,7 @@ pub mod datetime;
 pub mod datetime_fields;
 pub mod datetime_input;
 pub mod decode;
+pub mod enumeration;
 pub mod float;
 pub mod input_error;
 pub mod integer;
@@ -61,4 +63,5 @@ pub use assign::{assign, assign_array, check_assignable};
 pub use cast::{CastContext, can_cast, cast, cast_array};
 pub use column::{Column, encode_binary, encode_text};
 pub use decode::{Input, decode_binary, decode_text};
-pub use name::{format_type, from_ast, from_oid, oid, type_length};
+pub use enumeration::UserTypes;
+pub use name::{built_in, format_type, from_ast, from_oid, oid, type_length};

@@ -2,10 +2,16 @@
 //!
 //! Source: PostgreSQL 15, `pg_type.dat` (OIDs, lengths) and `format_type.c` (names).
 
+use super::decode::Input;
+use super::enumeration;
 use crate::catalog::Oid;
+use crate::catalog::enumeration::noted_name;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
-use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
+use crate::engine::search_path;
+use sqlparser::ast::{
+    ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, Ident, ObjectName, TimezoneInfo,
+};
 
 /// The longest `varchar(n)` and `char(n)`, as PostgreSQL's MaxAttrSize.
 pub const CHARACTER_LENGTH_MAX: u64 = 10_485_760;
@@ -74,14 +80,27 @@ type_names! {
     Unknown 705 0 -2 "unknown" "unknown";
 }
 
+/// The line of a built-in kind; of an enumeration what all of them have.
 fn entry(kind: TypeKind) -> &'static TypeName {
-    let entry = &TYPES[kind as usize];
-    debug_assert!(entry.kind == kind);
-    entry
+    let entry = TYPES.iter().find(|entry| entry.kind == kind);
+    entry.unwrap_or(&ENUM)
 }
+
+/// What all enumerations have: a length, as PostgreSQL's have, and no OID or name by themselves.
+const ENUM: TypeName = TypeName {
+    kind: TypeKind::Text,
+    oid: 0,
+    array_oid: 0,
+    length: 4,
+    internal: "anyenum",
+    sql: "anyenum",
+};
 
 /// pg_type.oid of the type; of `text[]` for an array whose kind has none.
 pub fn oid(sql_type: SqlType) -> Oid {
+    if let TypeKind::Enum(known) = sql_type.kind {
+        return if sql_type.array { known.array } else { known.oid };
+    }
     let entry = entry(sql_type.kind);
     match (sql_type.array, entry.array_oid) {
         (false, _) => Oid(entry.oid),
@@ -90,7 +109,7 @@ pub fn oid(sql_type: SqlType) -> Oid {
     }
 }
 
-/// The type with this OID, without a modifier.
+/// The built-in type with this OID, without a modifier.
 pub fn from_oid(oid: Oid) -> Option<SqlType> {
     TYPES.iter().find_map(|entry| {
         if entry.oid == oid.0 {
@@ -114,12 +133,53 @@ pub fn type_length(sql_type: SqlType) -> i16 {
 
 /// pg_type.typname, with the `_` of arrays: what a result column of a cast is called.
 pub fn internal_name(sql_type: SqlType) -> String {
-    let name = entry(sql_type.kind).internal;
+    let noted;
+    let name = match sql_type.kind {
+        TypeKind::Enum(known) => {
+            noted = noted_name(known);
+            &*noted
+        }
+        kind => entry(kind).internal,
+    };
     if sql_type.array {
         format!("_{name}")
     } else {
         name.to_owned()
     }
+}
+
+/// The word that tells a type in metadata and rewritten trees; [`from_stored_name`] reads it.
+pub fn stored_name(sql_type: SqlType) -> String {
+    match (sql_type.kind, sql_type.array) {
+        (TypeKind::Enum(known), false) => enumeration::stored_name(known),
+        (TypeKind::Enum(known), true) => format!("_{}", enumeration::stored_name(known)),
+        _ => internal_name(sql_type),
+    }
+}
+
+/// The type of such a word.
+pub fn from_stored_name(name: &str) -> Option<SqlType> {
+    let element = name.strip_prefix('_');
+    match enumeration::of_stored_name(element.unwrap_or(name)) {
+        Some(known) => Some(SqlType {
+            array: element.is_some(),
+            ..SqlType::scalar(TypeKind::Enum(known))
+        }),
+        None => from_internal_name(name),
+    }
+}
+
+/// The type in a syntax tree, as [`from_ast`] reads it.
+pub fn to_ast(sql_type: SqlType) -> Option<DataType> {
+    let TypeKind::Enum(known) = sql_type.kind else {
+        return None;
+    };
+    let name = Ident::with_quote('"', enumeration::stored_name(known));
+    let scalar = DataType::Custom(name.into(), Vec::new());
+    Some(match sql_type.array {
+        false => scalar,
+        true => DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(scalar), None)),
+    })
 }
 
 /// The scalar type of this pg_type.typname or SQL name of one word, in lower case.
@@ -155,6 +215,7 @@ pub fn format_type(sql_type: SqlType) -> String {
     let entry = entry(sql_type.kind);
     let typmod = sql_type.typmod;
     let mut name = match sql_type.kind {
+        TypeKind::Enum(known) => noted_name(known).to_string(),
         TypeKind::Varchar | TypeKind::Bpchar if typmod >= 4 => {
             format!("{}({})", entry.sql, typmod - 4)
         }
@@ -214,12 +275,24 @@ pub fn seconds_precision(sql_type: SqlType) -> Option<u32> {
     u32::try_from(precision).ok().filter(|digits| *digits < 6)
 }
 
-/// The type that a syntax tree names.
+/// The type that a syntax tree names: a built-in one, or one that somebody has defined.
 ///
 /// # Errors
 /// 42704 for a name that is no type, 0A000 for one of PostgreSQL's that is not here, 22023 for a
 /// modifier out of range.
-pub fn from_ast(data_type: &DataType) -> Result<SqlType, Diagnostic> {
+pub fn from_ast(data_type: &DataType, input: Input<'_>) -> Result<SqlType, Diagnostic> {
+    read(data_type, Some(input))
+}
+
+/// As [`from_ast`], of built-in types alone.
+///
+/// # Errors
+/// As there.
+pub fn built_in(data_type: &DataType) -> Result<SqlType, Diagnostic> {
+    read(data_type, None)
+}
+
+fn read(data_type: &DataType, input: Option<Input<'_>>) -> Result<SqlType, Diagnostic> {
     let scalar = |kind| Ok(SqlType::scalar(kind));
     match data_type {
         DataType::Bool | DataType::Boolean => scalar(TypeKind::Bool),
@@ -268,8 +341,15 @@ pub fn from_ast(data_type: &DataType) -> Result<SqlType, Diagnostic> {
         DataType::Regclass => scalar(TypeKind::Regclass),
         DataType::Array(
             ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::AngleBracket(element),
-        ) => array_of(from_ast(element)?),
-        DataType::Custom(name, modifiers) => custom(name, modifiers),
+        ) => array_of(read(element, input)?),
+        DataType::Custom(name, modifiers) => {
+            let found = input.map_or(Ok(None), |input| user_type(name, input))?;
+            match found {
+                Some(_) if !modifiers.is_empty() => Err(bad_modifier(&name.to_string())),
+                Some(found) => Ok(found),
+                None => custom(name, modifiers),
+            }
+        }
         other => Err(Diagnostic::unsupported(format!("type {other}"))),
     }
 }
@@ -282,7 +362,43 @@ fn array_of(element: SqlType) -> Result<SqlType, Diagnostic> {
     })
 }
 
-fn custom(name: &sqlparser::ast::ObjectName, modifiers: &[String]) -> Result<SqlType, Diagnostic> {
+/// The type of this name that somebody has defined. Built-in ones come first, as pg_catalog does.
+///
+/// # Errors
+/// 3F000 for a schema that is not there.
+fn user_type(name: &ObjectName, input: Input<'_>) -> Result<Option<SqlType>, Diagnostic> {
+    let Some(types) = input.types else {
+        return Ok(None);
+    };
+    let folded = |word: &Ident| match word.quote_style {
+        Some(_) => word.value.clone(),
+        None => word.value.to_lowercase(),
+    };
+    let words: Option<Vec<_>> = name.0.iter().map(|part| part.as_ident()).collect();
+    let found = match words.unwrap_or_default().as_slice() {
+        [word] => {
+            let word = folded(word);
+            if let Some(known) = enumeration::of_stored_name(&word) {
+                return Ok(Some(SqlType::scalar(TypeKind::Enum(known))));
+            }
+            match from_internal_name(&word) {
+                Some(_) => None,
+                None => enumeration::named(None, &word, input),
+            }
+        }
+        [schema, word] => {
+            let schema = folded(schema);
+            if !types.has_schema(&schema) {
+                return Err(search_path::no_schema(&schema));
+            }
+            enumeration::named(Some(&schema), &folded(word), input)
+        }
+        _ => None,
+    };
+    Ok(found.map(|found| found.sql_type()))
+}
+
+fn custom(name: &ObjectName, modifiers: &[String]) -> Result<SqlType, Diagnostic> {
     let mut parts = name.0.iter().filter_map(|part| part.as_ident());
     let (schema, word) = match (parts.next(), parts.next(), parts.next()) {
         (Some(word), None, None) => (None, word),

@@ -94,7 +94,8 @@ impl Change<'_, '_> {
         let relation_name = self.relation.name.clone();
         let table = table_of(self.relation)?;
         // The version the table has when this operation is through.
-        let mut plan = ColumnPlan::new(definition, &relation_name, table.layout_version + 1)?;
+        let added_in = table.layout_version + 1;
+        let mut plan = ColumnPlan::new(definition, &relation_name, added_in, self.work.input())?;
         let column = plan.column.name.clone();
         if position_of(table, &column).is_some() {
             let message =
@@ -196,7 +197,11 @@ impl Change<'_, '_> {
         Ok(())
     }
 
-    async fn drop_column(
+    /// DROP COLUMN
+    ///
+    /// # Errors
+    /// 42703 unless it need not be there, 2BP01.
+    pub async fn drop_column(
         &mut self,
         column: &str,
         if_exists: bool,

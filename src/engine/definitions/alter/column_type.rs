@@ -6,7 +6,7 @@ use super::super::build::rebuild_index;
 use super::super::column::{column_type, nextval_of};
 use super::super::foreign_key::check_types;
 use super::super::rewrite::{Source, rewrite};
-use super::super::{verify, view};
+use super::super::{enumeration, verify, view};
 use super::*;
 use crate::catalog::definition::{Constraint, ConstraintBody, Table};
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -59,6 +59,7 @@ pub async fn change(
         conversions.push(converted);
     }
     for conversion in &conversions {
+        enumeration::hold(work, conversion.to).await?;
         demand_default(work, relation, conversion)?;
         demand_free(work, relation, conversion.position)?;
     }
@@ -95,7 +96,7 @@ fn conversion(
     let relation_name = relation.name.clone();
     let table = table_of(relation)?;
     let position = column_of(table, &relation_name, column)?;
-    let to = column_type(data_type, column)?;
+    let to = column_type(data_type, column, work.input())?;
     let from = table.columns[usize::from(position)].sql_type;
     let mut conversion = Conversion {
         position,

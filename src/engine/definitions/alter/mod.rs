@@ -78,6 +78,19 @@ pub async fn relation(work: &mut Work<'_>, statement: &ast::AlterTable) -> Resul
     work.define(relation)
 }
 
+/// Drops a column of a table that is taken, with what depends on it.
+///
+/// # Errors
+/// As ALTER TABLE … DROP COLUMN … CASCADE.
+pub async fn drop_column(
+    work: &mut Work<'_>,
+    relation: &mut Relation,
+    column: &str,
+) -> Result<(), Diagnostic> {
+    let mut change = column::Change { work, relation };
+    change.drop_column(column, true, true).await
+}
+
 /// Names can change whatever waits.
 fn is_rename(operation: &AlterTableOperation) -> bool {
     matches!(

@@ -12,6 +12,7 @@ pub mod auth_variable;
 pub mod binary;
 pub mod definition;
 mod divisors;
+pub mod enumeration;
 mod format;
 pub mod group_condition;
 mod group_totals;
@@ -39,6 +40,7 @@ pub mod spread;
 mod template;
 pub mod text;
 pub mod time;
+mod typed_aggregate;
 pub mod zones;
 
 use datafusion::functions_aggregate::all_default_aggregate_functions;
@@ -236,6 +238,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         array::functions(),
         array_elements::functions(),
         binary::functions(),
+        enumeration::functions(),
         format::functions(),
         math::functions(),
         negative::functions(),
@@ -285,7 +288,7 @@ fn aggregates() -> HashMap<String, Arc<AggregateUDF>> {
             .find(|(synonym, _)| synonym == name)
             .map_or(*name, |(_, library_name)| library_name);
         if let Some(function) = find(library_name) {
-            found.insert((*name).to_owned(), function);
+            found.insert((*name).to_owned(), typed_aggregate::typed(function));
         }
     }
     for function in aggregate::functions()

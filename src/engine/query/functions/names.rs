@@ -91,7 +91,7 @@ pub fn to_oid(
         return Ok(Oid(oid));
     }
     match kind {
-        TypeKind::Regtype => type_oid(text),
+        TypeKind::Regtype => type_oid(text, context),
         TypeKind::Regproc => pg_catalog::procedures::oid_of(text).ok_or_else(|| {
             Diagnostic::error(
                 SqlState::UNDEFINED_FUNCTION,
@@ -115,7 +115,7 @@ pub fn find(
     context: &StatementContext,
 ) -> std::result::Result<Option<Oid>, Diagnostic> {
     let oid = match kind {
-        TypeKind::Regtype => type_oid(text),
+        TypeKind::Regtype => type_oid(text, context),
         TypeKind::Regproc => return Ok(pg_catalog::procedures::sole_oid_of(text)),
         _ => resolved(text, context).map(|found| match found {
             Resolved::Relation(relation) => relation.oid,
@@ -129,13 +129,13 @@ pub fn find(
     }
 }
 
-fn type_oid(text: &str) -> std::result::Result<Oid, Diagnostic> {
+fn type_oid(text: &str, context: &StatementContext) -> std::result::Result<Oid, Diagnostic> {
     let dialect = sqlparser::dialect::PostgreSqlDialect {};
     let parsed = sqlparser::parser::Parser::new(&dialect)
         .try_with_sql(text)
         .and_then(|mut parser| parser.parse_data_type());
     match parsed {
-        Ok(data_type) => Ok(types::oid(types::from_ast(&data_type)?)),
+        Ok(data_type) => Ok(types::oid(types::from_ast(&data_type, context.input())?)),
         Err(_) => Err(Diagnostic::error(
             SqlState::UNDEFINED_OBJECT,
             format!("type \"{text}\" does not exist"),
@@ -149,7 +149,7 @@ pub fn to_name(oid: Oid, kind: TypeKind, context: &StatementContext) -> String {
         return "-".to_owned();
     }
     let name = match kind {
-        TypeKind::Regtype => types::from_oid(oid).map(types::format_type),
+        TypeKind::Regtype => type_of_oid(oid, context).map(|found| type_shown(found, context)),
         TypeKind::Regproc => pg_catalog::procedures::name_of(oid).map(str::to_owned),
         _ => match relation_of_oid(oid, context) {
             Some(relation) => Some(shown(relation, context)),
@@ -157,6 +157,33 @@ pub fn to_name(oid: Oid, kind: TypeKind, context: &StatementContext) -> String {
         },
     };
     name.unwrap_or_else(|| oid.to_string())
+}
+
+/// The type with this OID: a built-in one, or one of the session's database.
+pub fn type_of_oid(oid: Oid, context: &StatementContext) -> Option<SqlType> {
+    types::from_oid(oid).or_else(|| context.user_types().of_oid(oid))
+}
+
+/// A type as `format_type` prints it: one that somebody has defined with its schema where the search_path
+/// does not find it.
+pub fn type_shown(sql_type: SqlType, context: &StatementContext) -> String {
+    let TypeKind::Enum(type_id) = sql_type.kind else {
+        return types::format_type(sql_type);
+    };
+    let Some(known) = context.user_types().get(type_id) else {
+        return "???".to_owned();
+    };
+    let found = types::enumeration::named(None, &known.name, context.input());
+    let visible = found.is_some_and(|found| found.type_id == type_id)
+        && types::name::from_internal_name(&known.name).is_none();
+    let name = match visible {
+        true => quote_ident(&known.name),
+        false => format!("{}.{}", quote_ident(&known.schema), quote_ident(&known.name)),
+    };
+    match sql_type.array {
+        false => name,
+        true => format!("{name}[]"),
+    }
 }
 
 /// As messages and definitions print it: with its schema where the search_path does not find it.

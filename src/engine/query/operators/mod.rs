@@ -14,6 +14,7 @@ use super::{failure, keys, semantics};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::settings::Settings;
 use crate::engine::types::Input;
+use crate::engine::types::enumeration::KeptUserTypes;
 use crate::sql::dialect::CONTAINS;
 use arithmetic::Operation;
 use datafusion::common::DFSchema;
@@ -31,6 +32,8 @@ pub struct Operators {
     pub settings: Arc<Settings>,
     /// now(), in Unix microseconds.
     pub transaction_time: i64,
+    /// The types that somebody has defined.
+    pub types: Option<KeptUserTypes>,
 }
 
 impl ExprPlanner for Operators {
@@ -43,6 +46,7 @@ impl ExprPlanner for Operators {
             settings: &self.settings,
             transaction_time: self.transaction_time,
             variables: None,
+            types: self.types.as_ref().map(KeptUserTypes::types),
         };
         let (left, left_type) = operand(raw.left, schema, input)?;
         let (right, right_type) = operand(raw.right, schema, input)?;
@@ -112,6 +116,12 @@ type Planned = Result<PlannerResult<RawBinaryExpr>>;
 impl Operands<'_> {
     fn plan(self, op: BinaryOperator, schema: &DFSchema) -> Planned {
         use BinaryOperator::*;
+        let of_enum = |one: SqlType| matches!(one.kind, TypeKind::Enum(_)) && !one.array;
+        let taken = matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | And | Or | StringConcat)
+            || matches!(&op, Custom(name) if name == CONTAINS);
+        if !taken && (of_enum(self.left_type) || of_enum(self.right_type)) {
+            return Err(self.no_operator(&op.to_string()));
+        }
         match op {
             Plus => self.arithmetic(Operation::Add),
             Minus if self.left_type.kind == TypeKind::Jsonb && !self.left_type.array => {

@@ -7,7 +7,7 @@ use super::syntax::{call_of, last_name};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
 use crate::engine::query::operators;
-use crate::engine::types;
+use crate::engine::types::{self, Input};
 use sqlparser::ast::{
     CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value, VisitMut,
     VisitorMut,
@@ -21,8 +21,8 @@ pub const CAST_TO: &str = "cast_to";
 ///
 /// # Errors
 /// 42704 for an unknown type, 0A000 for one that is not here.
-pub fn rewrite(tree: &mut impl VisitMut) -> Result<(), Diagnostic> {
-    match tree.visit(&mut Casts) {
+pub fn rewrite(tree: &mut impl VisitMut, input: Input<'_>) -> Result<(), Diagnostic> {
+    match tree.visit(&mut Casts(input)) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -37,13 +37,14 @@ pub fn call(expr: Expr, sql_type: SqlType) -> Expr {
     )
 }
 
-struct Casts;
+/// Types are named as the statement finds them.
+struct Casts<'a>(Input<'a>);
 
-impl VisitorMut for Casts {
+impl VisitorMut for Casts<'_> {
     type Break = Diagnostic;
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Diagnostic> {
-        match rewritten(expr) {
+        match rewritten(expr, self.0) {
             Ok(None) => {}
             Ok(Some(replacement)) => *expr = replacement,
             Err(error) => return ControlFlow::Break(error),
@@ -52,7 +53,7 @@ impl VisitorMut for Casts {
     }
 }
 
-fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Diagnostic> {
+fn rewritten(expr: &mut Expr, input: Input<'_>) -> Result<Option<Expr>, Diagnostic> {
     let take = |inner: &mut Expr| std::mem::replace(inner, Expr::value(Value::Null));
     Ok(match expr {
         Expr::Cast {
@@ -63,7 +64,7 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Diagnostic> {
             ..
         } => {
             if is_schema_oid(inner)
-                && let Ok(to) = types::from_ast(data_type)
+                && let Ok(to) = types::from_ast(data_type, input)
                 && operators::is_text(to.kind)
             {
                 let name = call_of("regnamespace_name", vec![take(inner)]);
@@ -72,13 +73,13 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, Diagnostic> {
             if let Some(function) = name_function(data_type, inner) {
                 return Ok(Some(call_of(function, vec![take(inner)])));
             }
-            let to = types::from_ast(data_type)?;
+            let to = types::from_ast(data_type, input)?;
             let inner = take(inner);
             Some(call(written_number(inner, to), to))
         }
         Expr::Cast { .. } => return Err(Diagnostic::unsupported("this form of CAST")),
         Expr::TypedString(typed) => {
-            let to = types::from_ast(&typed.data_type)?;
+            let to = types::from_ast(&typed.data_type, input)?;
             Some(call(Expr::Value(typed.value.clone()), to))
         }
         Expr::Interval(interval)

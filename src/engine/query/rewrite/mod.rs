@@ -22,21 +22,22 @@ pub mod values;
 pub mod void_arguments;
 
 use crate::diagnostic::Diagnostic;
+use crate::engine::types::Input;
 use sqlparser::ast::{Expr, Query};
 
 /// Rewrites a whole query.
 ///
 /// # Errors
 /// 0A000 for what is not supported, naming it.
-pub fn query(query: &mut Query) -> Result<(), Diagnostic> {
+pub fn query(query: &mut Query, input: Input<'_>) -> Result<(), Diagnostic> {
     records::rewrite(query)?;
     refusals::check(query)?;
     labels::assign(query)?;
     auth_variables::rewrite(query)?;
     syntax::rewrite(query)?;
     having::rewrite(query);
-    values::rewrite(query);
-    casts::rewrite(query)?;
+    values::rewrite(query, input);
+    casts::rewrite(query, input)?;
     exists::rewrite(query);
     subqueries::rewrite(query);
     literals::rewrite(query);
@@ -47,12 +48,12 @@ pub fn query(query: &mut Query) -> Result<(), Diagnostic> {
 ///
 /// # Errors
 /// 0A000 for what is not supported, naming it.
-pub fn expression(expr: &mut Expr) -> Result<(), Diagnostic> {
+pub fn expression(expr: &mut Expr, input: Input<'_>) -> Result<(), Diagnostic> {
     refusals::check(expr)?;
     refusals::check_alone(expr)?;
     auth_variables::rewrite_alone(expr)?;
     syntax::rewrite(expr)?;
-    casts::rewrite(expr)?;
+    casts::rewrite(expr, input)?;
     subqueries::rewrite(expr);
     literals::rewrite(expr);
     Ok(())

@@ -6,7 +6,7 @@ use super::subqueries::nothing;
 use super::syntax::call_of;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::query::functions::numeric::OF as NUMERIC_OF;
-use crate::engine::types;
+use crate::engine::types::{self, Input};
 use sqlparser::ast::{
     Expr, Ident, Parens, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, UnaryOperator,
     Value, Visit, VisitMut, Visitor, VisitorMut,
@@ -14,22 +14,22 @@ use sqlparser::ast::{
 use std::ops::ControlFlow;
 
 /// Rewrites the VALUES lists of a tree.
-pub fn rewrite(tree: &mut impl VisitMut) {
-    let _ = tree.visit(&mut Lists);
+pub fn rewrite(tree: &mut impl VisitMut, input: Input<'_>) {
+    let _ = tree.visit(&mut Lists(input));
 }
 
-struct Lists;
+struct Lists<'a>(Input<'a>);
 
-impl VisitorMut for Lists {
+impl VisitorMut for Lists<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut sqlparser::ast::Query) -> ControlFlow<()> {
-        body(&mut query.body);
+        body(&mut query.body, self.0);
         ControlFlow::Continue(())
     }
 }
 
-fn body(set: &mut SetExpr) {
+fn body(set: &mut SetExpr, input: Input<'_>) {
     if let SetExpr::Values(values) = set
         && values.rows.iter().flat_map(|row| row.iter()).any(asks)
     {
@@ -41,12 +41,12 @@ fn body(set: &mut SetExpr) {
             let width = values.rows.first().map_or(0, |row| row.len());
             for column in 0..width {
                 let cells = values.rows.iter_mut().filter_map(|row| row.get_mut(column));
-                unify(cells.collect());
+                unify(cells.collect(), input);
             }
         }
         SetExpr::SetOperation { left, right, .. } => {
-            body(left);
-            body(right);
+            body(left, input);
+            body(right, input);
         }
         _ => {}
     }
@@ -89,7 +89,7 @@ fn selects(rows: Vec<Parens<Vec<Expr>>>) -> SetExpr {
     united.unwrap_or_else(|| *nothing().body)
 }
 
-fn unify(mut cells: Vec<&mut Expr>) {
+fn unify(mut cells: Vec<&mut Expr>, input: Input<'_>) {
     if differ_in_scale(&cells) {
         for cell in &mut cells {
             let number = std::mem::replace(*cell, Expr::value(Value::Null));
@@ -103,7 +103,7 @@ fn unify(mut cells: Vec<&mut Expr>) {
     {
         return;
     }
-    let types = || cells.iter().filter_map(|cell| written_type(cell));
+    let types = || cells.iter().filter_map(|cell| written_type(cell, input));
     let is_float = |one: &SqlType| matches!(one.kind, TypeKind::Float4 | TypeKind::Float8);
     let Some(sql_type) = types().find(is_float).or_else(|| types().next()) else {
         return;
@@ -157,7 +157,7 @@ fn decimals(expr: &Expr) -> Option<Option<usize>> {
             expr,
         }
         | Expr::Nested(expr) => decimals(expr),
-        Expr::Cast { data_type, .. } => match types::from_ast(data_type).ok()? {
+        Expr::Cast { data_type, .. } => match types::built_in(data_type).ok()? {
             found if found.array => None,
             SqlType {
                 kind: TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8,
@@ -186,7 +186,7 @@ fn is_quoted(expr: &Expr) -> bool {
 }
 
 /// The type that a cell's own text says.
-fn written_type(expr: &Expr) -> Option<SqlType> {
+fn written_type(expr: &Expr, input: Input<'_>) -> Option<SqlType> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::Number(digits, _) if digits.parse::<i32>().is_ok() => {
@@ -199,8 +199,8 @@ fn written_type(expr: &Expr) -> Option<SqlType> {
             Value::Boolean(_) => Some(SqlType::scalar(TypeKind::Bool)),
             _ => None,
         },
-        Expr::Cast { data_type, .. } => types::from_ast(data_type).ok(),
-        Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => written_type(expr),
+        Expr::Cast { data_type, .. } => types::from_ast(data_type, input).ok(),
+        Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => written_type(expr, input),
         _ => None,
     }
 }

@@ -202,5 +202,6 @@ fn is_in_key_order(data_type: &DataType) -> bool {
             | DataType::FixedSizeBinary(_)
             | DataType::Utf8
             | DataType::Binary
+            | DataType::BinaryView
     )
 }

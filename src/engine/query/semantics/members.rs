@@ -129,6 +129,9 @@ pub(super) fn case_of_one_type(
         .collect();
     results.extend(case.else_expr.iter().map(|otherwise| (**otherwise).clone()));
     let results = same_type(results, schema, input)?;
+    if let Some((one, other)) = enumeration::unlike(&results, schema) {
+        return Err(unions::mismatch("CASE", one, other));
+    }
     let mut results = one_number_type(results, schema, input)?.into_iter();
     for ((_, then), result) in case.when_then_expr.iter_mut().zip(results.by_ref()) {
         **then = result;

@@ -13,7 +13,7 @@ pub use members::same_type;
 
 use super::cast::{Written, explicit, is_unknown, type_of};
 use super::functions::definition::Function;
-use super::functions::{array_elements, label, numeric, one_type};
+use super::functions::{array_elements, enumeration, label, numeric, one_type};
 use super::multisets;
 use super::operators::arithmetic::Operation;
 use super::operators::is_text;
@@ -78,6 +78,12 @@ pub fn expression(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Exp
 }
 
 fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<Expr>> {
+    if let Expr::ScalarFunction(function) = &expr {
+        if let Some(constant) = enumeration::constant(function, schema, input)? {
+            return Ok(Transformed::yes(constant));
+        }
+        enumeration::demand_taken(function.name(), &function.args, schema)?;
+    }
     let rewritten = match expr {
         Expr::ScalarFunction(function) if function.name() == CAST_TO => {
             let Some(to) = function.args.get(1).and_then(Written::target) else {
@@ -98,6 +104,7 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             let mut members = vec![std::mem::take(&mut *list.expr)];
             members.append(&mut list.list);
             let members = same_type(members, schema, input)?;
+            demand_comparable("=", &members, schema)?;
             let mut members = keys::of(members, schema)?.into_iter();
             *list.expr = members.next().unwrap_or_default();
             list.list = members.collect();
@@ -106,6 +113,7 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         Expr::Between(mut between) => {
             let members = vec![*between.expr, *between.low, *between.high];
             let members = same_type(members, schema, input)?;
+            demand_comparable(">=", &members, schema)?;
             let mut members = keys::of(members, schema)?.into_iter();
             between.expr = Box::new(members.next().unwrap_or_default());
             between.low = Box::new(members.next().unwrap_or_default());
@@ -119,6 +127,7 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             ) =>
         {
             let members = same_type(vec![*binary.left, *binary.right], schema, input)?;
+            demand_comparable("=", &members, schema)?;
             let mut members = keys::of(members, schema)?.into_iter();
             binary.left = Box::new(members.next().unwrap_or_default());
             binary.right = Box::new(members.next().unwrap_or_default());
@@ -145,6 +154,13 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         Expr::ScalarFunction(function) if takes_one_type(function.name()) => {
             let name = function.func.name().to_owned();
             let args = same_type(function.args, schema, input)?;
+            if let Some((one, other)) = enumeration::unlike(&args, schema) {
+                let what = match name.as_str() {
+                    "make_array" => "ARRAY".to_owned(),
+                    name => name.to_uppercase(),
+                };
+                return Err(unions::mismatch(&what, one, other));
+            }
             let args = one_number_type(args, schema, input)?;
             match (name.as_str(), args.as_slice()) {
                 ("nullif", [left, right]) => {
@@ -177,6 +193,10 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             }
         }
         Expr::WindowFunction(call) => Expr::from(keys::window(*call, schema)?),
+        Expr::AggregateFunction(call) if !call.params.args.is_empty() => {
+            enumeration::demand_aggregated(call.func.name(), &call.params.args, schema)?;
+            Expr::AggregateFunction(keys::aggregate(call, schema)?)
+        }
         Expr::AggregateFunction(call) => Expr::AggregateFunction(keys::aggregate(call, schema)?),
         Expr::InSubquery(membership) => Expr::InSubquery(in_subquery(membership, schema)?),
         Expr::ScalarFunction(function)
@@ -203,6 +223,22 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             let args = typed_arguments(function.args, &function.func, schema, input)?;
             Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
         }
+        Expr::Like(like) => {
+            let sides = [&like.expr, &like.pattern].map(|side| type_of(side, schema));
+            if let [Ok(left), Ok(right)] = sides
+                && [left, right].iter().any(|side| matches!(side.kind, TypeKind::Enum(_)))
+            {
+                let operator = match (like.negated, like.case_insensitive) {
+                    (false, false) => "~~",
+                    (true, false) => "!~~",
+                    (false, true) => "~~*",
+                    (true, true) => "!~~*",
+                };
+                let none = failure::no_operator(operator, left, right);
+                return Err(failure::external(none));
+            }
+            return Ok(Transformed::no(Expr::Like(like)));
+        }
         Expr::ScalarFunction(function) => match float_arguments(&function, schema, input)? {
             Some(args) => Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args)),
             None => return Ok(Transformed::no(Expr::ScalarFunction(function))),
@@ -216,6 +252,17 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
     Ok(Transformed::yes(rewritten))
 }
 
+/// Of members that are compared: that an enumeration is beside nothing else.
+///
+/// # Errors
+/// 42883
+fn demand_comparable(operator: &str, members: &[Expr], schema: &DFSchema) -> Result<()> {
+    match enumeration::unlike(members, schema) {
+        Some((left, right)) => Err(failure::external(failure::no_operator(operator, left, right))),
+        None => Ok(()),
+    }
+}
+
 /// `x IN (SELECT y …)`: both as keys where their type needs it.
 fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubquery> {
     let plan = membership.subquery.subquery.clone();
@@ -223,6 +270,13 @@ fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubque
         .map_err(|_| failure::error(SqlState::SYNTAX_ERROR, "subquery has too many columns"))?;
     let column = Expr::Column(column);
     let found = column.get_type(plan.schema())?;
+    if let (Ok(left), Ok(right)) = (type_of(&membership.expr, schema), type_of(&column, plan.schema()))
+        && left.kind != right.kind
+        && [left, right].iter().any(|side| matches!(side.kind, TypeKind::Enum(_)))
+        && !is_unknown(&membership.expr)
+    {
+        return Err(failure::external(failure::no_operator("=", left, right)));
+    }
     // Both sides decide: a marker of the column's type stands for the other plan's column.
     let marker = Expr::Literal(ScalarValue::try_from(&found)?, None);
     let keyed = keys::of(vec![(*membership.expr).clone(), marker], schema)?;

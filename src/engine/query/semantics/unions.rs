@@ -39,8 +39,15 @@ pub(super) fn of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
             }
             let found =
                 types::sql_type(branch.schema().field(column)).map_err(failure::external)?;
-            if is_text(found.kind) != is_text(known.kind) || found.array != known.array {
-                return Err(mismatch(known, found));
+            let enumerations = [found, known].map(|one| match one.kind {
+                TypeKind::Enum(type_id) => Some(type_id),
+                _ => None,
+            });
+            if is_text(found.kind) != is_text(known.kind)
+                || found.array != known.array
+                || enumerations[0] != enumerations[1]
+            {
+                return Err(mismatch("UNION", known, found));
             }
             if known.kind == TypeKind::Oid
                 && is_named_oid(found.kind)
@@ -121,7 +128,8 @@ fn is_named_oid(kind: TypeKind) -> bool {
     )
 }
 
-fn mismatch(left: SqlType, right: SqlType) -> DataFusionError {
+/// 42804 of what must be of one type.
+pub(super) fn mismatch(what: &str, left: SqlType, right: SqlType) -> DataFusionError {
     let name = |sql_type| {
         types::format_type(SqlType {
             typmod: -1,
@@ -131,7 +139,7 @@ fn mismatch(left: SqlType, right: SqlType) -> DataFusionError {
     failure::error(
         SqlState::DATATYPE_MISMATCH,
         format!(
-            "UNION types {} and {} cannot be matched",
+            "{what} types {} and {} cannot be matched",
             name(left),
             name(right)
         ),

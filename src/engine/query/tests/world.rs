@@ -417,6 +417,7 @@ impl World {
             settings: &self.context.settings,
             transaction_time: 0,
             variables: None,
+            types: None,
         };
         let values: Vec<ScalarValue> = table
             .columns
@@ -495,6 +496,7 @@ impl World {
             settings: &context.settings,
             transaction_time: context.transaction_time,
             variables: None,
+            types: None,
         };
         let values = plan
             .parameters

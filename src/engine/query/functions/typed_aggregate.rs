@@ -1,0 +1,132 @@
+//! min, max and array_agg, whose results are of their argument's type where Arrow's does not say it: the
+//! library keeps no metadata of an aggregate's argument.
+
+use super::label;
+use crate::catalog::sql_type::{SqlType, TypeKind};
+use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, SetMonotonicity,
+    Signature, StatisticsArgs,
+};
+use std::sync::Arc;
+
+/// The library's, or one in its place.
+pub fn typed(library: Arc<AggregateUDF>) -> Arc<AggregateUDF> {
+    match library.name() {
+        "min" | "max" | "array_agg" => {
+            Arc::new(AggregateUDF::new_from_impl(Typed { library }))
+        }
+        _ => library,
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Typed {
+    library: Arc<AggregateUDF>,
+}
+
+impl AggregateUDFImpl for Typed {
+    fn name(&self) -> &str {
+        self.library.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.library.signature()
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        self.library.return_type(arg_types)
+    }
+
+    fn return_field(&self, arg_fields: &[FieldRef]) -> Result<FieldRef> {
+        let found = self.library.return_field(arg_fields)?;
+        let argument = arg_fields.first().map(|field| label::type_of(field));
+        let element = match argument {
+            Some(Ok(element)) if matches!(element.kind, TypeKind::Enum(_)) => element,
+            _ => return Ok(found),
+        };
+        let result = SqlType {
+            array: element.array || self.name() == "array_agg",
+            ..element
+        };
+        Ok(label::kept(found, Some(result)))
+    }
+
+    fn is_nullable(&self) -> bool {
+        self.library.is_nullable()
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        self.library.accumulator(args)
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        self.library.state_fields(args)
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        self.library.groups_accumulator_supported(args)
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        self.library.create_groups_accumulator(args)
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        self.library.create_sliding_accumulator(args)
+    }
+
+    fn with_beneficial_ordering(
+        self: Arc<Self>,
+        beneficial_ordering: bool,
+    ) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
+        let library = AggregateUDF::clone(&self.library);
+        let ordered = library.with_beneficial_ordering(beneficial_ordering)?;
+        Ok(ordered.map(|library| {
+            let library = Arc::new(library);
+            Arc::new(Typed { library }) as Arc<dyn AggregateUDFImpl>
+        }))
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        self.library.order_sensitivity()
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        match self.library.reverse_udf() {
+            ReversedUDAF::Reversed(library) => ReversedUDAF::Reversed(typed(library)),
+            other => other,
+        }
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.library.coerce_types(arg_types)
+    }
+
+    fn is_descending(&self) -> Option<bool> {
+        self.library.is_descending()
+    }
+
+    fn value_from_stats(&self, statistics_args: &StatisticsArgs) -> Option<ScalarValue> {
+        self.library.value_from_stats(statistics_args)
+    }
+
+    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
+        self.library.default_value(data_type)
+    }
+
+    fn supports_null_handling_clause(&self) -> bool {
+        self.library.supports_null_handling_clause()
+    }
+
+    fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
+        self.library.inner().set_monotonicity(data_type)
+    }
+}
