@@ -483,7 +483,12 @@ impl Definitions {
     }
 
     /// The type of this name.
-    pub fn find_type(&self, database: DatabaseId, schema: &str, name: &str) -> Option<&Arc<UserType>> {
+    pub fn find_type(
+        &self,
+        database: DatabaseId,
+        schema: &str,
+        name: &str,
+    ) -> Option<&Arc<UserType>> {
         let key = (database, Arc::from(schema), Arc::from(name));
         let oid = self.type_names.get(&key)?;
         self.types.get(oid)

@@ -4,9 +4,7 @@
 //! 15, ALTER TYPE.
 
 use super::utility::word;
-use sqlparser::ast::{
-    AlterType, AlterTypeOperation, AlterTypeRename, Ident, Statement,
-};
+use sqlparser::ast::{AlterType, AlterTypeOperation, AlterTypeRename, Ident, Statement};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 

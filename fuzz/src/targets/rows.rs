@@ -46,7 +46,7 @@ pub fn values(texts: &[(&str, &str)]) -> Vec<(SqlType, ScalarValue)> {
         settings: &settings,
         transaction_time: 0,
         variables: None,
-            types: None,
+        types: None,
     };
     texts
         .iter()

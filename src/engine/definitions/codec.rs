@@ -110,7 +110,8 @@ pub fn decode_type(bytes: &[u8]) -> Result<UserType, Diagnostic> {
         Some((format, _)) => return Err(newer("types", *format, TYPE_FORMAT)),
         None => return Err(damaged("it is empty")),
     };
-    let (known, read) = bincode::serde::decode_from_slice(body, configuration()).map_err(damaged)?;
+    let (known, read) =
+        bincode::serde::decode_from_slice(body, configuration()).map_err(damaged)?;
     match read == body.len() {
         true => Ok(known),
         false => Err(damaged("bytes are left over")),

@@ -2,8 +2,8 @@
 //!
 //! The rows come by an INSERT of the query, so that grants and row policies hold for what it reads.
 
-use super::enumeration;
 use super::create_table::{self, FIRST_LAYOUT};
+use super::enumeration;
 use super::work::{Claim, Work};
 use crate::catalog::definition::{Column, Relation, RelationBody, Table};
 use crate::catalog::sql_type::{SqlType, TypeKind};

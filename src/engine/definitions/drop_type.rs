@@ -281,9 +281,8 @@ fn views_over(
         };
         at += 1;
         for relation in relations {
-            let known = |it: &Dependent| {
-                it.relation.oid == relation.oid && matches!(it.part, Part::View)
-            };
+            let known =
+                |it: &Dependent| it.relation.oid == relation.oid && matches!(it.part, Part::View);
             if found.iter().any(known) {
                 continue;
             }

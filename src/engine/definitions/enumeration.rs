@@ -9,10 +9,10 @@ use super::name;
 use super::relabel;
 use super::work::{NewName, Work};
 use crate::access::denied;
+use crate::catalog::definition::{Relation, RelationBody};
 use crate::catalog::enumeration::{
     ENUM_LABEL_BYTES_MAX, ENUM_LABELS_MAX, EnumLabel, UserType, first_key,
 };
-use crate::catalog::definition::{Relation, RelationBody};
 use crate::catalog::sql_type::{EnumType, SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
 use crate::engine::context::StatementContext;
@@ -23,8 +23,7 @@ use crate::engine::types::{self, Input, enumeration};
 use crate::sql::user_type::Special;
 use crate::storage::Use;
 use sqlparser::ast::{
-    self, AlterTypeAddValue, AlterTypeAddValuePosition, AlterTypeOperation, Statement,
-    VisitMut,
+    self, AlterTypeAddValue, AlterTypeAddValuePosition, AlterTypeOperation, Statement, VisitMut,
 };
 use std::sync::Arc;
 
@@ -74,7 +73,8 @@ pub async fn create(
 /// 42704, 42809 for a built-in type, 42710, 22023, 42602, 42501; 0A000 for a label that stored texts name.
 pub async fn alter(work: &mut Work<'_>, statement: &ast::AlterType) -> Result<(), Diagnostic> {
     let Some(found) = find(work, &statement.name)? else {
-        return Err(no_enumeration(work, &statement.name)?);
+        let rename = matches!(statement.operation, AlterTypeOperation::Rename(_));
+        return Err(no_enumeration(work, &statement.name, rename)?);
     };
     may_own(work, &found)?;
     let taken = work.take_type(&found, Use::Exclusive).await?;
@@ -166,7 +166,10 @@ pub fn find(
     given: &ast::ObjectName,
 ) -> Result<Option<Arc<UserType>>, Diagnostic> {
     let (schema, name) = name::parts(given)?;
-    if let Some(schema) = schema.as_deref().filter(|schema| !search_path::is_system(schema)) {
+    if let Some(schema) = schema
+        .as_deref()
+        .filter(|schema| !search_path::is_system(schema))
+    {
         work.schema(schema)?;
     }
     let found = enumeration::named(schema.as_deref(), &name, work.input());
@@ -177,15 +180,22 @@ pub fn find(
 fn no_enumeration(
     work: &mut Work<'_>,
     given: &ast::ObjectName,
+    rename: bool,
 ) -> Result<Diagnostic, Diagnostic> {
     let (schema, name) = name::parts(given)?;
     let wrong = |message: String| Diagnostic::error(SqlState::WRONG_OBJECT_TYPE, message);
     let catalog = schema.as_deref().is_none_or(search_path::is_system);
     if catalog && let Some(found) = types::name::from_internal_name(&name) {
-        return Ok(wrong(format!("{} is not an enum", types::format_type(found))));
+        return Ok(wrong(format!(
+            "{} is not an enum",
+            types::format_type(found)
+        )));
     }
     let relation = work.lookup(schema.as_deref(), &name);
     if relation.is_some_and(|found| has_row_type(&found)) {
+        if !rename {
+            return Ok(wrong(format!("{name} is not an enum")));
+        }
         let error = wrong(format!("{name} is a table's row type"));
         return Ok(error.with_hint("Use ALTER TABLE instead."));
     }
@@ -261,7 +271,11 @@ pub fn of_type<'a>(sql_type: SqlType, input: Input<'a>) -> Option<&'a Arc<UserTy
 
 /// As stored texts name it.
 pub fn stored(known: &UserType) -> String {
-    format!("{}.{}", quote_ident(&known.schema), quote_ident(&known.name))
+    format!(
+        "{}.{}",
+        quote_ident(&known.schema),
+        quote_ident(&known.name)
+    )
 }
 
 /// The statement with the schema before every type that a cast in it names; None where nobody has defined
@@ -298,7 +312,10 @@ fn role_named(work: &Work<'_>, role: &ast::Ident) -> String {
 
 /// Whether a type of rows has the relation's name.
 fn has_row_type(relation: &Relation) -> bool {
-    matches!(relation.body, RelationBody::Table(_) | RelationBody::View(_))
+    matches!(
+        relation.body,
+        RelationBody::Table(_) | RelationBody::View(_)
+    )
 }
 
 /// # Errors
@@ -333,7 +350,9 @@ fn label_of(given: &ast::Ident) -> Result<&str, Diagnostic> {
         SqlState::INVALID_NAME,
         format!("invalid enum label \"{}\"", given.value),
     )
-    .with_detail(format!("Labels must be {ENUM_LABEL_BYTES_MAX} bytes or less.")))
+    .with_detail(format!(
+        "Labels must be {ENUM_LABEL_BYTES_MAX} bytes or less."
+    )))
 }
 
 fn demand_room(labels: usize) -> Result<(), Diagnostic> {

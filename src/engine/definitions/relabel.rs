@@ -8,6 +8,7 @@
 use super::build::{indexes_of, rebuild_index};
 use super::constraint::index_names;
 use super::enumeration::{label_exists, no_label, stored};
+use super::generated;
 use super::rewrite::{Source, rewrite};
 use super::work::{NewName, Work, table_of};
 use crate::catalog::Oid;
@@ -49,7 +50,10 @@ impl Relabelled {
         };
         let elements = (0..elements.len()).map(of_row);
         let elements = elements.collect::<Result<Vec<_>, Diagnostic>>()?;
-        Ok(crate::engine::types::decode::list_scalar(elements, self.element))
+        Ok(crate::engine::types::decode::list_scalar(
+            elements,
+            self.element,
+        ))
     }
 }
 
@@ -92,6 +96,17 @@ pub async fn rename_value(
             || matches!(probe.body, RelationBody::View(_))
             || probe.index().is_some_and(|index| !index.is_plain())
             || names(&mut probe, &known);
+        if let Some(table) = probe.table() {
+            for position in &columns {
+                let column = &table.columns[usize::from(*position)].name;
+                if !generated::naming(table, column)?.is_empty() {
+                    return Err(Diagnostic::unsupported(format!(
+                        "renaming a value that generated columns of \"{}\" are made of",
+                        relation.name
+                    )));
+                }
+            }
+        }
         if concerned && has_literal(&mut probe, from) {
             return Err(Diagnostic::unsupported(format!(
                 "renaming a value that the definition of \"{}\" names",
@@ -192,7 +207,9 @@ pub async fn name_anew(
 
 /// The positions of a table's columns that are of the type, or arrays of it.
 pub fn columns_of(relation: &Relation, type_id: EnumType) -> Vec<u16> {
-    let columns = relation.table().map_or(&[][..], |table: &Table| &table.columns);
+    let columns = relation
+        .table()
+        .map_or(&[][..], |table: &Table| &table.columns);
     let of_type = |(position, column): (usize, &crate::catalog::definition::Column)| {
         let is = !column.dropped && column.sql_type.kind == TypeKind::Enum(type_id);
         is.then_some(position as u16)
@@ -229,7 +246,10 @@ fn is(known: &UserType, schema: Option<&str>, name: &str) -> bool {
 fn for_each_text(relation: &mut Relation, see: &mut impl FnMut(&mut Arc<str>)) {
     match &mut relation.body {
         RelationBody::Table(table) => {
-            let defaults = table.columns.iter_mut().filter_map(|it| it.default.as_mut());
+            let defaults = table
+                .columns
+                .iter_mut()
+                .filter_map(|it| it.default.as_mut());
             defaults.for_each(&mut *see);
             for constraint in &mut table.constraints {
                 if let ConstraintBody::Check { expression } = &mut constraint.body {
@@ -240,7 +260,9 @@ fn for_each_text(relation: &mut Relation, see: &mut impl FnMut(&mut Arc<str>)) {
         RelationBody::Index(index) => {
             let details = &mut index.details;
             let expressions = details.expressions.iter_mut().map(|it| &mut it.text);
-            expressions.chain(&mut details.predicate).for_each(&mut *see);
+            expressions
+                .chain(&mut details.predicate)
+                .for_each(&mut *see);
         }
         RelationBody::View(view) => see(&mut view.query),
         RelationBody::Sequence(_) => {}

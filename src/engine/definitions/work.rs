@@ -339,9 +339,7 @@ impl Work<'_> {
     ) -> Result<Option<UserType>, Diagnostic> {
         let wait = self.wait();
         let storage = &mut self.transaction.storage;
-        storage
-            .use_relation(known.type_id.oid, how, wait)
-            .await?;
+        storage.use_relation(known.type_id.oid, how, wait).await?;
         let key = codec::type_key(known.database, &known.schema, &known.name);
         let newest = storage.newest(DEFINITIONS_RELATION, &key)?.row;
         let newest = newest.as_deref().map(codec::decode_type).transpose()?;

@@ -362,13 +362,18 @@ fn visibility() -> Vec<Arc<ScalarUDF>> {
             |call| call.values::<UInt32Type>(|_| Ok(Some(0))),
         ),
     ];
-    all.push(Function::stable("pg_type_is_visible", &[&[OID]], BOOL_TYPE, |call| {
-        let statement = call.statement()?;
-        call.bools(|row| {
-            let oid = call.oid(0, row).map(Oid);
-            Ok(oid.map(|oid| type_is_visible(oid, &statement.context)))
-        })
-    }));
+    all.push(Function::stable(
+        "pg_type_is_visible",
+        &[&[OID]],
+        BOOL_TYPE,
+        |call| {
+            let statement = call.statement()?;
+            call.bools(|row| {
+                let oid = call.oid(0, row).map(Oid);
+                Ok(oid.map(|oid| type_is_visible(oid, &statement.context)))
+            })
+        },
+    ));
     // Everything else lives in pg_catalog, which is always searched.
     for name in [
         "pg_function_is_visible",

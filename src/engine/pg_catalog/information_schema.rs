@@ -234,9 +234,7 @@ impl Place<'_> {
             }
         };
         let (udt_schema, udt_name) = match user {
-            Some(known) if sql_type.array => {
-                (known.schema.to_string(), array_name(&known.name))
-            }
+            Some(known) if sql_type.array => (known.schema.to_string(), array_name(&known.name)),
             Some(known) => (known.schema.to_string(), known.name.to_string()),
             None => (
                 "pg_catalog".to_owned(),

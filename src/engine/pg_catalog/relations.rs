@@ -533,17 +533,25 @@ pub fn pg_description(context: &StatementContext) -> Vec<Row> {
             })
     });
     let types = catalog("pg_type").oid.0;
-    let of_types = context.snapshot.definitions.types_of(context.identity.database);
-    let of_types = of_types.filter(|known| known.comment.is_some()).map(|known| {
-        row(
-            shape,
-            &[
-                ("objoid", number(known.type_id.oid.0)),
-                ("classoid", number(types)),
-                ("description", maybe(known.comment.as_deref())),
-            ],
-        )
-    });
-    let commented = commented.chain(of_columns).chain(of_constraints).chain(of_types);
+    let of_types = context
+        .snapshot
+        .definitions
+        .types_of(context.identity.database);
+    let of_types = of_types
+        .filter(|known| known.comment.is_some())
+        .map(|known| {
+            row(
+                shape,
+                &[
+                    ("objoid", number(known.type_id.oid.0)),
+                    ("classoid", number(types)),
+                    ("description", maybe(known.comment.as_deref())),
+                ],
+            )
+        });
+    let commented = commented
+        .chain(of_columns)
+        .chain(of_constraints)
+        .chain(of_types);
     schemas.chain(commented).collect()
 }

@@ -140,7 +140,10 @@ pub fn pg_type(context: &StatementContext) -> Vec<Row> {
 /// The types that somebody has defined, and those of their arrays.
 fn user_types(context: &StatementContext) -> impl Iterator<Item = Row> {
     let shape = catalog("pg_type");
-    let types = context.snapshot.definitions.types_of(context.identity.database);
+    let types = context
+        .snapshot
+        .definitions
+        .types_of(context.identity.database);
     let both = types.flat_map(|known| [(known, false), (known, true)]);
     both.map(move |(known, array)| {
         let of_values = known.sql_type();
@@ -167,7 +170,10 @@ fn user_types(context: &StatementContext) -> impl Iterator<Item = Row> {
                 ("typdelim", text(",")),
                 ("typelem", number(if array { oid } else { 0 })),
                 ("typarray", number(if array { 0 } else { array_oid })),
-                ("typinput", number(if array { ARRAY_INPUT } else { ENUM_INPUT })),
+                (
+                    "typinput",
+                    number(if array { ARRAY_INPUT } else { ENUM_INPUT }),
+                ),
                 ("typalign", text(facts.alignment)),
                 ("typstorage", text(facts.storage)),
                 ("typtypmod", number(-1)),
@@ -188,7 +194,10 @@ pub fn array_name(element: &str) -> String {
 /// pg_enum
 pub fn pg_enum(context: &StatementContext) -> Vec<Row> {
     let shape = catalog("pg_enum");
-    let types = context.snapshot.definitions.types_of(context.identity.database);
+    let types = context
+        .snapshot
+        .definitions
+        .types_of(context.identity.database);
     let labels = types.flat_map(|known| {
         let labels = known.labels.iter().enumerate();
         labels.map(move |(place, label)| (known, place, label))

@@ -266,11 +266,7 @@ fn planned(text: &str, table: &Table, types: Option<UserTypes<'_>>) -> Option<St
 }
 
 /// As [`planned`], a conjunction's parts.
-fn planned_parts(
-    text: &str,
-    table: &Table,
-    types: Option<UserTypes<'_>>,
-) -> Option<Vec<String>> {
+fn planned_parts(text: &str, table: &Table, types: Option<UserTypes<'_>>) -> Option<Vec<String>> {
     let tree = crate::sql::parse::parse_expression(text).ok()?;
     let scope = crate::engine::dml::target::scope_of(table, "", Scope::empty());
     let planned = expression::planned(&tree, &scope, types).ok()?;

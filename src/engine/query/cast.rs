@@ -318,14 +318,12 @@ fn is_immutable(from: SqlType, to: SqlType) -> bool {
             || depends_on_settings(of)
             || matches!(
                 of.kind,
-                TypeKind::Interval
-                    | TypeKind::Bytea
-                    | TypeKind::Float4
-                    | TypeKind::Float8
-                    | TypeKind::Enum(_)
+                TypeKind::Interval | TypeKind::Bytea | TypeKind::Float4 | TypeKind::Float8
             )
     };
-    !by_settings(from) && !by_settings(to)
+    // Which labels there are the definition says; a value has its own with it.
+    let reads_label = matches!(to.kind, TypeKind::Enum(_)) && from.kind != to.kind;
+    !by_settings(from) && !by_settings(to) && !reads_label
 }
 
 impl CastTo {

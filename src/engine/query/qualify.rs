@@ -11,8 +11,8 @@ use crate::engine::query::rewrite::labels::folded;
 use crate::engine::query::rewrite::syntax::last_name;
 use crate::sql::parse;
 use sqlparser::ast::{
-    ArrayElemTypeDef, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
-    ObjectNamePart, Query, Statement, Value, Visit, VisitMut, Visitor, VisitorMut,
+    ArrayElemTypeDef, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    ObjectName, ObjectNamePart, Query, Statement, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -120,7 +120,8 @@ impl<W: FnMut(Option<&str>, &str) -> Option<(Option<String>, String)>> Types<W> 
     fn see(&mut self, data_type: &mut DataType) {
         match data_type {
             DataType::Array(
-                ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::AngleBracket(element),
+                ArrayElemTypeDef::SquareBracket(element, _)
+                | ArrayElemTypeDef::AngleBracket(element),
             ) => self.see(element),
             DataType::Custom(name, modifiers) if modifiers.is_empty() => {
                 let parts: Option<Vec<_>> = name.0.iter().map(|part| part.as_ident()).collect();

@@ -5,8 +5,8 @@ use super::layout::{RowLayout, check_size};
 use super::value::{self, Physical, exact, interval_of, text_of};
 use crate::engine::types::number::Number;
 use datafusion::arrow::array::{
-    ArrayBuilder, ArrayRef, BinaryBuilder, BinaryViewBuilder, BooleanBuilder, FixedSizeBinaryBuilder,
-    LargeBinaryBuilder, PrimitiveBuilder, StringBuilder,
+    ArrayBuilder, ArrayRef, BinaryBuilder, BinaryViewBuilder, BooleanBuilder,
+    FixedSizeBinaryBuilder, LargeBinaryBuilder, PrimitiveBuilder, StringBuilder,
 };
 use datafusion::arrow::datatypes::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,

@@ -4,10 +4,10 @@
 //! 8.7 "Enumerated Types" and `enum.c`.
 
 use super::decode::Input;
-use crate::catalog::{DatabaseId, Oid};
 use crate::catalog::definition::Definitions;
 use crate::catalog::enumeration::UserType;
 use crate::catalog::sql_type::{EnumType, SqlType, TypeKind};
+use crate::catalog::{DatabaseId, Oid};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::search_path;
 use datafusion::common::ScalarValue;

@@ -99,7 +99,11 @@ const ENUM: TypeName = TypeName {
 /// pg_type.oid of the type; of `text[]` for an array whose kind has none.
 pub fn oid(sql_type: SqlType) -> Oid {
     if let TypeKind::Enum(known) = sql_type.kind {
-        return if sql_type.array { known.array } else { known.oid };
+        return if sql_type.array {
+            known.array
+        } else {
+            known.oid
+        };
     }
     let entry = entry(sql_type.kind);
     match (sql_type.array, entry.array_oid) {

@@ -218,6 +218,7 @@ fn sql_name(arrow: &str) -> &'static str {
         "Utf8" | "Utf8View" | "String" => "text",
         "Null" => "unknown",
         "Binary" => "bytea",
+        "BinaryView" => "anyenum",
         "Date32" => "date",
         other if other.starts_with("Decimal") => "numeric",
         other if other.starts_with("Timestamp") && other.contains("UTC") => {

@@ -86,6 +86,8 @@ impl AggregateUDFImpl for Total {
             | DataType::Interval(_)
             | DataType::Float32
             | DataType::Float64 => argument.clone(),
+            // `semantics` says of an enumeration that it has none, and what it is called.
+            DataType::BinaryView => argument.clone(),
             DataType::Int8 => DataType::Int16,
             DataType::UInt32 | DataType::UInt64 | DataType::Null => DataType::Int64,
             _ => return Err(no_such(self.name(), arg_types)),

@@ -249,7 +249,8 @@ impl Hash for Function {
 /// Whether a value of this Arrow type may be passed where another is wanted.
 fn passes(from: &DataType, to: SqlType) -> bool {
     let wanted = types::data_type(to);
-    if *from == wanted || from.is_null() {
+    // Of an enumeration `semantics` says that it does not pass, and what it is called.
+    if *from == wanted || from.is_null() || *from == DataType::BinaryView {
         return true;
     }
     match (from, &wanted) {
@@ -307,7 +308,9 @@ impl ScalarUDFImpl for Function {
         let convert = |(argument, from): (&Argument, &DataType)| match argument {
             Argument::Any => from.clone(),
             // Until `semantics` has made a float8 of it: the planner knows no cast.
-            Argument::Of(_) if *from == DataType::LargeBinary => from.clone(),
+            Argument::Of(_) if matches!(from, DataType::LargeBinary | DataType::BinaryView) => {
+                from.clone()
+            }
             Argument::Of(to) => types::data_type(*to),
         };
         Ok(form.iter().zip(arg_types).map(convert).collect())

@@ -176,7 +176,9 @@ fn bound(expr: &Expr, element: SqlType, input: Input<'_>) -> Result<Option<Vec<u
     };
     match expr {
         Expr::Literal(ScalarValue::BinaryView(value), _) => Ok(value),
-        _ => Err(failure::unsupported("enum_range of values that are no constants")),
+        _ => Err(failure::unsupported(
+            "enum_range of values that are no constants",
+        )),
     }
 }
 
@@ -267,10 +269,16 @@ fn demand(taking: &[&str], name: &str, args: &[Expr], schema: &DFSchema) -> Resu
     let types = args.iter().map(|arg| cast::type_of(arg, schema));
     let types: Vec<_> = types.flatten().collect();
     let of_enum = |one: &SqlType| matches!(one.kind, TypeKind::Enum(_));
-    match types.iter().any(of_enum) {
-        true => Err(failure::external(failure::no_function(name, &types))),
-        false => Ok(()),
+    if !types.iter().any(of_enum) {
+        return Ok(());
     }
+    // The library's name for it.
+    let name = match name {
+        "character_length" => "length",
+        "btrim" => "trim",
+        other => other,
+    };
+    Err(failure::external(failure::no_function(name, &types)))
 }
 
 /// Of members that must be of one type: two that are not, one of them an enumeration's.

@@ -178,7 +178,11 @@ pub fn type_shown(sql_type: SqlType, context: &StatementContext) -> String {
         && types::name::from_internal_name(&known.name).is_none();
     let name = match visible {
         true => quote_ident(&known.name),
-        false => format!("{}.{}", quote_ident(&known.schema), quote_ident(&known.name)),
+        false => format!(
+            "{}.{}",
+            quote_ident(&known.schema),
+            quote_ident(&known.name)
+        ),
     };
     match sql_type.array {
         false => name,

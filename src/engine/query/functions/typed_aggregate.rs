@@ -17,9 +17,7 @@ use std::sync::Arc;
 /// The library's, or one in its place.
 pub fn typed(library: Arc<AggregateUDF>) -> Arc<AggregateUDF> {
     match library.name() {
-        "min" | "max" | "array_agg" => {
-            Arc::new(AggregateUDF::new_from_impl(Typed { library }))
-        }
+        "min" | "max" | "array_agg" => Arc::new(AggregateUDF::new_from_impl(Typed { library })),
         _ => library,
     }
 }

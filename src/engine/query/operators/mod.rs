@@ -117,8 +117,10 @@ impl Operands<'_> {
     fn plan(self, op: BinaryOperator, schema: &DFSchema) -> Planned {
         use BinaryOperator::*;
         let of_enum = |one: SqlType| matches!(one.kind, TypeKind::Enum(_)) && !one.array;
-        let taken = matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | And | Or | StringConcat)
-            || matches!(&op, Custom(name) if name == CONTAINS);
+        let taken = matches!(
+            op,
+            Eq | NotEq | Lt | LtEq | Gt | GtEq | And | Or | StringConcat
+        ) || matches!(&op, Custom(name) if name == CONTAINS);
         if !taken && (of_enum(self.left_type) || of_enum(self.right_type)) {
             return Err(self.no_operator(&op.to_string()));
         }

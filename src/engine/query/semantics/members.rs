@@ -129,7 +129,10 @@ pub(super) fn case_of_one_type(
         .collect();
     results.extend(case.else_expr.iter().map(|otherwise| (**otherwise).clone()));
     let results = same_type(results, schema, input)?;
-    if let Some((one, other)) = enumeration::unlike(&results, schema) {
+    // PostgreSQL looks at ELSE first.
+    let mut looked_at = results.clone();
+    looked_at.rotate_right(usize::from(case.else_expr.is_some()));
+    if let Some((one, other)) = enumeration::unlike(&looked_at, schema) {
         return Err(unions::mismatch("CASE", one, other));
     }
     let mut results = one_number_type(results, schema, input)?.into_iter();

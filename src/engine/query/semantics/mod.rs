@@ -226,7 +226,9 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         Expr::Like(like) => {
             let sides = [&like.expr, &like.pattern].map(|side| type_of(side, schema));
             if let [Ok(left), Ok(right)] = sides
-                && [left, right].iter().any(|side| matches!(side.kind, TypeKind::Enum(_)))
+                && [left, right]
+                    .iter()
+                    .any(|side| matches!(side.kind, TypeKind::Enum(_)))
             {
                 let operator = match (like.negated, like.case_insensitive) {
                     (false, false) => "~~",
@@ -258,7 +260,9 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
 /// 42883
 fn demand_comparable(operator: &str, members: &[Expr], schema: &DFSchema) -> Result<()> {
     match enumeration::unlike(members, schema) {
-        Some((left, right)) => Err(failure::external(failure::no_operator(operator, left, right))),
+        Some((left, right)) => Err(failure::external(failure::no_operator(
+            operator, left, right,
+        ))),
         None => Ok(()),
     }
 }
@@ -270,9 +274,13 @@ fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubque
         .map_err(|_| failure::error(SqlState::SYNTAX_ERROR, "subquery has too many columns"))?;
     let column = Expr::Column(column);
     let found = column.get_type(plan.schema())?;
-    if let (Ok(left), Ok(right)) = (type_of(&membership.expr, schema), type_of(&column, plan.schema()))
-        && left.kind != right.kind
-        && [left, right].iter().any(|side| matches!(side.kind, TypeKind::Enum(_)))
+    if let (Ok(left), Ok(right)) = (
+        type_of(&membership.expr, schema),
+        type_of(&column, plan.schema()),
+    ) && left.kind != right.kind
+        && [left, right]
+            .iter()
+            .any(|side| matches!(side.kind, TypeKind::Enum(_)))
         && !is_unknown(&membership.expr)
     {
         return Err(failure::external(failure::no_operator("=", left, right)));
