@@ -1,7 +1,6 @@
 //! DROP TABLE, VIEW, INDEX, SEQUENCE: with what depends on it, or not at all.
 
 use super::create_table::owned_sequences;
-use super::drop_type;
 use super::foreign_key;
 use super::view;
 use super::work::{Work, table_of};
@@ -9,12 +8,9 @@ use crate::catalog::Oid;
 use crate::catalog::definition::{
     Constraint, ConstraintBody, Index, Relation, RelationBody, Table,
 };
-use crate::catalog::enumeration::UserType;
-use crate::catalog::schema::Schema;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::query::functions::names;
-use crate::engine::query::functions::text::quote_ident;
 use crate::engine::search_path;
 use crate::storage::Use;
 use sqlparser::ast::{self, ObjectType};
@@ -88,92 +84,8 @@ pub async fn drop(work: &mut Work<'_>, statement: Drop<'_>) -> Result<&'static s
     Ok(tag)
 }
 
-/// DROP SCHEMA, of what is in the schemas: all of it with CASCADE, with what depends on it elsewhere.
-///
-/// # Errors
-/// 2BP01
-pub async fn with_schemas(
-    work: &mut Work<'_>,
-    schemas: &[Schema],
-    within: Vec<Relation>,
-    cascade: bool,
-) -> Result<(), Diagnostic> {
-    let dropping: Vec<Oid> = within.iter().map(|relation| relation.oid).collect();
-    let mut known = dropping.clone();
-    let (mut lines, mut details, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
-    let types = types_within(work, schemas).await?;
-    let mut of_types = Vec::new();
-    for known in &types {
-        let line = drop_type::described(work, known);
-        details.push(format!("{line} depends on schema {}", known.schema));
-        lines.push(line);
-        let first = of_types.len();
-        drop_type::dependents_of(work, known, &mut of_types)?;
-        of_types.retain(|dependent| !dependent.is_within(&dropping));
-        for dependent in of_types.iter().skip(first) {
-            lines.push(dependent.described().to_owned());
-            details.push(dependent.detail());
-        }
-    }
-    for relation in &within {
-        let line = described(std::slice::from_ref(relation), work.context).remove(0);
-        details.push(format!("{line} depends on schema {}", relation.schema));
-        lines.push(line);
-        let dependents = dependents_of(work, std::slice::from_ref(relation), &known)?;
-        for dependent in dependents {
-            if let Dependent::View { relation, .. } = &dependent {
-                known.push(relation.oid);
-            }
-            lines.push(dependent.describe());
-            details.push(dependent.detail());
-            elsewhere.push(dependent);
-        }
-    }
-    if lines.is_empty() {
-        return Ok(());
-    }
-    if !cascade {
-        let schemas = schemas.iter();
-        let dropped: Vec<String> = schemas
-            .map(|schema| format!("schema {}", quote_ident(&schema.name)))
-            .collect();
-        return Err(refused(&dropped, &details));
-    }
-    tell_lines(work, &lines);
-    for dependent in &elsewhere {
-        dependent.remove(work).await?;
-    }
-    for relation in within {
-        remove(work, relation.oid, &dropping).await?;
-    }
-    for dependent in &of_types {
-        dependent.remove(work).await?;
-    }
-    for known in &types {
-        work.undefine_type(known)?;
-    }
-    Ok(())
-}
-
-/// The types of schemas that are taken alone, taken as well.
-async fn types_within(
-    work: &mut Work<'_>,
-    schemas: &[Schema],
-) -> Result<Vec<UserType>, Diagnostic> {
-    let definitions = work.definitions();
-    let within = definitions.types_of(work.database()).filter(|known| {
-        let mut schemas = schemas.iter();
-        schemas.any(|schema| schema.name == known.schema)
-    });
-    let mut taken = Vec::new();
-    for known in within {
-        taken.extend(work.take_type(known, Use::Exclusive).await?);
-    }
-    Ok(taken)
-}
-
 /// What each is, in the words of a message.
-fn described(relations: &[Relation], context: &StatementContext) -> Vec<String> {
+pub fn described(relations: &[Relation], context: &StatementContext) -> Vec<String> {
     let shown = |relation: &Relation| {
         let word = Kind::of(relation).word();
         format!("{word} {}", names::shown(relation, context))
@@ -265,7 +177,7 @@ async fn take(work: &mut Work<'_>, found: &Relation) -> Result<Option<Relation>,
 }
 
 /// Something that cannot stay when what it depends on goes.
-enum Dependent {
+pub enum Dependent {
     ForeignKey {
         table: Oid,
         table_name: String,
@@ -290,7 +202,8 @@ enum Dependent {
 }
 
 impl Dependent {
-    fn describe(&self) -> String {
+    /// What it is.
+    pub fn describe(&self) -> String {
         match self {
             Dependent::ForeignKey {
                 table_name,
@@ -307,7 +220,8 @@ impl Dependent {
         }
     }
 
-    fn detail(&self) -> String {
+    /// What it is, and on what it depends.
+    pub fn detail(&self) -> String {
         match self {
             Dependent::ForeignKey { on, .. } => {
                 format!("{} depends on table {on}", self.describe())
@@ -322,7 +236,11 @@ impl Dependent {
         }
     }
 
-    async fn remove(&self, work: &mut Work<'_>) -> Result<(), Diagnostic> {
+    /// Takes it away.
+    ///
+    /// # Errors
+    /// What locking and storage give.
+    pub async fn remove(&self, work: &mut Work<'_>) -> Result<(), Diagnostic> {
         match self {
             Dependent::ForeignKey {
                 table, constraint, ..
@@ -364,7 +282,11 @@ impl Dependent {
     }
 }
 
-fn dependents_of(
+/// What depends on relations that are taken, and is not dropped with them.
+///
+/// # Errors
+/// 2BP01 for what cannot be without one of them.
+pub fn dependents_of(
     work: &mut Work<'_>,
     taken: &[Relation],
     dropping: &[Oid],
@@ -580,7 +502,10 @@ pub fn tell_lines(work: &Work<'_>, dependents: &[String]) {
 }
 
 /// Ends the definition of a relation that nothing depends on any more.
-async fn remove(work: &mut Work<'_>, oid: Oid, dropping: &[Oid]) -> Result<(), Diagnostic> {
+///
+/// # Errors
+/// What locking and storage give.
+pub async fn remove(work: &mut Work<'_>, oid: Oid, dropping: &[Oid]) -> Result<(), Diagnostic> {
     let Some(mut relation) = work.take(oid, Use::Shared).await? else {
         return Ok(());
     };

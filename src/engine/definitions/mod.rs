@@ -13,6 +13,7 @@ mod constraint;
 mod create_as;
 mod create_table;
 mod drop;
+mod drop_schema;
 mod drop_type;
 mod enumeration;
 mod foreign_key;

@@ -3,7 +3,7 @@
 use super::alter::{move_relation, owner_named};
 use super::create_table::owned_sequences;
 use super::work::{Claim, NewName, Work};
-use super::{drop, name, relabel, view};
+use super::{drop_schema, name, relabel, view};
 use crate::access::grants;
 use crate::catalog::definition::{Relation, RelationBody};
 use crate::catalog::enumeration::UserType;
@@ -132,7 +132,7 @@ pub async fn drop(
             }
         }
     }
-    drop::with_schemas(work, &taken, within, cascade).await?;
+    drop_schema::with_schemas(work, &taken, within, cascade).await?;
     for schema in &taken {
         work.undefine_schema(schema)?;
     }
