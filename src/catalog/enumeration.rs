@@ -177,7 +177,14 @@ pub fn note_name(known: &UserType) {
     if names.len() >= NAMES_MAX {
         names.clear();
     }
+    names.insert(known.type_id.array, format!("{shown}[]").into());
     names.insert(known.type_id.oid, shown);
+}
+
+/// What messages call the type with this OID, of values or arrays.
+pub fn noted_name_of(oid: Oid) -> Option<Arc<str>> {
+    let names = NAMES.get_or_init(RwLock::default).read();
+    names.get(&oid).cloned()
 }
 
 /// What messages call a type.

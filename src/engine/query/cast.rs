@@ -9,7 +9,7 @@ use super::statement::Statement;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::functions::auth_variable::AuthVariable;
-use crate::engine::query::functions::names;
+use crate::engine::query::functions::{label, names};
 use crate::engine::settings::Settings;
 use crate::engine::types::enumeration::KeptUserTypes;
 use crate::engine::types::number::Number;
@@ -72,6 +72,9 @@ pub fn explicit(expr: Expr, from: SqlType, to: SqlType, input: Input<'_>) -> Res
     if from == to || (from.kind == to.kind && from.array == to.array && to.typmod == -1) {
         return Ok(expr);
     }
+    if let Some(labels) = array_of_labels(&expr, from, to, input)? {
+        return Ok(labels);
+    }
     if let Expr::Literal(value, _) = &expr
         && !depends_on_settings(from)
         && !depends_on_settings(to)
@@ -102,6 +105,28 @@ pub fn explicit(expr: Expr, from: SqlType, to: SqlType, input: Input<'_>) -> Res
         ));
     }
     Ok(function(expr, from, to))
+}
+
+/// `ARRAY['a', 'b']::mood[]`: its elements are constants, as they would be by themselves.
+fn array_of_labels(
+    expr: &Expr,
+    from: SqlType,
+    to: SqlType,
+    input: Input<'_>,
+) -> Result<Option<Expr>> {
+    let Expr::ScalarFunction(call) = expr else {
+        return Ok(None);
+    };
+    let literal = |arg: &Expr| matches!(arg, Expr::Literal(ScalarValue::Utf8(_), _));
+    let of_enum = to.array && matches!(to.kind, TypeKind::Enum(_));
+    if !of_enum || call.name() != "make_array" || !call.args.iter().all(literal) {
+        return Ok(None);
+    }
+    let one = |of: SqlType| SqlType { array: false, ..of };
+    let elements = call.args.iter().cloned();
+    let elements = elements.map(|element| explicit(element, one(from), one(to), input));
+    let array = ScalarFunction::new_udf(call.func.clone(), elements.collect::<Result<_>>()?);
+    Ok(Some(label::as_type(Expr::ScalarFunction(array), to)))
 }
 
 /// The cast as a function, whatever the types.

@@ -65,6 +65,10 @@ impl Class {
                 )),
             };
         }
+        if *field.data_type() == DataType::BinaryView {
+            // An enumeration's, whichever.
+            return Ok(Class::Plain);
+        }
         let sql_type = types::sql_type(field).map_err(failure::external)?;
         Ok(Class::of(sql_type, field.data_type()))
     }

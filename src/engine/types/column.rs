@@ -7,6 +7,7 @@ use super::{
     array, boolean, bytea, datetime, enumeration, float, integer, interval, numeric, text, uuid,
 };
 use crate::catalog::Oid;
+use crate::catalog::enumeration::noted_name_of;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
 use crate::engine::settings::Settings;
@@ -250,11 +251,14 @@ impl<'a> Column<'a> {
 
     fn write_oid(&self, value: u32, out: &mut BytesMut) {
         let named = match self.sql_type.kind {
-            TypeKind::Regtype => super::from_oid(Oid(value)),
+            TypeKind::Regtype => match super::from_oid(Oid(value)) {
+                Some(named) => Some(super::format_type(named).into()),
+                None => noted_name_of(Oid(value)),
+            },
             _ => None,
         };
         match named {
-            Some(named) => out.extend_from_slice(super::format_type(named).as_bytes()),
+            Some(named) => out.extend_from_slice(named.as_bytes()),
             None if value == 0 && self.sql_type.kind != TypeKind::Oid => out.put_u8(b'-'),
             None => integer::write(value, out),
         }

@@ -12,12 +12,12 @@ use crate::engine::query::failure;
 use crate::engine::types::decode::list_scalar;
 use crate::engine::types::{self, Input, enumeration};
 use datafusion::arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    ColumnarValue, Expr, LogicalPlan, Projection, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Unnest, Volatility,
 };
 use std::sync::Arc;
 
@@ -100,7 +100,11 @@ impl ScalarUDFImpl for OfEnum {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let of = |field: &FieldRef| match field.metadata().is_empty() {
+        let untyped = |field: &FieldRef| {
+            field.metadata().is_empty()
+                && matches!(field.data_type(), DataType::Utf8 | DataType::Null)
+        };
+        let of = |field: &FieldRef| match untyped(field) {
             true => Ok(SqlType::scalar(TypeKind::Unknown)),
             false => label::type_of(field),
         };
@@ -182,10 +186,81 @@ fn bound(expr: &Expr, element: SqlType, input: Input<'_>) -> Result<Option<Vec<u
     }
 }
 
+/// A call over an array of an enumeration, as one whose result is known to be of it: the library forgets
+/// what the elements are. None of any other.
+///
+/// # Errors
+/// What the planner says of a column that is not there.
+pub fn typed(call: &ScalarFunction, schema: &DFSchema, input: Input<'_>) -> Result<Option<Expr>> {
+    let Some(first) = call.args.first() else {
+        return Ok(None);
+    };
+    let list = match (call.name(), cast::type_of(first, schema)) {
+        ("array_to_string" | "array_element" | "array_slice", Ok(list)) => list,
+        _ => return Ok(None),
+    };
+    if !list.array || !matches!(list.kind, TypeKind::Enum(_)) {
+        return Ok(None);
+    }
+    if call.name() == "array_to_string" {
+        let mut args = call.args.clone();
+        let texts = SqlType::array_of(TypeKind::Text);
+        args[0] = cast::explicit(args[0].clone(), list, texts, input)?;
+        let call = ScalarFunction::new_udf(call.func.clone(), args);
+        return Ok(Some(Expr::ScalarFunction(call)));
+    }
+    let array = call.name() == "array_slice";
+    let result = SqlType { array, ..list };
+    Ok(Some(label::as_type(
+        Expr::ScalarFunction(call.clone()),
+        result,
+    )))
+}
+
+/// What `unnest` gives, where it is of arrays of an enumeration: labelled, the library forgets it.
+///
+/// # Errors
+/// What the planner says of such a projection.
+pub fn unnested(unnest: Unnest) -> Result<LogicalPlan> {
+    let below = unnest.input.schema().clone();
+    let element = |index: usize| {
+        let list = label::type_of(below.field(index)).ok()?;
+        let of_enum = list.array && matches!(list.kind, TypeKind::Enum(_));
+        of_enum.then_some(SqlType {
+            array: false,
+            ..list
+        })
+    };
+    let lists = unnest.list_type_columns.iter();
+    let of_enum: Vec<_> = lists
+        .filter_map(|(index, list)| Some((list.output_column.name.clone(), element(*index)?)))
+        .collect();
+    let plan = LogicalPlan::Unnest(unnest).recompute_schema()?;
+    if of_enum.is_empty() {
+        return Ok(plan);
+    }
+    let schema = plan.schema().clone();
+    let columns = schema.iter().map(|(qualifier, field)| {
+        let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+        let known = of_enum.iter().find(|(name, _)| name == field.name());
+        match known.filter(|_| *field.data_type() == DataType::BinaryView) {
+            Some((_, element)) => {
+                label::as_type(column, *element).alias_qualified(qualifier.cloned(), field.name())
+            }
+            None => column,
+        }
+    });
+    let columns = columns.collect();
+    let labelled = Projection::try_new(columns, Arc::new(plan))?;
+    Ok(LogicalPlan::Projection(labelled))
+}
+
 /// Functions that take values of any type.
 const OF_ANY: &[&str] = &[
     "array_append",
     "array_cat",
+    "array_contained",
+    "array_contains",
     "array_dims",
     "array_element",
     "array_has",
@@ -194,6 +269,7 @@ const OF_ANY: &[&str] = &[
     "array_length",
     "array_lower",
     "array_ndims",
+    "array_overlaps",
     "array_or_empty",
     "array_position",
     "array_positions",

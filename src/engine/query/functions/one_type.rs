@@ -6,7 +6,8 @@
 
 use super::label;
 use crate::catalog::sql_type::{SqlType, TypeKind};
-use crate::engine::query::cast;
+use crate::diagnostic::SqlState;
+use crate::engine::query::{cast, failure};
 use crate::engine::types;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ScalarValue;
@@ -110,6 +111,13 @@ impl ScalarUDFImpl for OneType {
         let fields = typed(&args);
         let types: Result<Vec<_>> = fields.iter().map(|field| label::type_of(field)).collect();
         let types = types?;
+        let of_enum = |one: &SqlType| matches!(one.kind, TypeKind::Enum(_));
+        if types.iter().any(of_enum)
+            && let Some(other) = types.iter().find(|one| one.kind != types[0].kind)
+        {
+            let what = self.name().to_uppercase();
+            return Err(unlike(&what, types[0], *other));
+        }
         let alike = fields
             .iter()
             .all(|field| field.data_type() == fields[0].data_type());
@@ -130,6 +138,21 @@ impl ScalarUDFImpl for OneType {
             self.name()
         )))
     }
+}
+
+/// 42804 of values that must be of one type.
+pub fn unlike(what: &str, left: SqlType, right: SqlType) -> DataFusionError {
+    let name = |sql_type| {
+        types::format_type(SqlType {
+            typmod: -1,
+            ..sql_type
+        })
+    };
+    let (left, right) = (name(left), name(right));
+    failure::error(
+        SqlState::DATATYPE_MISMATCH,
+        format!("{what} types {left} and {right} cannot be matched"),
+    )
 }
 
 /// The arguments' fields, what has no type as the first that has one.

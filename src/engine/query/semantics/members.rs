@@ -5,8 +5,14 @@ use super::*;
 
 /// What gives one of several values of one type, as a value of the type that the first has.
 pub(super) fn labelled(expr: Expr, first: &Expr, schema: &DFSchema) -> Result<Expr> {
-    let (Ok(found), Ok(wanted)) = (type_of(&expr, schema), type_of(first, schema)) else {
+    let Ok(wanted) = type_of(first, schema) else {
         return Ok(expr);
+    };
+    let found = match type_of(&expr, schema) {
+        Ok(found) => found,
+        // What nothing but the label tells.
+        Err(_) if matches!(wanted.kind, TypeKind::Enum(_)) => SqlType::scalar(TypeKind::Unknown),
+        Err(_) => return Ok(expr),
     };
     let same = (found.kind, found.array) == (wanted.kind, wanted.array);
     let fits = expr.get_type(schema)? == first.get_type(schema)?;
@@ -133,7 +139,7 @@ pub(super) fn case_of_one_type(
     let mut looked_at = results.clone();
     looked_at.rotate_right(usize::from(case.else_expr.is_some()));
     if let Some((one, other)) = enumeration::unlike(&looked_at, schema) {
-        return Err(unions::mismatch("CASE", one, other));
+        return Err(one_type::unlike("CASE", one, other));
     }
     let mut results = one_number_type(results, schema, input)?.into_iter();
     for ((_, then), result) in case.when_then_expr.iter_mut().zip(results.by_ref()) {

@@ -45,6 +45,9 @@ pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
             return Ok(Transformed::yes(LogicalPlan::Union(unified)));
         }
         let node = match node {
+            LogicalPlan::Unnest(unnest) => {
+                return Ok(Transformed::yes(enumeration::unnested(unnest)?));
+            }
             LogicalPlan::Join(join) if multisets::is(&join) => {
                 return Ok(Transformed::yes(multisets::counted(join)?));
             }
@@ -81,6 +84,9 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
     if let Expr::ScalarFunction(function) = &expr {
         if let Some(constant) = enumeration::constant(function, schema, input)? {
             return Ok(Transformed::yes(constant));
+        }
+        if let Some(typed) = enumeration::typed(function, schema, input)? {
+            return Ok(Transformed::yes(typed));
         }
         enumeration::demand_taken(function.name(), &function.args, schema)?;
     }
@@ -159,7 +165,7 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
                     "make_array" => "ARRAY".to_owned(),
                     name => name.to_uppercase(),
                 };
-                return Err(unions::mismatch(&what, one, other));
+                return Err(one_type::unlike(&what, one, other));
             }
             let args = one_number_type(args, schema, input)?;
             match (name.as_str(), args.as_slice()) {

@@ -47,7 +47,7 @@ pub(super) fn of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
                 || found.array != known.array
                 || enumerations[0] != enumerations[1]
             {
-                return Err(mismatch("UNION", known, found));
+                return Err(one_type::unlike("UNION", known, found));
             }
             if known.kind == TypeKind::Oid
                 && is_named_oid(found.kind)
@@ -125,24 +125,6 @@ fn is_named_oid(kind: TypeKind) -> bool {
     matches!(
         kind,
         TypeKind::Regclass | TypeKind::Regtype | TypeKind::Regproc
-    )
-}
-
-/// 42804 of what must be of one type.
-pub(super) fn mismatch(what: &str, left: SqlType, right: SqlType) -> DataFusionError {
-    let name = |sql_type| {
-        types::format_type(SqlType {
-            typmod: -1,
-            ..sql_type
-        })
-    };
-    failure::error(
-        SqlState::DATATYPE_MISMATCH,
-        format!(
-            "{what} types {} and {} cannot be matched",
-            name(left),
-            name(right)
-        ),
     )
 }
 
