@@ -19,6 +19,7 @@ mod cursors;
 mod deferred;
 mod definitions;
 mod early_release;
+mod enumerations;
 mod everyday;
 mod explain;
 mod failing_disk;

@@ -20,6 +20,7 @@ use crate::catalog::schema::Schema;
 use crate::catalog::{DatabaseId, Oid};
 use crate::diagnostic::{Diagnostic, SqlState};
 use std::borrow::Cow;
+use std::ops::Bound;
 
 /// The format of what is written; a newer one is refused.
 const FORMAT: u8 = 5;
@@ -54,6 +55,17 @@ pub fn name_key(database: DatabaseId, schema: &str, name: &str) -> Vec<u8> {
     key.push(0);
     key.extend_from_slice(name.as_bytes());
     key
+}
+
+/// The keys of a database's names, of every kind.
+pub fn names_of(database: DatabaseId) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let from = database.0.to_be_bytes().to_vec();
+    let to = match database.0.checked_add(1) {
+        Some(next) => Bound::Excluded(next.to_be_bytes().to_vec()),
+        None => Bound::Unbounded,
+    };
+    // An OID's key may be the same four bytes, and no name's is.
+    (Bound::Excluded(from), to)
 }
 
 /// The key of a schema.

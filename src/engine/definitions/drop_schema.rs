@@ -25,6 +25,9 @@ pub async fn with_schemas(
     let mut known = dropping.clone();
     let (mut lines, mut details, mut elsewhere) = (Vec::new(), Vec::new(), Vec::new());
     let types = types_within(work, schemas).await?;
+    if !types.is_empty() {
+        work.renew().await?;
+    }
     let mut of_types = Vec::new();
     for known in &types {
         let line = drop_type::described(work, known);

@@ -52,6 +52,8 @@ pub async fn drop(work: &mut Work<'_>, statement: &Drop<'_>) -> Result<(), Diagn
         }
         work.notice(format!("{}, skipping", error.message()));
     }
+    // Others may have made columns of them until they were taken.
+    work.renew().await?;
     let mut dependents = Vec::new();
     for known in &taken {
         dependents_of(work, known, &mut dependents)?;

@@ -79,6 +79,7 @@ pub async fn rename_value(
         element: known.sql_type(),
     };
     let relabelled = Arc::new(relabelled);
+    work.renew().await?;
     let definitions = work.definitions();
     let relations: Vec<_> = definitions.of_database(known.database).cloned().collect();
     let mut tables = Vec::new();
@@ -173,6 +174,7 @@ pub async fn name_anew(
     known: &UserType,
     new: &NewName,
 ) -> Result<(), Diagnostic> {
+    work.renew().await?;
     let definitions = work.definitions();
     let relations: Vec<_> = definitions.of_database(known.database).cloned().collect();
     for relation in relations {

@@ -140,6 +140,45 @@ impl Work<'_> {
         Ok(oids)
     }
 
+    /// Has the definitions of the database's relations be those that were last committed, and the transaction's
+    /// own: before something is done to all that have a type, which has been waited for. Looks at every
+    /// relation of the database, some in each slice.
+    ///
+    /// # Errors
+    /// What storage gives; XX001 for damage.
+    pub async fn renew(&mut self) -> Result<(), Diagnostic> {
+        let known = self.definitions();
+        let (mut after, to) = codec::names_of(self.database());
+        loop {
+            let range = (
+                after.as_ref().map(Vec::as_slice),
+                to.as_ref().map(Vec::as_slice),
+            );
+            let storage = &mut self.transaction.storage;
+            let names = storage.newest_range(DEFINITIONS_RELATION, range, ROWS_A_LOOK)?;
+            let Some(last) = names.last() else {
+                return Ok(());
+            };
+            after = Bound::Excluded(last.key.clone());
+            for name in &names {
+                if codec::is_type_key(&name.key) || codec::schema_of_key(&name.key).is_some() {
+                    continue;
+                }
+                let oid = codec::oid_of(&name.row)?;
+                let storage = &mut self.transaction.storage;
+                let newest = storage.newest(DEFINITIONS_RELATION, &codec::oid_key(oid))?;
+                let Some(row) = newest.row else {
+                    continue;
+                };
+                let relation = codec::decode(&row)?;
+                if known.get(oid).is_none_or(|known| **known != relation) {
+                    self.found.push(Arc::new(relation));
+                }
+            }
+            self.pause().await?;
+        }
+    }
+
     /// How long a lock is waited for.
     pub fn wait(&self) -> LockWait {
         match self.context.lock_timeout {
