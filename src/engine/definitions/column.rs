@@ -277,7 +277,8 @@ pub fn default_text(
         && let Some(known) = enumeration::of_type(column.sql_type, work.input())
     {
         // As PostgreSQL shows it: what the literal is says its type.
-        text = format!("{text}::{}", enumeration::stored(known));
+        let brackets = if column.sql_type.array { "[]" } else { "" };
+        text = format!("{text}::{}{brackets}", enumeration::stored(known));
     }
     if !is_nextval(expression) {
         value::compile_for_column(

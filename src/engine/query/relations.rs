@@ -249,8 +249,8 @@ impl Relations {
             columns.extend(number.map(|name| lit(1i64).alias(name)));
             return builder.project(columns);
         }
-        let json = values.iter().map(|list| json_of(list, &schema));
-        let json = json.collect::<Result<Vec<_>>>()?;
+        let elements = values.iter().map(|list| element_of(list, &schema));
+        let elements = elements.collect::<Result<Vec<_>>>()?;
         if let Some(name) = number {
             let lengths = values.into_iter().map(|value| {
                 let length = engine.functions.scalar["cardinality"].call(vec![value]);
@@ -272,12 +272,15 @@ impl Relations {
                 unnested,
                 UnnestOptions::new().with_preserve_nulls(false),
             )?;
-        if json.iter().all(Option::is_none) {
+        if elements.iter().all(Option::is_none) {
             return Ok(rows);
         }
         let typed = names.columns.iter().enumerate().map(|(place, name)| {
             let column = Expr::Column(Column::from_name(name));
-            match json.get(place).copied().flatten() {
+            match elements.get(place).copied().flatten() {
+                Some(to) if matches!(to.kind, TypeKind::Enum(_)) => {
+                    super::functions::label::as_type(column, to).alias(name)
+                }
                 Some(to) => {
                     let text = SqlType::scalar(TypeKind::Text);
                     super::cast::function(column, text, to).alias(name)
@@ -289,12 +292,15 @@ impl Relations {
     }
 }
 
-/// The type of a list's elements where that is json or jsonb: an element does not tell it from text.
-fn json_of(list: &Expr, schema: &DFSchema) -> Result<Option<SqlType>> {
+/// The type of a list's elements where that is json, jsonb or an enumeration: an element does not tell it.
+fn element_of(list: &Expr, schema: &DFSchema) -> Result<Option<SqlType>> {
     let (_, field) = list.to_field(schema)?;
     let sql_type = types::sql_type(&field).map_err(failure::external)?;
-    let is_json = matches!(sql_type.kind, TypeKind::Json | TypeKind::Jsonb);
-    Ok(is_json.then(|| SqlType::scalar(sql_type.kind)))
+    let untold = matches!(
+        sql_type.kind,
+        TypeKind::Json | TypeKind::Jsonb | TypeKind::Enum(_)
+    );
+    Ok(untold.then(|| SqlType::scalar(sql_type.kind)))
 }
 
 /// WITH ORDINALITY's column.

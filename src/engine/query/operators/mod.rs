@@ -17,6 +17,7 @@ use crate::engine::types::Input;
 use crate::engine::types::enumeration::KeptUserTypes;
 use crate::sql::dialect::CONTAINS;
 use arithmetic::Operation;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{BinaryExpr, Like, ScalarFunction};
@@ -89,8 +90,13 @@ fn operand(raw: Expr, schema: &DFSchema, input: Input<'_>) -> Result<(Expr, Opti
         return Ok((raw, Some(SqlType::scalar(TypeKind::Bool))));
     }
     let meant = semantics::expression(raw.clone(), schema, input)?;
-    let Ok(found) = type_of(&meant, schema) else {
-        return Ok((meant, None));
+    let found = match type_of(&meant, schema) {
+        Ok(found) => found,
+        // Bytes compare with anything to the planner: which enumeration it is must be known here.
+        Err(error) if matches!(meant.get_type(schema), Ok(DataType::BinaryView)) => {
+            return Err(error);
+        }
+        Err(_) => return Ok((meant, None)),
     };
     let alike = type_of(&raw, schema).is_ok_and(|written| written == found)
         && raw.get_type(schema)? == meant.get_type(schema)?;
