@@ -154,6 +154,7 @@ fn context() -> StatementContext {
         transaction: TransactionId(0),
         peers: None,
         objects: None,
+        query: None,
     }
 }
 

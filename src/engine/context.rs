@@ -11,6 +11,7 @@ use crate::engine::notification::Told;
 use crate::engine::objects::SharedObjects;
 use crate::engine::outcome::ResultField;
 use crate::engine::peers::Peers;
+use crate::engine::query::QueryEngine;
 pub use crate::engine::settings::Settings;
 use crate::engine::types::{Input, UserTypes};
 use crate::storage::{AdvisoryLocks, Storage, TransactionId, View};
@@ -226,6 +227,8 @@ pub struct StatementContext {
     pub peers: Option<Arc<dyn Peers>>,
     /// What the session keeps by name; None where it keeps nothing.
     pub objects: Option<SharedObjects>,
+    /// What queries run in, for expressions that ask the statement outside of one; None where none does.
+    pub query: Option<QueryEngine>,
 }
 
 impl StatementContext {

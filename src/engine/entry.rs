@@ -5,6 +5,7 @@
 
 use super::context::StatementContext;
 use super::dml::parts::Parted;
+use super::dml::returning_queries;
 use super::outcome::{Outcome, ResultField};
 use super::plan::{Body, Plan};
 use super::query::{self, QueryEngine};
@@ -263,8 +264,13 @@ pub(super) async fn plan_body(
         let (parameters, fields) = (locking.parameters.clone(), locking.fields.clone());
         return Ok((parameters, fields, Body::Locking(Box::new(locking))));
     }
-    if Parted::answers(statement) {
-        let parted = Parted::plan(statement, declared, query, context).await?;
+    let apart = returning_queries::apart(statement)?;
+    if apart.is_some() || Parted::answers(statement) {
+        let written = apart.as_ref().unwrap_or(statement);
+        let mut parted = Parted::plan(written, declared, query, context).await?;
+        if apart.is_some() && dml::Statement::answers(statement) {
+            parted.told_as_its_last_part();
+        }
         let (parameters, fields) = (parted.parameters.clone(), parted.fields.clone());
         return Ok((parameters, fields, Body::Parted(Box::new(parted))));
     }
@@ -273,6 +279,11 @@ pub(super) async fn plan_body(
         let parameters = dml.parameters.clone();
         let fields = dml.fields().cloned();
         return Ok((parameters, fields, Body::Dml(Box::new(dml))));
+    }
+    if dml::explain::answers(statement) {
+        let plan = dml::explain::plan(statement, declared, query, context).await?;
+        let (parameters, fields) = (plan.parameters.clone(), Some(plan.fields.clone()));
+        return Ok((parameters, fields, Body::Query(Arc::new(plan))));
     }
     match statement {
         ast::Statement::Query(_) | ast::Statement::Explain { .. } => {

@@ -352,6 +352,7 @@ impl Session {
             transaction,
             peers: Some(self.services.peers.clone()),
             objects: self.named.listed().cloned(),
+            query: Some(self.services.parts.engine.query().clone()),
         }
     }
 

@@ -14,6 +14,7 @@ pub mod depth;
 pub mod dialect;
 mod expressions;
 pub mod fetch;
+mod joins;
 pub mod lexer;
 pub mod like;
 pub mod literal_rows;

@@ -207,6 +207,9 @@ fn parse_tokens(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Vec<Statement>
         };
         depth::balance(&mut tree);
         depth::check(&tree)?;
+        if let Some(behind) = super::joins::without_condition(&tree) {
+            return Err(syntax_error_behind(text, &parser, behind));
+        }
         statements.push(Statement {
             ast: tree,
             span: start..start + text[start..end].trim_end().len(),
@@ -294,6 +297,18 @@ fn syntax_error_at(text: &str, parser: &Parser<'_>, location: Location) -> Diagn
             near("syntax error", text, start, &text[start..end])
         }
         _ => at_end_of_input(text),
+    }
+}
+
+/// As [`syntax_error_at`], of the next token behind a place.
+fn syntax_error_behind(text: &str, parser: &Parser<'_>, place: Location) -> Diagnostic {
+    let next = (0..)
+        .map(|index| parser.token_at(index))
+        .take_while(|token| token.token != Token::EOF)
+        .find(|token| token.span.start >= place && !matches!(token.token, Token::Whitespace(_)));
+    match next {
+        Some(token) => syntax_error_at(text, parser, token.span.start),
+        None => at_end_of_input(text),
     }
 }
 

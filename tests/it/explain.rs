@@ -128,3 +128,39 @@ fn rows_that_a_policy_hides_are_not_counted() {
     assert!(text.contains("\"Actual Rows\": 9"), "{text}");
     assert!(!text.contains("100"), "{text}");
 }
+
+#[test]
+fn a_statement_that_writes_stands_above_what_finds_its_rows() {
+    let server = TestServer::start();
+    server.psql(TABLES);
+    let mut wire = Wire::log_in(&server);
+    let told = lines(&mut wire, "EXPLAIN UPDATE t SET owner = 'x' WHERE id = 7");
+    assert_eq!(told[0], "Update on t");
+    assert!(told[1].starts_with("  ->  "), "{told:#?}");
+    let index = told
+        .iter()
+        .any(|line| line.contains("Index Scan using t_pkey on t"));
+    assert!(index, "{told:#?}");
+    let told = lines(&mut wire, "EXPLAIN DELETE FROM t USING u WHERE u.id = t.id");
+    assert_eq!(told[0], "Delete on t");
+    assert!(told.iter().any(|line| line.contains("Join")), "{told:#?}");
+    let told = lines(&mut wire, "EXPLAIN INSERT INTO u SELECT id + 100 FROM t");
+    assert_eq!(told[0], "Insert on u");
+    assert!(
+        told.iter().any(|line| line.contains("Seq Scan on t")),
+        "{told:#?}"
+    );
+    let document = lines(
+        &mut wire,
+        "EXPLAIN (FORMAT JSON) DELETE FROM t WHERE id < 5",
+    )
+    .join("\n");
+    let whole: Value = serde_json::from_str(&document).expect("a document");
+    assert_eq!(whole[0]["Plan"]["Node Type"], "Delete", "{whole:#}");
+    // Nothing of it has run.
+    assert_eq!(
+        lines(&mut wire, "SELECT count(*) FROM t WHERE owner <> 'x'"),
+        ["100"]
+    );
+    assert_eq!(lines(&mut wire, "SELECT count(*) FROM u"), ["10"]);
+}

@@ -515,3 +515,40 @@ fn of_many_rows_those_are_shown_that_the_policy_shows() {
         "INSERT 0 100"
     );
 }
+
+#[test]
+fn rows_as_values_and_subqueries_in_returning_show_no_row_that_a_policy_hides() {
+    let server = server();
+    server.psql(
+        "CREATE TABLE note (id int PRIMARY KEY, owner text, made date DEFAULT CURRENT_DATE + 1); \
+         INSERT INTO note VALUES (1, 'alice'), (2, 'bob'), (3, 'bob'); \
+         CREATE RLS POLICY own ON note FOR ALL USING (owner = current_user)",
+    );
+    let of_alice = |sql: &str| answer(&as_user(&server, "alice", sql));
+    let object = of_alice("SELECT json_agg(note) FROM (SELECT id, owner FROM note) note");
+    assert_eq!(object, r#"[{"id":1,"owner":"alice"}]"#);
+    assert_eq!(of_alice("SELECT count(note) FROM note"), "1");
+    assert_eq!(
+        of_alice("SELECT (note).id FROM note WHERE note IS NOT NULL"),
+        "1"
+    );
+    let seen = "(SELECT count(*) FROM note), ARRAY(SELECT id FROM note ORDER BY id)";
+    let changed = of_alice(&format!("UPDATE note SET made = NULL RETURNING id, {seen}"));
+    assert_eq!(changed, "1|1|{1}\nUPDATE 1");
+    let made = format!("INSERT INTO note (id, owner) VALUES (9, 'alice') RETURNING id, {seen}");
+    assert_eq!(of_alice(&made), "9|1|{1}\nINSERT 0 1");
+    assert!(
+        of_alice("INSERT INTO note VALUES (10, 'bob') RETURNING (SELECT 1)").starts_with("! 42501")
+    );
+    let gone = of_alice(&format!("DELETE FROM note RETURNING id, {seen}"));
+    assert_eq!(gone, "1|2|{1,9}\n9|2|{1,9}\nDELETE 2");
+    assert_eq!(
+        of_alice("SELECT count(*) FROM note WHERE 'x' NOT IN (SELECT owner FROM note)"),
+        "0"
+    );
+    let told = of_alice("EXPLAIN DELETE FROM note");
+    assert_eq!(
+        told,
+        "Delete on note\n  ->  Seq Scan on note\n        Row Policies: own"
+    );
+}

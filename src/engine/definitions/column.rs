@@ -281,7 +281,7 @@ pub fn default_text(
         text = format!("{text}::{}{brackets}", enumeration::stored(known));
     }
     if !is_nextval(expression) {
-        value::compile_for_column(
+        let value = value::compile_asking_for_column(
             expression,
             &Scope::empty(),
             &mut Vec::new(),
@@ -290,6 +290,8 @@ pub fn default_text(
         )
         .map_err(in_default)?
         .without_parameters()?;
+        // What cannot be worked out for a row alone is found now.
+        value.ready(work.context)?;
     }
     Ok(Some(Arc::from(text)))
 }

@@ -450,9 +450,10 @@ async fn add_check(
     let relation_name = relation.name.clone();
     let table = table_of(relation)?;
     let scope = scope_of(table, &relation_name, Scope::empty());
-    let compiled =
-        value::compile(expression, &scope, &mut Vec::new(), work.input())?.without_parameters()?;
+    let compiled = value::compile_asking(expression, &scope, &mut Vec::new(), work.input())?
+        .without_parameters()?;
     value::demand_boolean(&compiled, "CHECK")?;
+    let compiled = compiled.ready(work.context)?.into_owned();
     let columns = columns_named(table, expression);
     let label_columns: Vec<&str> = match &columns[..] {
         [only] => vec![only],

@@ -10,26 +10,37 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::query::expression::Scope;
+use crate::engine::query::statement::Statement;
 use crate::engine::types::Input;
 use crate::sql::parse;
 use crate::storage::LockMode;
 use datafusion::common::ScalarValue;
 use sqlparser::ast::{self, Expr};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// The assignments of an UPDATE.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Assignments {
     columns: Vec<(usize, New)>,
     /// FOR UPDATE where a key may change, FOR NO KEY UPDATE otherwise.
     pub lock: LockMode,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum New {
     Value(Value),
     Default(Filler),
 }
+
+/// How the value of a column is compiled.
+type OfColumn = fn(
+    &Expr,
+    &Scope,
+    &mut Vec<Option<SqlType>>,
+    (&str, SqlType),
+    Input<'_>,
+) -> Result<Value, Diagnostic>;
 
 /// One assignment as it is written.
 pub struct Written<'a> {
@@ -43,7 +54,8 @@ impl Assignments {
     /// Of a SET list over a scope that begins with the target's columns.
     ///
     /// # Errors
-    /// 42703, 42601, 42804, and what the expressions have wrong; 0A000 for subqueries.
+    /// 42703, 42601, 42804, and what the expressions have wrong; 0A000 for subqueries, and for
+    /// functions that ask the statement.
     pub fn new(
         list: &[ast::Assignment],
         target: &Target,
@@ -51,13 +63,41 @@ impl Assignments {
         parameters: &mut Vec<Option<SqlType>>,
         context: &StatementContext,
     ) -> Result<Assignments, Diagnostic> {
+        let of_column = value::compile_for_column;
+        Assignments::compiled(list, target, scope, parameters, context, of_column)
+    }
+
+    /// As [`Assignments::new`], with functions that ask the statement: made ready by
+    /// [`Assignments::within`].
+    ///
+    /// # Errors
+    /// As there, but none yet for those functions.
+    pub fn asking(
+        list: &[ast::Assignment],
+        target: &Target,
+        scope: &Scope,
+        parameters: &mut Vec<Option<SqlType>>,
+        context: &StatementContext,
+    ) -> Result<Assignments, Diagnostic> {
+        let of_column = value::compile_asking_for_column;
+        Assignments::compiled(list, target, scope, parameters, context, of_column)
+    }
+
+    fn compiled(
+        list: &[ast::Assignment],
+        target: &Target,
+        scope: &Scope,
+        parameters: &mut Vec<Option<SqlType>>,
+        context: &StatementContext,
+        of_column: OfColumn,
+    ) -> Result<Assignments, Diagnostic> {
         let mut columns = Vec::new();
         for Written { position, value } in written(list, target)? {
             let column = &target.columns()[position];
             let new = if is_default(&value) {
                 New::Default(Filler::of(target, position, context)?)
             } else {
-                New::Value(value::compile_for_column(
+                New::Value(of_column(
                     &value,
                     scope,
                     parameters,
@@ -69,6 +109,26 @@ impl Assignments {
         }
         let lock = lock_for(columns.iter().map(|(position, _)| *position), target);
         Ok(Assignments { columns, lock })
+    }
+
+    /// Whether they must be made ready by [`Assignments::within`].
+    pub fn asks(&self) -> bool {
+        self.columns
+            .iter()
+            .any(|(_, new)| matches!(new, New::Value(value) if value.asks()))
+    }
+
+    /// The same, their functions asking this statement.
+    ///
+    /// # Errors
+    /// 0A000 for functions that do something besides giving a value.
+    pub fn within(&mut self, statement: &Arc<Statement>) -> Result<(), Diagnostic> {
+        for (_, new) in &mut self.columns {
+            if let New::Value(value) = new {
+                *value = value.within(statement)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether a new value depends on the row's columns.

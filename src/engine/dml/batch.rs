@@ -15,7 +15,7 @@ use crate::engine::query::failure;
 use crate::engine::row::{IndexEntry, KeyLayout, RowEncoder, encode_row_number};
 use crate::engine::types::{self, Input};
 use crate::storage::{NewRow, StorageError};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use datafusion::common::ScalarValue;
 
 /// New rows and index entries that are locked and looked for together: a part of a slice.
@@ -28,6 +28,16 @@ pub enum ErrorOrder {
     ByRow,
     /// A row's own before what others have to do with it, as by COPY, which puts rows together first.
     ByKind,
+}
+
+/// The values that a source has for a column.
+pub struct ColumnValues<'a> {
+    /// One for each row.
+    pub values: &'a ArrayRef,
+    /// Their type.
+    pub from: SqlType,
+    /// Where the column's default stands instead, if anywhere.
+    pub defaults: Option<&'a BooleanArray>,
 }
 
 /// The storage keys of a batch's rows.
@@ -113,17 +123,25 @@ impl Writer<'_> {
     /// What assignments, defaults and sequences raise.
     pub async fn fill_columns(
         &mut self,
-        given: &[Option<(&ArrayRef, SqlType)>],
+        given: &[Option<ColumnValues<'_>>],
         fillers: &[Option<Filler>],
         rows: usize,
     ) -> Result<Vec<ArrayRef>, Diagnostic> {
         let mut columns = Vec::with_capacity(given.len());
         for ((given, filler), column) in given.iter().zip(fillers).zip(self.target.columns()) {
             columns.push(match (given, filler) {
-                (Some((values, from)), _) => {
-                    types::assign_array(values, *from, column.sql_type, self.input())?
+                (Some(given), filler) => {
+                    let to = column.sql_type;
+                    let values = types::assign_array(given.values, given.from, to, self.input())?;
+                    match (given.defaults, filler) {
+                        (Some(defaults), Some(filler)) => {
+                            self.filled(&values, defaults, filler).await?
+                        }
+                        _ => values,
+                    }
                 }
                 (None, Some(Filler::Value(value))) => {
+                    let value = value.ready(self.context)?;
                     value.evaluate_batch(&[], rows, &[], self.input())?
                 }
                 (None, Some(filler)) => {
@@ -146,6 +164,25 @@ impl Writer<'_> {
             self.pace.look().await?;
         }
         Ok(columns)
+    }
+
+    /// The values, those that are to be defaults filled.
+    async fn filled(
+        &mut self,
+        values: &ArrayRef,
+        defaults: &BooleanArray,
+        filler: &Filler,
+    ) -> Result<ArrayRef, Diagnostic> {
+        let mut filled = Vec::with_capacity(values.len());
+        for row in 0..values.len() {
+            filled.push(match defaults.value(row) {
+                true => filler.next(self.storage, self.context).await?,
+                false => ScalarValue::try_from_array(values, row).map_err(failure::diagnostic)?,
+            });
+            self.step().await?;
+        }
+        let array = ScalarValue::iter_to_array(filled);
+        array.map_err(failure::diagnostic)
     }
 
     /// Inserts a batch that has an array for each column of the table, of exactly its type. Of what is
@@ -394,9 +431,8 @@ impl Writer<'_> {
             }
         }
         for check in &self.target.checks {
-            let held = check
-                .expression
-                .evaluate_batch(columns, rows, &[], self.input())?;
+            let held = check.expression.ready(self.context)?;
+            let held = held.evaluate_batch(columns, rows, &[], self.input())?;
             let held = held
                 .as_boolean_opt()
                 .ok_or_else(|| Diagnostic::internal("a CHECK constraint is not boolean"))?;

@@ -1,32 +1,35 @@
 //! ON CONFLICT: what INSERT does where a row is in the way.
 
-use super::assignments::{Assignments, compile_filter};
+use super::assignments::Assignments;
 use super::filler::input_of;
 use super::inference;
 use super::target::Target;
-use super::value::{Row, Value};
+use super::value::{self, Row, Value};
 use super::write::{Arbiters, Found, Writer, project};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::policy::hidden_conflict;
+use crate::engine::query::expression::Scope;
+use crate::engine::query::statement::Statement;
 use crate::sql::conflict_target;
 use crate::storage::LockMode;
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::names;
 use super::target::scope_of;
 
 /// ON CONFLICT, planned.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Conflict {
     arbiters: Arbiters,
     action: Action,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Action {
     Nothing,
     Update {
@@ -82,19 +85,14 @@ impl Conflict {
                 let own = target.scope(qualifier);
                 let scope = scope_of(target.table(), "excluded", own);
                 Action::Update {
-                    assignments: Assignments::new(
+                    assignments: Assignments::asking(
                         &update.assignments,
                         target,
                         &scope,
                         parameters,
                         context,
                     )?,
-                    filter: compile_filter(
-                        update.selection.as_ref(),
-                        &scope,
-                        parameters,
-                        input_of(context),
-                    )?,
+                    filter: filter(update.selection.as_ref(), &scope, parameters, context)?,
                 }
             }
         };
@@ -104,6 +102,36 @@ impl Conflict {
     /// The unique keys that it looks at.
     pub fn arbiters(&self) -> &Arbiters {
         &self.arbiters
+    }
+
+    /// Whether it must be made ready by [`Conflict::within`].
+    pub fn asks(&self) -> bool {
+        match &self.action {
+            Action::Nothing => false,
+            Action::Update {
+                assignments,
+                filter,
+            } => assignments.asks() || filter.as_ref().is_some_and(Value::asks),
+        }
+    }
+
+    /// The same, its functions asking this statement.
+    ///
+    /// # Errors
+    /// 0A000 for functions that do something besides giving a value.
+    pub fn within(&self, statement: &Arc<Statement>) -> Result<Conflict, Diagnostic> {
+        let mut ready = self.clone();
+        if let Action::Update {
+            assignments,
+            filter,
+        } = &mut ready.action
+        {
+            assignments.within(statement)?;
+            if let Some(filter) = filter {
+                *filter = filter.within(statement)?;
+            }
+        }
+        Ok(ready)
     }
 
     /// Whether it may update rows.
@@ -182,6 +210,21 @@ impl Conflict {
         resolved.0.insert(key.to_vec());
         Ok(Resolution::Updated(new))
     }
+}
+
+/// WHERE of DO UPDATE, whose functions may ask the statement.
+fn filter(
+    selection: Option<&ast::Expr>,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+    context: &StatementContext,
+) -> Result<Option<Value>, Diagnostic> {
+    let Some(selection) = selection else {
+        return Ok(None);
+    };
+    let filter = value::compile_asking(selection, scope, parameters, input_of(context))?;
+    value::demand_boolean(&filter, "WHERE")?;
+    Ok(Some(filter))
 }
 
 fn arbiters(target: &ast::ConflictTarget, table: &Target) -> Result<Arbiters, Diagnostic> {

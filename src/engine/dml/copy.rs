@@ -1,6 +1,6 @@
 //! What COPY FROM needs of DML: batches of rows into one table.
 
-use super::batch::ErrorOrder;
+use super::batch::{ColumnValues, ErrorOrder};
 use super::filler::{Filler, input_of};
 use super::foreign::Pending;
 use super::pace::Pace;
@@ -150,8 +150,12 @@ impl CopyTarget {
             .iter()
             .map(|place| {
                 place.map(|place| {
-                    let (values, sql_type) = &given[place];
-                    (values, *sql_type)
+                    let (values, from) = &given[place];
+                    ColumnValues {
+                        values,
+                        from: *from,
+                        defaults: None,
+                    }
                 })
             })
             .collect();

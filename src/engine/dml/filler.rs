@@ -17,7 +17,7 @@ use sqlparser::ast;
 use std::sync::Arc;
 
 /// How a column without a given value is filled.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Filler {
     /// By a value that looks at no column.
     Value(Value),
@@ -26,7 +26,7 @@ pub enum Filler {
 }
 
 /// nextval of one sequence, for one column.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Next {
     oid: Oid,
     name: Arc<str>,
@@ -39,7 +39,7 @@ impl Filler {
     /// That of the column at this position.
     ///
     /// # Errors
-    /// 0A000 for a default that is neither immutable, nor the time, nor a sequence's next value.
+    /// What the default has wrong.
     pub fn of(
         target: &Target,
         position: usize,
@@ -62,7 +62,7 @@ impl Filler {
         if let Some(oid) = nextval_of(&tree, &context.snapshot.definitions, context) {
             return Next::new(oid, column, context).map(Filler::Sequence);
         }
-        let value = value::compile_for_column(
+        let value = value::compile_asking_for_column(
             &tree,
             &Scope::empty(),
             &mut Vec::new(),
@@ -95,7 +95,7 @@ impl Filler {
         context: &StatementContext,
     ) -> Result<ScalarValue, Diagnostic> {
         match self {
-            Filler::Value(value) => value.evaluate(Row {
+            Filler::Value(value) => value.ready(context)?.evaluate(Row {
                 columns: &[],
                 parameters: &[],
                 input: input_of(context),

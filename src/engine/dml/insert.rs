@@ -1,14 +1,15 @@
 //! INSERT: VALUES, a query, DEFAULT VALUES; ON CONFLICT; RETURNING.
 
-use super::batch::ErrorOrder;
-use super::conflict::{Conflict, Resolution, Resolved};
+use super::batch::{ColumnValues, ErrorOrder};
+use super::conflict::{Conflict, Resolved};
 use super::filler::{Filler, input_of};
+use super::insert_sink::Sink;
 use super::literals::{self, Literals};
-use super::returning::{self, Collector, Returning};
+use super::returning::{self, Returning};
 use super::target::Target;
 use super::value::{Row, Value};
-use super::values::{compile_rows, typed_outputs, typed_values, values_of};
-use super::write::{Arbiters, Insertion, Writer, demand_writable};
+use super::values::{Defaulted, Rows, Typed, compile_rows, typed_outputs, typed_values, values_of};
+use super::write::{Writer, demand_writable};
 use super::{Run, names};
 use crate::catalog::definition::Identity;
 use crate::catalog::sql_type::SqlType;
@@ -20,7 +21,7 @@ use crate::engine::query::{QueryEngine, QueryPlan};
 use crate::engine::uses::Uses;
 use crate::sql::literal_rows;
 use crate::sql::overriding::{self, Overriding};
-use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch};
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
 use std::sync::Arc;
@@ -54,8 +55,18 @@ enum Source {
     Values(Vec<Vec<Option<Value>>>),
     /// VALUES of many rows that are literals.
     Literals(Literals),
-    /// A query; its columns' types.
-    Query(Arc<QueryPlan>, Vec<SqlType>),
+    /// A query.
+    Query(Selected),
+}
+
+/// The query that an INSERT's rows come from.
+#[derive(Debug)]
+struct Selected {
+    plan: Arc<QueryPlan>,
+    /// The types of its columns.
+    types: Vec<SqlType>,
+    /// The columns that are DEFAULT in some rows.
+    defaults: Vec<Defaulted>,
 }
 
 /// What an INSERT gives: a source, and the columns that its values are for.
@@ -131,16 +142,20 @@ impl Insert {
         let Some(source) = insert.source.as_deref() else {
             return Insert::plan_values(insert, parameters, context);
         };
-        let source = match values_of(source) {
+        let typed = match values_of(source) {
             Some(rows) => typed_values(source, rows, &target, &columns)?,
-            None => typed_outputs(source, &target, &columns)?,
+            None => Typed {
+                query: typed_outputs(source, &target, &columns)?,
+                behind: 0,
+                defaults: Vec::new(),
+            },
         };
-        let statement = ast::Statement::Query(Box::new(source));
+        let statement = ast::Statement::Query(Box::new(typed.query));
         let plan = query
             .analyze_on_pool(statement, parameters.clone(), context)
             .await?;
         super::adopt_parameters(parameters, &plan.parameters);
-        let columns = fit(columns, plan.fields.len(), insert)?;
+        let columns = fit(columns, plan.fields.len() - typed.behind, insert)?;
         let types: Vec<SqlType> = plan.fields.iter().map(|field| field.sql_type).collect();
         for (position, from) in columns.iter().zip(&types) {
             let column = &target.columns()[*position];
@@ -148,7 +163,11 @@ impl Insert {
         }
         let given = Given {
             columns,
-            source: Source::Query(Arc::new(plan), types),
+            source: Source::Query(Selected {
+                plan: Arc::new(plan),
+                types,
+                defaults: typed.defaults,
+            }),
         };
         Insert::new(insert, (target, &qualifier), given, parameters, context)
     }
@@ -212,7 +231,7 @@ impl Insert {
         let uses = self.target.uses();
         match &self.source {
             Source::Values(_) | Source::Literals(_) => uses,
-            Source::Query(plan, _) => uses.reading(&plan.relations),
+            Source::Query(selected) => uses.reading(&selected.plan.relations),
         }
     }
 
@@ -224,6 +243,7 @@ impl Insert {
     /// Whether it is worked out without asking the statement.
     pub fn stands_alone(&self) -> bool {
         !self.returning.as_ref().is_some_and(Returning::asks)
+            && !self.conflict.as_ref().is_some_and(Conflict::asks)
     }
 
     /// Inserts the rows.
@@ -241,7 +261,7 @@ impl Insert {
         self.demand_rights(context)?;
         let rows = match &self.source {
             Source::Values(_) | Source::Literals(_) => None,
-            Source::Query(plan, _) => {
+            Source::Query(Selected { plan, .. }) => {
                 let query = query.ok_or_else(|| {
                     Diagnostic::internal("an INSERT from a query without the query engine")
                 })?;
@@ -250,17 +270,25 @@ impl Insert {
             }
         };
         let mut collector = returning::collector(self.returning.as_ref(), query, context)?;
+        let ready = match (&self.conflict, query) {
+            (Some(conflict), Some(query)) if conflict.asks() => {
+                Some(conflict.within(&query.statement(context))?)
+            }
+            _ => None,
+        };
+        let sink = Sink {
+            conflict: ready.as_ref().or(self.conflict.as_ref()),
+            resolved: Resolved::default(),
+            parameters,
+            collector: &mut collector,
+        };
         let transaction = &mut transaction.storage;
         let writer = Writer::new(&self.target, transaction, storage, context, self.purpose());
         let count = match (&self.source, rows) {
-            (Source::Query(_, types), Some(Outcome::Rows(rows))) => {
-                self.insert_selected(writer, rows, types, parameters, &mut collector)
-                    .await?
+            (Source::Query(selected), Some(Outcome::Rows(rows))) => {
+                self.insert_selected(writer, rows, selected, sink).await?
             }
-            (Source::Values(rows), _) => {
-                self.insert_values(writer, rows, parameters, &mut collector)
-                    .await?
-            }
+            (Source::Values(rows), _) => self.insert_values(writer, rows, sink).await?,
             (Source::Literals(literals), _) => self.insert_literals(writer, literals).await?,
             (Source::Query(..), _) => {
                 return Err(Diagnostic::internal("a query answered without rows"));
@@ -294,15 +322,13 @@ impl Insert {
         &self,
         mut writer: Writer<'_>,
         rows: &[Vec<Option<Value>>],
-        parameters: &[ScalarValue],
-        collector: &mut Option<Collector<'_>>,
+        mut sink: Sink<'_, '_>,
     ) -> Result<u64, Diagnostic> {
-        let by_rows = self.conflict.is_some() || collector.is_some();
-        if !by_rows && rows.len() >= BATCHED_ROWS_MIN {
+        let parameters = sink.parameters;
+        if !sink.by_rows() && rows.len() >= BATCHED_ROWS_MIN {
             return self.insert_many_values(writer, rows, parameters).await;
         }
         let mut count = 0;
-        let mut resolved = Resolved::default();
         for values in rows {
             let mut row = Vec::with_capacity(self.places.len());
             for (place, filler) in self.places.iter().zip(&self.fillers) {
@@ -320,9 +346,7 @@ impl Insert {
                 });
             }
             self.target.generate(&mut row, writer.input())?;
-            count += self
-                .write(&mut writer, row, parameters, &mut resolved, collector)
-                .await?;
+            count += sink.write(&mut writer, row).await?;
             writer.step().await?;
         }
         writer.finish().await?;
@@ -415,11 +439,17 @@ impl Insert {
                 .iter()
                 .map(|column| column.slice(first, rows))
                 .collect();
-            let given: Vec<Option<(&ArrayRef, SqlType)>> = self
+            let given: Vec<Option<ColumnValues<'_>>> = self
                 .places
                 .iter()
                 .zip(self.target.columns())
-                .map(|(place, column)| place.map(|place| (&columns[place], column.sql_type)))
+                .map(|(place, column)| {
+                    place.map(|place| ColumnValues {
+                        values: &columns[place],
+                        from: column.sql_type,
+                        defaults: None,
+                    })
+                })
                 .collect();
             let columns = writer.fill_columns(&given, &self.fillers, rows).await?;
             writer
@@ -434,24 +464,21 @@ impl Insert {
         &self,
         mut writer: Writer<'_>,
         mut rows: crate::engine::outcome::Rows,
-        types: &[SqlType],
-        parameters: &[ScalarValue],
-        collector: &mut Option<Collector<'_>>,
+        selected: &Selected,
+        mut sink: Sink<'_, '_>,
     ) -> Result<u64, Diagnostic> {
         let mut count = 0;
-        let mut resolved = Resolved::default();
-        let by_rows = self.conflict.is_some() || collector.is_some();
         while let Some(batch) = rows.next().await {
             let batch = batch?;
-            let given: Vec<Option<(&ArrayRef, SqlType)>> = self
+            let given: Vec<Option<ColumnValues<'_>>> = self
                 .places
                 .iter()
-                .map(|place| place.map(|place| (batch.column(place), types[place])))
+                .map(|place| place.map(|place| selected.given(&batch, place)))
                 .collect();
             let columns = writer
                 .fill_columns(&given, &self.fillers, batch.num_rows())
                 .await?;
-            if !by_rows {
+            if !sink.by_rows() {
                 let rows = batch.num_rows();
                 writer
                     .insert_batch(&columns, rows, ErrorOrder::ByRow)
@@ -461,63 +488,23 @@ impl Insert {
             }
             for index in 0..batch.num_rows() {
                 let row = super::batch::row_of(&columns, index)?;
-                count += self
-                    .write(&mut writer, row, parameters, &mut resolved, collector)
-                    .await?;
+                count += sink.write(&mut writer, row).await?;
                 writer.step().await?;
             }
         }
         writer.finish().await?;
         Ok(count)
     }
+}
 
-    /// Writes one row, or resolves its conflict; gives how many rows that concerned.
-    async fn write(
-        &self,
-        writer: &mut Writer<'_>,
-        row: Vec<ScalarValue>,
-        parameters: &[ScalarValue],
-        resolved: &mut Resolved,
-        collector: &mut Option<Collector<'_>>,
-    ) -> Result<u64, Diagnostic> {
-        let arbiters = self
-            .conflict
-            .as_ref()
-            .map_or(&Arbiters::None, Conflict::arbiters);
-        loop {
-            let written = match writer.insert(&row, arbiters).await? {
-                Insertion::Done => {
-                    if let Some(conflict) = &self.conflict {
-                        conflict.remember_inserted(writer, &row, resolved)?;
-                    }
-                    Some(row)
-                }
-                Insertion::Conflict(key) => {
-                    let Some(conflict) = &self.conflict else {
-                        return Err(Diagnostic::internal("a conflict that nobody asked for"));
-                    };
-                    match conflict
-                        .resolve(writer, &key, &row, parameters, resolved)
-                        .await?
-                    {
-                        Resolution::Skipped => None,
-                        Resolution::Updated(new) => Some(new),
-                        // The row in the way has gone meanwhile.
-                        Resolution::Retry => continue,
-                    }
-                }
-            };
-            let Some(row) = written else {
-                return Ok(0);
-            };
-            if let Some(collector) = collector {
-                collector.add(Row {
-                    columns: &row,
-                    parameters,
-                    input: writer.input(),
-                })?;
-            }
-            return Ok(1);
+impl Selected {
+    /// What it has for the column at this place of its rows.
+    fn given<'b>(&self, batch: &'b RecordBatch, place: usize) -> ColumnValues<'b> {
+        let defaults = self.defaults.iter().find(|of| of.place == place);
+        ColumnValues {
+            values: batch.column(place),
+            from: self.types[place],
+            defaults: defaults.and_then(|of| batch.column(of.marker).as_boolean_opt()),
         }
     }
 }
@@ -526,7 +513,8 @@ impl Source {
     /// Whether every row has a value, not DEFAULT, at this place.
     fn gives(&self, place: usize) -> bool {
         match self {
-            Source::Query(..) | Source::Literals(_) => true,
+            Source::Literals(_) => true,
+            Source::Query(selected) => selected.defaults.iter().all(|of| of.place != place),
             Source::Values(rows) => rows
                 .iter()
                 .all(|row| row.get(place).is_some_and(Option::is_some)),
@@ -535,7 +523,11 @@ impl Source {
 
     fn ever_gives(&self, place: usize) -> bool {
         match self {
-            Source::Query(..) | Source::Literals(_) => true,
+            Source::Literals(_) => true,
+            Source::Query(selected) => selected
+                .defaults
+                .iter()
+                .all(|of| of.place != place || of.rows == Rows::Some),
             Source::Values(rows) => rows
                 .iter()
                 .any(|row| row.get(place).is_some_and(Option::is_some)),

@@ -26,7 +26,18 @@ pub struct Parted {
     /// What they return, without rows yet.
     returned: Vec<Returned>,
     main: Main,
+    /// Whose tag the statement ends with.
+    told_as: ToldAs,
     uses: Uses,
+}
+
+/// Whose tag a statement ends with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ToldAs {
+    /// The statement's behind WITH.
+    Main,
+    /// That of the last part, whose rows the statement behind WITH gives one by one.
+    LastPart,
 }
 
 /// The statement behind WITH.
@@ -134,8 +145,14 @@ impl Parted {
             parts,
             returned,
             main,
+            told_as: ToldAs::Main,
             uses,
         })
+    }
+
+    /// Makes the last part's tag the statement's.
+    pub fn told_as_its_last_part(&mut self) {
+        self.told_as = ToldAs::LastPart;
     }
 
     /// Executes it.
@@ -177,6 +194,7 @@ impl Parted {
             returned: self.returned.clone(),
         };
         let mut context = context.clone();
+        let mut last_tag = None;
         for (place, part) in self.parts.iter().enumerate() {
             context.parts = Some(Arc::new(parts.clone()));
             let run = Run {
@@ -190,6 +208,7 @@ impl Parted {
                 return Ok(Pass::Again);
             };
             if let Outcome::Rows(mut rows) = outcome {
+                last_tag = Some(rows.tag);
                 let returned = &mut parts.returned[place];
                 while let Some(batch) = rows.next().await {
                     returned.batches.push(batch?);
@@ -215,7 +234,12 @@ impl Parted {
                     Diagnostic::internal("a WITH that writes without the query engine")
                 })?;
                 let used = used(parameters, &plan.parameters);
-                let outcome = engine.execute(plan, used, transaction, &context)?;
+                let mut outcome = engine.execute(plan, used, transaction, &context)?;
+                if let (ToldAs::LastPart, Outcome::Rows(rows), Some(tag)) =
+                    (self.told_as, &mut outcome, last_tag)
+                {
+                    rows.tag = tag;
+                }
                 Ok(Pass::Done(outcome))
             }
         }

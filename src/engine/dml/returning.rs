@@ -147,6 +147,7 @@ pub fn output_name(expression: &ast::Expr) -> String {
         ast::Expr::Identifier(name) => fold(name),
         ast::Expr::CompoundIdentifier(names) => names.last().map_or_else(|| NOTHING.into(), fold),
         ast::Expr::Nested(inner) => output_name(inner),
+        ast::Expr::CompoundFieldAccess { root, .. } => output_name(root),
         ast::Expr::Function(call) => match call.name.0.last() {
             Some(ast::ObjectNamePart::Identifier(name)) => fold(name),
             _ => NOTHING.into(),

@@ -147,7 +147,10 @@ pub fn key_of(batch: &RecordBatch, row: usize) -> Result<&[u8], Diagnostic> {
 }
 
 /// `SELECT qualifier.key, values… FROM target AS qualifier, from… WHERE selection`
-fn statement(
+///
+/// # Errors
+/// XX000 where a text of ours does not parse.
+pub fn statement(
     named: &Named,
     purpose: Purpose,
     parts: Parts<'_>,

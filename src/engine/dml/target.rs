@@ -248,7 +248,7 @@ impl Target {
             ConstraintBody::Check { expression } => {
                 let scope = self.scope(&self.relation.name);
                 let expression =
-                    value::compile_text(expression, &scope, input)?.without_parameters()?;
+                    value::compile_asking_text(expression, &scope, input)?.without_parameters()?;
                 self.checks.push(Check {
                     name: constraint.name.clone(),
                     expression,

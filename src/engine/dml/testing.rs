@@ -286,6 +286,7 @@ impl World {
             transaction: TransactionId(0),
             peers: None,
             objects: None,
+            query: None,
         };
         World {
             storage,

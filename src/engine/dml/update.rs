@@ -352,7 +352,11 @@ fn collect(
     }
 }
 
-fn from_of(update: &ast::Update) -> Result<&[TableWithJoins], Diagnostic> {
+/// The tables of FROM.
+///
+/// # Errors
+/// 0A000 for what PostgreSQL does not have.
+pub fn from_of(update: &ast::Update) -> Result<&[TableWithJoins], Diagnostic> {
     if update.or.is_some() || !update.order_by.is_empty() || update.limit.is_some() {
         return Err(Diagnostic::unsupported("this form of UPDATE"));
     }

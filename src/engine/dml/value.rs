@@ -5,6 +5,7 @@
 
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::context::StatementContext;
 use crate::engine::query::expression::{self, Analyzed, Compiled, Input as Needed, Repeats, Scope};
 use crate::engine::query::failure;
 use crate::engine::query::functions::auth_variable;
@@ -15,6 +16,7 @@ use crate::sql::parse;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::common::ScalarValue;
 use sqlparser::ast;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A value that is worked out for each row.
@@ -175,6 +177,23 @@ pub fn compile_for_column(
     assigned.evaluate(row).map(constant)
 }
 
+/// As [`compile_for_column`], and as [`compile_asking`].
+///
+/// # Errors
+/// As there.
+pub fn compile_asking_for_column(
+    tree: &ast::Expr,
+    scope: &Scope,
+    parameters: &mut Vec<Option<SqlType>>,
+    column: (&str, SqlType),
+    input: Input<'_>,
+) -> Result<Value, Diagnostic> {
+    if unknown_literal(tree).is_some() || integer_literal(tree).is_some() {
+        return compile_for_column(tree, scope, parameters, column, input);
+    }
+    compile_asking(tree, scope, parameters, input)?.assigned_to(column.0, column.1)
+}
+
 /// An integer literal, typed as PostgreSQL types it; None for anything else.
 fn integer_literal(tree: &ast::Expr) -> Option<Value> {
     let (digits, negative) = match tree {
@@ -245,6 +264,19 @@ fn parameter(index: usize, sql_type: SqlType, parameters: &mut Vec<Option<SqlTyp
 pub fn compile_text(text: &str, scope: &Scope, input: Input<'_>) -> Result<Value, Diagnostic> {
     let tree = parse::parse_expression(text)?;
     compile(&tree, scope, &mut Vec::new(), input)
+}
+
+/// As [`compile_text`], and as [`compile_asking`].
+///
+/// # Errors
+/// As there.
+pub fn compile_asking_text(
+    text: &str,
+    scope: &Scope,
+    input: Input<'_>,
+) -> Result<Value, Diagnostic> {
+    let tree = parse::parse_expression(text)?;
+    compile_asking(&tree, scope, &mut Vec::new(), input)
 }
 
 /// CURRENT_DATE and LOCALTIMESTAMP: the transaction's time in the session's time zone.
@@ -349,6 +381,18 @@ impl Value {
             source,
             sql_type: self.sql_type,
         })
+    }
+
+    /// As [`Value::within`], if it must be: some ten microseconds.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn ready(&self, context: &StatementContext) -> Result<Cow<'_, Value>, Diagnostic> {
+        if !self.asks() {
+            return Ok(Cow::Borrowed(self));
+        }
+        let query = context.query.as_ref().ok_or_else(not_ready)?;
+        self.within(&query.statement(context)).map(Cow::Owned)
     }
 
     /// The columns of the scope that it is worked out from.

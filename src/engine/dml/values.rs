@@ -48,10 +48,7 @@ pub fn compile_rows(
     let mut compiled = Vec::with_capacity(rows.len());
     for row in rows {
         if row.content.len() != width {
-            return Err(Diagnostic::error(
-                SqlState::SYNTAX_ERROR,
-                "VALUES lists must all be the same length",
-            ));
+            return Err(lengths_differ());
         }
         let mut values = Vec::with_capacity(width);
         for (place, expression) in row.content.iter().enumerate() {
@@ -79,39 +76,132 @@ pub fn compile_rows(
     Ok(compiled)
 }
 
-/// VALUES for the query engine: what has no type by itself takes that of its column.
+/// The query of VALUES.
+pub struct Typed {
+    /// The query itself.
+    pub query: ast::Query,
+    /// How many of its columns are behind the values.
+    pub behind: usize,
+    /// The columns that are DEFAULT in some rows.
+    pub defaults: Vec<Defaulted>,
+}
+
+/// A column that VALUES has DEFAULT for.
+#[derive(Debug)]
+pub struct Defaulted {
+    /// Its place in the rows.
+    pub place: usize,
+    /// The place of what says where: true for DEFAULT.
+    pub marker: usize,
+    /// In how many of the rows.
+    pub rows: Rows,
+}
+
+/// How many rows have something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// All of them.
+    All,
+    /// Not all.
+    Some,
+}
+
+/// VALUES for the query engine: what has no type by itself takes that of its column. DEFAULT is NULL there,
+/// and a column behind the others says of which rows.
 ///
 /// # Errors
-/// 0A000 beside DEFAULT, and for very many rows.
+/// 0A000 for very many rows.
 pub fn typed_values(
     query: &ast::Query,
     rows: &[ast::Parens<Vec<Expr>>],
     target: &Target,
     columns: &[usize],
-) -> Result<ast::Query, Diagnostic> {
+) -> Result<Typed, Diagnostic> {
     if rows.len() > depth::TREE_DEPTH_MAX {
         return Err(Diagnostic::unsupported(
             "a subquery or volatile function in VALUES of so many rows",
         ));
     }
+    let width = rows.first().map_or(0, |row| row.content.len());
+    if rows.iter().any(|row| row.content.len() != width) {
+        return Err(lengths_differ());
+    }
     let mut rows = rows.to_vec();
+    let defaults = mark_defaults(&mut rows);
     for expression in rows
         .iter_mut()
         .flat_map(|row| row.content.iter_mut().enumerate())
     {
         let (place, expression) = expression;
-        if is_default(expression) {
-            return Err(Diagnostic::unsupported(
-                "DEFAULT beside a subquery or volatile function in VALUES",
-            ));
-        }
         if let Some(position) = columns.get(place) {
             give_type(expression, target.columns()[*position].sql_type)?;
         }
     }
     let mut typed = query.clone();
+    let behind = in_order(&mut rows, &mut typed)? + defaults.len();
     *typed.body = union_of(rows)?;
-    Ok(typed)
+    Ok(Typed {
+        query: typed,
+        behind,
+        defaults,
+    })
+}
+
+/// Has the rows come as they are written: sequences count them, and RETURNING gives them. Gives how many
+/// columns that takes.
+fn in_order(
+    rows: &mut [ast::Parens<Vec<Expr>>],
+    query: &mut ast::Query,
+) -> Result<usize, Diagnostic> {
+    if rows.len() < 2 {
+        return Ok(0);
+    }
+    let width = rows[0].content.len();
+    let ordered = parse::parse_one(&format!("SELECT 1 ORDER BY {}", width + 1))?;
+    if let ast::Statement::Query(ordered) = ordered {
+        query.order_by = ordered.order_by;
+    }
+    for (number, row) in rows.iter_mut().enumerate() {
+        let number = ast::Value::Number(number.to_string(), false);
+        row.content.push(Expr::value(number));
+    }
+    Ok(1)
+}
+
+fn lengths_differ() -> Diagnostic {
+    Diagnostic::error(
+        SqlState::SYNTAX_ERROR,
+        "VALUES lists must all be the same length",
+    )
+}
+
+/// Puts NULL where DEFAULT stands, and columns that say where behind the others.
+fn mark_defaults(rows: &mut [ast::Parens<Vec<Expr>>]) -> Vec<Defaulted> {
+    let width = rows.first().map_or(0, |row| row.content.len());
+    let at =
+        |row: &ast::Parens<Vec<Expr>>, place: usize| row.content.get(place).is_some_and(is_default);
+    let mut defaults = Vec::new();
+    for place in 0..width {
+        let marked: Vec<bool> = rows.iter().map(|row| at(row, place)).collect();
+        if !marked.contains(&true) {
+            continue;
+        }
+        defaults.push(Defaulted {
+            place,
+            marker: width + defaults.len(),
+            rows: match marked.contains(&false) {
+                true => Rows::Some,
+                false => Rows::All,
+            },
+        });
+        for (row, marked) in rows.iter_mut().zip(marked) {
+            if marked {
+                row.content[place] = Expr::value(ast::Value::Null);
+            }
+            row.content.push(Expr::value(ast::Value::Boolean(marked)));
+        }
+    }
+    defaults
 }
 
 /// A SELECT whose literals and parameters without a type, standing alone as output columns, have

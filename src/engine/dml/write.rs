@@ -322,7 +322,7 @@ impl<'a> Writer<'a> {
             }
         }
         for check in &self.target.checks {
-            let value = check.expression.evaluate(Row {
+            let value = check.expression.ready(self.context)?.evaluate(Row {
                 columns: row,
                 parameters: &[],
                 input: self.input(),

@@ -26,7 +26,7 @@ use datafusion::logical_expr::logical_plan::{Join, Subquery};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
@@ -91,11 +91,14 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
                 {
                     subquery_call(expr, &schema)
                 }
-                // The planner's anti join takes a NULL that the condition excludes for a member.
+                // The planner's anti join takes a NULL that the condition excludes for a member, and does
+                // not look for one where no column is compared.
                 Expr::InSubquery(member)
-                    if !member.subquery.outer_ref_columns.is_empty()
-                        && (member.negated
-                            || !is_decorrelated(&member.subquery, considered, &schema)) =>
+                    if member.subquery.outer_ref_columns.is_empty()
+                        && is_constant(&member.expr)
+                        || !member.subquery.outer_ref_columns.is_empty()
+                            && (member.negated
+                                || !is_decorrelated(&member.subquery, considered, &schema)) =>
                 {
                     Ok(Transformed::yes(membership(member, &schema)?))
                 }
@@ -105,6 +108,15 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
         })
     })
     .map(|transformed| transformed.data)
+}
+
+/// Whether it names no column, of this query or of one around.
+fn is_constant(expr: &Expr) -> bool {
+    let names = |expr: &Expr| {
+        let column = matches!(expr, Expr::Column(_) | Expr::OuterReferenceColumn(..));
+        Ok(column)
+    };
+    !expr.exists(names).unwrap_or(true)
 }
 
 /// Whether the optimizer will make a join of it; `considered` says whether it looks at the node.
@@ -181,7 +193,9 @@ pub fn is_correlated(expr: &Expr) -> bool {
     match expr {
         Expr::ScalarSubquery(subquery) => !subquery.outer_ref_columns.is_empty(),
         Expr::Exists(exists) => !exists.subquery.outer_ref_columns.is_empty(),
-        Expr::InSubquery(member) => !member.subquery.outer_ref_columns.is_empty(),
+        Expr::InSubquery(member) => {
+            !member.subquery.outer_ref_columns.is_empty() || is_constant(&member.expr)
+        }
         _ => false,
     }
 }
@@ -303,7 +317,10 @@ fn call(subquery: &Subquery, gives: Gives, schema: &DFSchema) -> Result<Expr> {
         subquery: subquery.subquery.clone(),
         outer,
         gives,
-        signature: Signature::variadic_any(Volatility::Volatile),
+        signature: Signature::one_of(
+            vec![TypeSignature::VariadicAny, TypeSignature::Nullary],
+            Volatility::Volatile,
+        ),
     };
     Ok(Expr::ScalarFunction(ScalarFunction::new_udf(
         Arc::new(ScalarUDF::new_from_impl(function)),

@@ -79,9 +79,10 @@ pub fn explicit(expr: Expr, from: SqlType, to: SqlType, input: Input<'_>) -> Res
         && !depends_on_settings(from)
         && !depends_on_settings(to)
     {
-        let value = types::cast(value.clone(), from, to, CastContext::Explicit, input)
-            .map_err(failure::external)?;
-        return Ok(Expr::Literal(value, Some(metadata(to))));
+        // What cannot be cast is told when it is asked for: it may stand in a branch that is not taken.
+        if let Ok(value) = types::cast(value.clone(), from, to, CastContext::Explicit, input) {
+            return Ok(Expr::Literal(value, Some(metadata(to))));
+        }
     }
     if widens(from, to) {
         let field = field("cast", to);
@@ -346,9 +347,16 @@ fn is_immutable(from: SqlType, to: SqlType) -> bool {
                 TypeKind::Interval | TypeKind::Bytea | TypeKind::Float4 | TypeKind::Float8
             )
     };
+    let without_zone = |of: SqlType| {
+        matches!(
+            of.kind,
+            TypeKind::Date | TypeKind::Timestamp | TypeKind::Time
+        ) && !of.array
+    };
     // Which labels there are the definition says; a value has its own with it.
     let reads_label = matches!(to.kind, TypeKind::Enum(_)) && from.kind != to.kind;
-    !by_settings(from) && !by_settings(to) && !reads_label
+    let by_itself = !by_settings(from) && !by_settings(to) && !reads_label;
+    by_itself || without_zone(from) && without_zone(to)
 }
 
 impl CastTo {

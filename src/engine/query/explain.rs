@@ -50,17 +50,26 @@ pub struct Took {
     pub execution: Duration,
 }
 
-/// What is told of a plan.
+/// What is told of a plan, below the statement that writes what it finds, if one does.
 ///
 /// # Errors
 /// XX000
 pub fn batch(
     plan: &dyn ExecutionPlan,
+    above: Option<&str>,
     options: ExplainOptions,
     took: Took,
 ) -> Result<RecordBatch, Diagnostic> {
     let mut roots = Vec::new();
     describe(plan, None, &mut roots);
+    if let Some(title) = above {
+        roots = vec![Told {
+            title: title.to_owned(),
+            remarks: Vec::new(),
+            actual: None,
+            below: roots,
+        }];
+    }
     let lines = match options.format {
         ExplainFormat::Text => {
             let mut lines = Vec::new();

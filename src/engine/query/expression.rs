@@ -354,7 +354,23 @@ impl Analyzed {
                 .flatten()
                 .any(|data_type| data_type == DataType::LargeBinary)
         };
-        stands_alone(call) && !(is_series(call.func.name()) && of_numbers())
+        (stands_alone(call) || self.is_without_zone(call))
+            && !(is_series(call.func.name()) && of_numbers())
+    }
+
+    /// A function of moments that asks for the session's time zone, and is of one that has none.
+    fn is_without_zone(&self, call: &ScalarFunction) -> bool {
+        let of_zone = matches!(call.func.name(), "extract" | "date_part" | "date_trunc");
+        of_zone
+            && call.args.get(1).is_some_and(|moment| {
+                matches!(
+                    moment.get_type(&self.row),
+                    Ok(DataType::Date32
+                        | DataType::Time64(_)
+                        | DataType::Timestamp(_, None)
+                        | DataType::Interval(_))
+                )
+            })
     }
 
     /// What of it may not be, given the calls that may.

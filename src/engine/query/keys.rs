@@ -1,11 +1,12 @@
 //! Types whose equal values have several representations are compared by a key: numeric of its own
-//! scale (1.1 and 1.10), interval (a day and 24 hours), jsonb (1 and 1.0). json has no equality.
+//! scale (1.1 and 1.10), interval (a day and 24 hours), jsonb (1 and 1.0), and arrays, for their elements
+//! and because a NULL among them is the last. json has no equality.
 //!
 //! Operators, IN, BETWEEN and their like compare keys instead of values; GROUP BY and DISTINCT
 //! group by keys and show a value of each group; joins, ORDER BY and windows take keys.
 
-use super::functions::{json, numeric, time};
-use super::{failure, operators::decimal};
+use super::functions::{array_order, json, numeric, time};
+use super::{failure, grouping_sets, operators::decimal};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::types;
@@ -26,12 +27,17 @@ const DECIMAL_DIGITS_MAX: i16 = decimal::DIGITS_MAX as i16;
 
 /// How values of a type are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
+pub enum Class {
     /// As they are.
     Plain,
+    /// By its value, whatever its scale.
     Number,
+    /// By its microseconds.
     Interval,
+    /// By its normal form.
     Jsonb,
+    /// By its elements.
+    Array,
     /// Not at all.
     Json,
 }
@@ -39,6 +45,7 @@ enum Class {
 impl Class {
     fn of(sql_type: SqlType, data_type: &DataType) -> Class {
         match (sql_type.kind, data_type) {
+            (_, DataType::List(_)) => Class::Array,
             _ if sql_type.array => Class::Plain,
             (_, DataType::LargeBinary) => Class::Number,
             (_, DataType::Interval(_)) => Class::Interval,
@@ -48,7 +55,11 @@ impl Class {
         }
     }
 
-    fn of_expr(expr: &Expr, schema: &DFSchema) -> Result<Class> {
+    /// How an expression's values are.
+    ///
+    /// # Errors
+    /// What the planner says of a column that is not there.
+    pub fn of_expr(expr: &Expr, schema: &DFSchema) -> Result<Class> {
         let (_, field) = expr.to_field(schema)?;
         Class::of_field(&field)
     }
@@ -73,11 +84,13 @@ impl Class {
         Ok(Class::of(sql_type, field.data_type()))
     }
 
-    fn key(self, expr: Expr) -> Expr {
+    /// The key of an expression of this class.
+    pub fn key(self, expr: Expr) -> Expr {
         let function = match self {
             Class::Number => return numeric::key_of(expr),
             Class::Interval => time::interval_order(),
             Class::Jsonb => json::key(),
+            Class::Array => array_order::key(),
             Class::Plain | Class::Json => return expr,
         };
         Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![expr]))
@@ -98,7 +111,7 @@ pub fn of(members: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
         .map(|member| Class::of_expr(member, schema))
         .collect::<Result<Vec<_>>>()?;
     let alike = classes.iter().all(|class| *class == classes[0]);
-    if alike && matches!(classes[0], Class::Interval | Class::Jsonb) {
+    if alike && matches!(classes[0], Class::Interval | Class::Jsonb | Class::Array) {
         return Ok(members.into_iter().map(|one| classes[0].key(one)).collect());
     }
     let numeric = types.iter().all(is_exact)
@@ -138,7 +151,7 @@ pub fn single(expr: Expr, schema: &DFSchema) -> Result<Expr> {
 }
 
 /// 42883, as PostgreSQL says it of json.
-fn no_order(what: &str) -> DataFusionError {
+pub fn no_order(what: &str) -> DataFusionError {
     failure::error(
         SqlState::UNDEFINED_FUNCTION,
         format!("could not identify an {what} operator for type json"),
@@ -184,7 +197,7 @@ fn has_ranges(data_type: &DataType) -> bool {
         || data_type.is_null()
         || matches!(
             data_type,
-            DataType::List(_) | DataType::Boolean | DataType::Date32 | DataType::Timestamp(..)
+            DataType::Boolean | DataType::Date32 | DataType::Timestamp(..)
         )
 }
 
@@ -224,11 +237,21 @@ pub fn aggregate(mut call: AggregateFunction, schema: &DFSchema) -> Result<Aggre
             let none = failure::no_function(call.func.name(), &[sql_type]);
             return Err(failure::external(none));
         }
+        if let DataType::List(_) = field.data_type() {
+            return Ok(first_in_order(call));
+        }
     }
     if let ("string_agg", Some(first)) = (call.func.name(), params.args.first())
         && first.get_type(schema)? == DataType::Binary
     {
         return Err(failure::unsupported("string_agg of bytea"));
+    }
+    if json::gathers(call.func.name()) {
+        for argument in &mut params.args {
+            let (_, field) = argument.to_field(schema)?;
+            let sql_type = types::sql_type(&field).map_err(failure::external)?;
+            *argument = json::printed_by_settings(std::mem::take(argument), sql_type);
+        }
     }
     // DISTINCT sorts, and what is put together of its values is in that order.
     if params.distinct
@@ -254,10 +277,24 @@ pub fn aggregate(mut call: AggregateFunction, schema: &DFSchema) -> Result<Aggre
     Ok(call)
 }
 
+/// min and max of arrays: the first of them in their order.
+fn first_in_order(call: AggregateFunction) -> AggregateFunction {
+    let ascending = call.func.name() == "min";
+    let mut params = call.params;
+    let keys = params.args.iter().cloned().map(|arg| Class::Array.key(arg));
+    let sorted = keys.map(|key| SortExpr::new(key, ascending, false));
+    params.order_by = sorted.collect();
+    params.distinct = false;
+    AggregateFunction {
+        func: first_value_udaf(),
+        params,
+    }
+}
+
 /// A node of a plan whose expressions are rewritten already.
 ///
 /// # Errors
-/// As [`of`]; 0A000 for grouping sets over such a type.
+/// As [`of`].
 pub fn node(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(match plan {
         LogicalPlan::Sort(mut sort) => {
@@ -303,12 +340,8 @@ fn grouped(aggregate: Aggregate) -> Result<LogicalPlan> {
     let mut keyed = Vec::with_capacity(aggregate.group_expr.len());
     for expr in &aggregate.group_expr {
         if let Expr::GroupingSet(sets) = expr {
-            for expr in sets.distinct_expr() {
-                if Class::of_expr(expr, input_schema)? != Class::Plain {
-                    return Err(failure::unsupported("a grouping set over this type"));
-                }
-            }
-            return Ok(LogicalPlan::Aggregate(aggregate));
+            let sets = sets.clone();
+            return grouping_sets::by_keys(aggregate, &sets);
         }
         keyed.push(Class::of_expr(expr, input_schema)?);
     }
@@ -354,7 +387,8 @@ fn key_name(place: usize) -> String {
     format!("\u{1}key{place}")
 }
 
-fn value_name(place: usize) -> String {
+/// What the value that is shown of a group is called.
+pub fn value_name(place: usize) -> String {
     format!("\u{1}value{place}")
 }
 

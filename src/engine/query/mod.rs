@@ -17,6 +17,7 @@ mod explain_options;
 pub mod expression;
 pub mod failure;
 pub mod functions;
+mod grouping_sets;
 pub mod kept;
 mod keys;
 mod leaf;

@@ -24,11 +24,15 @@ use datafusion::logical_expr::expr::{Cast, Placeholder};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use sqlparser::ast::{self, Query};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A parameter's number at most, as in PostgreSQL's protocol.
 const PARAMETERS_MAX: usize = 65_535;
+
+/// Items of FROM whose rows are values of one statement.
+const ROWS_MAX: usize = 16;
 
 /// A query that has been planned: what it gives, what it wants, and how it runs.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub struct QueryPlan {
     pub relations: Vec<Oid>,
     /// Of them those that the session must be allowed to read (a view's are its owner's).
     pub named: Vec<Oid>,
+    /// What stands above it where it is explained: the statement that writes what it finds.
+    pub above: Option<String>,
     pub(super) form: Form,
     pub(super) kept: Kept,
 }
@@ -104,10 +110,47 @@ fn of_query(
     declared: &[Option<SqlType>],
     context: &StatementContext,
 ) -> Result<QueryPlan, Diagnostic> {
-    let mut query = Box::new(query.clone());
+    let mut query = query.clone();
     rewrite::void_arguments::leave_out(&mut query, declared);
-    rewrite::query(&mut query, context.input())?;
-    of_rewritten(engine, query, declared, context)
+    with_rows(&query, context, engine, |query| {
+        let mut query = Box::new(query.clone());
+        rewrite::query(&mut query, context.input())?;
+        of_rewritten(engine, query, declared, context)
+    })
+}
+
+/// What is made of the query; where it has no column of a name that is an item's in FROM, of the query with
+/// that item's row in its place.
+fn with_rows<T>(
+    query: &Query,
+    context: &StatementContext,
+    engine: &Arc<Inner>,
+    made_of: impl Fn(&Query) -> Result<T, Diagnostic>,
+) -> Result<T, Diagnostic> {
+    let mut tried: Vec<String> = Vec::new();
+    let mut query = Cow::Borrowed(query);
+    loop {
+        let error = match made_of(&query) {
+            Err(error) if tried.len() < ROWS_MAX => error,
+            done => return done,
+        };
+        let Some(name) = rewrite::whole_rows::missed(&error) else {
+            return Err(error);
+        };
+        if tried.contains(&name) {
+            return Err(Diagnostic::unsupported("a row as a value here"));
+        }
+        let mut columns_of = |query: Query| {
+            let plan = of_query(engine, &query, &[], context)?;
+            let names = plan.fields.iter().map(|field| field.name.clone());
+            Ok(names.collect())
+        };
+        rewrite::whole_rows::stars(query.to_mut());
+        if !rewrite::whole_rows::rewrite(query.to_mut(), &name, &mut columns_of)? {
+            return Err(error);
+        }
+        tried.push(name);
+    }
 }
 
 fn of_rewritten(
@@ -133,6 +176,7 @@ fn of_rewritten(
         parameters,
         relations: used.relations,
         named: used.named,
+        above: None,
         form: Form::Rows,
         kept,
     })
@@ -246,8 +290,12 @@ pub(super) fn view(view: &View, provider: &Provider<'_>) -> Result<LogicalPlan> 
             false => qualify::Schema::Kept,
         }
     });
-    rewrite::query(&mut query, provider.context().input()).map_err(failure::external)?;
-    let plan = logical(provider, &query, &[])?;
+    let plan = with_rows(&query, provider.context(), provider.engine(), |query| {
+        let mut query = query.clone();
+        rewrite::query(&mut query, provider.context().input())?;
+        logical(provider, &query, &[]).map_err(failure::diagnostic)
+    });
+    let plan = plan.map_err(failure::external)?;
     let columns = plan.schema().columns();
     if columns.len() != view.columns.len() {
         return Err(damaged());
@@ -463,7 +511,11 @@ fn wire_type(field: &Field, sql_type: SqlType) -> Option<DataType> {
             None
         }
         (DataType::List(found), DataType::List(wanted))
-            if found.data_type() == wanted.data_type() =>
+            if found.data_type() == wanted.data_type()
+                || matches!(
+                    (found.data_type(), wanted.data_type()),
+                    (DataType::Decimal128(..), DataType::LargeBinary)
+                ) =>
         {
             None
         }

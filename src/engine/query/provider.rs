@@ -116,6 +116,11 @@ impl<'a> Provider<'a> {
         Ok(provider_as_source(Arc::new(ViewTable::new(plan, None))))
     }
 
+    /// What all statements share.
+    pub fn engine(&self) -> &Arc<Inner> {
+        self.engine
+    }
+
     /// What statements are planned for.
     pub fn context(&self) -> &StatementContext {
         self.context
@@ -222,7 +227,7 @@ impl ContextProvider for Provider<'_> {
         }
         let elsewhere = AGGREGATES.contains(&name)
             || self.functions().window.contains_key(name)
-            || matches!(name, "unnest" | "grouping");
+            || name == "unnest";
         (!elsewhere).then(|| Missing::function(name))
     }
 

@@ -126,7 +126,17 @@ async fn stream(
     statement.check()?;
     let physical = physical(statement, plan, parameters).await?;
     if let Form::Explain(options, planning) = plan.form {
-        let batch = explained(statement, physical, options, planning).await?;
+        let above = plan.above.as_deref();
+        let batch = match options.run {
+            Run::No => {
+                let took = Took {
+                    planning,
+                    execution: Duration::ZERO,
+                };
+                explain::batch(&*physical, above, options, took)?
+            }
+            Run::Analyze => analyzed(statement, physical, options, planning).await?,
+        };
         let _ = sender.send(Ok(batch)).await;
         return Ok(());
     }
@@ -167,8 +177,8 @@ fn begun(
     Ok(watched::stream(rows, statement.stop.clone()))
 }
 
-/// EXPLAIN, and with ANALYZE the statement itself, whose rows are thrown away.
-async fn explained(
+/// EXPLAIN ANALYZE: the statement itself, whose rows are thrown away.
+async fn analyzed(
     statement: &Arc<Statement>,
     physical: Arc<dyn ExecutionPlan>,
     options: ExplainOptions,
@@ -178,9 +188,6 @@ async fn explained(
         planning,
         execution: Duration::ZERO,
     };
-    if options.run == Run::No {
-        return explain::batch(&*physical, options, took);
-    }
     let measured = measure::measured(physical).map_err(failure::diagnostic)?;
     let began = Instant::now();
     let mut batches = begun(statement, measured.clone())?;
@@ -194,5 +201,5 @@ async fn explained(
         }
     }
     took.execution = began.elapsed();
-    explain::batch(&*measured, options, took)
+    explain::batch(&*measured, None, options, took)
 }

@@ -159,6 +159,8 @@ async fn step(pair: &Pair, author: &mut Author<'_>) -> Compared {
         20..=34 => {
             let statement = author.statement();
             let prepared = format!("PREPARE random AS {statement}");
+            // What has timed out may have left one.
+            pair.both("DEALLOCATE ALL").await;
             let compared = pair.both(&prepared).await;
             let (Answer::Rows(_), Answer::Rows(_)) = (&compared.postgresql, &compared.nodedb)
             else {

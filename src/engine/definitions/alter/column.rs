@@ -158,9 +158,15 @@ impl Change<'_, '_> {
         }
         let column = (&*plan.column.name, plan.column.sql_type);
         let input = self.work.input();
-        let value =
-            value::compile_for_column(expression, &Scope::empty(), &mut Vec::new(), column, input)?
-                .without_parameters()?;
+        let value = value::compile_asking_for_column(
+            expression,
+            &Scope::empty(),
+            &mut Vec::new(),
+            column,
+            input,
+        )?
+        .without_parameters()?;
+        let value = value.ready(self.work.context)?.into_owned();
         if !value.is_free_of_columns() {
             return Ok(Some(Source::Value(value)));
         }

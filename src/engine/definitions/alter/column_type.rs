@@ -175,7 +175,10 @@ fn demand_default(
         Some(_) => SqlType::scalar(TypeKind::Int8),
         // A literal is of the column's type.
         None if is_literal(&tree) => column.sql_type,
-        None => value::compile(&tree, &Scope::empty(), &mut Vec::new(), work.input())?.sql_type,
+        None => {
+            let scope = Scope::empty();
+            value::compile_asking(&tree, &scope, &mut Vec::new(), work.input())?.sql_type
+        }
     };
     if types::can_cast(from, conversion.to, CastContext::Assignment) {
         return Ok(());
@@ -306,7 +309,8 @@ fn compiled_checks(
         });
         if concerned {
             let scope = scope_of(next, &relation.name, Scope::empty());
-            let check = value::compile(&tree, &scope, &mut Vec::new(), work.input())?;
+            let check = value::compile_asking(&tree, &scope, &mut Vec::new(), work.input())?;
+            let check = check.ready(work.context)?.into_owned();
             checks.push((constraint.name.clone(), check));
         }
     }

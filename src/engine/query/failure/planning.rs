@@ -70,6 +70,11 @@ pub fn diagnostic(text: &str) -> Diagnostic {
 
 const PLAN_ERRORS: &[(&str, SqlState, &str)] = &[
     (
+        "to grouping function is not in grouping columns",
+        SqlState::GROUPING_ERROR,
+        "arguments to GROUPING must be grouping expressions of the associated query level",
+    ),
+    (
         "Unary operator '-' only supports",
         SqlState::UNDEFINED_FUNCTION,
         "operator does not exist: -",

@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// `x = ANY(array)` where the array is a literal or a parameter.
 pub const EQUALS_ANY: &str = "equals_any";
 
-const ANY_ARRAY: &[&[Argument]] = &[&[Argument::Any, INT4]];
+const ANY_ARRAY: &[&[Argument]] = &[&[Argument::AnyArray, INT4]];
 
 /// The functions.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -37,9 +37,16 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             length(call, |length| length)
         }),
         Function::immutable("array_lower", ANY_ARRAY, int4, |call| length(call, |_| 1)),
+        Function::immutable("cardinality", &[&[Argument::AnyArray]], int4, |call| {
+            let array = &call.args[0];
+            call.values::<Int32Type>(|row| Ok(cardinality(array, row)))
+        }),
         Function::stable(
             "array_to_string",
-            &[&[Argument::Any, TEXT], &[Argument::Any, TEXT, TEXT]],
+            &[
+                &[Argument::AnyArray, TEXT],
+                &[Argument::AnyArray, TEXT, TEXT],
+            ],
             SqlType::scalar(TypeKind::Text),
             array_to_string,
         ),
@@ -78,6 +85,21 @@ fn length(call: &Call<'_>, of: fn(i32) -> i32) -> Result<ArrayRef> {
         let length = lists.value_length(row);
         Ok((call.int4(1, row) == Some(1) && length > 0).then(|| of(length)))
     })
+}
+
+/// How many elements an array has in all its dimensions; None where it is NULL.
+fn cardinality(array: &ArrayRef, row: usize) -> Option<i32> {
+    let lists = array.as_list_opt::<i32>()?;
+    if lists.is_null(row) {
+        return None;
+    }
+    let elements = lists.value(row);
+    match elements.data_type() {
+        DataType::List(_) => (0..elements.len())
+            .map(|at| cardinality(&elements, at))
+            .sum(),
+        _ => Some(lists.value_length(row)),
+    }
 }
 
 /// Elements as text between separators; NULL elements are left out unless a text stands for them.

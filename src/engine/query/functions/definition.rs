@@ -103,6 +103,8 @@ pub enum Argument {
     Of(SqlType),
     /// Taken as it comes.
     Any,
+    /// An array of whatever elements.
+    AnyArray,
 }
 
 /// Shorthand for a scalar type.
@@ -205,6 +207,7 @@ impl Function {
                             to.kind == from.kind && to.array == from.array
                         }
                         (Argument::Of(to), Some(from)) => passes(&types::data_type(*from), *to),
+                        (Argument::AnyArray, Some(from)) => from.array,
                         _ => true,
                     })
         };
@@ -216,7 +219,8 @@ impl Function {
             .map(|(argument, known)| match (argument, known) {
                 (Argument::Of(to), None) => Some(*to),
                 (Argument::Of(to), Some(from))
-                    if to.kind == TypeKind::Float8 && from.kind == TypeKind::Numeric =>
+                    if to.kind == TypeKind::Float8 && from.kind == TypeKind::Numeric
+                        || is_wider_moment(*to, *from) =>
                 {
                     Some(*to)
                 }
@@ -244,6 +248,21 @@ impl Hash for Function {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name.hash(state);
     }
+}
+
+/// Whether one is a moment that the other becomes by the session's time zone, or by midnight.
+fn is_wider_moment(to: SqlType, from: SqlType) -> bool {
+    use TypeKind::{Date, Timestamp, Timestamptz};
+    !to.array
+        && !from.array
+        && matches!(
+            (from.kind, to.kind),
+            (Date, Timestamp | Timestamptz) | (Timestamp, Timestamptz)
+        )
+}
+
+fn is_array(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::List(_) | DataType::Null)
 }
 
 /// Whether a value of this Arrow type may be passed where another is wanted.
@@ -284,6 +303,7 @@ impl ScalarUDFImpl for Function {
                     .zip(arg_types)
                     .all(|(argument, from)| match argument {
                         Argument::Any => true,
+                        Argument::AnyArray => is_array(from),
                         Argument::Of(to) => passes(from, *to),
                     })
         };
@@ -294,6 +314,7 @@ impl ScalarUDFImpl for Function {
                     .zip(arg_types)
                     .all(|(argument, from)| match argument {
                         Argument::Any => true,
+                        Argument::AnyArray => is_array(from),
                         Argument::Of(to) => types::data_type(*to) == *from,
                     })
         };
@@ -306,7 +327,7 @@ impl ScalarUDFImpl for Function {
             return Err(failure::external(failure::no_function(self.name, &given)));
         };
         let convert = |(argument, from): (&Argument, &DataType)| match argument {
-            Argument::Any => from.clone(),
+            Argument::Any | Argument::AnyArray => from.clone(),
             // Until `semantics` has made a float8 of it: the planner knows no cast.
             Argument::Of(_) if matches!(from, DataType::LargeBinary | DataType::BinaryView) => {
                 from.clone()
@@ -385,7 +406,8 @@ impl Missing {
     /// 0A000 for a function that PostgreSQL has, 42883 for one that nobody has.
     fn absent(&self, given: &[SqlType]) -> Diagnostic {
         let none = failure::no_function(&self.name, given);
-        if !super::postgresql::has(&self.name) {
+        // Of rows it is (`rewrite::whole_rows`); of anything else nobody has it.
+        if !super::postgresql::has(&self.name) || self.name == "row_to_json" {
             return none;
         }
         let call = none.message().strip_suffix(" does not exist");

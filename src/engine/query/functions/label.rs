@@ -49,6 +49,52 @@ pub fn as_type(expr: Expr, sql_type: SqlType) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), vec![expr]))
 }
 
+/// The expression as it is written, told to be of the field that it means: until the whole plan is made
+/// to mean that, GROUP BY finds what is grouped by as it was written.
+pub fn meant(written: Expr, field: FieldRef) -> Expr {
+    let function = ScalarUDF::new_from_impl(Meant {
+        field,
+        signature: Signature::any(1, Volatility::Immutable),
+    });
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), vec![written]))
+}
+
+/// Whether it is what [`meant`] makes; what it is of then means what it was told to.
+pub fn is_meant(function: &ScalarUDF) -> bool {
+    let inner: &dyn std::any::Any = function.inner().as_ref();
+    inner.is::<Meant>()
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Meant {
+    field: FieldRef,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Meant {
+    fn name(&self) -> &'static str {
+        "meant"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(self.field.data_type().clone())
+    }
+
+    fn return_field_from_args(&self, _args: ReturnFieldArgs) -> Result<FieldRef> {
+        Ok(self.field.clone())
+    }
+
+    fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Err(DataFusionError::Internal(
+            "an expression was not made to mean what it means".to_owned(),
+        ))
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Label {
     sql_type: SqlType,

@@ -7,7 +7,9 @@ pub mod advisory;
 pub mod aggregate;
 pub mod array;
 pub mod array_elements;
+pub mod array_order;
 pub mod array_sets;
+pub mod array_subscripts;
 pub mod auth_variable;
 pub mod binary;
 pub mod definition;
@@ -16,6 +18,7 @@ pub mod enumeration;
 mod format;
 pub mod group_condition;
 mod group_totals;
+mod hashing;
 mod interval_total;
 pub mod json;
 pub mod keywords;
@@ -24,10 +27,12 @@ pub mod math;
 mod moments;
 pub mod names;
 pub mod negative;
+mod null_counts;
 mod number_sum;
 pub mod numeric;
 pub mod numeric_math;
 pub mod one_type;
+pub mod ordered_sets;
 mod overloaded;
 pub mod peers;
 pub mod postgresql;
@@ -111,9 +116,6 @@ const LIBRARY: &[&str] = &[
     "array_has_all",
     "array_has_any",
     "array_ndims",
-    "array_element",
-    "array_slice",
-    "cardinality",
     "make_array",
     "string_to_array",
     // What the planner itself puts into plans
@@ -147,7 +149,9 @@ pub const AGGREGATES: &[&str] = &[
     "covar_samp",
     "every",
     "first_value",
+    "grouping",
     "json_agg",
+    json::record::JSON_AGG,
     "json_object_agg",
     "jsonb_agg",
     "jsonb_object_agg",
@@ -237,9 +241,12 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         advisory::functions(),
         array::functions(),
         array_elements::functions(),
+        array_subscripts::functions(),
         binary::functions(),
         enumeration::functions(),
         format::functions(),
+        hashing::functions(),
+        null_counts::functions(),
         math::functions(),
         negative::functions(),
         moments::functions(),
@@ -250,6 +257,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         keywords::functions(),
         numeric::functions(),
         numeric_math::functions(),
+        ordered_sets::functions(),
         peers::functions(),
         sequence::functions(),
         session::functions(),

@@ -80,12 +80,6 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
                 _ => Ok(None),
             })
         }),
-        Function::immutable(
-            "hashtext",
-            &[&[TEXT]],
-            SqlType::scalar(TypeKind::Int4),
-            |_| Err(failure::unsupported("function hashtext")),
-        ),
     ]
 }
 

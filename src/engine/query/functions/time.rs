@@ -13,7 +13,6 @@ use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Decimal128Builder, FixedSizeBinaryBuilder, PrimitiveArray,
     TimestampMicrosecondArray,
 };
-use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Field, FieldRef, Float64Type, IntervalMonthDayNano,
     IntervalMonthDayNanoType, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
@@ -97,8 +96,7 @@ fn local_now(call: &Call<'_>) -> Result<NaiveDateTime> {
 }
 
 fn moment(micros: i64) -> Result<DateTime<chrono::Utc>> {
-    DateTime::from_timestamp_micros(micros)
-        .ok_or_else(|| failure::error(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range"))
+    DateTime::from_timestamp_micros(micros).ok_or_else(out_of_range)
 }
 
 fn micros_of_day(time: NaiveTime) -> i64 {
@@ -209,6 +207,20 @@ impl Part {
             _ => return self.of_day(micros_of_day(at.time())),
         };
         i128::from(whole) * 1_000_000
+    }
+
+    /// Of infinity, or of -infinity: NULL of a field that comes again.
+    fn of_infinity(self, positive: bool) -> Option<i128> {
+        let endless = matches!(
+            self,
+            Part::Century
+                | Part::Decade
+                | Part::Epoch
+                | Part::IsoYear
+                | Part::Millennium
+                | Part::Year
+        );
+        endless.then_some(ENDLESS[usize::from(!positive)])
     }
 
     /// Of the time within a day or of an interval's time, in millionths.
@@ -342,6 +354,9 @@ impl ScalarUDFImpl for Extract {
                 let mut out = Decimal128Builder::with_capacity(millionths.len())
                     .with_data_type(args.return_field.data_type().clone());
                 for value in millionths {
+                    if value.is_some_and(is_endless) {
+                        return Err(failure::unsupported("extract() that gives infinity"));
+                    }
                     out.append_option(value.map(|value| value / unit));
                 }
                 Arc::new(out.finish())
@@ -349,12 +364,27 @@ impl ScalarUDFImpl for Extract {
             _ => {
                 let floats: PrimitiveArray<Float64Type> = millionths
                     .into_iter()
-                    .map(|value| value.map(|value| value as f64 / 1e6))
+                    .map(|value| value.map(float))
                     .collect();
                 Arc::new(floats)
             }
         };
         Ok(ColumnarValue::Array(result))
+    }
+}
+
+/// Of a field that grows without end, of infinity and of -infinity.
+const ENDLESS: [i128; 2] = [i128::MAX, i128::MIN];
+
+fn is_endless(millionths: i128) -> bool {
+    ENDLESS.contains(&millionths)
+}
+
+fn float(millionths: i128) -> f64 {
+    match millionths {
+        i128::MAX => f64::INFINITY,
+        i128::MIN => f64::NEG_INFINITY,
+        finite => finite as f64 / 1e6,
     }
 }
 
@@ -368,7 +398,10 @@ fn millionths(part: Part, source: &ArrayRef, zone: chrono_tz::Tz) -> Result<Vec<
                     return Ok(None);
                 }
                 let days = dates.value(row);
-                let date = NaiveDate::from_epoch_days(days).ok_or_else(|| infinite("date"))?;
+                if days == i32::MAX || days == i32::MIN {
+                    return Ok(part.of_infinity(days > 0));
+                }
+                let date = NaiveDate::from_epoch_days(days).ok_or_else(out_of_range)?;
                 let epoch = i64::from(days) * DAY_MICROS;
                 Ok(Some(part.of_local(date.and_time(NaiveTime::MIN), epoch)))
             })
@@ -382,7 +415,10 @@ fn millionths(part: Part, source: &ArrayRef, zone: chrono_tz::Tz) -> Result<Vec<
                     return Ok(None);
                 }
                 let at = micros.value(row);
-                let utc = moment(at).map_err(|_| infinite("timestamp"))?;
+                if at == i64::MAX || at == i64::MIN {
+                    return Ok(part.of_infinity(at > 0));
+                }
+                let utc = moment(at)?;
                 let local = match zone {
                     Some(zone) => utc.with_timezone(&zone).naive_local(),
                     None => utc.naive_utc(),
@@ -409,8 +445,8 @@ fn millionths(part: Part, source: &ArrayRef, zone: chrono_tz::Tz) -> Result<Vec<
     }
 }
 
-fn infinite(of: &str) -> DataFusionError {
-    failure::unsupported(format!("extract from an infinite {of}"))
+fn out_of_range() -> DataFusionError {
+    failure::error(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range")
 }
 
 /// date_trunc(unit, timestamp or timestamptz or interval)
@@ -477,11 +513,8 @@ impl ScalarUDFImpl for Truncate {
             out.push(Some(truncate(values.value(row), part, zone)?));
         }
         let array: TimestampMicrosecondArray = out.into_iter().collect();
-        let array: ArrayRef = Arc::new(array);
-        Ok(ColumnarValue::Array(compute::cast(
-            &array,
-            source.data_type(),
-        )?))
+        let array = array.with_timezone_opt(offset.clone());
+        Ok(ColumnarValue::Array(Arc::new(array)))
     }
 }
 
@@ -522,9 +555,7 @@ fn truncate(at: i64, part: Part, zone: Option<chrono_tz::Tz>) -> Result<i64> {
         Part::Millennium => NaiveDate::from_ymd_opt(year_of(1000, 1), 1, 1),
         _ => return Err(failure::unsupported("date_trunc to this unit")),
     };
-    let start = start
-        .ok_or_else(|| failure::error(SqlState::DATETIME_FIELD_OVERFLOW, "timestamp out of range"))?
-        .and_time(NaiveTime::MIN);
+    let start = start.ok_or_else(out_of_range)?.and_time(NaiveTime::MIN);
     Ok(match zone {
         None => start.and_utc().timestamp_micros(),
         Some(zone) => zone.from_local_datetime(&start).earliest().map_or_else(
@@ -540,21 +571,23 @@ pub fn interval_order() -> Arc<ScalarUDF> {
         "interval_order",
         &[&[INTERVAL]],
         SqlType::scalar(TypeKind::Uuid),
-        |call| {
-            let intervals = call.args[0].as_primitive::<IntervalMonthDayNanoType>();
-            let mut keys = FixedSizeBinaryBuilder::with_capacity(intervals.len(), 16);
-            for interval in intervals {
-                match interval {
-                    None => keys.append_null(),
-                    Some(interval) => {
-                        let order = types::interval::order_value(interval);
-                        keys.append_value((order as u128 ^ 1 << 127).to_be_bytes())?;
-                    }
-                }
-            }
-            Ok(Arc::new(keys.finish()))
-        },
+        |call| interval_keys(call.args[0].as_primitive::<IntervalMonthDayNanoType>()),
     )
+}
+
+/// Bytes in the order of intervals.
+pub fn interval_keys(intervals: &PrimitiveArray<IntervalMonthDayNanoType>) -> Result<ArrayRef> {
+    let mut keys = FixedSizeBinaryBuilder::with_capacity(intervals.len(), 16);
+    for interval in intervals {
+        match interval {
+            None => keys.append_null(),
+            Some(interval) => {
+                let order = types::interval::order_value(interval);
+                keys.append_value((order as u128 ^ 1 << 127).to_be_bytes())?;
+            }
+        }
+    }
+    Ok(Arc::new(keys.finish()))
 }
 
 #[cfg(test)]

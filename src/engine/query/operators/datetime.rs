@@ -213,7 +213,8 @@ fn date_plus(date: i32, days: i64) -> Result<i32> {
         .ok_or_else(|| failure::error(SqlState::DATETIME_FIELD_OVERFLOW, "date out of range"))
 }
 
-fn negate_if(by: IntervalMonthDayNano, negate: bool) -> Result<IntervalMonthDayNano> {
+/// The opposite of an interval, where it is wanted.
+pub fn negate_if(by: IntervalMonthDayNano, negate: bool) -> Result<IntervalMonthDayNano> {
     if !negate {
         return Ok(by);
     }
@@ -299,7 +300,8 @@ fn difference(left: i64, right: i64) -> Result<IntervalMonthDayNano> {
     ))
 }
 
-fn interval_plus(
+/// The sum of both, part by part.
+pub fn interval_plus(
     left: IntervalMonthDayNano,
     right: IntervalMonthDayNano,
 ) -> Result<IntervalMonthDayNano> {

@@ -9,7 +9,7 @@ pub mod datetime;
 pub mod decimal;
 
 use super::cast::{explicit, is_unknown, type_of};
-use super::functions::array_elements;
+use super::functions::{array_elements, label};
 use super::{failure, keys, semantics};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::settings::Settings;
@@ -81,7 +81,7 @@ impl ExprPlanner for Operators {
 
 /// An operand and its type, None where it has none that could be found.
 ///
-/// It stays as it was written where it is of the same type in PostgreSQL's sense: GROUP BY finds
+/// It stays as it was written where it has a type before the planner knows what it means: GROUP BY finds
 /// what is grouped by again as it was written.
 fn operand(raw: Expr, schema: &DFSchema, input: Input<'_>) -> Result<(Expr, Option<SqlType>)> {
     if let Expr::BinaryExpr(binary) = &raw
@@ -98,9 +98,19 @@ fn operand(raw: Expr, schema: &DFSchema, input: Input<'_>) -> Result<(Expr, Opti
         }
         Err(_) => return Ok((meant, None)),
     };
-    let alike = type_of(&raw, schema).is_ok_and(|written| written == found)
-        && raw.get_type(schema)? == meant.get_type(schema)?;
-    Ok((if alike { raw } else { meant }, Some(found)))
+    let (_, field) = meant.to_field(schema)?;
+    let operand = match raw.get_type(schema) {
+        Err(_) => meant,
+        Ok(written) => {
+            let alike = type_of(&raw, schema).is_ok_and(|written| written == found)
+                && written == *field.data_type();
+            match alike || raw == meant {
+                true => raw,
+                false => label::meant(raw, field),
+            }
+        }
+    };
+    Ok((operand, Some(found)))
 }
 
 /// What is planned already and can only be true, false or unknown.

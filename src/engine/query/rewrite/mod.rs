@@ -1,6 +1,7 @@
 //! Passes over the syntax tree that turn PostgreSQL's meaning into what the planner understands.
 //!
 //! They run in this order, before the planner sees the tree: `records` (fields of rows), `refusals` (what would half-work),
+//! `join_subqueries` (subqueries in conditions of joins),
 //! `labels` (output names as PostgreSQL gives them), `auth_variables` ($auth.*), `syntax` (catalog notation, set-returning
 //! functions), `having`, `values`, `casts`, `exists` (EXISTS and IN as values), `subqueries` (scalar and ARRAY
 //! subqueries), `literals` (int4 and numeric).
@@ -10,9 +11,13 @@ pub mod auth_variables;
 pub mod casts;
 mod catalogs;
 pub mod exists;
+mod from_items;
 mod having;
+mod join_subqueries;
 pub mod labels;
 pub mod literals;
+mod named_arguments;
+mod ordered_sets;
 pub mod records;
 pub mod refusals;
 mod rows;
@@ -20,6 +25,7 @@ pub mod subqueries;
 pub mod syntax;
 pub mod values;
 pub mod void_arguments;
+pub mod whole_rows;
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::types::Input;
@@ -32,6 +38,7 @@ use sqlparser::ast::{Expr, Query};
 pub fn query(query: &mut Query, input: Input<'_>) -> Result<(), Diagnostic> {
     records::rewrite(query)?;
     refusals::check(query)?;
+    join_subqueries::rewrite(query);
     labels::assign(query)?;
     auth_variables::rewrite(query)?;
     syntax::rewrite(query)?;

@@ -9,7 +9,8 @@ use super::syntax::{call_of, last_name};
 use crate::diagnostic::Diagnostic;
 use sqlparser::ast::{
     AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
-    Query, Select, SelectItem, Subscript, Value, Visit, VisitMut, Visitor, VisitorMut,
+    Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Subscript, Value, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -47,6 +48,9 @@ pub fn rewrite(query: &mut Query) -> Result<(), Diagnostic> {
         let mut fields = Fields(asks.named);
         broken(VisitMut::visit(query, &mut fields))?;
     }
+    if asks.stars {
+        super::whole_rows::stars(query);
+    }
     if asks.indexes && asks.subscripts {
         let _ = VisitMut::visit(query, &mut FromZero);
     }
@@ -67,6 +71,8 @@ struct Asks {
     selects: bool,
     subscripts: bool,
     indexes: bool,
+    /// `f(t.*)`, `(t).*`
+    stars: bool,
     named: BTreeSet<String>,
 }
 
@@ -78,9 +84,23 @@ impl Visitor for Asks {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        let of_row = |item: &SelectItem| {
+            matches!(
+                item,
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(_), _)
+            )
+        };
+        self.stars |= select.projection.iter().any(of_row);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         match expr {
-            Expr::Function(function) => self.expands |= is_expansion(function),
+            Expr::Function(function) => {
+                self.expands |= is_expansion(function);
+                self.stars |= takes_star(function);
+            }
             Expr::CompoundFieldAccess { access_chain, .. } => {
                 self.selects |= matches!(access_chain.first(), Some(AccessExpr::Dot(_)));
                 let subscript = |access: &AccessExpr| matches!(access, AccessExpr::Subscript(_));
@@ -89,6 +109,19 @@ impl Visitor for Asks {
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+fn takes_star(function: &Function) -> bool {
+    let star = |argument: &FunctionArg| {
+        matches!(
+            argument,
+            FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_))
+        )
+    };
+    match &function.args {
+        FunctionArguments::List(list) => list.args.iter().any(star),
+        _ => false,
     }
 }
 

@@ -246,11 +246,6 @@ impl Visitor for Refusals {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Diagnostic> {
         match expr {
             Expr::Function(function)
-                if super::syntax::last_name(&function.name).as_deref() == Some("grouping") =>
-            {
-                refuse("GROUPING")
-            }
-            Expr::Function(function)
                 if super::syntax::last_name(&function.name).as_deref() == Some("count") =>
             {
                 counts_something(function)

@@ -3,17 +3,20 @@
 
 use super::catalogs;
 use super::labels::folded;
+use super::named_arguments;
+use super::ordered_sets;
 use super::rows;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::functions::array_subscripts;
 use crate::engine::query::functions::negative::NEGATIVE;
 use crate::engine::query::functions::regular::SIMILAR_TO;
 use crate::engine::query::functions::set_returning;
 use crate::engine::query::functions::zones::TIME_ZONE;
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, TableFactor,
-    UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions,
+    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, Subscript,
+    TableFactor, UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions,
 };
 use std::ops::ControlFlow;
 
@@ -278,10 +281,15 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
         Expr::Array(array) if array.elem.iter().any(asks_around) => {
             *expr = call_of("make_array", std::mem::take(&mut array.elem));
         }
-        Expr::Function(function) => rewrite_function(function)?,
+        Expr::Function(function) => match ordered_sets::of_array(function)? {
+            Some(of_array) => *expr = of_array,
+            None => rewrite_function(function)?,
+        },
         Expr::CompoundFieldAccess { root, access_chain } => {
             if let Some(letter) = catalogs::letter_of_name(root, access_chain) {
                 *expr = letter;
+            } else if let Some(part) = subscripted(root, access_chain)? {
+                *expr = part;
             }
         }
         Expr::UnaryOp {
@@ -327,6 +335,43 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
 
 fn taken(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, Expr::value(Value::Null))
+}
+
+/// `array[i]`, `array[i][j]` and `array[from:to]` as calls; None for what selects a field.
+fn subscripted(root: &mut Expr, access: &mut [AccessExpr]) -> Result<Option<Expr>, Diagnostic> {
+    if access.iter().any(|part| matches!(part, AccessExpr::Dot(_))) {
+        return Ok(None);
+    }
+    let mut args = vec![taken(root)];
+    if let [
+        AccessExpr::Subscript(Subscript::Slice {
+            lower_bound,
+            upper_bound,
+            stride: None,
+        }),
+    ] = access
+    {
+        // A bound that is left out is the array's own.
+        let bound = |bound: &mut Option<Expr>, without: i32| match bound.take() {
+            Some(bound) => bound,
+            None => {
+                let text = Expr::value(Value::SingleQuotedString(without.to_string()));
+                super::casts::call(text, SqlType::scalar(TypeKind::Int4))
+            }
+        };
+        args.push(bound(lower_bound, i32::MIN));
+        args.push(bound(upper_bound, i32::MAX));
+        return Ok(Some(call_of(array_subscripts::SLICE, args)));
+    }
+    for part in access.iter_mut() {
+        match part {
+            AccessExpr::Subscript(Subscript::Index { index }) => args.push(taken(index)),
+            AccessExpr::Subscript(Subscript::Slice { .. }) | AccessExpr::Dot(_) => {
+                return Err(Diagnostic::unsupported("a slice of several dimensions"));
+            }
+        }
+    }
+    Ok(Some(call_of(array_subscripts::ELEMENT, args)))
 }
 
 /// A literal or parameter, whose type as an array nothing says yet.
@@ -513,6 +558,7 @@ fn operator(symbol: &str) -> Option<BinaryOperator> {
 
 fn rewrite_function(function: &mut Function) -> Result<(), Diagnostic> {
     strip_catalog(&mut function.name);
+    named_arguments::into_order(function)?;
     if let FunctionArguments::Subquery(query) = &mut function.args {
         // ARRAY(subquery): `subqueries` gives it its aggregate.
         let query = std::mem::replace(query, Box::new(super::subqueries::nothing()));

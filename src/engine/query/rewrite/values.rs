@@ -90,6 +90,13 @@ fn selects(rows: Vec<Parens<Vec<Expr>>>) -> SetExpr {
 }
 
 fn unify(mut cells: Vec<&mut Expr>, input: Input<'_>) {
+    if let Some(array) = array_of_all(&cells, input) {
+        for cell in cells {
+            let written = std::mem::replace(cell, Expr::value(Value::Null));
+            *cell = casts::call(written, array);
+        }
+        return;
+    }
     if differ_in_scale(&cells) {
         for cell in &mut cells {
             let number = std::mem::replace(*cell, Expr::value(Value::Null));
@@ -115,6 +122,39 @@ fn unify(mut cells: Vec<&mut Expr>, input: Input<'_>) {
             *cell = casts::call(literal, sql_type);
         }
     }
+}
+
+/// The type of all cells, where one is an array of literals and the others are, too, or have no type.
+fn array_of_all(cells: &[&mut Expr], input: Input<'_>) -> Option<SqlType> {
+    use TypeKind::{Int4, Int8, Numeric, Text};
+    let written = |cell: &Expr| matches!(cell, Expr::Array(_));
+    if cells.len() < 2 || !cells.iter().any(|cell| written(cell)) {
+        return None;
+    }
+    let mut kinds = Vec::new();
+    for cell in cells {
+        match &**cell {
+            Expr::Array(array) => {
+                for element in &array.elem {
+                    match written_type(element, input) {
+                        Some(found) if !found.array => kinds.push(found.kind),
+                        None if is_quoted(element) => kinds.push(Text),
+                        None if is_null(element) => {}
+                        _ => return None,
+                    }
+                }
+            }
+            cell if is_untyped(cell) => {}
+            cell => kinds.push(written_type(cell, input).filter(|found| found.array)?.kind),
+        }
+    }
+    let numbers = [Numeric, Int8, Int4];
+    let kind = match kinds.iter().all(|kind| numbers.contains(kind)) {
+        true => *numbers.iter().find(|kind| kinds.contains(kind))?,
+        false => *kinds.first()?,
+    };
+    let alike = numbers.contains(&kind) || kinds.iter().all(|other| *other == kind);
+    alike.then_some(SqlType::array_of(kind))
 }
 
 /// Whether all are exact numbers or have no type, and they do not all have the same decimals.

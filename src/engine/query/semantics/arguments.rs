@@ -9,10 +9,15 @@ fn of_ours(function: &ScalarUDF) -> Option<&Function> {
 }
 
 /// Whether an argument of a function of ours has no type, or is a numeric, which may stand where a
-/// float8 is wanted.
+/// float8 is wanted, or a moment, which may stand where one with a time zone is.
 pub(super) fn has_argument_to_type(function: &ScalarFunction, schema: &DFSchema) -> bool {
-    let to_type =
-        |arg: &Expr| is_unknown(arg) || matches!(arg.get_type(schema), Ok(DataType::LargeBinary));
+    let to_type = |arg: &Expr| {
+        is_unknown(arg)
+            || matches!(
+                arg.get_type(schema),
+                Ok(DataType::LargeBinary | DataType::Date32 | DataType::Timestamp(_, None))
+            )
+    };
     of_ours(&function.func).is_some() && function.args.iter().any(to_type)
 }
 

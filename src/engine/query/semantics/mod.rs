@@ -13,7 +13,7 @@ pub use members::same_type;
 
 use super::cast::{Written, explicit, is_unknown, type_of};
 use super::functions::definition::Function;
-use super::functions::{array_elements, enumeration, label, numeric, one_type};
+use super::functions::{array_elements, array_subscripts, enumeration, label, numeric, one_type};
 use super::multisets;
 use super::operators::arithmetic::Operation;
 use super::operators::is_text;
@@ -22,6 +22,7 @@ use super::{failure, keys};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::types::number::Number;
+use crate::engine::types::number::array::is_exact;
 use crate::engine::types::{self, Input};
 use arguments::{float_arguments, has_argument_to_type, series_arguments, typed_arguments};
 use datafusion::arrow::datatypes::DataType;
@@ -68,6 +69,7 @@ pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
             Ok(Transformed::yes(name.restore(rewritten)))
         })?
         .map_data(LogicalPlan::recompute_schema)?
+        .map_data(unions::rows_of_one_type)?
         .map_data(keys::node)?
         .map_data(order::by_columns)
     })
@@ -180,6 +182,15 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
                 }
                 ("make_array", [first, ..]) => {
                     let element = type_of(first, schema)?;
+                    // Each element of an array has a scale of its own.
+                    let numbers = args.iter().map(|arg| {
+                        let data_type = arg.get_type(schema)?;
+                        Ok(match &data_type {
+                            DataType::Decimal128(..) => numeric::number_of(arg.clone(), &data_type),
+                            _ => arg.clone(),
+                        })
+                    });
+                    let args = numbers.collect::<Result<_>>()?;
                     let call = ScalarFunction::new_udf(function.func, args);
                     let call = Expr::ScalarFunction(call);
                     // An array of the library's does not tell json from text.
@@ -222,8 +233,26 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             let args = series_arguments(function.args, schema, input)?;
             Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
         }
+        // At midnight of the session's time zone.
+        Expr::ScalarFunction(mut function) if function.name() == "date_trunc" => {
+            let zoned = SqlType::scalar(TypeKind::Timestamptz);
+            for source in function.args.iter_mut().skip(1) {
+                if let Ok(from) = type_of(source, schema)
+                    && from == SqlType::scalar(TypeKind::Date)
+                {
+                    *source = explicit(std::mem::take(source), from, zoned, input)?;
+                }
+            }
+            Expr::ScalarFunction(function)
+        }
         Expr::ScalarFunction(function) if array_elements::is(&function.func) => {
             Expr::ScalarFunction(array_elements::of_one_type(function, schema, input)?)
+        }
+        Expr::ScalarFunction(mut function) if label::is_meant(&function.func) => {
+            std::mem::take(&mut function.args[0])
+        }
+        Expr::ScalarFunction(function) if array_subscripts::is(&function.func) => {
+            array_subscripts::typed(function, schema, input)?
         }
         Expr::ScalarFunction(function) if has_argument_to_type(&function, schema) => {
             let args = typed_arguments(function.args, &function.func, schema, input)?;
@@ -292,29 +321,25 @@ fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubque
         return Err(failure::external(failure::no_operator("=", left, right)));
     }
     // Both sides decide: a marker of the column's type stands for the other plan's column.
-    let marker = Expr::Literal(ScalarValue::try_from(&found)?, None);
-    let keyed = keys::of(vec![(*membership.expr).clone(), marker], schema)?;
+    let sql_type = type_of(&column, plan.schema())?;
+    let of_type = Some(super::cast::metadata(sql_type));
+    let marker = Expr::Literal(ScalarValue::try_from(&found)?, of_type);
+    let keyed = keys::of(vec![(*membership.expr).clone(), marker.clone()], schema)?;
     if keyed[0] == *membership.expr {
         return Ok(membership);
     }
     membership.expr = Box::new(keyed.into_iter().next().unwrap_or_default());
     let name = column.schema_name().to_string();
-    let keyed = keys::of(
-        vec![column, Expr::Literal(null_key_type(&found)?, None)],
-        plan.schema(),
-    )?;
+    // A number becomes a key whatever its own type is.
+    let marker = match is_exact(&found) {
+        true => Expr::Literal(ScalarValue::LargeBinary(None), None),
+        false => marker,
+    };
+    let keyed = keys::of(vec![column, marker], plan.schema())?;
     let column = keyed.into_iter().next().unwrap_or_default().alias(name);
     let projection = Projection::try_new(vec![column], plan)?;
     membership.subquery.subquery = Arc::new(LogicalPlan::Projection(projection));
     Ok(membership)
-}
-
-/// NULL of the type that makes a key of a number whatever its own type is.
-fn null_key_type(found: &DataType) -> Result<ScalarValue> {
-    match found {
-        DataType::Interval(_) => ScalarValue::try_from(found),
-        _ => Ok(ScalarValue::LargeBinary(None)),
-    }
 }
 
 /// An integer literal that `rewrite::literals` cast to int4.

@@ -1,4 +1,4 @@
-//! The columns of UNION, whose branches give each a type of its own (PostgreSQL §10.5).
+//! The columns of UNION and of VALUES, whose branches and rows give each a type of its own (PostgreSQL §10.5).
 
 use super::*;
 
@@ -6,7 +6,7 @@ use super::*;
 /// the first branch has numbers; texts and numbers that are neither literal do not match.
 pub(super) fn of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
     let width = union.schema.fields().len();
-    let mut changed = false;
+    let mut changed = named_as_the_first(&mut union)?;
     for column in 0..width {
         changed |= numbers_of_one_type(&mut union.inputs, column, input)?;
         let known = union
@@ -69,6 +69,59 @@ pub(super) fn of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
         true => Union::try_new_with_loose_types(union.inputs),
         false => Ok(union),
     }
+}
+
+/// Names the columns of all branches as the first one's: the planner looks for those where only another
+/// branch is left.
+fn named_as_the_first(union: &mut Union) -> Result<bool> {
+    let names: Vec<String> = union
+        .schema
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    let distinct: std::collections::HashSet<&String> = names.iter().collect();
+    if distinct.len() < names.len() {
+        return Ok(false);
+    }
+    let mut changed = false;
+    for branch in &mut union.inputs {
+        let columns = branch.schema().columns();
+        if columns.iter().map(|column| &column.name).eq(&names) {
+            continue;
+        }
+        let named = columns.into_iter().zip(&names);
+        let named = named.map(|(column, name)| Expr::Column(column).alias(name));
+        let named = match branch.as_ref() {
+            // Literals are found where they are written.
+            LogicalPlan::Projection(projection) => {
+                let exprs = projection.expr.iter().cloned().zip(&names);
+                let exprs = exprs.map(|(expr, name)| expr.unalias().alias(name));
+                Projection::try_new(exprs.collect(), projection.input.clone())?
+            }
+            _ => Projection::try_new(named.collect(), branch.clone())?,
+        };
+        *branch = Arc::new(LogicalPlan::Projection(named));
+        changed = true;
+    }
+    Ok(changed)
+}
+
+/// Each value of VALUES as its column is kept: what it means may be kept otherwise than what was written.
+pub(super) fn rows_of_one_type(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Values(mut values) = plan else {
+        return Ok(plan);
+    };
+    let none = DFSchema::empty();
+    for row in &mut values.values {
+        for (value, field) in row.iter_mut().zip(values.schema.fields()) {
+            if value.get_type(&none)? != *field.data_type() {
+                let cast = std::mem::take(value).cast_to(field.data_type(), &none)?;
+                *value = cast;
+            }
+        }
+    }
+    Ok(LogicalPlan::Values(values))
 }
 
 /// Number columns of different types, one of them numeric, as [`one_number_type`] makes them alike.

@@ -554,6 +554,7 @@ fn context_of(
         transaction: TransactionId(0),
         peers: None,
         objects: None,
+        query: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! json_agg() and json_object_agg(), and those of jsonb.
 
+use super::record;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::{cast, failure};
@@ -22,6 +23,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum What {
     Array,
+    /// As an array, of values that are rows.
+    Rows,
     Object,
 }
 
@@ -38,7 +41,7 @@ pub fn functions() -> Vec<Arc<AggregateUDF>> {
     use TypeKind::{Json, Jsonb};
     let of = |name, what, kind| {
         let arguments = match what {
-            What::Array => 1,
+            What::Array | What::Rows => 1,
             What::Object => 2,
         };
         Arc::new(AggregateUDF::new_from_impl(Gather {
@@ -50,6 +53,7 @@ pub fn functions() -> Vec<Arc<AggregateUDF>> {
     };
     vec![
         of("json_agg", What::Array, Json),
+        of(record::JSON_AGG, What::Rows, Json),
         of("jsonb_agg", What::Array, Jsonb),
         of("json_object_agg", What::Object, Json),
         of("jsonb_object_agg", What::Object, Jsonb),
@@ -188,9 +192,14 @@ impl Gathered {
         if self.parts.is_empty() {
             return Ok(ScalarValue::Utf8(None));
         }
-        let all = self.sorted().collect::<Vec<_>>().join(", ");
+        // What has parts of its own begins a line.
+        let between = match self.what == What::Rows || self.sql_types[0].array {
+            true => ", \n ",
+            false => ", ",
+        };
+        let all = self.sorted().collect::<Vec<_>>().join(between);
         let text = match (self.what, self.kind) {
-            (What::Array, _) => format!("[{all}]"),
+            (What::Array | What::Rows, _) => format!("[{all}]"),
             (What::Object, TypeKind::Json) => format!("{{ {all} }}"),
             (What::Object, _) => format!("{{{all}}}"),
         };

@@ -7,14 +7,16 @@ mod aggregate;
 mod build;
 mod edit;
 pub mod operators;
+pub mod record;
 pub mod sets;
 
 use super::definition::{Argument, Call, of};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::types::json_value::Json;
 use datafusion::arrow::array::{Array, AsArray, StringArray};
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
-use std::sync::Arc;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF};
+use std::sync::{Arc, LazyLock};
 
 const JSON: Argument = of(TypeKind::Json);
 const JSONB: Argument = of(TypeKind::Jsonb);
@@ -25,6 +27,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut found = access::functions();
     found.extend(edit::functions());
     found.extend(build::functions());
+    found.extend(record::functions());
     found.extend(sets::functions());
     found
 }
@@ -34,6 +37,35 @@ pub use access::key;
 /// The aggregates.
 pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     aggregate::functions()
+}
+
+/// Whether an aggregate gathers values into JSON.
+pub fn gathers(aggregate: &str) -> bool {
+    aggregate.starts_with("json") && aggregate.ends_with("_agg")
+}
+
+/// A value that prints as the session's settings say, as the JSON that it is in them: an aggregate does not
+/// see the session.
+pub fn printed_by_settings(value: Expr, sql_type: SqlType) -> Expr {
+    use TypeKind::{Bytea, Date, Float4, Float8, Interval, Timestamp, Timestamptz};
+    let by_settings = matches!(
+        sql_type.kind,
+        Bytea | Date | Float4 | Float8 | Interval | Timestamp | Timestamptz
+    );
+    // An array's parts begin lines, which what it is as JSON does not tell.
+    if !by_settings || sql_type.array {
+        return value;
+    }
+    static TO_JSON: LazyLock<Option<Arc<ScalarUDF>>> = LazyLock::new(|| {
+        let mut named = build::functions().into_iter();
+        named.find(|function| function.name() == "to_json")
+    });
+    match &*TO_JSON {
+        Some(function) => {
+            Expr::ScalarFunction(ScalarFunction::new_udf(function.clone(), vec![value]))
+        }
+        None => value,
+    }
 }
 
 /// A json argument of a row.

@@ -106,7 +106,8 @@ pub fn print(number: &Number, text: &str) -> Result<String, Diagnostic> {
     } else {
         whole
     };
-    let overflows = special || whole.len() > whole_width;
+    // NaN and Infinity stand where the digits of a whole part do, if they have room.
+    let overflows = whole.len() > whole_width;
     // Where the number begins among the places for digits.
     let first_zero = before
         .iter()
@@ -167,6 +168,7 @@ pub fn print(number: &Number, text: &str) -> Result<String, Diagnostic> {
                     (false, true) => {}
                 }
             }
+            Sign::Point if special && !overflows => break,
             Sign::Point => {
                 due(&mut sign_due, mark, &mut out);
                 out.push('.');

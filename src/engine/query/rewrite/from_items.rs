@@ -1,0 +1,72 @@
+//! Items of FROM: what they are called, and which columns they are written with.
+
+use super::labels::{folded, label};
+use super::syntax::last_name;
+use sqlparser::ast::{JoinOperator, SelectItem, SetExpr, TableFactor, TableWithJoins};
+
+/// The item of this name, and whether an outer join may give nothing for it.
+pub fn named(from: &TableWithJoins, name: &str) -> Option<(TableFactor, bool)> {
+    let of_factor = |factor: &TableFactor| match factor {
+        TableFactor::NestedJoin {
+            table_with_joins,
+            alias: None,
+        } => named(table_with_joins, name),
+        other => (name_of(other).as_deref() == Some(name)).then(|| (other.clone(), false)),
+    };
+    let mut found = of_factor(&from.relation);
+    for join in &from.joins {
+        use JoinOperator::{FullOuter, Left, LeftOuter, Right, RightOuter};
+        let operator = &join.join_operator;
+        if let Some((_, absent)) = &mut found {
+            *absent |= matches!(operator, Right(_) | RightOuter(_) | FullOuter(_));
+        } else {
+            found = of_factor(&join.relation);
+            if let Some((_, absent)) = &mut found {
+                *absent |= matches!(operator, Left(_) | LeftOuter(_) | FullOuter(_));
+            }
+        }
+    }
+    found
+}
+
+fn name_of(factor: &TableFactor) -> Option<String> {
+    let (alias, name) = match factor {
+        TableFactor::Table { alias, name, .. } => (alias, last_name(name)),
+        TableFactor::Derived { alias, .. } => (alias, None),
+        TableFactor::Function { alias, name, .. } => (alias, last_name(name)),
+        _ => return None,
+    };
+    alias.as_ref().map(|alias| folded(&alias.name)).or(name)
+}
+
+/// The columns of a subquery in FROM whose names are written, so that it need not be planned without what
+/// it may refer to.
+pub fn written_names(factor: &TableFactor) -> Option<Vec<String>> {
+    let TableFactor::Derived {
+        subquery,
+        alias: Some(alias),
+        ..
+    } = factor
+    else {
+        return None;
+    };
+    let mut body = &*subquery.body;
+    let select = loop {
+        match body {
+            SetExpr::Select(select) => break select,
+            SetExpr::Query(inner) => body = &inner.body,
+            SetExpr::SetOperation { left, .. } => body = left,
+            _ => return None,
+        }
+    };
+    let names = select.projection.iter().map(|item| match item {
+        SelectItem::UnnamedExpr(expr) => Some(label(expr)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+        _ => None,
+    });
+    let mut names = names.collect::<Option<Vec<_>>>()?;
+    for (name, column) in names.iter_mut().zip(&alias.columns) {
+        *name = folded(&column.name);
+    }
+    Some(names)
+}
