@@ -187,9 +187,14 @@ fn rows_of_mut(tree: &mut ast::Statement) -> Option<&mut Expr> {
     let ast::Statement::Insert(insert) = tree else {
         return None;
     };
-    let SetExpr::Values(values) = &mut *insert.source.as_deref_mut()?.body else {
+    // A WITH before VALUES may write.
+    let source = insert.source.as_deref_mut()?;
+    let SetExpr::Values(values) = &mut *source.body else {
         return None;
     };
+    if source.with.is_some() {
+        return None;
+    }
     match &mut values.rows[..] {
         [row] => match &mut row.content[..] {
             [only] => Some(only),
@@ -269,6 +274,14 @@ mod tests {
                 vec!["(1)"; ROWS_MIN].join(", ")
             ),
             format!("INSERT INTO t SELECT 1; {}", many("(1, 2)")),
+            format!(
+                "INSERT INTO t SELECT 1, 2 UNION VALUES {}",
+                ["(1, 2)"; ROWS_MIN].join(", ")
+            ),
+            format!(
+                "INSERT INTO t WITH w AS (DELETE FROM u RETURNING 1) VALUES {}",
+                ["(1, 2)"; ROWS_MIN].join(", ")
+            ),
         ] {
             assert!(statement(&text).is_none(), "{text}");
         }
