@@ -28,11 +28,14 @@ impl Session {
         check_preparable(&statement)?;
         let statements_max = self.services.parts.limits.prepared_statements_max;
         self.named.admit_statement(name, statements_max)?;
-        let names = self.lookup_context()?;
-        let declared = data_types
-            .iter()
-            .map(|data_type| types::from_ast(data_type, names.input()).map(Some))
-            .collect::<Result<Box<[_]>, _>>()?;
+        let declared = {
+            let names = self.lookup_context()?;
+            let named = |data_type| types::from_ast(data_type, names.input()).map(Some);
+            data_types
+                .iter()
+                .map(named)
+                .collect::<Result<Box<[_]>, _>>()?
+        };
         let prepared = self
             .prepare_statement(statement, text.clone(), declared)
             .await?;

@@ -272,12 +272,12 @@ impl Insert {
         let mut collector = returning::collector(self.returning.as_ref(), query, context)?;
         let ready = match (&self.conflict, query) {
             (Some(conflict), Some(query)) if conflict.asks() => {
-                Some(conflict.within(&query.statement(context))?)
+                Some(Box::new(conflict.within(&query.statement(context))?))
             }
             _ => None,
         };
         let sink = Sink {
-            conflict: ready.as_ref().or(self.conflict.as_ref()),
+            conflict: ready.as_deref().or(self.conflict.as_ref()),
             resolved: Resolved::default(),
             parameters,
             collector: &mut collector,
@@ -286,10 +286,13 @@ impl Insert {
         let writer = Writer::new(&self.target, transaction, storage, context, self.purpose());
         let count = match (&self.source, rows) {
             (Source::Query(selected), Some(Outcome::Rows(rows))) => {
-                self.insert_selected(writer, rows, selected, sink).await?
+                // The futures of statements of one row stay small.
+                Box::pin(self.insert_selected(writer, rows, selected, sink)).await?
             }
             (Source::Values(rows), _) => self.insert_values(writer, rows, sink).await?,
-            (Source::Literals(literals), _) => self.insert_literals(writer, literals).await?,
+            (Source::Literals(literals), _) => {
+                Box::pin(self.insert_literals(writer, literals)).await?
+            }
             (Source::Query(..), _) => {
                 return Err(Diagnostic::internal("a query answered without rows"));
             }
@@ -326,7 +329,7 @@ impl Insert {
     ) -> Result<u64, Diagnostic> {
         let parameters = sink.parameters;
         if !sink.by_rows() && rows.len() >= BATCHED_ROWS_MIN {
-            return self.insert_many_values(writer, rows, parameters).await;
+            return Box::pin(self.insert_many_values(writer, rows, parameters)).await;
         }
         let mut count = 0;
         for values in rows {

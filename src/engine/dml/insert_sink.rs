@@ -48,10 +48,9 @@ impl Sink<'_, '_> {
                     let Some(conflict) = self.conflict else {
                         return Err(Diagnostic::internal("a conflict that nobody asked for"));
                     };
-                    match conflict
-                        .resolve(writer, &key, &row, parameters, resolved)
-                        .await?
-                    {
+                    // Seldom on the way of a statement of one row, whose future stays small.
+                    let resolving = conflict.resolve(writer, &key, &row, parameters, resolved);
+                    match Box::pin(resolving).await? {
                         Resolution::Skipped => None,
                         Resolution::Updated(new) => Some(new),
                         // The row in the way has gone meanwhile.
