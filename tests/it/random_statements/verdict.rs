@@ -24,7 +24,8 @@ pub enum Verdict {
     /// One met a value in the wrong place (class 22) that the other did not look at: SQL leaves the
     /// order of evaluation open.
     OrderOfEvaluation,
-    /// PostgreSQL wants a literal's type to be written where NodeDB takes it for a text.
+    /// PostgreSQL wants a type to be written: a literal's, where NodeDB takes it for a text, or one text
+    /// array's beside another's (README, "Different from PostgreSQL").
     Untyped,
     /// NodeDB does not have it, and says so.
     Unsupported,
@@ -90,6 +91,9 @@ pub fn compare(postgresql: &Answer, nodedb: &Answer) -> Verdict {
         }
         // A literal of which nothing says what it is: we take a text.
         (Refused(_, message), Rows(_)) if message.contains("unknown") => Verdict::Untyped,
+        (Refused(code, message), Rows(_)) if code == "42883" && is_of_text_arrays(message) => {
+            Verdict::Untyped
+        }
         (_, Lost(_)) => Verdict::Broken,
         (Lost(why), _) => panic!("PostgreSQL is gone: {why}"),
         (_, Refused(code, _)) if code.starts_with("XX") => Verdict::Broken,
@@ -157,4 +161,11 @@ impl fmt::Display for Answer {
             }
         }
     }
+}
+
+/// Whether an operator between arrays of text and of varchar is said to be missing.
+fn is_of_text_arrays(message: &str) -> bool {
+    message.starts_with("operator does not exist")
+        && message.contains("character varying[]")
+        && message.contains(" text[]")
 }
