@@ -224,7 +224,11 @@ impl Loop {
 fn describe(plan: &dyn ExecutionPlan, actual: Option<Actual>, into: &mut Vec<Told>) {
     let any: &dyn Any = plan;
     if let Some(measured) = any.downcast_ref::<MeasuredExec>() {
-        return describe(measured.inner().as_ref(), Some(measured.actual()), into);
+        return describe(
+            measured.inner().as_ref(),
+            Some(measured.around().actual()),
+            into,
+        );
     }
     let Some(node) = node_name(plan.name()) else {
         for child in plan.children() {

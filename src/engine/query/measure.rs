@@ -4,25 +4,19 @@
 //! in which those of the operators below it are. Rows are those that leave the operator: what a
 //! policy hides never leaves a scan (DESIGN §6).
 
+use super::around::{Around, AroundExec};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
-};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::Result;
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
+use datafusion::physical_plan::ExecutionPlan;
 use futures::Stream;
 use parking_lot::Mutex;
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-
-/// What an operator's name is while it is measured.
-pub const NAME: &str = "MeasuredExec";
 
 /// What an operator has given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,12 +31,12 @@ pub struct Actual {
     pub total: Duration,
 }
 
+/// The figures of an operator that is measured.
+#[derive(Clone, Debug, Default)]
+pub struct Measured(Arc<Mutex<Actual>>);
+
 /// An operator that is measured.
-#[derive(Debug)]
-pub struct MeasuredExec {
-    inner: Arc<dyn ExecutionPlan>,
-    actual: Arc<Mutex<Actual>>,
-}
+pub type MeasuredExec = AroundExec<Measured>;
 
 /// The plan with each of its operators measured.
 ///
@@ -50,93 +44,29 @@ pub struct MeasuredExec {
 /// XX000 where an operator does not take a measured input.
 pub fn measured(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let wrapped = plan.transform_up(|inner| {
-        let measured = MeasuredExec {
-            inner,
-            actual: Arc::default(),
-        };
+        let measured = AroundExec::new(inner, Measured::default());
         Ok(Transformed::yes(Arc::new(measured)))
     });
     wrapped.map(|transformed| transformed.data)
 }
 
-impl MeasuredExec {
-    /// The operator itself.
-    pub fn inner(&self) -> &Arc<dyn ExecutionPlan> {
-        &self.inner
-    }
-
-    /// The same figures, of another operator below.
-    fn over(&self, mut below: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        match (below.pop(), below.is_empty()) {
-            (Some(inner), true) => Ok(Arc::new(MeasuredExec {
-                inner,
-                actual: self.actual.clone(),
-            })),
-            _ => Err(DataFusionError::Internal(
-                "a measured operator is one".to_owned(),
-            )),
-        }
-    }
-
-    /// What it has given so far.
+impl Measured {
+    /// What the operator has given so far.
     pub fn actual(&self) -> Actual {
-        *self.actual.lock()
+        *self.0.lock()
     }
 }
 
-impl DisplayAs for MeasuredExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(NAME)
-    }
-}
+impl Around for Measured {
+    const NAME: &'static str = "MeasuredExec";
 
-impl ExecutionPlan for MeasuredExec {
-    fn name(&self) -> &str {
-        NAME
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.inner.properties()
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.inner]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.over(children)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.over(children)
-    }
-
-    fn execute(
-        &self,
-        partition: usize,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        let inner = self.inner.execute(partition, context)?;
-        self.actual.lock().loops += 1;
-        Ok(Box::pin(MeasuredStream {
+    fn stream(&self, inner: SendableRecordBatchStream) -> SendableRecordBatchStream {
+        self.0.lock().loops += 1;
+        Box::pin(MeasuredStream {
             inner,
-            actual: self.actual.clone(),
+            actual: self.0.clone(),
             rows: Rows::NotYet,
-        }))
+        })
     }
 }
 

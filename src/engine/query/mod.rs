@@ -9,6 +9,7 @@
 
 pub mod access_path;
 mod apply;
+mod around;
 mod cancel;
 pub(super) mod cast;
 mod estimate;
