@@ -140,6 +140,14 @@ impl CopyOut {
     pub async fn next(&mut self) -> Result<Option<CopyLines<'_>>, Diagnostic> {
         let header = std::mem::take(&mut self.header);
         self.batch = self.rows.next().await.transpose()?;
+        // What is before the first row goes with it.
+        while self
+            .batch
+            .as_ref()
+            .is_some_and(|batch| batch.num_rows() == 0)
+        {
+            self.batch = self.rows.next().await.transpose()?;
+        }
         let rows = self.batch.as_ref().map_or(0, RecordBatch::num_rows);
         self.given += rows as u64;
         let trailer = self.batch.is_none() && std::mem::take(&mut self.trailer);
@@ -214,7 +222,8 @@ fn query_text(source: &ast::CopySource, context: &StatementContext) -> Result<St
 impl CopyLines<'_> {
     /// How many there are; each is one CopyData message.
     pub fn len(&self) -> usize {
-        self.rows + usize::from(self.header) + usize::from(self.trailer)
+        let header = self.header && !self.copy.is_binary();
+        self.rows + usize::from(header) + usize::from(self.trailer)
     }
 
     /// Whether there are none.
@@ -235,26 +244,25 @@ impl CopyLines<'_> {
     }
 
     fn write_binary(&self, line: usize, out: &mut BytesMut) {
+        // In one message with the first row, as PostgreSQL sends it: there are clients that know no other way.
         if self.header && line == 0 {
             out.put_slice(tuples::SIGNATURE);
             // No flags, and no extension of the header.
             out.put_u64(0);
-            return;
         }
-        let row = line - usize::from(self.header);
-        if row == self.rows {
+        if line == self.rows {
             out.put_i16(-1);
             return;
         }
         out.put_i16(self.columns.len() as i16);
         for column in &self.columns {
-            if column.is_null(row) {
+            if column.is_null(line) {
                 out.put_i32(-1);
                 continue;
             }
             let start = out.len();
             out.put_i32(0);
-            column.binary(row, out);
+            column.binary(line, out);
             let length = (out.len() - start - 4) as i32;
             out[start..start + 4].copy_from_slice(&length.to_be_bytes());
         }
