@@ -65,6 +65,8 @@ pub enum TypeKind {
     Unknown,
     /// CREATE TYPE … AS ENUM: an enumeration that somebody has defined
     Enum(EnumType),
+    /// record: a row without a type of its own, as ROW(…) makes it
+    Record,
 }
 
 /// Which enumeration: what the wire and the catalogs know it by (`catalog::enumeration` says the rest).
@@ -89,7 +91,7 @@ pub struct SqlType {
 
 impl TypeKind {
     /// Every kind that is built in.
-    pub const ALL: [TypeKind; 27] = [
+    pub const ALL: [TypeKind; 28] = [
         TypeKind::Bool,
         TypeKind::Int2,
         TypeKind::Int4,
@@ -117,6 +119,7 @@ impl TypeKind {
         TypeKind::Regproc,
         TypeKind::Void,
         TypeKind::Unknown,
+        TypeKind::Record,
     ];
 }
 

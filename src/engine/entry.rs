@@ -4,6 +4,7 @@
 //! itself (its compiled point templates) is `point::Templates`, owned by the session's core.
 
 use super::context::StatementContext;
+use super::dml::explained::Explained;
 use super::dml::parts::Parted;
 use super::dml::returning_queries;
 use super::outcome::{Outcome, ResultField};
@@ -216,6 +217,10 @@ impl Engine {
                 };
                 Box::pin(statement.execute(run, self)).await
             }
+            Body::Explained(explained) => {
+                let told = explained.execute(&self.query, parameters, transaction, context);
+                Box::pin(told).await
+            }
             Body::Query(query) => {
                 let uses = Uses::default().reading(&query.relations);
                 let used = uses.take(&mut transaction.storage, context);
@@ -280,10 +285,11 @@ pub(super) async fn plan_body(
         let fields = dml.fields().cloned();
         return Ok((parameters, fields, Body::Dml(Box::new(dml))));
     }
-    if dml::explain::answers(statement) {
-        let plan = dml::explain::plan(statement, declared, query, context).await?;
-        let (parameters, fields) = (plan.parameters.clone(), Some(plan.fields.clone()));
-        return Ok((parameters, fields, Body::Query(Arc::new(plan))));
+    if Explained::answers(statement) {
+        let explained = Explained::plan(statement, declared, query, context).await?;
+        let parameters = explained.parameters().to_vec();
+        let fields = Some(explained.fields().clone());
+        return Ok((parameters, fields, Body::Explained(Box::new(explained))));
     }
     match statement {
         ast::Statement::Query(_) | ast::Statement::Explain { .. } => {

@@ -31,6 +31,8 @@ pub(super) enum Body {
     Dml(Box<dml::Statement>),
     /// `dml`, too: a statement whose WITH writes.
     Parted(Box<dml::parts::Parted>),
+    /// `dml`, too: EXPLAIN of such a statement.
+    Explained(Box<dml::explained::Explained>),
     /// `query`, on the pool.
     Query(Arc<QueryPlan>),
     /// `locking`: queries whose rows are locked, and statements with such queries inside.

@@ -9,6 +9,7 @@ use super::transaction::{Access, Level, ModesGiven};
 use crate::diagnostic::Diagnostic;
 use crate::engine::deferred::Timing;
 use crate::engine::dml::deferred::Which;
+use crate::sql::code_block::{self, Given};
 use crate::sql::fetch::{self, Verb};
 use sqlparser::ast::{
     CloseCursor, DataType, DiscardObject, Expr, Ident, ObjectName, Statement,
@@ -74,6 +75,17 @@ pub enum Command {
         /// Its parameters.
         parameters: Vec<Expr>,
     },
+    /// EXPLAIN of an EXECUTE
+    ExplainExecute {
+        /// The EXPLAIN.
+        explain: Box<Statement>,
+        /// The prepared statement's name.
+        name: String,
+        /// Its parameters.
+        parameters: Vec<Expr>,
+    },
+    /// DO, with its code.
+    Do(Given),
     /// DEALLOCATE; None is ALL.
     Deallocate(Option<String>),
     /// DECLARE
@@ -202,6 +214,11 @@ impl Command {
                 name: object_name(&name),
                 parameters,
             }),
+            Statement::Call(call) => match code_block::of(&call) {
+                Some(given) => Ok(Command::Do(given)),
+                None => Ok(Command::Engine(Box::new(Statement::Call(call)))),
+            },
+            explain @ Statement::Explain { .. } => Ok(of_explain(explain)),
             Statement::Deallocate { name, .. } => {
                 let all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
                 Ok(Command::Deallocate((!all).then(|| folded(&name))))
@@ -242,6 +259,31 @@ impl Command {
                 |feature| Err(Diagnostic::unsupported(feature)),
             ),
         }
+    }
+}
+
+/// EXPLAIN EXECUTE is the session's, which knows what is prepared.
+fn of_explain(explain: Statement) -> Command {
+    let executed = match &explain {
+        Statement::Explain { statement, .. } => match &**statement {
+            Statement::Execute {
+                name: Some(name),
+                parameters,
+                immediate: false,
+                ..
+            } => Some((object_name(name), parameters.clone())),
+            _ => None,
+        },
+        _ => None,
+    };
+    let explain = Box::new(explain);
+    match executed {
+        Some((name, parameters)) => Command::ExplainExecute {
+            explain,
+            name,
+            parameters,
+        },
+        None => Command::Engine(explain),
     }
 }
 

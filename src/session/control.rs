@@ -82,6 +82,8 @@ impl Session {
             }
             Command::Prepare { .. }
             | Command::Execute { .. }
+            | Command::ExplainExecute { .. }
+            | Command::Do(_)
             | Command::Declare(_)
             | Command::Fetch { .. }
             | Command::Copy(_)

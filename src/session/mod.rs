@@ -10,6 +10,7 @@ pub mod attempt;
 mod audit_log;
 mod audited;
 pub mod cancel_key;
+mod code_block;
 pub mod command;
 pub mod control;
 pub mod copy;

@@ -10,7 +10,8 @@ use crate::catalog::Oid;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::outcome::ResultField;
-use crate::engine::types;
+use crate::engine::query::explain_options::ExplainOptions;
+use crate::engine::{self, types};
 use crate::sql::credential::CredentialStatement;
 use crate::sql::fetch::Verb;
 use sqlparser::ast::{Expr, Statement, Value, visit_expressions};
@@ -170,6 +171,13 @@ impl Session {
             }
             Command::Execute { name, .. } => {
                 let fields = self.named.statement(&name)?.fields.clone();
+                Ok(self.prepare_body(Body::Session(statement), fields))
+            }
+            Command::ExplainExecute { explain, name, .. } => {
+                // As PostgreSQL, which plans nothing before it is told to.
+                self.named.statement(&name)?;
+                let options = ExplainOptions::of_statement(&explain)?;
+                let fields = options.map(engine::query::explain::fields);
                 Ok(self.prepare_body(Body::Session(statement), fields))
             }
             _ => Ok(self.prepare_body(Body::Session(statement), None)),

@@ -126,6 +126,12 @@ impl Session {
             Command::Execute { name, parameters } => {
                 Box::pin(self.run_execute(&name, &parameters)).await
             }
+            Command::Do(code) => Box::pin(self.run_do(code)).await,
+            Command::ExplainExecute {
+                explain,
+                name,
+                parameters,
+            } => Box::pin(self.run_explain_execute(*explain, &name, &parameters)).await,
             Command::Prepare {
                 name,
                 types,

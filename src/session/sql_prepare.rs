@@ -1,12 +1,15 @@
 //! SQL's PREPARE and EXECUTE.
 
-use super::prepared::{Body, MadeBy, Source};
+use super::prepared::{Body, MadeBy, Prepared, Source};
+use super::run::{PLANS_MAX, definitions_keep_changing};
 use super::services::now_microseconds;
 use super::{Answer, Session};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
-use crate::engine::outcome::CommandTag;
+use crate::engine::outcome::{CommandTag, Rows};
+use crate::engine::query::explain;
+use crate::engine::query::explain_options::ExplainOptions;
 use crate::engine::types::{self, CastContext};
 use crate::sql::parse;
 use datafusion::common::ScalarValue;
@@ -52,6 +55,68 @@ impl Session {
         arguments: &[ast::Expr],
     ) -> Result<Answer, Diagnostic> {
         let prepared = self.named.statement(name)?.clone();
+        let parameters = self.arguments(name, &prepared, arguments).await?;
+        let Body::Engine {
+            source,
+            declared,
+            planned,
+        } = &prepared.body
+        else {
+            return Err(Diagnostic::unsupported("EXECUTE of such a statement"));
+        };
+        self.execute_engine(&prepared, source, declared, planned, &parameters)
+            .await
+    }
+
+    /// EXPLAIN of EXECUTE: the prepared statement's plan with these values. What is no statement of the engine's
+    /// has none, and says so as PostgreSQL does.
+    ///
+    /// # Errors
+    /// 26000, 42601, and what EXPLAIN of the statement itself fails with.
+    pub(super) async fn run_explain_execute(
+        &mut self,
+        mut explain: Statement,
+        name: &str,
+        arguments: &[ast::Expr],
+    ) -> Result<Answer, Diagnostic> {
+        let prepared = self.named.statement(name)?.clone();
+        let parameters = self.arguments(name, &prepared, arguments).await?;
+        let Body::Engine { source, .. } = &prepared.body else {
+            let options = ExplainOptions::of_statement(&explain)?
+                .ok_or_else(|| Diagnostic::internal("an EXPLAIN without options"))?;
+            let told = explain::without_plan(options)?;
+            let tag = CommandTag::Plain("EXPLAIN");
+            let rows = Rows::ready(explain::fields(options), tag, vec![told]);
+            return Ok(Answer::rows(rows));
+        };
+        if let Statement::Explain { statement, .. } = &mut explain {
+            *statement = source.statement.clone();
+        }
+        let source = Source {
+            statement: Box::new(explain),
+            text: source.text.clone(),
+        };
+        let declared: Vec<_> = prepared.parameters.iter().copied().map(Some).collect();
+        for _ in 0..PLANS_MAX {
+            let (planned, context) = self.plan(&source, &declared).await?;
+            let told = self.execute_plan(&planned.plan, &parameters, &context);
+            if let Some(answer) = told.await? {
+                return Ok(answer);
+            }
+        }
+        Err(definitions_keep_changing())
+    }
+
+    /// The values of EXECUTE's arguments, each of its parameter's type.
+    ///
+    /// # Errors
+    /// 42601 for too many or too few, what they are wrong in.
+    async fn arguments(
+        &mut self,
+        name: &str,
+        prepared: &Prepared,
+        arguments: &[ast::Expr],
+    ) -> Result<Vec<ScalarValue>, Diagnostic> {
         let expected = prepared.parameters.len();
         if arguments.len() != expected {
             return Err(Diagnostic::error(
@@ -63,14 +128,6 @@ impl Session {
                 arguments.len()
             )));
         }
-        let Body::Engine {
-            source,
-            declared,
-            planned,
-        } = &prepared.body
-        else {
-            return Err(Diagnostic::unsupported("EXECUTE of such a statement"));
-        };
         let mut parameters = Vec::with_capacity(expected);
         for (place, argument) in arguments.iter().enumerate() {
             let sql_type = prepared.parameters[place];
@@ -84,8 +141,7 @@ impl Session {
             };
             parameters.push(value);
         }
-        self.execute_engine(&prepared, source, declared, planned, &parameters)
-            .await
+        Ok(parameters)
     }
 
     /// What the texts of arguments are read by.

@@ -4,6 +4,7 @@ pub mod absent;
 pub mod advisory;
 pub mod alter;
 pub mod auth_variable;
+pub mod code_block;
 pub mod comment;
 pub mod conflict_target;
 pub mod constraint_timing;

@@ -53,6 +53,7 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
             };
             Some(fetch::parse(parser, verb))
         }
+        "DO" => super::code_block::statement(parser),
         "RESET" => reset(parser),
         "COMMENT" => super::comment::parse(parser),
         "SET" => super::constraint_timing::parse(parser),

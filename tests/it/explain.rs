@@ -62,7 +62,7 @@ fn analyze_runs_the_query_and_tells_what_each_operator_gave() {
         told,
         [
             "Filter (actual rows=1 loops=1)",
-            "  Filter: id@0 = 7",
+            "  Filter: (id = 7)",
             "  ->  Index Scan using t_pkey on t (actual rows=1 loops=1)"
         ]
     );
@@ -156,11 +156,81 @@ fn a_statement_that_writes_stands_above_what_finds_its_rows() {
     )
     .join("\n");
     let whole: Value = serde_json::from_str(&document).expect("a document");
-    assert_eq!(whole[0]["Plan"]["Node Type"], "Delete", "{whole:#}");
+    let node = &whole[0]["Plan"];
+    assert_eq!(node["Node Type"], "ModifyTable", "{whole:#}");
+    assert_eq!(node["Operation"], "Delete", "{whole:#}");
     // Nothing of it has run.
     assert_eq!(
         lines(&mut wire, "SELECT count(*) FROM t WHERE owner <> 'x'"),
         ["100"]
     );
     assert_eq!(lines(&mut wire, "SELECT count(*) FROM u"), ["10"]);
+}
+
+#[test]
+fn a_statement_that_changes_rows_is_explained_and_not_done() {
+    let server = TestServer::start();
+    server.psql(TABLES);
+    server.psql("CREATE USER reader PASSWORD 'pw' ROLE readonly");
+    server.psql("CREATE RLS POLICY own ON t FOR ALL USING (owner = current_user)");
+    let mut wire = Wire::log_in(&server);
+    let told = lines(
+        &mut wire,
+        "EXPLAIN VERBOSE DELETE FROM t WHERE owner = 'reader' RETURNING id",
+    );
+    assert_eq!(told[..2], ["Delete on t", "  Output: id"], "{told:#?}");
+    assert!(
+        told.iter().any(|line| line.contains("->  Seq Scan on t")),
+        "{told:#?}"
+    );
+    assert_eq!(lines(&mut wire, "SELECT count(*) FROM t"), ["100"]);
+    let told = lines(
+        &mut wire,
+        "EXPLAIN (VERBOSE, FORMAT JSON) INSERT INTO u SELECT id + 100 FROM t RETURNING u.id",
+    );
+    let document: Value = serde_json::from_str(&told.join("\n")).expect("it is JSON");
+    let node = &document[0]["Plan"];
+    assert_eq!(node["Node Type"], "ModifyTable", "{document:#}");
+    assert_eq!(node["Operation"], "Insert", "{document:#}");
+    assert_eq!(node["Output"][0], "id", "{document:#}");
+    wire.send(&query("EXPLAIN ANALYZE UPDATE t SET owner = 'x'"));
+    let replies = wire.until_ready();
+    let error = replies
+        .iter()
+        .find(|reply| reply.tag == 'E')
+        .expect("it would be done");
+    assert_eq!(error.field(b'C').as_deref(), Some("0A000"));
+    let mut reader = Wire::connect(server.pgwire());
+    reader.send(&startup(0, &[("user", "reader"), ("database", "nodedb")]));
+    reader.authenticate("pw").expect("the password is right");
+    reader.send(&query("EXPLAIN UPDATE t SET owner = 'x'"));
+    let replies = reader.until_ready();
+    let error = replies
+        .iter()
+        .find(|reply| reply.tag == 'E')
+        .expect("it may not");
+    assert_eq!(error.field(b'C').as_deref(), Some("42501"));
+}
+
+/// Drivers take from it which columns an outer join leaves NULL: those of the second side.
+#[test]
+fn the_side_of_an_outer_join_that_may_be_null_is_the_inner_one() {
+    let server = TestServer::start();
+    server.psql(TABLES);
+    let mut wire = Wire::log_in(&server);
+    for statement in [
+        "SELECT t.id, u.id FROM t LEFT JOIN u ON u.id = t.id",
+        "SELECT t.id, u.id FROM u RIGHT JOIN t ON u.id = t.id",
+    ] {
+        lines(&mut wire, &format!("PREPARE asked AS {statement}"));
+        let told = lines(&mut wire, "EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE asked");
+        let document: Value = serde_json::from_str(&told.join("\n")).expect("it is JSON");
+        let node = &document[0]["Plan"];
+        assert_eq!(node["Join Type"], "Left", "{document:#}");
+        assert_eq!(node["Output"][1], "u.id", "{document:#}");
+        let inner = &node["Plans"][1];
+        assert_eq!(inner["Parent Relationship"], "Inner", "{document:#}");
+        assert_eq!(inner["Output"][0], "u.id", "{document:#}");
+        lines(&mut wire, "DEALLOCATE asked");
+    }
 }

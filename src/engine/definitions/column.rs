@@ -62,7 +62,7 @@ pub fn column_type(
 ) -> Result<SqlType, Diagnostic> {
     let sql_type = types::from_ast(data_type, input)?;
     match sql_type.kind {
-        TypeKind::Void | TypeKind::Unknown => Err(Diagnostic::error(
+        TypeKind::Void | TypeKind::Unknown | TypeKind::Record => Err(Diagnostic::error(
             SqlState::INVALID_TABLE_DEFINITION,
             format!(
                 "column \"{column}\" has pseudo-type {}",

@@ -240,7 +240,7 @@ fn data_of(given: &ast::CreateTableOptions) -> (ast::CreateTableOptions, Data) {
 fn kept_type(found: SqlType, column: &str) -> Result<SqlType, Diagnostic> {
     match found.kind {
         TypeKind::Unknown => Ok(SqlType::scalar(TypeKind::Text)),
-        TypeKind::Void => Err(Diagnostic::error(
+        TypeKind::Void | TypeKind::Record => Err(Diagnostic::error(
             SqlState::INVALID_TABLE_DEFINITION,
             format!(
                 "column \"{column}\" has pseudo-type {}",

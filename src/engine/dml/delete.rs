@@ -8,6 +8,7 @@ use super::filler::input_of;
 use super::restart::{Pass, Passes, once, restarting};
 use super::returning::{Collector, Returning};
 use super::selection::{Named, Parts, Selection, key_of};
+use super::target::Target;
 use super::value::{Row, Value};
 use super::write::{Found, Writer, demand_writable};
 use crate::catalog::sql_type::SqlType;
@@ -15,12 +16,13 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::{CommandTag, Outcome};
 use crate::engine::policy::Purpose;
-use crate::engine::query::QueryEngine;
+use crate::engine::query::{QueryEngine, QueryPlan};
 use crate::engine::uses::Uses;
 use crate::storage::LockMode;
 use datafusion::common::ScalarValue;
 use sqlparser::ast::{self, TableWithJoins};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// A DELETE, planned.
 #[derive(Debug)]
@@ -96,6 +98,16 @@ impl Delete {
         self.named.target.uses().reading(read)
     }
 
+    /// What it writes into.
+    pub(super) fn target(&self) -> &Target {
+        &self.named.target
+    }
+
+    /// The query that finds its rows.
+    pub(super) fn query(&self) -> &Arc<QueryPlan> {
+        self.selection.query()
+    }
+
     /// What RETURNING gives.
     pub fn returning(&self) -> Option<&Returning> {
         self.returning.as_ref()
@@ -122,12 +134,18 @@ impl Delete {
     }
 
     fn demand_rights(&self, context: &StatementContext) -> Result<(), Diagnostic> {
+        self.demand_privileges(context)?;
+        demand_writable(context, "DELETE")
+    }
+
+    /// 42501 where the rights do not suffice for it.
+    pub(super) fn demand_privileges(&self, context: &StatementContext) -> Result<(), Diagnostic> {
         let relation = &self.named.target.relation;
         context.rights.may_delete(relation)?;
         if self.reads {
             context.rights.may_select(relation)?;
         }
-        demand_writable(context, "DELETE")
+        Ok(())
     }
 }
 

@@ -235,6 +235,28 @@ impl Insert {
         }
     }
 
+    /// What it writes into.
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The query that its rows are of; None for VALUES.
+    pub(super) fn query(&self) -> Option<&Arc<QueryPlan>> {
+        match &self.source {
+            Source::Query(selected) => Some(&selected.plan),
+            Source::Values(_) | Source::Literals(_) => None,
+        }
+    }
+
+    /// Whether it is of VALUES of more than one row.
+    pub(super) fn is_of_many_rows(&self) -> bool {
+        match &self.source {
+            Source::Values(rows) => rows.len() > 1,
+            Source::Literals(_) => true,
+            Source::Query(..) => false,
+        }
+    }
+
     /// What RETURNING gives.
     pub fn returning(&self) -> Option<&Returning> {
         self.returning.as_ref()
@@ -310,6 +332,12 @@ impl Insert {
     }
 
     fn demand_rights(&self, context: &StatementContext) -> Result<(), Diagnostic> {
+        self.demand_privileges(context)?;
+        demand_writable(context, "INSERT")
+    }
+
+    /// 42501 where the rights do not suffice for it.
+    pub(super) fn demand_privileges(&self, context: &StatementContext) -> Result<(), Diagnostic> {
         let relation = &self.target.relation;
         context.rights.may_insert(relation)?;
         if self.returning.is_some() {
@@ -318,7 +346,7 @@ impl Insert {
         if self.conflict.as_ref().is_some_and(Conflict::updates) {
             context.rights.may_update(relation)?;
         }
-        demand_writable(context, "INSERT")
+        Ok(())
     }
 
     async fn insert_values(

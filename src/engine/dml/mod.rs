@@ -12,7 +12,7 @@ pub mod conflict;
 pub mod copy;
 pub mod deferred;
 pub mod delete;
-pub mod explain;
+pub mod explained;
 pub mod filler;
 pub mod foreign;
 pub mod index_values;

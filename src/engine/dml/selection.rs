@@ -103,6 +103,11 @@ impl Selection {
         })
     }
 
+    /// The query.
+    pub fn query(&self) -> &Arc<QueryPlan> {
+        &self.plan
+    }
+
     /// The relations it reads.
     pub fn relations(&self) -> &[Oid] {
         &self.plan.relations

@@ -16,7 +16,7 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::{CommandTag, Outcome, Rows};
 use crate::engine::policy::Purpose;
-use crate::engine::query::QueryEngine;
+use crate::engine::query::{QueryEngine, QueryPlan};
 use crate::engine::types;
 use crate::engine::uses::Uses;
 use crate::storage::LockMode;
@@ -24,6 +24,7 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::common::ScalarValue;
 use sqlparser::ast::{self, Expr, TableWithJoins};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// An UPDATE, planned.
 #[derive(Debug)]
@@ -129,6 +130,16 @@ impl Update {
         self.named.target.uses().reading(read)
     }
 
+    /// What it writes into.
+    pub(super) fn target(&self) -> &Target {
+        &self.named.target
+    }
+
+    /// The query that finds its rows.
+    pub(super) fn query(&self) -> &Arc<QueryPlan> {
+        self.selection.query()
+    }
+
     /// What RETURNING gives.
     pub fn returning(&self) -> Option<&Returning> {
         self.returning.as_ref()
@@ -155,12 +166,18 @@ impl Update {
     }
 
     fn demand_rights(&self, context: &StatementContext) -> Result<(), Diagnostic> {
+        self.demand_privileges(context)?;
+        demand_writable(context, "UPDATE")
+    }
+
+    /// 42501 where the rights do not suffice for it.
+    pub(super) fn demand_privileges(&self, context: &StatementContext) -> Result<(), Diagnostic> {
         let relation = &self.named.target.relation;
         context.rights.may_update(relation)?;
         if self.reads {
             context.rights.may_select(relation)?;
         }
-        demand_writable(context, "UPDATE")
+        Ok(())
     }
 
     async fn selected(

@@ -2,12 +2,13 @@
 
 use super::cell::{Cell, maybe, number, row, text};
 use super::relations::{catalog, own};
-use super::types::DEFAULT_OPCLASSES;
+use super::types::OPERATOR_CLASSES;
 use super::{Row, SystemTable};
 use crate::catalog::definition::{
     Constraint, ConstraintBody, Deferral, Index, IndexConstraint, ReferentialAction, Relation,
     Table,
 };
+use crate::catalog::sql_type::TypeKind;
 use crate::engine::context::StatementContext;
 
 fn table_of<'a>(index: &Index, context: &'a StatementContext) -> Option<(&'a Relation, &'a Table)> {
@@ -54,11 +55,17 @@ fn index_row(shape: &SystemTable, relation: &Relation, index: &Index, table: &Ta
         .collect();
     let predicate = index.details.predicate.as_deref();
     let classes = index.columns.iter().map(|position| {
-        let kind = index.type_at(table, *position).map(|found| found.kind);
-        let class = DEFAULT_OPCLASSES
+        let kind = index
+            .type_at(table, *position)
+            .map(|found| match found.kind {
+                // It has none of its own.
+                TypeKind::Varchar => TypeKind::Text,
+                kind => kind,
+            });
+        let class = OPERATOR_CLASSES
             .iter()
-            .find(|(_, _, known)| Some(*known) == kind);
-        number(class.map_or(0, |(oid, _, _)| *oid))
+            .find(|class| class.default && Some(class.kind) == kind);
+        number(class.map_or(0, |class| class.oid))
     });
     // INDOPTION_DESC and INDOPTION_NULLS_FIRST
     let options = index

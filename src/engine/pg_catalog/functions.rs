@@ -17,6 +17,7 @@ use crate::engine::query::functions::names;
 use crate::engine::query::functions::text::quote_ident;
 use crate::engine::query::resolve;
 use crate::engine::search_path;
+use crate::engine::types;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type, UInt32Type};
 use datafusion::error::Result;
@@ -184,6 +185,13 @@ fn of_numbers() -> Vec<Arc<ScalarUDF>> {
                 })
             },
         ),
+        Function::immutable("regprocedure_name", &[&[OID]], TEXT_TYPE, |call| {
+            call.texts(|row| Ok(call.oid(0, row).map(procedures::printed)))
+        }),
+        Function::immutable("regoperator_name", &[&[OID]], TEXT_TYPE, |call| {
+            // Operators have no OIDs here.
+            call.texts(|row| Ok(call.oid(0, row).map(|oid| oid.to_string())))
+        }),
         Function::stable("regrole_name", &[&[OID]], TEXT_TYPE, |call| {
             let statement = call.statement()?;
             call.texts(|row| {
@@ -259,7 +267,8 @@ fn format_type(call: &Call<'_>) -> Result<ArrayRef> {
             return Ok(Some("-".to_owned()));
         }
         let Some(sql_type) = names::type_of_oid(Oid(oid), &statement.context) else {
-            return Ok(Some("???".to_owned()));
+            let pseudo_type = types::pseudo_type::name_of(oid);
+            return Ok(Some(pseudo_type.unwrap_or("???").to_owned()));
         };
         let typmod = call.int4(1, row).unwrap_or(-1);
         let sql_type = SqlType { typmod, ..sql_type };

@@ -6,6 +6,7 @@
 //! see (REFERENCE §2).
 
 mod acl;
+mod built_in_types;
 mod cell;
 mod constraints;
 mod databases;
@@ -181,6 +182,7 @@ impl SystemTable {
 fn fixed_of(schema: &str, name: &str) -> Option<&'static LazyLock<Vec<Row>>> {
     match (schema, name) {
         (search_path::PG_CATALOG, "pg_attribute") => Some(&relations::CATALOG_ATTRIBUTES),
+        (search_path::PG_CATALOG, "pg_type") => Some(&built_in_types::BUILT_IN_TYPES),
         (search_path::PG_CATALOG, "pg_proc") => Some(&procedures::PROCEDURE_ROWS),
         _ => None,
     }
@@ -210,6 +212,7 @@ fn rows_of(schema: &str, name: &str) -> Option<Rows> {
         ("pg_catalog", "pg_collation") => types::pg_collation,
         ("pg_catalog", "pg_language") => types::pg_language,
         ("pg_catalog", "pg_opclass") => types::pg_opclass,
+        ("pg_catalog", "pg_opfamily") => types::pg_opfamily,
         ("pg_catalog", "pg_authid") => roles::pg_authid,
         ("pg_catalog", "pg_roles") => roles::pg_roles,
         ("pg_catalog", "pg_user") => roles::pg_user,

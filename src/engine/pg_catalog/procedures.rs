@@ -7,29 +7,14 @@ use super::cell::{Cell, number, row, text};
 use super::relations::{CATALOG_OWNER, catalog};
 use super::{PG_CATALOG_OID, Row};
 use crate::catalog::Oid;
+use crate::engine::query::functions::text::quote_ident;
 use crate::engine::types;
 use std::sync::LazyLock;
 
 const LINES: &str = include_str!("procedures.txt");
 
-/// Types that stand for others, and their OIDs.
-const PSEUDO_TYPES: &[(&str, u32)] = &[
-    ("any", 2276),
-    ("anyarray", 2277),
-    ("anycompatible", 5077),
-    ("anycompatiblearray", 5078),
-    ("anyelement", 2283),
-    ("anynonarray", 2776),
-    ("record", 2249),
-];
-
-/// Functions of types, which nobody calls by name, but clients tell types apart by them.
-const TYPE_FUNCTIONS: &[(&str, u32)] = &[("array_in", ARRAY_INPUT), ("enum_in", ENUM_INPUT)];
-
-/// pg_proc.oid of array_in.
-pub const ARRAY_INPUT: u32 = 750;
-/// pg_proc.oid of enum_in.
-pub const ENUM_INPUT: u32 = 3506;
+/// Functions of types, which nobody calls, but clients tell types apart by them: a line each, of the same form.
+const TYPE_LINES: &str = include_str!("type_functions.txt");
 
 /// One function.
 struct Procedure {
@@ -42,8 +27,12 @@ struct Procedure {
 }
 
 /// In the order of their OIDs.
-static PROCEDURES: LazyLock<Vec<Procedure>> =
-    LazyLock::new(|| LINES.lines().map(Procedure::parse).collect());
+static PROCEDURES: LazyLock<Vec<Procedure>> = LazyLock::new(|| {
+    let lines = LINES.lines().chain(TYPE_LINES.lines());
+    let mut all: Vec<Procedure> = lines.map(Procedure::parse).collect();
+    all.sort_by_key(|found| found.oid.0);
+    all
+});
 
 impl Procedure {
     fn parse(line: &'static str) -> Procedure {
@@ -70,12 +59,10 @@ fn with_oid(oid: Oid) -> Option<&'static Procedure> {
 }
 
 fn type_oid(name: &str) -> u32 {
-    let pseudo = PSEUDO_TYPES.iter().find(|(known, _)| *known == name);
-    match (pseudo, types::name::from_internal_name(name)) {
-        (Some((_, oid)), _) => *oid,
-        (None, Some(sql_type)) => types::oid(sql_type).0,
-        (None, None) => 0,
-    }
+    let known = types::name::from_internal_name(name).map(|sql_type| types::oid(sql_type).0);
+    known
+        .or_else(|| types::pseudo_type::oid_of(name))
+        .unwrap_or_default()
 }
 
 fn type_name(name: &str) -> String {
@@ -89,11 +76,8 @@ fn type_name(name: &str) -> String {
 /// The function's OID; of several of one name the first's.
 pub fn oid_of(name: &str) -> Option<Oid> {
     let name = name.strip_prefix("pg_catalog.").unwrap_or(name);
-    let of_type = TYPE_FUNCTIONS.iter().find(|(known, _)| *known == name);
     let found = PROCEDURES.iter().find(|known| known.name == name);
-    found
-        .map(|found| found.oid)
-        .or_else(|| of_type.map(|(_, oid)| Oid(*oid)))
+    found.map(|found| found.oid)
 }
 
 /// The function's OID, if the name is one function's alone.
@@ -106,10 +90,19 @@ pub fn sole_oid_of(name: &str) -> Option<Oid> {
 
 /// The function with this OID.
 pub fn name_of(oid: Oid) -> Option<&'static str> {
-    let of_type = TYPE_FUNCTIONS.iter().find(|(_, known)| *known == oid.0);
-    with_oid(oid)
-        .map(|found| found.name)
-        .or_else(|| of_type.map(|(name, _)| *name))
+    with_oid(oid).map(|found| found.name)
+}
+
+/// As regprocedure prints it: with its arguments' types; the number where there is none.
+pub fn printed(oid: u32) -> String {
+    let Some(found) = with_oid(Oid(oid)) else {
+        return match oid {
+            0 => "-".to_owned(),
+            oid => oid.to_string(),
+        };
+    };
+    let types: Vec<String> = found.arguments.iter().map(|name| type_name(name)).collect();
+    format!("{}({})", quote_ident(found.name), types.join(","))
 }
 
 /// `pg_get_function_result`
@@ -183,9 +176,9 @@ mod tests {
     #[test]
     fn every_procedure_can_be_called_here() {
         let functions = crate::engine::query::functions::Functions::new();
-        let missing: Vec<&str> = PROCEDURES
-            .iter()
-            .map(|known| known.name)
+        let missing: Vec<&str> = LINES
+            .lines()
+            .map(|line| Procedure::parse(line).name)
             .filter(|name| {
                 !functions.scalar.contains_key(*name)
                     && !functions.aggregate.contains_key(*name)
@@ -193,5 +186,14 @@ mod tests {
             })
             .collect();
         assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn every_type_of_a_procedure_is_one() {
+        for found in PROCEDURES.iter() {
+            for name in found.arguments.iter().chain([&found.result]) {
+                assert_ne!(type_oid(name), 0, "{} of {}", name, found.name);
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! pg_class, pg_attribute and what hangs on them.
 
+use super::built_in_types::Facts;
 use super::cell::{Cell, maybe, number, row, text};
 use super::{Row, SystemTable, table, tables};
 use crate::catalog::definition::{Relation, RelationBody, Table};
@@ -338,7 +339,7 @@ pub static CATALOG_ATTRIBUTES: LazyLock<Vec<Row>> = LazyLock::new(|| {
 
 fn attribute_row(shape: &SystemTable, relation: Oid, attribute: &Attribute) -> Row {
     let sql_type = attribute.sql_type;
-    let facts = super::types::facts(sql_type);
+    let facts = Facts::of(sql_type);
     let type_oid = if attribute.dropped {
         0
     } else {

@@ -1,7 +1,7 @@
 //! Types, access methods, collations, languages.
 
+use super::built_in_types::Facts;
 use super::cell::{Cell, number, row, text};
-use super::procedures::{ARRAY_INPUT, ENUM_INPUT};
 use super::relations::{CATALOG_OWNER, catalog, namespace, own, owner};
 use super::{PG_CATALOG_OID, Row};
 use crate::catalog::definition::{Relation, RelationBody};
@@ -16,76 +16,11 @@ use std::sync::Arc;
 pub const DEFAULT_COLLATION: u32 = 100;
 const C_COLLATION: u32 = 950;
 
-/// What pg_type and pg_attribute say of a type besides its name.
-pub struct Facts {
-    /// typlen
-    pub length: i16,
-    /// typbyval
-    pub by_value: bool,
-    /// typalign
-    pub alignment: &'static str,
-    /// typstorage
-    pub storage: &'static str,
-    /// typcollation
-    pub collation: u32,
-    category: &'static str,
-    preferred: bool,
-}
-
-/// The facts of a type.
-pub fn facts(sql_type: SqlType) -> Facts {
-    let length = types::type_length(sql_type);
-    let collation = match sql_type.kind {
-        TypeKind::Text | TypeKind::Varchar | TypeKind::Bpchar => DEFAULT_COLLATION,
-        TypeKind::Name => C_COLLATION,
-        _ => 0,
-    };
-    let (category, preferred) = if sql_type.array {
-        ("A", false)
-    } else {
-        category(sql_type.kind)
-    };
-    Facts {
-        length,
-        by_value: (1..=8).contains(&length),
-        alignment: match (sql_type.kind, length) {
-            (_, 8) => "d",
-            (TypeKind::Interval, _) => "d",
-            (TypeKind::Uuid | TypeKind::Name, _) | (_, 1) => "c",
-            (_, 2) => "s",
-            _ => "i",
-        },
-        storage: match length {
-            -1 if sql_type.kind == TypeKind::Numeric && !sql_type.array => "m",
-            -1 => "x",
-            _ => "p",
-        },
-        collation,
-        category,
-        preferred,
-    }
-}
-
-fn category(kind: TypeKind) -> (&'static str, bool) {
-    match kind {
-        TypeKind::Bool => ("B", true),
-        TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8 | TypeKind::Numeric | TypeKind::Float4 => {
-            ("N", false)
-        }
-        TypeKind::Float8 | TypeKind::Oid => ("N", true),
-        TypeKind::Regclass | TypeKind::Regtype | TypeKind::Regproc => ("N", false),
-        TypeKind::Text => ("S", true),
-        TypeKind::Varchar | TypeKind::Bpchar | TypeKind::Name => ("S", false),
-        TypeKind::Char => ("Z", false),
-        TypeKind::Date | TypeKind::Time | TypeKind::Timestamp => ("D", false),
-        TypeKind::Timestamptz => ("D", true),
-        TypeKind::Interval => ("T", true),
-        TypeKind::Void => ("P", false),
-        TypeKind::Unknown => ("X", false),
-        TypeKind::Bytea | TypeKind::Uuid | TypeKind::Json | TypeKind::Jsonb => ("U", false),
-        TypeKind::Enum(_) => ("E", false),
-    }
-}
+/// pg_proc.oid of record_in, record_out, record_recv and record_send.
+const RECORD_INPUT: u32 = 2290;
+const RECORD_OUTPUT: u32 = 2291;
+const RECORD_RECEIVE: u32 = 2402;
+const RECORD_SEND: u32 = 2403;
 
 /// pg_type.oid of the type of a table's or view's rows: it has none of its own, and no OID that is given
 /// comes so high.
@@ -96,10 +31,10 @@ pub fn row_type(relation: &Relation) -> Option<u32> {
     }
 }
 
-/// The types of the rows of the database's tables and views.
-fn row_types(context: &StatementContext) -> impl Iterator<Item = Row> {
+/// pg_type of the rows of the database's tables and views; what is built in is fixed.
+pub fn pg_type(context: &StatementContext) -> Vec<Row> {
     let shape = catalog("pg_type");
-    own(context).filter_map(move |relation| {
+    let types = own(context).filter_map(move |relation| {
         let oid = row_type(relation)?;
         Some(row(
             shape,
@@ -113,29 +48,28 @@ fn row_types(context: &StatementContext) -> impl Iterator<Item = Row> {
                 ("typcategory", text("C")),
                 ("typisdefined", Cell::Bool(true)),
                 ("typdelim", text(",")),
+                ("typinput", number(RECORD_INPUT)),
+                ("typoutput", number(RECORD_OUTPUT)),
+                ("typreceive", number(RECORD_RECEIVE)),
+                ("typsend", number(RECORD_SEND)),
                 ("typrelid", number(relation.oid.0)),
                 ("typalign", text("d")),
                 ("typstorage", text("x")),
                 ("typtypmod", number(-1)),
             ],
         ))
-    })
+    });
+    types.chain(user_types(context)).collect()
 }
 
-/// pg_type
-pub fn pg_type(context: &StatementContext) -> Vec<Row> {
-    let arrays = TypeKind::ALL
-        .iter()
-        .filter(|kind| !matches!(kind, TypeKind::Void | TypeKind::Unknown));
-    TypeKind::ALL
-        .iter()
-        .map(|kind| SqlType::scalar(*kind))
-        .chain(arrays.map(|kind| SqlType::array_of(*kind)))
-        .map(type_row)
-        .chain(row_types(context))
-        .chain(user_types(context))
-        .collect()
-}
+/// pg_proc.oid of typinput, typoutput, typreceive and typsend of enumerations: enum_in and so on.
+const ENUM_FUNCTIONS: [u32; 4] = [3506, 3507, 3532, 3533];
+/// Those of arrays: array_in and so on.
+const ARRAY_FUNCTIONS: [u32; 4] = [750, 751, 2400, 2401];
+/// pg_proc.oid of array_typanalyze.
+const ARRAY_ANALYZE: u32 = 3816;
+/// pg_proc.oid of array_subscript_handler.
+const ARRAY_SUBSCRIPT: u32 = 6179;
 
 /// The types that somebody has defined, and those of their arrays.
 fn user_types(context: &StatementContext) -> impl Iterator<Item = Row> {
@@ -148,12 +82,17 @@ fn user_types(context: &StatementContext) -> impl Iterator<Item = Row> {
     both.map(move |(known, array)| {
         let of_values = known.sql_type();
         let sql_type = SqlType { array, ..of_values };
-        let facts = facts(sql_type);
+        let facts = Facts::of(sql_type);
         let (oid, array_oid) = (known.type_id.oid.0, known.type_id.array.0);
         let name = match array {
             false => known.name.to_string(),
             true => array_name(&known.name),
         };
+        let [input, output, receive, send] = match array {
+            false => ENUM_FUNCTIONS,
+            true => ARRAY_FUNCTIONS,
+        };
+        let of_array = |function: u32| number(if array { function } else { 0 });
         row(
             shape,
             &[
@@ -164,16 +103,18 @@ fn user_types(context: &StatementContext) -> impl Iterator<Item = Row> {
                 ("typlen", number(facts.length)),
                 ("typbyval", Cell::Bool(facts.by_value)),
                 ("typtype", text(if array { "b" } else { "e" })),
-                ("typcategory", text(facts.category)),
+                ("typcategory", text(if array { "A" } else { "E" })),
                 ("typispreferred", Cell::Bool(false)),
                 ("typisdefined", Cell::Bool(true)),
                 ("typdelim", text(",")),
                 ("typelem", number(if array { oid } else { 0 })),
                 ("typarray", number(if array { 0 } else { array_oid })),
-                (
-                    "typinput",
-                    number(if array { ARRAY_INPUT } else { ENUM_INPUT }),
-                ),
+                ("typinput", number(input)),
+                ("typoutput", number(output)),
+                ("typreceive", number(receive)),
+                ("typsend", number(send)),
+                ("typanalyze", of_array(ARRAY_ANALYZE)),
+                ("typsubscript", of_array(ARRAY_SUBSCRIPT)),
                 ("typalign", text(facts.alignment)),
                 ("typstorage", text(facts.storage)),
                 ("typtypmod", number(-1)),
@@ -214,41 +155,6 @@ pub fn pg_enum(context: &StatementContext) -> Vec<Row> {
         )
     };
     labels.map(of_label).collect()
-}
-
-fn type_row(sql_type: SqlType) -> Row {
-    let shape = catalog("pg_type");
-    let facts = facts(sql_type);
-    let has_array = !sql_type.array && !matches!(sql_type.kind, TypeKind::Void | TypeKind::Unknown);
-    let array = has_array.then(|| types::oid(SqlType::array_of(sql_type.kind)).0);
-    let element = sql_type
-        .array
-        .then(|| types::oid(SqlType::scalar(sql_type.kind)).0);
-    let pseudo = matches!(sql_type.kind, TypeKind::Void | TypeKind::Unknown);
-    let input = if sql_type.array { ARRAY_INPUT } else { 0 };
-    row(
-        shape,
-        &[
-            ("oid", number(types::oid(sql_type).0)),
-            ("typname", text(types::name::internal_name(sql_type))),
-            ("typnamespace", number(PG_CATALOG_OID.0)),
-            ("typowner", number(CATALOG_OWNER)),
-            ("typlen", number(facts.length)),
-            ("typbyval", Cell::Bool(facts.by_value)),
-            ("typtype", text(if pseudo { "p" } else { "b" })),
-            ("typcategory", text(facts.category)),
-            ("typispreferred", Cell::Bool(facts.preferred)),
-            ("typisdefined", Cell::Bool(true)),
-            ("typdelim", text(",")),
-            ("typelem", number(element.unwrap_or_default())),
-            ("typarray", number(array.unwrap_or_default())),
-            ("typinput", number(input)),
-            ("typalign", text(facts.alignment)),
-            ("typstorage", text(facts.storage)),
-            ("typtypmod", number(-1)),
-            ("typcollation", number(facts.collation)),
-        ],
-    )
 }
 
 /// pg_am
@@ -320,38 +226,117 @@ pub fn pg_language(_context: &StatementContext) -> Vec<Row> {
         .collect()
 }
 
-/// pg_opclass.oid of btree for the types that have keys: PostgreSQL's pinned ones.
-pub const DEFAULT_OPCLASSES: &[(i64, &str, TypeKind)] = &[
-    (1978, "int4_ops", TypeKind::Int4),
-    (1979, "int2_ops", TypeKind::Int2),
-    (3124, "int8_ops", TypeKind::Int8),
-    (3126, "text_ops", TypeKind::Text),
-    (3127, "timestamptz_ops", TypeKind::Timestamptz),
-    (3128, "timestamp_ops", TypeKind::Timestamp),
-    (3122, "date_ops", TypeKind::Date),
-    (3123, "float8_ops", TypeKind::Float8),
-    (3125, "numeric_ops", TypeKind::Numeric),
-    (1981, "oid_ops", TypeKind::Oid),
+/// A class of operators of btree: PostgreSQL's own, of the types that there are.
+pub struct OperatorClass {
+    /// pg_opclass.oid
+    pub oid: u32,
+    name: &'static str,
+    /// What its keys are of.
+    pub kind: TypeKind,
+    /// pg_opfamily.oid
+    family: u32,
+    /// Whether an index of the type has it where none is named.
+    pub default: bool,
+}
+
+const fn class(
+    oid: u32,
+    name: &'static str,
+    kind: TypeKind,
+    family: u32,
+    default: bool,
+) -> OperatorClass {
+    OperatorClass {
+        oid,
+        name,
+        kind,
+        family,
+        default,
+    }
+}
+
+/// In the order of their OIDs.
+pub const OPERATOR_CLASSES: &[OperatorClass] = &[
+    class(1978, "int4_ops", TypeKind::Int4, 1976, true),
+    class(1979, "int2_ops", TypeKind::Int2, 1976, true),
+    class(1981, "oid_ops", TypeKind::Oid, 1989, true),
+    class(3122, "date_ops", TypeKind::Date, 434, true),
+    class(3123, "float8_ops", TypeKind::Float8, 1970, true),
+    class(3124, "int8_ops", TypeKind::Int8, 1976, true),
+    class(3125, "numeric_ops", TypeKind::Numeric, 1988, true),
+    class(3126, "text_ops", TypeKind::Text, 1994, true),
+    class(3127, "timestamptz_ops", TypeKind::Timestamptz, 434, true),
+    class(3128, "timestamp_ops", TypeKind::Timestamp, 434, true),
+    class(4217, "text_pattern_ops", TypeKind::Text, 2095, false),
+    class(4218, "varchar_pattern_ops", TypeKind::Text, 2095, false),
+    class(4219, "bpchar_pattern_ops", TypeKind::Bpchar, 2097, false),
+    class(10003, "bool_ops", TypeKind::Bool, 424, true),
+    class(10004, "bpchar_ops", TypeKind::Bpchar, 426, true),
+    class(10006, "bytea_ops", TypeKind::Bytea, 428, true),
+    class(10012, "float4_ops", TypeKind::Float4, 1970, true),
+    class(10022, "interval_ops", TypeKind::Interval, 1982, true),
+    class(10038, "time_ops", TypeKind::Time, 1996, true),
+    class(10044, "varchar_ops", TypeKind::Text, 1994, false),
+    class(10065, "uuid_ops", TypeKind::Uuid, 2968, true),
 ];
+
+/// The families of those classes.
+const OPERATOR_FAMILIES: &[(u32, &str)] = &[
+    (424, "bool_ops"),
+    (426, "bpchar_ops"),
+    (428, "bytea_ops"),
+    (434, "datetime_ops"),
+    (1970, "float_ops"),
+    (1976, "integer_ops"),
+    (1982, "interval_ops"),
+    (1988, "numeric_ops"),
+    (1989, "oid_ops"),
+    (1994, "text_ops"),
+    (1996, "time_ops"),
+    (2095, "text_pattern_ops"),
+    (2097, "bpchar_pattern_ops"),
+    (2968, "uuid_ops"),
+];
+
+/// pg_am.oid of btree.
+const BTREE: u32 = 403;
+
+/// pg_opfamily
+pub fn pg_opfamily(_context: &StatementContext) -> Vec<Row> {
+    let shape = catalog("pg_opfamily");
+    let family = |(oid, name): &(u32, &str)| {
+        row(
+            shape,
+            &[
+                ("oid", number(*oid)),
+                ("opfmethod", number(BTREE)),
+                ("opfname", text(*name)),
+                ("opfnamespace", number(PG_CATALOG_OID.0)),
+                ("opfowner", number(CATALOG_OWNER)),
+            ],
+        )
+    };
+    OPERATOR_FAMILIES.iter().map(family).collect()
+}
 
 /// pg_opclass
 pub fn pg_opclass(_context: &StatementContext) -> Vec<Row> {
     let shape = catalog("pg_opclass");
-    DEFAULT_OPCLASSES
-        .iter()
-        .map(|(oid, name, kind)| {
-            row(
-                shape,
-                &[
-                    ("oid", number(*oid)),
-                    ("opcmethod", number(403)),
-                    ("opcname", text(*name)),
-                    ("opcnamespace", number(PG_CATALOG_OID.0)),
-                    ("opcowner", number(CATALOG_OWNER)),
-                    ("opcintype", number(types::oid(SqlType::scalar(*kind)).0)),
-                    ("opcdefault", Cell::Bool(true)),
-                ],
-            )
-        })
-        .collect()
+    let class = |class: &OperatorClass| {
+        let keys = types::oid(SqlType::scalar(class.kind)).0;
+        row(
+            shape,
+            &[
+                ("oid", number(class.oid)),
+                ("opcmethod", number(BTREE)),
+                ("opcname", text(class.name)),
+                ("opcnamespace", number(PG_CATALOG_OID.0)),
+                ("opcowner", number(CATALOG_OWNER)),
+                ("opcfamily", number(class.family)),
+                ("opcintype", number(keys)),
+                ("opcdefault", Cell::Bool(class.default)),
+            ],
+        )
+    };
+    OPERATOR_CLASSES.iter().map(class).collect()
 }

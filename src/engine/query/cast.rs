@@ -344,7 +344,11 @@ fn is_immutable(from: SqlType, to: SqlType) -> bool {
             || depends_on_settings(of)
             || matches!(
                 of.kind,
-                TypeKind::Interval | TypeKind::Bytea | TypeKind::Float4 | TypeKind::Float8
+                TypeKind::Interval
+                    | TypeKind::Bytea
+                    | TypeKind::Float4
+                    | TypeKind::Float8
+                    | TypeKind::Record
             )
     };
     let without_zone = |of: SqlType| {

@@ -4,17 +4,17 @@
 //! tell of rows that a policy hides (DESIGN §6).
 
 use super::explain_options::{ExplainFormat, ExplainOptions, Run, Shown};
+use super::explain_outputs::{Tables, condition, join_type, outputs, projects, shown};
 use super::failure;
 use super::measure::{Actual, MeasuredExec};
-use super::rewrite::labels;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
 use crate::engine::outcome::ResultField;
 use crate::engine::types;
 use datafusion::arrow::array::{RecordBatch, StringArray};
 use datafusion::arrow::datatypes::Schema;
+use datafusion::common::JoinType;
 use datafusion::error::DataFusionError;
-use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 use serde_json::{Map, Value, json};
 use std::any::Any;
@@ -23,6 +23,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const COLUMN: &str = "QUERY PLAN";
+
+/// What an EXPLAIN is to tell, besides the plan.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// As given.
+    pub options: ExplainOptions,
+    /// How long the statement took to be planned.
+    pub planning: Duration,
+    /// What is done with the rows of the plan, where that is more than to give them.
+    pub above: Option<Above>,
+}
+
+/// A statement that changes rows, over the plan that finds them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Above {
+    /// Insert, Update or Delete.
+    pub operation: &'static str,
+    /// The table.
+    pub table: String,
+    /// What RETURNING gives.
+    pub outputs: Vec<String>,
+}
 
 /// The one column of EXPLAIN.
 pub fn fields(options: ExplainOptions) -> Arc<[ResultField]> {
@@ -56,19 +78,13 @@ pub struct Took {
 /// XX000
 pub fn batch(
     plan: &dyn ExecutionPlan,
-    above: Option<&str>,
-    options: ExplainOptions,
+    explanation: &Explanation,
     took: Took,
 ) -> Result<RecordBatch, Diagnostic> {
-    let mut roots = Vec::new();
-    describe(plan, None, &mut roots);
-    if let Some(title) = above {
-        roots = vec![Told {
-            title: title.to_owned(),
-            remarks: Vec::new(),
-            actual: None,
-            below: roots,
-        }];
+    let options = explanation.options;
+    let (mut roots, _) = described(plan, None, &mut Tables::of(plan));
+    if let Some(above) = &explanation.above {
+        roots = vec![Told::above(above, roots)];
     }
     let lines = match options.format {
         ExplainFormat::Text => {
@@ -89,6 +105,22 @@ pub fn batch(
         }
         ExplainFormat::Json => vec![document(&roots, options, took)?],
     };
+    of_lines(lines, options)
+}
+
+/// What is told of a statement that has no plan.
+///
+/// # Errors
+/// XX000
+pub fn without_plan(options: ExplainOptions) -> Result<RecordBatch, Diagnostic> {
+    let told = match options.format {
+        ExplainFormat::Text => "Utility statements have no plan structure",
+        ExplainFormat::Json => "[\n  \"Utility Statement\"\n]",
+    };
+    of_lines(vec![told.to_owned()], options)
+}
+
+fn of_lines(lines: Vec<String>, options: ExplainOptions) -> Result<RecordBatch, Diagnostic> {
     let field = types::arrow_field(COLUMN, sql_type(options), false);
     RecordBatch::try_new(
         Arc::new(Schema::new(vec![field])),
@@ -99,7 +131,9 @@ pub fn batch(
 
 fn document(roots: &[Told], options: ExplainOptions, took: Took) -> Result<String, Diagnostic> {
     let mut whole = Map::new();
-    let plan = roots.first().map_or(Value::Null, |root| root.json(options));
+    let plan = roots
+        .first()
+        .map_or(Value::Null, |root| root.json(options, None));
     whole.insert("Plan".to_owned(), plan);
     if options.summary == Shown::Yes {
         whole.insert("Planning Time".to_owned(), number(took.planning));
@@ -126,11 +160,37 @@ struct Told {
     title: String,
     /// `Filter: …` and its like, name and text.
     remarks: Vec<(String, String)>,
+    /// Left, Full and their like.
+    join: Option<&'static str>,
+    /// Of a statement that changes rows.
+    operation: Option<&'static str>,
+    outputs: Vec<String>,
     actual: Option<Actual>,
     below: Vec<Told>,
 }
 
 impl Told {
+    fn above(above: &Above, below: Vec<Told>) -> Told {
+        Told {
+            title: format!("{} on {}", above.operation, above.table),
+            remarks: Vec::new(),
+            join: None,
+            operation: Some(above.operation),
+            outputs: above.outputs.clone(),
+            actual: None,
+            below,
+        }
+    }
+
+    /// `Hash Left Join`: what is joined by both sides has no word for it.
+    fn titled(&self) -> String {
+        match (self.join, self.title.strip_suffix(" Join")) {
+            (None | Some("Inner"), _) => self.title.clone(),
+            (Some(join), Some(method)) => format!("{method} {join} Join"),
+            (Some(join), None) => format!("{} {join} Join", self.title),
+        }
+    }
+
     fn text(&self, depth: usize, options: ExplainOptions, lines: &mut Vec<String>) {
         let arrow = match depth {
             0 => String::new(),
@@ -155,9 +215,14 @@ impl Told {
         });
         lines.push(format!(
             "{arrow}{}{}",
-            self.title,
+            self.titled(),
             actual.unwrap_or_default()
         ));
+        let outputs = shown(&self.outputs);
+        if options.verbose == Shown::Yes && !outputs.is_empty() {
+            let indent = " ".repeat(depth * 6 + 2);
+            lines.push(format!("{indent}Output: {}", outputs.join(", ")));
+        }
         for (name, text) in &self.remarks {
             lines.push(format!("{}{name}: {text}", " ".repeat(depth * 6 + 2)));
         }
@@ -166,7 +231,7 @@ impl Told {
         }
     }
 
-    fn json(&self, options: ExplainOptions) -> Value {
+    fn json(&self, options: ExplainOptions, place: Option<usize>) -> Value {
         let mut node = Map::new();
         let (kind, relation) = match self.title.split_once(" on ") {
             Some((kind, relation)) => (kind, Some(relation)),
@@ -176,7 +241,22 @@ impl Told {
             Some((kind, index)) => (kind, Some(index)),
             None => (kind, None),
         };
-        node.insert("Node Type".to_owned(), json!(kind));
+        match self.operation {
+            Some(operation) => {
+                node.insert("Node Type".to_owned(), json!("ModifyTable"));
+                node.insert("Operation".to_owned(), json!(operation));
+            }
+            None => {
+                node.insert("Node Type".to_owned(), json!(kind));
+            }
+        }
+        if let Some(place) = place {
+            let relationship = if place == 1 { "Inner" } else { "Outer" };
+            node.insert("Parent Relationship".to_owned(), json!(relationship));
+        }
+        if let Some(join) = self.join {
+            node.insert("Join Type".to_owned(), json!(join));
+        }
         for (name, value) in [("Index Name", index), ("Relation Name", relation)] {
             if let Some(value) = value {
                 node.insert(name.to_owned(), json!(value));
@@ -191,11 +271,17 @@ impl Told {
             node.insert("Actual Rows".to_owned(), json!(of_one.rows));
             node.insert("Actual Loops".to_owned(), json!(actual.loops));
         }
+        let outputs = shown(&self.outputs);
+        if options.verbose == Shown::Yes && !outputs.is_empty() {
+            node.insert("Output".to_owned(), json!(outputs));
+        }
         for (name, text) in &self.remarks {
             node.insert(name.clone(), json!(text));
         }
         if !self.below.is_empty() {
-            let below: Vec<Value> = self.below.iter().map(|it| it.json(options)).collect();
+            let places = self.below.iter().enumerate();
+            let below = places.map(|(place, it)| it.json(options, Some(place)));
+            let below: Vec<Value> = below.collect();
             node.insert("Plans".to_owned(), json!(below));
         }
         Value::Object(node)
@@ -221,20 +307,34 @@ impl Loop {
     }
 }
 
-fn describe(plan: &dyn ExecutionPlan, actual: Option<Actual>, into: &mut Vec<Told>) {
+/// What is told of a plan, and what its root gives.
+fn described(
+    plan: &dyn ExecutionPlan,
+    actual: Option<Actual>,
+    tables: &mut Tables,
+) -> (Vec<Told>, Vec<String>) {
     let any: &dyn Any = plan;
     if let Some(measured) = any.downcast_ref::<MeasuredExec>() {
-        return describe(
+        return described(
             measured.inner().as_ref(),
             Some(measured.around().actual()),
-            into,
+            tables,
         );
     }
+    let (mut below, mut given) = (Vec::new(), Vec::new());
+    for child in plan.children() {
+        let (told, outputs) = described(child.as_ref(), None, tables);
+        below.extend(told);
+        given.push(outputs);
+    }
+    let outputs = outputs(plan, &given, tables);
+    if let ([only], true) = (below.as_mut_slice(), projects(plan)) {
+        only.outputs.clone_from(&outputs);
+        only.actual = actual.or(only.actual);
+        return (below, outputs);
+    }
     let Some(node) = node_name(plan.name()) else {
-        for child in plan.children() {
-            describe(child.as_ref(), None, into);
-        }
-        return;
+        return (below, outputs);
     };
     let own;
     let (title, remark) = match node {
@@ -251,24 +351,45 @@ fn describe(plan: &dyn ExecutionPlan, actual: Option<Actual>, into: &mut Vec<Tol
     if let Some((name, text)) = remark.and_then(|remark| remark.split_once(": ")) {
         remarks.push((name.to_owned(), text.to_owned()));
     }
-    if plan.name() == "FilterExec" {
-        let detail = DisplayableExecutionPlan::new(plan).one_line().to_string();
-        if let Some((_, condition)) = detail.split_once(": ") {
-            let condition = condition.split(", projection=").next().unwrap_or(condition);
-            let condition = labels::visible(condition.trim_end()).to_string();
-            remarks.push(("Filter".to_owned(), condition));
-        }
+    if let Some(condition) = condition(plan, &given) {
+        remarks.push(("Filter".to_owned(), condition));
     }
-    let mut below = Vec::new();
-    for child in plan.children() {
-        describe(child.as_ref(), None, &mut below);
+    let join = join_type(plan).map(join_name);
+    if join.is_some_and(|(_, kept)| kept == Side::Second) {
+        below.reverse();
     }
-    into.push(Told {
+    let told = Told {
         title: title.to_owned(),
         remarks,
+        join: join.map(|(name, _)| name),
+        operation: None,
+        outputs: outputs.clone(),
         actual,
         below,
-    });
+    };
+    (vec![told], outputs)
+}
+
+/// Which side of a join keeps its rows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    First,
+    Second,
+}
+
+/// The join's name. One whose second side keeps its rows is told from that side: whoever reads it, drivers
+/// too, finds the side that may be NULL in the second place.
+fn join_name(join: JoinType) -> (&'static str, Side) {
+    match join {
+        JoinType::Inner => ("Inner", Side::First),
+        JoinType::Full => ("Full", Side::First),
+        JoinType::Left | JoinType::LeftMark => ("Left", Side::First),
+        JoinType::Right | JoinType::RightMark => ("Left", Side::Second),
+        JoinType::LeftSemi => ("Semi", Side::First),
+        JoinType::RightSemi => ("Semi", Side::Second),
+        JoinType::LeftAnti => ("Anti", Side::First),
+        JoinType::RightAnti => ("Anti", Side::Second),
+    }
 }
 
 enum Node {

@@ -1,13 +1,15 @@
 //! The options of EXPLAIN (PostgreSQL 15, EXPLAIN).
 
 use crate::diagnostic::{Diagnostic, SqlState};
-use sqlparser::ast::UtilityOption;
+use sqlparser::ast::{Statement, UtilityOption};
 
 /// What EXPLAIN is to do and to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExplainOptions {
     /// Whether the statement runs.
     pub run: Run,
+    /// VERBOSE: what each operator gives.
+    pub verbose: Shown,
     /// How the plan is written.
     pub format: ExplainFormat,
     /// TIMING: the time of each operator.
@@ -44,15 +46,43 @@ pub enum Shown {
 }
 
 impl ExplainOptions {
-    /// Reads them. COSTS, VERBOSE, SETTINGS and their like have nothing to show here.
+    /// Those of an EXPLAIN; None of another statement.
+    ///
+    /// # Errors
+    /// As [`ExplainOptions::of`].
+    pub fn of_statement(statement: &Statement) -> Result<Option<ExplainOptions>, Diagnostic> {
+        match statement {
+            Statement::Explain {
+                analyze,
+                verbose,
+                options,
+                ..
+            } => {
+                let options = options.as_deref().unwrap_or_default();
+                ExplainOptions::of(*analyze, *verbose, options).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads them. COSTS, SETTINGS and their like have nothing to show here. The first two are those that
+    /// stand without parentheses.
     ///
     /// # Errors
     /// 0A000 for BUFFERS, WAL and the formats XML and YAML; 42601 for what is no option, 22023 for
     /// options that need ANALYZE.
-    pub fn of(analyze: bool, options: &[UtilityOption]) -> Result<ExplainOptions, Diagnostic> {
+    pub fn of(
+        analyze: bool,
+        verbose: bool,
+        options: &[UtilityOption],
+    ) -> Result<ExplainOptions, Diagnostic> {
         let mut run = match analyze {
             true => Run::Analyze,
             false => Run::No,
+        };
+        let mut verbose = match verbose {
+            true => Shown::Yes,
+            false => Shown::No,
         };
         let mut format = ExplainFormat::Text;
         let (mut timing, mut summary) = (None, None);
@@ -74,7 +104,8 @@ impl ExplainOptions {
                     return Err(Diagnostic::unsupported("EXPLAIN with BUFFERS"));
                 }
                 ("wal", Shown::Yes) => return Err(Diagnostic::unsupported("EXPLAIN with WAL")),
-                ("buffers" | "wal" | "verbose" | "costs" | "settings", _) => {}
+                ("verbose", shown) => verbose = shown,
+                ("buffers" | "wal" | "costs" | "settings", _) => {}
                 _ => {
                     return Err(Diagnostic::error(
                         SqlState::SYNTAX_ERROR,
@@ -95,6 +126,7 @@ impl ExplainOptions {
         };
         Ok(ExplainOptions {
             run,
+            verbose,
             format,
             timing: timing.unwrap_or(by_default),
             summary: summary.unwrap_or(by_default),

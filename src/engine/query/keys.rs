@@ -40,11 +40,14 @@ pub enum Class {
     Array,
     /// Not at all.
     Json,
+    /// Field by field in PostgreSQL, and not here.
+    Record,
 }
 
 impl Class {
     fn of(sql_type: SqlType, data_type: &DataType) -> Class {
         match (sql_type.kind, data_type) {
+            (TypeKind::Record, _) => Class::Record,
             (_, DataType::List(_)) => Class::Array,
             _ if sql_type.array => Class::Plain,
             (_, DataType::LargeBinary) => Class::Number,
@@ -91,7 +94,7 @@ impl Class {
             Class::Interval => time::interval_order(),
             Class::Jsonb => json::key(),
             Class::Array => array_order::key(),
-            Class::Plain | Class::Json => return expr,
+            Class::Plain | Class::Json | Class::Record => return expr,
         };
         Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![expr]))
     }
@@ -110,6 +113,9 @@ pub fn of(members: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
         .iter()
         .map(|member| Class::of_expr(member, schema))
         .collect::<Result<Vec<_>>>()?;
+    if classes.contains(&Class::Record) {
+        return Err(no_comparison());
+    }
     let alike = classes.iter().all(|class| *class == classes[0]);
     if alike && matches!(classes[0], Class::Interval | Class::Jsonb | Class::Array) {
         return Ok(members.into_iter().map(|one| classes[0].key(one)).collect());
@@ -144,10 +150,15 @@ fn decimals_compare(types: &[DataType]) -> bool {
 /// As [`of`].
 pub fn single(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let class = Class::of_expr(&expr, schema)?;
-    if class == Class::Json {
-        return Err(no_order("ordering"));
+    match class {
+        Class::Json => Err(no_order("ordering")),
+        Class::Record => Err(no_comparison()),
+        _ => Ok(class.key(expr)),
     }
-    Ok(class.key(expr))
+}
+
+fn no_comparison() -> DataFusionError {
+    failure::unsupported("comparing rows that are values")
 }
 
 /// 42883, as PostgreSQL says it of json.
@@ -231,7 +242,12 @@ pub fn aggregate(mut call: AggregateFunction, schema: &DFSchema) -> Result<Aggre
         let sql_type = types::sql_type(&field).map_err(failure::external)?;
         let has_no_order = matches!(
             sql_type.kind,
-            TypeKind::Bool | TypeKind::Json | TypeKind::Jsonb | TypeKind::Uuid | TypeKind::Bytea
+            TypeKind::Bool
+                | TypeKind::Json
+                | TypeKind::Jsonb
+                | TypeKind::Uuid
+                | TypeKind::Bytea
+                | TypeKind::Record
         );
         if has_no_order && !sql_type.array {
             let none = failure::no_function(call.func.name(), &[sql_type]);
@@ -345,6 +361,9 @@ fn grouped(aggregate: Aggregate) -> Result<LogicalPlan> {
         }
         keyed.push(Class::of_expr(expr, input_schema)?);
     }
+    if keyed.contains(&Class::Record) {
+        return Err(no_comparison());
+    }
     if keyed.contains(&Class::Json) {
         return Err(no_order("equality"));
     }
@@ -400,6 +419,7 @@ fn joined(mut join: Join) -> Result<Join> {
         let exact = is_exact(&l.get_type(&left)?) && is_exact(&r.get_type(&right)?);
         let class = match classes {
             (Class::Json, _) | (_, Class::Json) => return Err(no_order("equality")),
+            (Class::Record, _) | (_, Class::Record) => return Err(no_comparison()),
             (l, r) if l == r => l,
             (Class::Number, _) | (_, Class::Number) if exact => Class::Number,
             _ => Class::Plain,

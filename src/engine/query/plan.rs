@@ -1,6 +1,7 @@
 //! From a statement's syntax tree to a plan that can be kept and run.
 
 use super::cast::metadata;
+use super::explain::Explanation;
 use super::explain_options::ExplainOptions;
 use super::provider::{Provider, Used};
 use super::rewrite::{self, labels};
@@ -21,12 +22,12 @@ use datafusion::datasource::source_as_provider;
 use datafusion::error::Result;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::expr::{Cast, Placeholder};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Volatility};
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use sqlparser::ast::{self, Query};
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A parameter's number at most, as in PostgreSQL's protocol.
 const PARAMETERS_MAX: usize = 65_535;
@@ -35,7 +36,7 @@ const PARAMETERS_MAX: usize = 65_535;
 const ROWS_MAX: usize = 16;
 
 /// A query that has been planned: what it gives, what it wants, and how it runs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct QueryPlan {
     /// Describes each output column.
     pub fields: Arc<[ResultField]>,
@@ -45,28 +46,40 @@ pub struct QueryPlan {
     pub relations: Vec<Oid>,
     /// Of them those that the session must be allowed to read (a view's are its owner's).
     pub named: Vec<Oid>,
-    /// What stands above it where it is explained: the statement that writes what it finds.
-    pub above: Option<String>,
     pub(super) form: Form,
     pub(super) kept: Kept,
 }
 
+impl QueryPlan {
+    /// The same, whose tree is told instead of its rows.
+    #[must_use]
+    pub fn explained(&self, explanation: Explanation) -> QueryPlan {
+        QueryPlan {
+            fields: super::explain::fields(explanation.options),
+            form: Form::Explain(explanation),
+            ..self.clone()
+        }
+    }
+}
+
 /// Whether the plan itself is the result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Form {
     /// Its rows are.
     Rows,
-    /// EXPLAIN: its tree is. With how long it took to be planned.
-    Explain(ExplainOptions, Duration),
+    /// EXPLAIN: its tree is.
+    Explain(Explanation),
 }
 
 /// What is kept between executions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Kept {
     /// Optimized; only the parameters' values are missing.
     Optimized(LogicalPlan),
-    /// It holds functions or catalogs whose value is the statement's: only analyzed, and optimized
-    /// with the statement at hand.
+    /// The same, with catalogs or subqueries that ask for the statement while they run.
+    OptimizedForStatement(LogicalPlan),
+    /// It holds functions whose value is the statement's: only analyzed, and optimized with the
+    /// statement at hand.
     Analyzed(LogicalPlan),
 }
 
@@ -83,22 +96,20 @@ pub fn analyze(
     match statement {
         ast::Statement::Query(query) => of_query(engine, query, declared, context),
         ast::Statement::Explain {
-            statement,
-            analyze,
-            options,
-            ..
+            statement: inner, ..
         } => {
-            let ast::Statement::Query(query) = &**statement else {
+            let (ast::Statement::Query(query), Some(options)) =
+                (&**inner, ExplainOptions::of_statement(statement)?)
+            else {
                 return Err(Diagnostic::unsupported("EXPLAIN of this statement"));
             };
-            let options = ExplainOptions::of(*analyze, options.as_deref().unwrap_or_default())?;
             let began = Instant::now();
             let plan = of_query(engine, query, declared, context)?;
-            Ok(QueryPlan {
-                fields: super::explain::fields(options),
-                form: Form::Explain(options, began.elapsed()),
-                ..plan
-            })
+            Ok(plan.explained(Explanation {
+                options,
+                planning: began.elapsed(),
+                above: None,
+            }))
         }
         other => Err(Diagnostic::internal(format!("not a query: {other}"))),
     }
@@ -164,47 +175,87 @@ fn of_rewritten(
         settled(engine, &session, &query, declared, context).map_err(failure::diagnostic)?;
     let fields = result_fields(&plan)?;
     let plan = for_output(plan, &fields).map_err(failure::diagnostic)?;
-    let depends =
-        used.statement || calls_statement_functions(&plan).map_err(failure::diagnostic)?;
-    let kept = if depends {
-        Kept::Analyzed(plan)
-    } else {
-        Kept::Optimized(optimize(&session, plan).map_err(failure::diagnostic)?)
+    let found = statement_functions(&plan).map_err(failure::diagnostic)?;
+    let found = found.max(match (used.statement, used.catalogs) {
+        (true, _) => Asks::WhenOptimized,
+        (false, true) => Asks::WhenRun,
+        (false, false) => Asks::Never,
+    });
+    let optimized = |plan| optimize(&session, plan).map_err(failure::diagnostic);
+    let kept = match found {
+        Asks::Never => Kept::Optimized(optimized(plan)?),
+        Asks::WhenRun => Kept::OptimizedForStatement(optimized(plan)?),
+        Asks::WhenOptimized => Kept::Analyzed(plan),
     };
     Ok(QueryPlan {
         fields: fields.into(),
         parameters,
         relations: used.relations,
         named: used.named,
-        above: None,
         form: Form::Rows,
         kept,
     })
 }
 
-/// Whether it calls functions whose value is the statement's.
-fn calls_statement_functions(plan: &LogicalPlan) -> Result<bool> {
-    let mut found = false;
+/// When a plan asks for the statement that runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Asks {
+    Never,
+    /// It may be optimized without one.
+    WhenRun,
+    /// What it folds is the statement's.
+    WhenOptimized,
+}
+
+/// Whether it calls functions whose value is the statement's, or subqueries that may have to be run by
+/// themselves. Of the latter those with parameters inside wait for their values, which reach them only before
+/// they are functions.
+fn statement_functions(plan: &LogicalPlan) -> Result<Asks> {
+    let mut found = Asks::Never;
+    let mut outside = 0_usize;
+    plan.apply(|node| {
+        if matches!(node, LogicalPlan::Subquery(_)) {
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        outside += placeholders(node)?;
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let mut everywhere = 0_usize;
     plan.apply_with_subqueries(|node| {
-        found |= matches!(node, LogicalPlan::Subquery(_));
+        if matches!(node, LogicalPlan::Subquery(_)) {
+            found = found.max(Asks::WhenRun);
+        }
+        everywhere += placeholders(node)?;
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
-                let depends = match expr {
-                    Expr::ScalarFunction(call) => {
-                        call.func.signature().volatility != Volatility::Immutable
-                    }
-                    // It may have to be run by itself, which asks for the statement.
-                    other => super::apply::is_correlated(other),
+                let asks = match expr {
+                    Expr::ScalarFunction(call) => match call.func.signature().volatility {
+                        Volatility::Immutable => Asks::Never,
+                        Volatility::Stable | Volatility::Volatile => Asks::WhenOptimized,
+                    },
+                    other if super::apply::is_correlated(other) => Asks::WhenRun,
+                    _ => Asks::Never,
                 };
-                if depends {
-                    found = true;
-                    return Ok(TreeNodeRecursion::Stop);
-                }
+                found = found.max(asks);
                 Ok(TreeNodeRecursion::Continue)
             })
         })
     })?;
-    Ok(found)
+    match found {
+        Asks::WhenRun if everywhere > outside => Ok(Asks::WhenOptimized),
+        found => Ok(found),
+    }
+}
+
+fn placeholders(node: &LogicalPlan) -> Result<usize> {
+    let mut count = 0;
+    node.apply_expressions(|expr| {
+        expr.apply(|expr| {
+            count += usize::from(matches!(expr, Expr::Placeholder(_)));
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(count)
 }
 
 /// A state whose functions find a statement that is being planned (and reads no rows).
@@ -453,7 +504,19 @@ fn origin(plan: &LogicalPlan, index: usize) -> Option<(Oid, i16)> {
         LogicalPlan::Filter(_)
         | LogicalPlan::Sort(_)
         | LogicalPlan::Limit(_)
+        | LogicalPlan::Distinct(Distinct::All(_))
         | LogicalPlan::SubqueryAlias(_) => origin(plan.inputs().first()?, index),
+        LogicalPlan::Aggregate(aggregate) => match aggregate.group_expr.get(index)? {
+            Expr::Column(column) => {
+                let input = &aggregate.input;
+                origin(input, position(input, column)?)
+            }
+            _ => None,
+        },
+        LogicalPlan::Window(window) => {
+            let given = window.input.schema().fields().len();
+            (index < given).then(|| origin(&window.input, index))?
+        }
         LogicalPlan::Join(join) => {
             let left = join.left.schema().fields().len();
             if index < left {

@@ -59,9 +59,11 @@ pub struct Used {
     pub relations: Vec<Oid>,
     /// Of them those that the session itself must be allowed to read.
     pub named: Vec<Oid>,
-    /// Whether its value depends on more than its rows and parameters: it reads catalogs, or calls
-    /// functions of the statement.
+    /// Whether its value depends on more than its rows and parameters: it calls functions of the
+    /// statement.
     pub statement: bool,
+    /// Whether it reads catalogs, whose rows are the statement's.
+    pub catalogs: bool,
 }
 
 impl<'a> Provider<'a> {
@@ -107,6 +109,7 @@ impl<'a> Provider<'a> {
         let used = inner.used();
         let mut own = self.used.lock();
         own.statement |= used.statement;
+        own.catalogs |= used.catalogs;
         for oid in used.relations {
             if !own.relations.contains(&oid) {
                 own.relations.push(oid);
@@ -177,7 +180,7 @@ impl ContextProvider for Provider<'_> {
             .map_err(failure::external)?;
         match resolved {
             Resolved::System(table) => {
-                self.used.lock().statement = true;
+                self.used.lock().catalogs = true;
                 Ok(provider_as_source(Arc::new(SystemProvider::new(table))))
             }
             Resolved::Relation(relation) => {

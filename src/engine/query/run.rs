@@ -4,8 +4,8 @@
 //! ends the statement. Cancellation is looked at between batches, in scans, in joins' filters, and
 //! every [`LOOK_INTERVAL`] while an operator waits.
 
-use super::explain::{self, Took};
-use super::explain_options::{ExplainOptions, Run};
+use super::explain::{self, Explanation, Took};
+use super::explain_options::Run;
 use super::measure;
 use super::memory::StatementMemory;
 use super::plan::{self, Form, Kept, QueryPlan};
@@ -53,7 +53,7 @@ pub fn start(
     engine.pool.handle().spawn(work);
     Outcome::Rows(Rows {
         fields: plan.fields.clone(),
-        tag: match plan.form {
+        tag: match &plan.form {
             Form::Rows => CommandTag::Select(0),
             Form::Explain(..) => CommandTag::Plain("EXPLAIN"),
         },
@@ -93,6 +93,10 @@ async fn physical(
             let logical = plan::with_values(kept, &plan.parameters, parameters);
             (logical.map_err(failure::diagnostic)?, None)
         }
+        Kept::OptimizedForStatement(kept) => {
+            let logical = plan::with_values(kept, &plan.parameters, parameters);
+            (logical.map_err(failure::diagnostic)?, Some(own()))
+        }
         Kept::Analyzed(kept) => {
             let session = own();
             let logical = plan::with_values(kept, &plan.parameters, parameters)
@@ -125,17 +129,16 @@ async fn stream(
 ) -> Result<(), Diagnostic> {
     statement.check()?;
     let physical = physical(statement, plan, parameters).await?;
-    if let Form::Explain(options, planning) = plan.form {
-        let above = plan.above.as_deref();
-        let batch = match options.run {
+    if let Form::Explain(explanation) = &plan.form {
+        let batch = match explanation.options.run {
             Run::No => {
                 let took = Took {
-                    planning,
+                    planning: explanation.planning,
                     execution: Duration::ZERO,
                 };
-                explain::batch(&*physical, above, options, took)?
+                explain::batch(&*physical, explanation, took)?
             }
-            Run::Analyze => analyzed(statement, physical, options, planning).await?,
+            Run::Analyze => analyzed(statement, physical, explanation).await?,
         };
         let _ = sender.send(Ok(batch)).await;
         return Ok(());
@@ -181,11 +184,10 @@ fn begun(
 async fn analyzed(
     statement: &Arc<Statement>,
     physical: Arc<dyn ExecutionPlan>,
-    options: ExplainOptions,
-    planning: Duration,
+    explanation: &Explanation,
 ) -> Result<RecordBatch, Diagnostic> {
     let mut took = Took {
-        planning,
+        planning: explanation.planning,
         execution: Duration::ZERO,
     };
     let measured = measure::measured(physical).map_err(failure::diagnostic)?;
@@ -201,5 +203,5 @@ async fn analyzed(
         }
     }
     took.execution = began.elapsed();
-    explain::batch(&*measured, None, options, took)
+    explain::batch(&*measured, explanation, took)
 }

@@ -88,7 +88,7 @@ impl Physical {
             | TypeKind::Jsonb
             | TypeKind::Void
             | TypeKind::Unknown => Physical::Text,
-            TypeKind::Bytea => Physical::Binary,
+            TypeKind::Bytea | TypeKind::Record => Physical::Binary,
             TypeKind::Date => Physical::Date,
             TypeKind::Time => Physical::Time,
             TypeKind::Timestamp => Physical::Timestamp(false),

@@ -32,7 +32,7 @@ pub fn data_type(sql_type: SqlType) -> DataType {
         | TypeKind::Json
         | TypeKind::Jsonb
         | TypeKind::Unknown => DataType::Utf8,
-        TypeKind::Bytea => DataType::Binary,
+        TypeKind::Bytea | TypeKind::Record => DataType::Binary,
         TypeKind::Date => DataType::Date32,
         TypeKind::Time => DataType::Time64(TimeUnit::Microsecond),
         TypeKind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),

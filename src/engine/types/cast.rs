@@ -44,6 +44,7 @@ enum Family {
     Interval,
     Uuid,
     Json,
+    Record,
     Void,
     Enum,
 }
@@ -71,6 +72,7 @@ fn family(kind: TypeKind) -> Family {
         TypeKind::Interval => Family::Interval,
         TypeKind::Uuid => Family::Uuid,
         TypeKind::Json | TypeKind::Jsonb => Family::Json,
+        TypeKind::Record => Family::Record,
         TypeKind::Void => Family::Void,
         TypeKind::Enum(_) => Family::Enum,
     }
@@ -417,7 +419,7 @@ fn convert(
             cast_datetime::convert(&value, to, input.settings.time_zone).ok_or_else(no_number)??
         }
         // The same kind with nothing a modifier could change.
-        TypeKind::Bytea | TypeKind::Uuid | TypeKind::Void => value,
+        TypeKind::Bytea | TypeKind::Uuid | TypeKind::Record | TypeKind::Void => value,
         TypeKind::Text
         | TypeKind::Varchar
         | TypeKind::Bpchar

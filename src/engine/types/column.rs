@@ -4,7 +4,8 @@ use super::calendar::{POSTGRESQL_EPOCH, POSTGRESQL_EPOCH_DAYS};
 use super::datetime::{INFINITY, NEGATIVE_INFINITY};
 use super::number::Number;
 use super::{
-    array, boolean, bytea, datetime, enumeration, float, integer, interval, numeric, text, uuid,
+    array, boolean, bytea, datetime, enumeration, float, integer, interval, numeric, record, text,
+    uuid,
 };
 use crate::catalog::Oid;
 use crate::catalog::enumeration::noted_name_of;
@@ -51,6 +52,7 @@ enum Values<'a> {
     Interval(&'a IntervalMonthDayNanoArray),
     Uuid(&'a FixedSizeBinaryArray),
     Enum(&'a BinaryViewArray),
+    Record(&'a BinaryArray),
     /// With the type of the elements.
     List(&'a ListArray, SqlType),
     /// void prints as nothing; every other value of a Null array is NULL.
@@ -130,6 +132,7 @@ impl<'a> Column<'a> {
             TypeKind::Oid | TypeKind::Regclass | TypeKind::Regtype | TypeKind::Regproc => {
                 Values::Oid(array.as_primitive_opt::<UInt32Type>()?)
             }
+            TypeKind::Record => Values::Record(array.as_binary_opt::<i32>()?),
             TypeKind::Void => Values::Void,
             TypeKind::Enum(_) => Values::Enum(array.as_binary_view_opt()?),
         })
@@ -176,6 +179,7 @@ impl<'a> Column<'a> {
             Values::Interval(values) => interval::write(values.value(row), out),
             Values::Uuid(values) => uuid::write(values.value(row), out),
             Values::Enum(values) => write_label(values.value(row), out),
+            Values::Record(values) => record::write_text(values.value(row), settings, out),
             Values::List(values, element) => {
                 write_array(&values.value(row), *element, settings, out);
             }
@@ -218,6 +222,7 @@ impl<'a> Column<'a> {
             }
             Values::Uuid(values) => out.extend_from_slice(values.value(row)),
             Values::Enum(values) => write_label(values.value(row), out),
+            Values::Record(values) => out.extend_from_slice(values.value(row)),
             Values::List(values, element) => write_array_binary(&values.value(row), *element, out),
             Values::Void => {}
             Values::Converted(array) => self.of_converted(array).binary(row, out),
@@ -229,6 +234,14 @@ impl<'a> Column<'a> {
         match &self.values {
             Values::List(values, element) => Some((values.value(row), *element)),
             Values::Converted(array) => self.of_converted(array).elements(row),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a record that is not NULL; None where the value is none.
+    pub fn record(&self, row: usize) -> Option<&[u8]> {
+        match &self.values {
+            Values::Record(values) => Some(values.value(row)),
             _ => None,
         }
     }
@@ -251,8 +264,8 @@ impl<'a> Column<'a> {
 
     fn write_oid(&self, value: u32, out: &mut BytesMut) {
         let named = match self.sql_type.kind {
-            TypeKind::Regtype => match super::from_oid(Oid(value)) {
-                Some(named) => Some(super::format_type(named).into()),
+            TypeKind::Regtype => match super::pseudo_type::printed(Oid(value)) {
+                Some(named) => Some(named.into()),
                 None => noted_name_of(Oid(value)),
             },
             _ => None,

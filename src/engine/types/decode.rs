@@ -9,7 +9,9 @@ use super::input_error::invalid_binary;
 use super::name::{self, seconds_precision};
 use super::number::{self, Number};
 use super::text::TooLong;
-use super::{array, boolean, bytea, float, integer, interval, json, numeric, text, uuid};
+use super::{
+    array, boolean, bytea, float, integer, interval, json, numeric, pseudo_type, record, text, uuid,
+};
 use crate::access::Variables;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -91,6 +93,7 @@ pub fn decode_text(
         TypeKind::Regclass | TypeKind::Regproc => {
             ScalarValue::UInt32(Some(parse_reg(text, sql_type)?))
         }
+        TypeKind::Record => return Err(record::no_input()),
         TypeKind::Void => ScalarValue::Null,
         TypeKind::Enum(known) => enumeration::parse(text, known, input)?,
     })
@@ -153,6 +156,7 @@ fn parse_regtype(text: &str) -> Result<u32, Diagnostic> {
             })
             .0
         })
+        .or_else(|| pseudo_type::oid_of(&word.to_ascii_lowercase()))
         .ok_or_else(|| {
             Diagnostic::error(
                 SqlState::UNDEFINED_OBJECT,
@@ -202,8 +206,21 @@ pub fn list_scalar(elements: Vec<ScalarValue>, element_type: SqlType) -> ScalarV
 /// The value of a binary parameter, the type's modifier not applied.
 ///
 /// # Errors
-/// 22P03 `incorrect binary data format`, 22021 for bytes that are no text, 22P02 for no label.
+/// 22P03 `incorrect binary data format`, 22021 for bytes that are no text, 22P02 for no label, 0A000 for a
+/// record.
 pub fn decode_binary(
+    bytes: &[u8],
+    sql_type: SqlType,
+    input: Input<'_>,
+) -> Result<ScalarValue, Diagnostic> {
+    match sql_type.kind {
+        TypeKind::Record => Err(record::no_input()),
+        _ => decode_own(bytes, sql_type, input),
+    }
+}
+
+/// As [`decode_binary`], of bytes that we have written: records are taken as they are.
+pub(super) fn decode_own(
     bytes: &[u8],
     sql_type: SqlType,
     input: Input<'_>,
@@ -270,6 +287,7 @@ pub fn decode_binary(
         TypeKind::Oid | TypeKind::Regclass | TypeKind::Regtype | TypeKind::Regproc => {
             ScalarValue::UInt32(Some(number!(u32)))
         }
+        TypeKind::Record => ScalarValue::Binary(Some(bytes.to_vec())),
         TypeKind::Void => ScalarValue::Null,
         TypeKind::Enum(known) => enumeration::parse(text::from_bytes(bytes)?, known, input)?,
     })
@@ -338,7 +356,7 @@ fn decode_binary_array(
         }
         let length = usize::try_from(length).map_err(|_| wrong())?;
         let value = after.get(..length).ok_or_else(wrong)?;
-        elements.push(decode_binary(value, element_type, input)?);
+        elements.push(decode_own(value, element_type, input)?);
         rest = &after[length..];
     }
     if !rest.is_empty() {

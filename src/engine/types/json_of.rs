@@ -3,6 +3,7 @@
 use super::column::Column;
 use super::json::write_quoted;
 use super::json_value::Json;
+use super::record;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
 use crate::engine::settings::Settings;
@@ -73,6 +74,22 @@ impl<'a> JsonColumn<'a> {
                 elements_of.write(index, out)?;
             }
             out.push(']');
+            return Ok(());
+        }
+        if let Some(record) = self.column.record(row) {
+            out.push('{');
+            for (place, (of, value)) in record::fields(record, self.settings).iter().enumerate() {
+                if place > 0 {
+                    out.push(',');
+                }
+                write_quoted(&format!("f{}", place + 1), out);
+                out.push(':');
+                match value {
+                    Some(value) => JsonColumn::new(value, *of, self.settings)?.write(0, out)?,
+                    None => out.push_str("null"),
+                }
+            }
+            out.push('}');
             return Ok(());
         }
         let text = self.text(row);

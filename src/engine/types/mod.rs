@@ -16,6 +16,7 @@
 //! | oid, regclass, regtype, regproc | UInt32 |
 //! | void | Null |
 //! | enumerations | BinaryView: [`enumeration`]'s key and label |
+//! | record | Binary: what record_send writes ([`record`]) |
 //! | array of T | List(T) |
 //!
 //! Invariants:
@@ -54,6 +55,8 @@ pub mod json_value;
 pub mod name;
 pub mod number;
 pub mod numeric;
+pub mod pseudo_type;
+pub mod record;
 pub mod text;
 pub mod time_zone;
 pub mod uuid;

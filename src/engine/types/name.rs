@@ -78,6 +78,7 @@ type_names! {
     Regproc 24 1008 4 "regproc" "regproc";
     Void 2278 0 4 "void" "void";
     Unknown 705 0 -2 "unknown" "unknown";
+    Record 2249 2287 -1 "record" "record";
 }
 
 /// The line of a built-in kind; of an enumeration what all of them have.

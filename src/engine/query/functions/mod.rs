@@ -38,6 +38,7 @@ pub mod peers;
 pub mod postgresql;
 mod ranks;
 pub mod regular;
+pub mod row;
 pub mod sequence;
 pub mod session;
 pub mod set_returning;
@@ -267,7 +268,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         zones::functions(),
         crate::engine::pg_catalog::functions::functions(),
     ];
-    let written = std::iter::once(super::cast::Written::function());
+    let written = [super::cast::Written::function(), row::function()];
     for function in own.into_iter().flatten().chain(written) {
         found.insert(function.name().to_owned(), function);
     }

@@ -130,6 +130,11 @@ pub fn find(
 }
 
 fn type_oid(text: &str, context: &StatementContext) -> std::result::Result<Oid, Diagnostic> {
+    let word = text.trim().to_ascii_lowercase();
+    let word = word.strip_prefix("pg_catalog.").unwrap_or(&word);
+    if let Some(oid) = types::pseudo_type::oid_of(word) {
+        return Ok(Oid(oid));
+    }
     let dialect = sqlparser::dialect::PostgreSqlDialect {};
     let parsed = sqlparser::parser::Parser::new(&dialect)
         .try_with_sql(text)
@@ -149,7 +154,10 @@ pub fn to_name(oid: Oid, kind: TypeKind, context: &StatementContext) -> String {
         return "-".to_owned();
     }
     let name = match kind {
-        TypeKind::Regtype => type_of_oid(oid, context).map(|found| type_shown(found, context)),
+        TypeKind::Regtype => match type_of_oid(oid, context) {
+            Some(found) => Some(type_shown(found, context)),
+            None => types::pseudo_type::name_of(oid.0).map(str::to_owned),
+        },
         TypeKind::Regproc => pg_catalog::procedures::name_of(oid).map(str::to_owned),
         _ => match relation_of_oid(oid, context) {
             Some(relation) => Some(shown(relation, context)),

@@ -42,16 +42,19 @@ impl AggregateUDFImpl for Typed {
 
     fn return_field(&self, arg_fields: &[FieldRef]) -> Result<FieldRef> {
         let found = self.library.return_field(arg_fields)?;
-        let argument = arg_fields.first().map(|field| label::type_of(field));
-        let element = match argument {
-            Some(Ok(element)) if matches!(element.kind, TypeKind::Enum(_)) => element,
-            _ => return Ok(found),
+        let Some(Ok(argument)) = arg_fields.first().map(|field| label::type_of(field)) else {
+            return Ok(found);
         };
-        let result = SqlType {
-            array: element.array || self.name() == "array_agg",
-            ..element
+        let of_enumeration = matches!(argument.kind, TypeKind::Enum(_));
+        let result = match self.name() {
+            // json, a name or a row is nothing of its own to Arrow.
+            "array_agg" if of_enumeration || !argument.array => Some(SqlType {
+                array: true,
+                ..argument
+            }),
+            _ => of_enumeration.then_some(argument),
         };
-        Ok(label::kept(found, Some(result)))
+        Ok(label::kept(found, result))
     }
 
     fn is_nullable(&self) -> bool {

@@ -107,7 +107,7 @@ fn is_text(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
 }
 
-/// regnamespace and regrole are no types here; what they print is, and the OID of a schema that a
+/// regnamespace, regrole, regprocedure and regoperator are no types here; what they print is, and the OID of a schema that a
 /// literal names.
 fn name_function(data_type: &DataType, of: &Expr) -> Option<&'static str> {
     let DataType::Custom(name, _) = data_type else {
@@ -117,6 +117,8 @@ fn name_function(data_type: &DataType, of: &Expr) -> Option<&'static str> {
         Some("regnamespace") if is_text(of) => Some("regnamespace_oid"),
         Some("regnamespace") => Some("regnamespace_name"),
         Some("regrole") => Some("regrole_name"),
+        Some("regprocedure") => Some("regprocedure_name"),
+        Some("regoperator" | "regoper") => Some("regoperator_name"),
         _ => None,
     }
 }

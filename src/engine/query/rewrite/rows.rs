@@ -1,8 +1,10 @@
-//! Rows as operands: comparisons of rows, and a row in a subquery's rows.
+//! Rows as operands: comparisons of rows, and a row in a subquery's rows. As values they are records.
 //! Source: PostgreSQL 15 §9.24 "Row and Array Comparisons", §9.23 "Subquery Expressions".
 
 use super::subqueries;
+use super::syntax::call_of;
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::functions::row::ROW;
 use sqlparser::ast::{
     BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select,
     SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins,
@@ -18,7 +20,7 @@ pub fn is(expr: &Expr) -> bool {
         Expr::Tuple(_) => true,
         Expr::Function(function) => {
             function.name.0.len() == 1
-                && super::syntax::last_name(&function.name).as_deref() == Some("row")
+                && super::syntax::last_name(&function.name).as_deref() == Some(ROW)
         }
         _ => false,
     }
@@ -42,6 +44,13 @@ pub fn row_of(expr: &mut Expr) -> Option<Vec<Expr>> {
                 .collect()
         }
         _ => None,
+    }
+}
+
+/// Makes a value of `(a, b)`, where it stands for one: ROW(a, b), whose function is ours.
+pub fn as_value(expr: &mut Expr) {
+    if let Expr::Tuple(columns) = expr {
+        *expr = call_of(ROW, std::mem::take(columns));
     }
 }
 

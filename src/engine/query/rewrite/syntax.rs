@@ -62,6 +62,7 @@ impl VisitorMut for Syntax {
             else {
                 continue;
             };
+            rows::as_value(expr);
             if let Expr::Function(function) = expr
                 && function.over.is_none()
                 && last_name(&function.name).is_some_and(|name| set_returning::is(&name))
@@ -276,6 +277,14 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
             if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("current_schema") =>
         {
             *expr = call_of("current_schema", Vec::new());
+        }
+        Expr::Array(array)
+            if array
+                .elem
+                .iter()
+                .any(|element| matches!(element, Expr::Tuple(_))) =>
+        {
+            array.elem.iter_mut().for_each(rows::as_value);
         }
         // The planner forgets what is around an array: the columns of other queries, parameters.
         Expr::Array(array) if array.elem.iter().any(asks_around) => {
@@ -566,6 +575,15 @@ fn rewrite_function(function: &mut Function) -> Result<(), Diagnostic> {
         function.args = arguments(vec![Expr::Subquery(Box::new(
             super::subqueries::array_aggregate(query)?,
         ))]);
+    }
+    if let FunctionArguments::List(list) = &mut function.args
+        && last_name(&function.name).as_deref() != Some("count")
+    {
+        for argument in &mut list.args {
+            if let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument {
+                rows::as_value(argument);
+            }
+        }
     }
     if matches!(function.args, FunctionArguments::None) {
         // CURRENT_USER and its like are functions without parentheses.

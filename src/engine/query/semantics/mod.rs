@@ -149,6 +149,13 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         Expr::IsNotUnknown(inner) => {
             truth(Expr::IsNotUnknown, "IS NOT UNKNOWN", *inner, schema, input)?
         }
+        Expr::IsNull(inner) | Expr::IsNotNull(inner)
+            if type_of(&inner, schema)
+                .is_ok_and(|found| found == SqlType::scalar(TypeKind::Record)) =>
+        {
+            // Which asks each of its fields.
+            return Err(failure::unsupported("IS NULL of a row that is a value"));
+        }
         Expr::Case(case) => {
             let case = case_of_one_type(case, schema, input)?;
             let first = case
@@ -182,6 +189,7 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
                 }
                 ("make_array", [first, ..]) => {
                     let element = type_of(first, schema)?;
+                    let untyped = is_unknown(first);
                     // Each element of an array has a scale of its own.
                     let numbers = args.iter().map(|arg| {
                         let data_type = arg.get_type(schema)?;
@@ -193,13 +201,11 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
                     let args = numbers.collect::<Result<_>>()?;
                     let call = ScalarFunction::new_udf(function.func, args);
                     let call = Expr::ScalarFunction(call);
-                    // An array of the library's does not tell json from text.
-                    match element.kind {
-                        TypeKind::Json | TypeKind::Jsonb if !element.array => {
-                            let (text, to) = (TypeKind::Text, SqlType::array_of(element.kind));
-                            super::cast::function(call, SqlType::array_of(text), to)
-                        }
-                        _ => call,
+                    // An array of the library's does not tell json from text, or a row from bytes.
+                    let said = type_of(&call, schema)?;
+                    match element.array || said.kind == element.kind || untyped {
+                        true => call,
+                        false => label::as_type(call, SqlType::array_of(element.kind)),
                     }
                 }
                 (_, [first, ..]) => {

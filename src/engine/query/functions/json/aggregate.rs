@@ -188,16 +188,37 @@ impl Gathered {
         Ok(())
     }
 
+    /// json_agg begins a line with each array and row but the first.
+    fn separator(&self) -> &'static str {
+        let structured = match self.what {
+            What::Array => self
+                .sql_types
+                .first()
+                .is_some_and(|of| of.array || of.kind == TypeKind::Record),
+            What::Rows => true,
+            What::Object => false,
+        };
+        match structured {
+            true => ", \n ",
+            false => ", ",
+        }
+    }
+
     fn result(&mut self) -> std::result::Result<ScalarValue, Diagnostic> {
         if self.parts.is_empty() {
             return Ok(ScalarValue::Utf8(None));
         }
-        // What has parts of its own begins a line.
-        let between = match self.what == What::Rows || self.sql_types[0].array {
-            true => ", \n ",
-            false => ", ",
-        };
-        let all = self.sorted().collect::<Vec<_>>().join(between);
+        let separator = self.separator();
+        let mut all = String::with_capacity(self.bytes);
+        for part in self.sorted() {
+            if !all.is_empty() {
+                all.push_str(match part {
+                    "null" => ", ",
+                    _ => separator,
+                });
+            }
+            all.push_str(part);
+        }
         let text = match (self.what, self.kind) {
             (What::Array | What::Rows, _) => format!("[{all}]"),
             (What::Object, TypeKind::Json) => format!("{{ {all} }}"),

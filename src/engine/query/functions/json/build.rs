@@ -18,6 +18,9 @@ use datafusion::logical_expr::{
 };
 use std::sync::Arc;
 
+/// to_json() of a row and of nothing else.
+const ROW_TO_JSON: &str = "row_to_json";
+
 /// What is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum What {
@@ -60,6 +63,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         of("to_json", What::Value, Json),
         of("to_jsonb", What::Value, Jsonb),
         of("array_to_json", What::Value, Json),
+        of(ROW_TO_JSON, What::Value, Json),
         of("json_build_array", What::Array, Json),
         of("jsonb_build_array", What::Array, Jsonb),
         of("json_build_object", What::Object, Json),
@@ -151,7 +155,13 @@ impl ScalarUDFImpl for Build {
         Ok(DataType::Utf8)
     }
 
-    fn return_field_from_args(&self, _args: ReturnFieldArgs) -> Result<FieldRef> {
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        if self.name == ROW_TO_JSON {
+            let given = types::sql_type(&args.arg_fields[0]).map_err(failure::external)?;
+            if given != SqlType::scalar(TypeKind::Record) {
+                return Err(failure::external(failure::no_function(self.name, &[given])));
+            }
+        }
         Ok(Arc::new(cast::field(self.name, SqlType::scalar(self.kind))))
     }
 
