@@ -3,7 +3,7 @@ NODEDB_DRIVERS_SERVER=postgresql, a PostgreSQL 15, so that a test that is wrong 
 taken for a fault of NodeDB's.
 
     python server.py COMMAND …   runs the command with PGHOST, PGPORT, PGUSER, PGPASSWORD and
-                                 PGDATABASE of a fresh server, and ends as it ended
+                                 PGDATABASE of a fresh server, DATABASE_URL of the same, and ends as it ended
 """
 
 import os
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 
 SUPERUSER, SUPERUSER_PASSWORD = "nodedb", "driver tests"
 USER, PASSWORD, DATABASE = "app", "app password", "nodedb"
@@ -70,8 +71,10 @@ class Server:
 
     def environment(self, user=USER, password=PASSWORD):
         """What libpq and most drivers read."""
+        quoted = urllib.parse.quote(password)
         return dict(os.environ, PGHOST="127.0.0.1", PGPORT=str(self.port), PGUSER=user,
-                    PGPASSWORD=password, PGDATABASE=DATABASE, PGSSLMODE="disable")
+                    PGPASSWORD=password, PGDATABASE=DATABASE, PGSSLMODE="disable",
+                    DATABASE_URL=f"postgres://{user}:{quoted}@127.0.0.1:{self.port}/{DATABASE}?sslmode=disable")
 
     def dsn(self, user=USER, password=PASSWORD, database=DATABASE):
         return f"host=127.0.0.1 port={self.port} user={user} password='{password}' dbname={database}"
