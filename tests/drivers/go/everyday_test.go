@@ -155,6 +155,14 @@ func TestAContextsEndCancels(t *testing.T) {
 	same(t, true, pgconn.Timeout(err))
 }
 
+func TestCopyFromIsBinary(t *testing.T) {
+	ctx, connection := connect(t)
+	rows := [][]any{{1, "one", time.Now()}, {2, "two", nil}}
+	count, err := connection.CopyFrom(ctx, pgx.Identifier{"go_item"}, []string{"id", "name", "made"}, pgx.CopyFromRows(rows))
+	must(t, err)
+	same(t, int64(2), count)
+}
+
 func TestANotificationIsHeard(t *testing.T) {
 	ctx, connection := connect(t)
 	_, err := connection.Exec(ctx, "LISTEN orders")

@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -81,12 +82,13 @@ public final class Everyday {
         STORIES.put("transactions and savepoints", Everyday::transactions);
         STORIES.put("COPY in and out", Everyday::copy);
         STORIES.put("rows come by portions", Everyday::portions);
+        STORIES.put("a scrollable result is changed in place", Everyday::updatable);
         STORIES.put("errors have class, constraint and table", Everyday::errors);
         STORIES.put("a statement is cancelled and times out", Everyday::cancellation);
-        STORIES.put("a scrollable result is changed in place", Everyday::updatable);
         STORIES.put("a function is called by its escape", Everyday::call);
-        STORIES.put("tables and columns are described", Everyday::tables);
+        STORIES.put("tables, columns and types are described", Everyday::tables);
         STORIES.put("keys and indexes are described", Everyday::keys);
+        STORIES.put("the rest of the metadata answers", Everyday::rest);
         STORIES.put("columns of a result are described", Everyday::resultColumns);
         STORIES.put("read-only and isolation are told and hold", Everyday::isolation);
     }
@@ -374,6 +376,26 @@ public final class Everyday {
         }
     }
 
+    private static void updatable() throws Exception {
+        try (Connection connection = pool.getConnection()) {
+            execute(connection, "INSERT INTO item (name) VALUES ('a'), ('b'), ('c')");
+            try (Statement statement = connection.createStatement(ResultSet.TYPE_SCROLL_INSENSITIVE, ResultSet.CONCUR_UPDATABLE);
+                    ResultSet result = statement.executeQuery("SELECT id, name, price FROM item")) {
+                same(true, result.last());
+                same(true, result.absolute(2));
+                result.updateString("name", "changed");
+                result.updateRow();
+                result.moveToInsertRow();
+                result.updateString("name", "added");
+                result.insertRow();
+                result.absolute(1);
+                result.deleteRow();
+            }
+            same(3L, query(connection, "SELECT count(*) FROM item").get(0).get(0));
+            same(1L, query(connection, "SELECT count(*) FROM item WHERE name = 'changed'").get(0).get(0));
+        }
+    }
+
     private static void errors() throws Exception {
         try (Connection connection = pool.getConnection()) {
             execute(connection, "INSERT INTO item (name) VALUES ('a')");
@@ -414,26 +436,6 @@ public final class Everyday {
         }
     }
 
-    private static void updatable() throws Exception {
-        try (Connection connection = pool.getConnection()) {
-            execute(connection, "INSERT INTO item (name) VALUES ('a'), ('b'), ('c')");
-            try (Statement statement = connection.createStatement(ResultSet.TYPE_SCROLL_INSENSITIVE, ResultSet.CONCUR_UPDATABLE);
-                    ResultSet result = statement.executeQuery("SELECT id, name, price FROM item")) {
-                same(true, result.last());
-                same(true, result.absolute(2));
-                result.updateString("name", "changed");
-                result.updateRow();
-                result.moveToInsertRow();
-                result.updateString("name", "added");
-                result.insertRow();
-                result.absolute(1);
-                result.deleteRow();
-            }
-            same(3L, query(connection, "SELECT count(*) FROM item").get(0).get(0));
-            same(1L, query(connection, "SELECT count(*) FROM item WHERE name = 'changed'").get(0).get(0));
-        }
-    }
-
     private static void call() throws Exception {
         try (Connection connection = pool.getConnection(); var call = connection.prepareCall("{? = call upper(?)}")) {
             call.registerOutParameter(1, Types.VARCHAR);
@@ -464,6 +466,14 @@ public final class Everyday {
             same(true, schemas.containsAll(List.of(List.of("information_schema"), List.of("pg_catalog"), List.of("public"))));
             same(List.of(List.of("public")), rows(about.getSchemas(null, "pub%"), "TABLE_SCHEM"));
             same(true, rows(about.getCatalogs(), "TABLE_CAT").contains(List.of("nodedb")));
+            Map<Object, Object> types = new TreeMap<>();
+            for (List<Object> type : rows(about.getTypeInfo(), "TYPE_NAME", "DATA_TYPE")) {
+                types.put(type.get(0), type.get(1));
+            }
+            for (Map.Entry<String, Integer> type : Map.of("int4", Types.INTEGER, "text", Types.VARCHAR, "bool", Types.BIT, "uuid",
+                    Types.OTHER, "_int4", Types.ARRAY, "timestamptz", Types.TIMESTAMP, "bytea", Types.BINARY).entrySet()) {
+                same(type.getValue(), types.get(type.getKey()));
+            }
         }
     }
 
@@ -487,6 +497,33 @@ public final class Everyday {
                     rows(about.getIndexInfo(null, "public", "line", false, false), "NON_UNIQUE", "INDEX_NAME", "TYPE", "ORDINAL_POSITION",
                             "COLUMN_NAME", "ASC_OR_DESC"));
             alike(List.of(List.of("id")), rows(about.getBestRowIdentifier(null, "public", "item", DatabaseMetaData.bestRowSession, false), "COLUMN_NAME"));
+        }
+    }
+
+    private static void rest() throws Exception {
+        try (Connection connection = pool.getConnection()) {
+            DatabaseMetaData about = connection.getMetaData();
+            same(true, rows(about.getTablePrivileges(null, "public", "item"), "PRIVILEGE").contains(List.of("SELECT")));
+            same(true, rows(about.getColumnPrivileges(null, "public", "item", "name"), "PRIVILEGE").contains(List.of("UPDATE")));
+            same(0, rows(about.getProcedures(null, "public", "%")).size());
+            same(0, rows(about.getFunctions(null, "public", "%")).size());
+            same(true, rows(about.getFunctions(null, "pg_catalog", "lower")).size() > 0);
+            same(true, rows(about.getFunctionColumns(null, "pg_catalog", "lower", "%")).size() > 0);
+            same(List.of(List.of("cheap"), List.of("item"), List.of("line")),
+                    rows(about.getUDTs(null, "public", "%", new int[] {Types.STRUCT}), "TYPE_NAME"));
+            same(0, rows(about.getUDTs(null, "public", "%", new int[] {Types.DISTINCT})).size());
+            same(true, rows(about.getVersionColumns(null, "public", "item")).size() > 0);
+            same(true, rows(about.getTableTypes()).contains(List.of("TABLE")));
+            same(true, rows(about.getClientInfoProperties()).size() > 0);
+            same(true, about.getSQLKeywords().contains("analyze"));
+            same(true, about.getMaxConnections() > 0);
+            same(63, about.getMaxColumnNameLength());
+            same("app", about.getUserName());
+            same(true, about.getNumericFunctions().contains("abs"));
+            same("public", connection.getSchema());
+            same("nodedb", connection.getCatalog());
+            connection.setClientInfo("ApplicationName", "everyday");
+            same(List.of(List.of("everyday")), query(connection, "SHOW application_name"));
         }
     }
 

@@ -20,6 +20,17 @@ test("a pool of twenty serves many", async () => {
   assert.deepEqual(answers.map(([{ twice }]) => twice), Array.from({ length: 200 }, (_, n) => 2 * n));
 });
 
+test("rows go in by objects and come back as they went", async () => {
+  const rows = [
+    { id: 1, name: "zażółć", tags: ["a", "b,c"], extra: { deep: [1, null] }, at: new Date("2026-02-03T04:05:06.789Z") },
+    { id: 2, name: "none", tags: null, extra: null, at: null }];
+  assert.deepEqual([...await sql`INSERT INTO tagged ${sql(rows)} RETURNING *`], rows);
+  assert.deepEqual([...await sql`SELECT * FROM tagged WHERE id IN ${sql([1, 2, 3])} ORDER BY id`], rows);
+  const [changed] = await sql`UPDATE tagged SET ${sql({ name: "new", tags: [] })} WHERE id = ${2} RETURNING name, tags`;
+  assert.deepEqual({ ...changed }, { name: "new", tags: [] });
+  assert.equal((await sql`SELECT extra -> 'deep' ->> 0 AS first FROM tagged WHERE tags @> ${["a"]}`)[0].first, "1");
+});
+
 test("a function is a transaction, one in it a savepoint", async () => {
   await sql.begin("isolation level repeatable read", async (transaction) => {
     await transaction`INSERT INTO tagged (id, name) VALUES (1, 'kept')`;
@@ -60,4 +71,9 @@ test("a statement is described before it runs", async () => {
 test("several statements go by the simple protocol", async () => {
   const [, rows] = await sql`INSERT INTO tagged (id, name) VALUES (1, 'one'); SELECT name FROM tagged`.simple();
   assert.deepEqual(rows.map(({ name }) => name), ["one"]);
+});
+
+test("a listener hears", async () => {
+  const heard = new Promise((resolve) => { sql.listen("news", resolve).then(() => sql.notify("news", "first")); });
+  assert.equal(await heard, "first");
 });
