@@ -44,7 +44,7 @@ fn analyze_runs_the_query_and_tells_what_each_operator_gave() {
     let has = |what: &str| untimed.iter().any(|line| line.contains(what));
     assert!(has("Seq Scan on t (actual rows=100 loops=1)"), "{told:#?}");
     assert!(has("Seq Scan on u (actual rows=10 loops=1)"), "{told:#?}");
-    assert!(has("Hash Join (actual rows=10 loops=1)"), "{told:#?}");
+    assert!(has("Hash Semi Join (actual rows=10 loops=1)"), "{told:#?}");
     assert!(untimed[0].ends_with("(actual rows=3 loops=1)"), "{told:#?}");
     assert!(
         told[told.len() - 2].starts_with("Planning Time: "),
