@@ -5,6 +5,7 @@
 //! names that nobody can write; its fields are those. Source: PostgreSQL 15, section 4.2.4 "Field Selection".
 
 use super::labels::folded;
+use super::rows;
 use super::syntax::{call_of, last_name};
 use crate::diagnostic::Diagnostic;
 use sqlparser::ast::{
@@ -120,7 +121,10 @@ fn takes_star(function: &Function) -> bool {
         )
     };
     match &function.args {
-        FunctionArguments::List(list) => list.args.iter().any(star),
+        // ROW(t.*) is of the columns, not of the row.
+        FunctionArguments::List(list) if !rows::is_constructor(function) => {
+            list.args.iter().any(star)
+        }
         _ => false,
     }
 }

@@ -6,8 +6,8 @@ use super::syntax::call_of;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::functions::row::ROW;
 use sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select,
-    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query,
+    Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins,
     UnaryOperator, Value,
 };
 
@@ -18,12 +18,14 @@ const ORDERED_COLUMNS_MAX: usize = 64;
 pub fn is(expr: &Expr) -> bool {
     match expr {
         Expr::Tuple(_) => true,
-        Expr::Function(function) => {
-            function.name.0.len() == 1
-                && super::syntax::last_name(&function.name).as_deref() == Some(ROW)
-        }
+        Expr::Function(function) => is_constructor(function),
         _ => false,
     }
+}
+
+/// Whether it is ROW(…).
+pub fn is_constructor(function: &Function) -> bool {
+    function.name.0.len() == 1 && super::syntax::last_name(&function.name).as_deref() == Some(ROW)
 }
 
 /// The columns of a row, taken out of it.

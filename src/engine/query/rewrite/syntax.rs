@@ -576,6 +576,19 @@ fn rewrite_function(function: &mut Function) -> Result<(), Diagnostic> {
             super::subqueries::array_aggregate(query)?,
         ))]);
     }
+    if rows::is_constructor(function)
+        && let FunctionArguments::List(list) = &function.args
+        && list.args.iter().any(|argument| {
+            matches!(
+                argument,
+                FunctionArg::Unnamed(
+                    FunctionArgExpr::QualifiedWildcard(_) | FunctionArgExpr::Wildcard
+                )
+            )
+        })
+    {
+        return Err(Diagnostic::unsupported("ROW(….*)"));
+    }
     if let FunctionArguments::List(list) = &mut function.args
         && last_name(&function.name).as_deref() != Some("count")
     {

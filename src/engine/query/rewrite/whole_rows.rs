@@ -2,8 +2,9 @@
 //! `SELECT t FROM t`.
 //!
 //! A name is a column before it is a row (PostgreSQL 15, §8.16.5), so rows are looked for when the planner
-//! has not found a column of that name. No value here has parts of its own: where a row goes into JSON it
-//! becomes an object of its columns, and as a column of the result the text that a row prints as.
+//! has not found a column of that name. A record (`functions::row`) does not know its columns' names: where
+//! a row goes into JSON it becomes an object of its columns, and as a column of the result the text that a
+//! row prints as.
 
 use super::from_items::{named, written_names};
 use super::labels::folded;
@@ -79,6 +80,7 @@ impl VisitorMut for Stars {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::Function(function) = expr
+            && !rows::is_constructor(function)
             && let FunctionArguments::List(list) = &mut function.args
         {
             for argument in &mut list.args {
