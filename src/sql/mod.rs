@@ -23,6 +23,7 @@ pub mod locate;
 pub mod overriding;
 pub mod parse;
 pub mod row_locks;
+mod row_stars;
 pub mod scrolls;
 pub mod sequence;
 mod table_command;

@@ -20,9 +20,11 @@ use datafusion::arrow::datatypes::{
     DataType, Field, FieldRef, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
 };
 use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
 use std::sync::Arc;
@@ -55,6 +57,42 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             }))
         })
         .collect()
+}
+
+/// Whether it is one of these.
+pub fn is(function: &ScalarUDF) -> bool {
+    let inner: &dyn std::any::Any = function.inner().as_ref();
+    inner.is::<OrderedSet>()
+}
+
+/// The call with its fractions as float8.
+///
+/// # Errors
+/// What a quoted literal's value gives.
+pub fn of_floats(
+    mut call: ScalarFunction,
+    schema: &DFSchema,
+    input: types::Input<'_>,
+) -> Result<Expr> {
+    if let Some(fractions) = call.args.get_mut(1) {
+        let from = cast::type_of(fractions, schema)?;
+        let to = SqlType {
+            array: from.array,
+            ..SqlType::scalar(TypeKind::Float8)
+        };
+        let number = matches!(
+            from.kind,
+            TypeKind::Unknown
+                | TypeKind::Int2
+                | TypeKind::Int4
+                | TypeKind::Int8
+                | TypeKind::Numeric
+        );
+        if number {
+            *fractions = cast::explicit(std::mem::take(fractions), from, to, input)?;
+        }
+    }
+    Ok(Expr::ScalarFunction(call))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -188,7 +226,8 @@ impl ScalarUDFImpl for OrderedSet {
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
         let fraction = |data_type: &DataType| match data_type {
             // `semantics` has made a float8 of it, or will.
-            DataType::LargeBinary => Ok(DataType::LargeBinary),
+            DataType::LargeBinary => Ok(data_type.clone()),
+            DataType::List(element) if is_exact(element.data_type()) => Ok(data_type.clone()),
             other if other.is_numeric() || other.is_null() => Ok(DataType::Float64),
             DataType::List(element) if element.data_type().is_numeric() => Ok(DataType::List(
                 Arc::new(Field::new_list_field(DataType::Float64, true)),

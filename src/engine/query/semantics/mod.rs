@@ -13,7 +13,9 @@ pub use members::same_type;
 
 use super::cast::{Written, explicit, is_unknown, type_of};
 use super::functions::definition::Function;
-use super::functions::{array_elements, array_subscripts, enumeration, label, numeric, one_type};
+use super::functions::{
+    array_elements, array_subscripts, enumeration, label, numeric, one_type, ordered_sets,
+};
 use super::multisets;
 use super::operators::arithmetic::Operation;
 use super::operators::is_text;
@@ -250,6 +252,9 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
                 }
             }
             Expr::ScalarFunction(function)
+        }
+        Expr::ScalarFunction(function) if ordered_sets::is(&function.func) => {
+            ordered_sets::of_floats(function, schema, input)?
         }
         Expr::ScalarFunction(function) if array_elements::is(&function.func) => {
             Expr::ScalarFunction(array_elements::of_one_type(function, schema, input)?)
