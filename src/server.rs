@@ -9,7 +9,7 @@ use crate::auth::scram::mock::Mock;
 use crate::auth::throttle::Throttle;
 use crate::auth::tls::{Demand, InForce, Terms, TlsSet};
 use crate::backup;
-use crate::catalog::definition::Orphans;
+use crate::catalog::definition::{Definitions, Orphans};
 use crate::catalog::key_usage::KeyUsage;
 use crate::catalog::revocation::{Reports, Revocations};
 use crate::catalog::store::Embedded;
@@ -109,7 +109,7 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     let snapshot = Arc::new(Snapshot {
         epoch,
         principals,
-        definitions: engine::definitions::load(&storage)?,
+        definitions: without_temporary(&storage)?,
     });
     let publisher = Publisher::new(cores, (epoch.0, snapshot.clone()));
     let (handle, inbox) = port::channel();
@@ -243,6 +243,17 @@ pub fn run(config: &Config, environment: &Environment) -> Result<(), Box<dyn Err
     audit.record_own(Entry::new(Event::Stop, Source::Server));
     audit_thread.close();
     Ok(())
+}
+
+/// The definitions as they were last committed, but for temporary tables: whose they were are gone.
+fn without_temporary(storage: &Storage) -> Result<Definitions, Diagnostic> {
+    let definitions = engine::definitions::load(storage)?;
+    let left = engine::definitions::temporary::left_behind(&definitions);
+    if left.is_empty() {
+        return Ok(definitions);
+    }
+    engine::definitions::forget(storage, &left)?;
+    engine::definitions::load(storage)
 }
 
 /// `[auth.jwks]`: whoever fetches the keys of identity providers. Its thread ends with the last way to it.

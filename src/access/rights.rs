@@ -12,7 +12,7 @@ use crate::catalog::definition::{Privileges, Relation, RelationBody};
 use crate::catalog::key::ApiKey;
 use crate::catalog::principal::{Parent, Principal, Role};
 use crate::catalog::role::Ladder;
-use crate::catalog::schema::{Schema, SchemaPrivileges};
+use crate::catalog::schema::{Schema, SchemaPrivileges, is_temporary};
 use crate::catalog::{DatabaseId, PrincipalId, Snapshot, TenantId};
 use crate::diagnostic::{Diagnostic, SqlState};
 use std::collections::BTreeSet;
@@ -204,7 +204,8 @@ impl Rights {
             true => Ladder::Admin,
             false => Ladder::ReadWrite,
         };
-        allow(here && self.reaches(rung), relation)
+        let own = self.reaches(rung) || self.has_made(relation);
+        allow(here && own, relation)
     }
 
     /// A foreign key that points at the relation: admin and above.
@@ -216,7 +217,8 @@ impl Rights {
         relation: &Relation,
     ) -> Result<Permit<permit::References>, Diagnostic> {
         let here = relation.database == self.database;
-        allow(here && self.reaches(Ladder::Admin), relation)
+        let own = self.reaches(Ladder::Admin) || self.has_made(relation);
+        allow(here && own, relation)
     }
 
     /// ALTER, DROP, CREATE INDEX, COMMENT, VACUUM and whatever else PostgreSQL asks the owner
@@ -225,11 +227,19 @@ impl Rights {
     /// # Errors
     /// 42501 `must be owner of table t`.
     pub fn may_own(&self, relation: &Relation) -> Result<Permit<permit::Own>, Diagnostic> {
-        if relation.database == self.database && self.reaches(Ladder::Admin) {
+        let own = self.reaches(Ladder::Admin) || self.has_made(relation);
+        if relation.database == self.database && own {
             return Ok(Permit::new(relation.oid));
         }
         let (kind, name) = (kind_of(relation), &relation.name);
         Err(denied(format!("must be owner of {kind} {name}")))
+    }
+
+    /// Whether it is a temporary relation that whoever asks has made.
+    fn has_made(&self, relation: &Relation) -> bool {
+        let mut grants = relation.grants.iter();
+        is_temporary(&relation.schema)
+            && grants.any(|it| it.privileges == Privileges::ALL && self.counts(it.grantee))
     }
 
     /// The privileges on a schema, of the rung and of grants together.

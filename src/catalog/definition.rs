@@ -454,6 +454,19 @@ impl Definitions {
             .filter_map(|(_, oid)| self.relations.get(oid))
     }
 
+    /// All relations of one schema, by name.
+    pub fn within(
+        &self,
+        database: DatabaseId,
+        schema: &Arc<str>,
+    ) -> impl Iterator<Item = &Arc<Relation>> {
+        let from = (database, schema.clone(), Arc::from(""));
+        self.by_name
+            .range(from..)
+            .take_while(move |((of, within, _), _)| *of == database && within == schema)
+            .filter_map(|(_, oid)| self.relations.get(oid))
+    }
+
     /// Whether both are one and the same state. Constant time; two equal states that came about
     /// separately count as different.
     pub fn same(&self, other: &Definitions) -> bool {

@@ -12,6 +12,14 @@ pub const PUBLIC: &str = "public";
 /// pg_namespace.oid of the schema that a database begins with, in every database.
 pub const PUBLIC_OID: Oid = Oid(2200);
 
+/// What the schemas of sessions' temporary tables are called, before the session's number.
+pub const TEMPORARY_PREFIX: &str = "pg_temp_";
+
+/// Whether a schema is one of a session's temporary tables; nobody makes another whose name begins so.
+pub fn is_temporary(schema: &str) -> bool {
+    schema.starts_with(TEMPORARY_PREFIX)
+}
+
 /// A schema of one database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {

@@ -20,6 +20,7 @@ pub mod row;
 pub mod search_path;
 pub mod settings;
 pub mod stop;
+pub mod temporary;
 pub mod transaction;
 pub mod types;
 pub mod uses;

@@ -6,6 +6,7 @@
 
 use super::context::StatementContext;
 use super::settings::Settings;
+use super::temporary;
 use crate::access::Rights;
 use crate::catalog::definition::{Definitions, Relation};
 use crate::catalog::role::Ladder;
@@ -47,10 +48,11 @@ pub fn in_force(definitions: &Definitions, context: &StatementContext) -> Vec<Ar
 /// Whether the schema exists in the session's database.
 pub fn exists(schema: &str, context: &StatementContext) -> bool {
     let definitions = &context.snapshot.definitions;
-    is_system(schema)
-        || definitions
-            .schema(context.identity.database, schema)
-            .is_some()
+    if schema == temporary::ALIAS {
+        return temporary::own(definitions, context).is_some();
+    }
+    let known = || definitions.schema(context.identity.database, schema);
+    is_system(schema) || !temporary::is_others(schema, context) && known().is_some()
 }
 
 /// The relation of this name that somebody has defined: in the schema, or along the search_path. What a
@@ -63,7 +65,16 @@ pub fn find<'a>(
 ) -> Option<&'a Arc<Relation>> {
     let database = context.identity.database;
     if let Some(schema) = schema {
-        return definitions.find(database, schema, name);
+        if schema == temporary::ALIAS {
+            return temporary::find(definitions, name, context);
+        }
+        return match temporary::is_others(schema, context) {
+            true => None,
+            false => definitions.find(database, schema, name),
+        };
+    }
+    if let Some(found) = temporary::find(definitions, name, context) {
+        return Some(found);
     }
     // A schema without relations is passed over in any case.
     context.settings.search_path.iter().find_map(|schema| {
@@ -138,6 +149,8 @@ pub struct Standpoint {
     own: Option<Arc<str>>,
     /// Of who may not use every schema.
     rights: Option<Arc<Rights>>,
+    /// The schema of the session's temporary tables, where there is one.
+    temporary: Option<Arc<str>>,
 }
 
 impl Standpoint {
@@ -147,6 +160,7 @@ impl Standpoint {
             settings: context.settings.clone(),
             own: own_schema(context),
             rights: (!reads_all(&context.rights)).then(|| context.rights.clone()),
+            temporary: temporary_schema(context),
         }
     }
 
@@ -160,6 +174,7 @@ impl Standpoint {
         (Arc::ptr_eq(&self.settings, settings) || self.settings.reads_alike(settings))
             && same_rights()
             && self.own == own_schema(context)
+            && self.temporary == temporary_schema(context)
     }
 
     /// Whether both are one.
@@ -167,7 +182,13 @@ impl Standpoint {
         (Arc::ptr_eq(&self.settings, &other.settings) || self.settings.reads_alike(&other.settings))
             && self.rights == other.rights
             && self.own == other.own
+            && self.temporary == other.temporary
     }
+}
+
+fn temporary_schema(context: &StatementContext) -> Option<Arc<str>> {
+    let schema = temporary::own(&context.snapshot.definitions, context)?;
+    Some(schema.name.clone())
 }
 
 fn own_schema(context: &StatementContext) -> Option<Arc<str>> {

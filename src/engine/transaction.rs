@@ -7,6 +7,7 @@
 use crate::catalog::Snapshot;
 use crate::catalog::definition::DefinitionChange;
 use crate::catalog::request::Named;
+use crate::catalog::schema::is_temporary;
 use crate::diagnostic::Diagnostic;
 use crate::storage;
 use std::sync::Arc;
@@ -65,6 +66,14 @@ impl Transaction {
     /// Whether this transaction has changed definitions (and must be published after COMMIT).
     pub fn has_definitions(&self) -> bool {
         !self.changes.is_empty()
+    }
+
+    /// Whether it has made the schema of a session's temporary tables.
+    pub fn makes_temporary(&self) -> bool {
+        self.changes.iter().any(|change| match change {
+            DefinitionChange::PutSchema(schema) => is_temporary(&schema.name),
+            _ => false,
+        })
     }
 
     /// Whom its definitions name.

@@ -73,7 +73,7 @@ impl Session {
             Command::StayWhoeverItIs(tag) => tag,
             Command::Show(name) => return self.show(&name),
             Command::ShowAll => return self.show_all(),
-            Command::Discard(what) => self.discard(what)?,
+            Command::Discard(what) => Box::pin(self.discard(what)).await?,
             Command::Deallocate(name) => self.deallocate(name.as_deref())?,
             Command::CloseCursor(name) => self.close_cursor(name.as_deref())?,
             Command::Listen(listening) => return self.run_listen(listening),
@@ -168,6 +168,10 @@ impl Session {
     /// Commits whatever is open. Cannot be interrupted: what a client is told is what happened.
     async fn commit(&mut self) -> Result<(), Diagnostic> {
         if let Err(error) = Box::pin(self.check_deferred()).await {
+            self.abandon();
+            return Err(error);
+        }
+        if let Err(error) = Box::pin(self.end_temporary()).await {
             self.abandon();
             return Err(error);
         }
@@ -336,7 +340,7 @@ impl Session {
         Ok(())
     }
 
-    fn discard(&mut self, what: Discard) -> Result<&'static str, Diagnostic> {
+    async fn discard(&mut self, what: Discard) -> Result<&'static str, Diagnostic> {
         match what {
             Discard::All => {
                 if !matches!(self.block, Block::None) {
@@ -346,14 +350,16 @@ impl Session {
                 self.named = Default::default();
                 self.keep_listening();
                 self.effects = None;
+                self.discard_temporary().await?;
             }
             Discard::Sequences => {
                 if let Some(effects) = &self.effects {
                     *effects.sequences.lock() = Default::default();
                 }
             }
-            // Plans are made anew whenever they must be, and there are no temporary tables.
-            Discard::Plans | Discard::Temporary => {}
+            Discard::Temporary => self.discard_temporary().await?,
+            // Plans are made anew whenever they must be.
+            Discard::Plans => {}
         }
         Ok(what.tag())
     }
@@ -412,7 +418,8 @@ pub(super) fn access_of(read_only: &str) -> Access {
 ///
 /// In a task of its own, because a session that goes away in between must not leave definitions
 /// durable that nobody has been told of.
-async fn commit_definitions(
+/// Commits a transaction that has changed definitions, and publishes them.
+pub(super) async fn commit_definitions(
     transaction: Transaction,
     control: ControlHandle,
     caller: Caller,

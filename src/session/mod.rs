@@ -44,6 +44,7 @@ mod set_command;
 pub mod settings;
 pub mod show;
 mod sql_prepare;
+mod temporary;
 mod tenant;
 pub mod throttling;
 pub mod token_login;
@@ -93,6 +94,8 @@ pub struct Session {
     _counted: Box<in_use::Held>,
     /// What limits the statements that it runs; most have nothing.
     statement_shares: Box<[in_use::Share]>,
+    /// Whether it may have temporary tables.
+    temporary: bool,
 }
 
 /// client_min_messages; INFO is sent whatever it says.
@@ -244,6 +247,7 @@ impl Session {
             refusal: audited::Refusal::default(),
             _counted: Box::new(counted),
             statement_shares,
+            temporary: false,
         })
     }
 

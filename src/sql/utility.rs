@@ -76,6 +76,12 @@ pub fn parse_statement(parser: &mut Parser<'_>) -> Option<Result<Statement, Pars
             parser.next_token();
             Some(create_as::statement(parser))
         }
+        "CREATE" if temporary_words(parser) > 0 => {
+            for _ in 0..temporary_words(parser) {
+                parser.next_token();
+            }
+            Some(temporary_table(parser))
+        }
         "CREATE"
             if word(parser, 1).as_deref() == Some("UNLOGGED")
                 && word(parser, 2).as_deref() == Some("TABLE") =>
@@ -185,6 +191,25 @@ fn analyze(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
     }))
 }
 
+/// How many words CREATE [LOCAL | GLOBAL] {TEMPORARY | TEMP} TABLE has here; 0: another statement.
+fn temporary_words(parser: &Parser<'_>) -> usize {
+    let is = |at: usize, words: &[&str]| {
+        let found = word(parser, at);
+        found.is_some_and(|found| words.contains(&found.as_str()))
+    };
+    let first = 1 + usize::from(is(1, &["LOCAL", "GLOBAL"]));
+    match is(first, &["TEMPORARY", "TEMP"]) && is(first + 1, &["TABLE"]) {
+        true => first + 2,
+        false => 0,
+    }
+}
+
+fn temporary_table(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
+    let mut table = create_as::parse(parser)?;
+    table.temporary = true;
+    Ok(Statement::CreateTable(table))
+}
+
 fn unlogged_table(parser: &mut Parser<'_>) -> Result<Statement, ParserError> {
     parser.expect_keyword(Keyword::TABLE)?;
     let mut table = create_as::parse(parser)?;
@@ -221,6 +246,28 @@ mod tests {
         }
         assert!(matches!(one("ANALYZE VERBOSE t"), Statement::Analyze(_)));
         assert!(parse::parse("VACUUM (NOTHING) t").is_err());
+    }
+
+    #[test]
+    fn temporary_tables_are_told_whatever_the_words() {
+        for (text, on_commit) in [
+            ("CREATE TEMP TABLE t (a int) ON COMMIT DROP", true),
+            (
+                "create local temporary table t (a, b) as select 1, 2",
+                false,
+            ),
+            (
+                "CREATE GLOBAL TEMP TABLE t ON COMMIT DELETE ROWS AS SELECT 1",
+                true,
+            ),
+            ("CREATE TEMPORARY TABLE IF NOT EXISTS t (LIKE u)", false),
+        ] {
+            let Statement::CreateTable(table) = one(text) else {
+                panic!("{text}");
+            };
+            assert!(table.temporary, "{text}");
+            assert_eq!(table.on_commit.is_some(), on_commit, "{text}");
+        }
     }
 
     #[test]

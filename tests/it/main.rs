@@ -72,6 +72,7 @@ mod sessions;
 mod signer;
 mod sql_files;
 mod start;
+mod temporary;
 mod throttle;
 mod tls;
 mod tls_client_certificates;

@@ -4,6 +4,7 @@
 
 use super::create_table::{self, FIRST_LAYOUT};
 use super::enumeration;
+use super::temporary;
 use super::work::{Claim, Work};
 use crate::catalog::definition::{Column, Relation, RelationBody, Table};
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -26,6 +27,8 @@ pub struct CreateAs<'s> {
     options: ast::CreateTableOptions,
     data: Data,
     query: ast::Query,
+    temporary: bool,
+    on_commit: Option<ast::OnCommit>,
 }
 
 /// WITH [NO] DATA
@@ -59,6 +62,8 @@ impl CreateAs<'_> {
                     options,
                     data,
                     query: ast::Query::clone(query),
+                    temporary: table.temporary,
+                    on_commit: table.on_commit,
                 }))
             }
             Statement::Query(query) => of_select(query),
@@ -76,12 +81,18 @@ impl CreateAs<'_> {
     /// # Errors
     /// 42P07, 42701, 42501; 0A000 for a type that no column has; what the query gives.
     pub async fn create(self, work: &mut Work<'_>) -> Result<CommandTag, Diagnostic> {
-        let new = work.new_name(self.name)?;
+        let temporary = temporary::is(self.temporary, self.name, self.on_commit)?;
+        let new = match temporary {
+            true => temporary::new_name(work, self.name)?,
+            false => work.new_name(self.name)?,
+        };
         if let Claim::Taken(relation) = work.claim(&new).await? {
             super::already_exists(work, &relation, self.if_not_exists)?;
             return Ok(CommandTag::Plain("CREATE TABLE AS"));
         }
         enumeration::demand_free(work, &new)?;
+        let mut options = create_table::options_of(&self.options)?;
+        options.extend(temporary::option(self.on_commit));
         let columns = self.columns(work).await?;
         for column in &columns {
             enumeration::hold(work, column.sql_type).await?;
@@ -92,7 +103,10 @@ impl CreateAs<'_> {
             schema: new.schema.as_str().into(),
             name: new.name.as_str().into(),
             owner: work.context.owner_of_new(),
-            grants: Vec::new(),
+            grants: match temporary {
+                true => temporary::grants(work),
+                false => Vec::new(),
+            },
             comment: None,
             body: RelationBody::Table(Table {
                 store: work.transaction.storage.create_relation()?,
@@ -103,7 +117,7 @@ impl CreateAs<'_> {
                 indexes: Vec::new(),
                 constraints: Vec::new(),
                 referenced_by: Vec::new(),
-                options: create_table::options_of(&self.options)?,
+                options,
                 comments: Vec::new(),
                 constraint_comments: Vec::new(),
             }),
@@ -199,9 +213,6 @@ fn of_select(query: &ast::Query) -> Result<Option<CreateAs<'_>>, Diagnostic> {
     let Some(into) = &select.into else {
         return Ok(None);
     };
-    if into.temporary {
-        return Err(Diagnostic::unsupported("SELECT INTO TEMPORARY"));
-    }
     if into.unlogged {
         return Err(Diagnostic::unsupported("SELECT INTO UNLOGGED"));
     }
@@ -216,6 +227,8 @@ fn of_select(query: &ast::Query) -> Result<Option<CreateAs<'_>>, Diagnostic> {
         options: ast::CreateTableOptions::None,
         data: Data::With,
         query: without,
+        temporary: into.temporary,
+        on_commit: None,
     }))
 }
 

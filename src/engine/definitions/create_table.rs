@@ -4,6 +4,7 @@ use super::column::{ColumnPlan, nextval_of};
 use super::constraint::{Existing, Spec, choose_relation};
 use super::enumeration;
 use super::like::Like;
+use super::temporary;
 use super::work::{Claim, NewName, Work, table_of};
 use crate::catalog::Oid;
 use crate::catalog::definition::{Relation, RelationBody, Table};
@@ -24,12 +25,17 @@ pub const FIRST_LAYOUT: u32 = 1;
 /// 42P07, 42701, 42P16 and whatever a column or constraint of it is refused for; 42501; 0A000.
 pub async fn create(work: &mut Work<'_>, statement: &ast::CreateTable) -> Result<(), Diagnostic> {
     refuse_unsupported(statement)?;
-    let new = work.new_name(&statement.name)?;
+    let temporary = temporary::is(statement.temporary, &statement.name, statement.on_commit)?;
+    let new = match temporary {
+        true => temporary::new_name(work, &statement.name)?,
+        false => work.new_name(&statement.name)?,
+    };
     if let Claim::Taken(relation) = work.claim(&new).await? {
         return super::already_exists(work, &relation, statement.if_not_exists);
     }
     enumeration::demand_free(work, &new)?;
-    let options = options_of(&statement.table_options)?;
+    let mut options = options_of(&statement.table_options)?;
+    options.extend(temporary::option(statement.on_commit));
     let mut specs = Vec::new();
     let mut columns = Vec::new();
     let mut likes = Vec::new();
@@ -55,7 +61,10 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateTable) -> Result
         schema: new.schema.as_str().into(),
         name: new.name.as_str().into(),
         owner: work.context.owner_of_new(),
-        grants: Vec::new(),
+        grants: match temporary {
+            true => temporary::grants(work),
+            false => Vec::new(),
+        },
         comment: None,
         body: RelationBody::Table(Table {
             store: work.transaction.storage.create_relation()?,
@@ -165,7 +174,6 @@ fn check_columns(columns: &[ColumnPlan]) -> Result<(), Diagnostic> {
 /// 0A000 for what no CREATE TABLE here makes.
 pub fn refuse_unsupported(statement: &ast::CreateTable) -> Result<(), Diagnostic> {
     let refused = [
-        (statement.temporary, "CREATE TEMPORARY TABLE"),
         (statement.or_replace, "CREATE OR REPLACE TABLE"),
         (
             statement.like.is_some(),
@@ -176,7 +184,6 @@ pub fn refuse_unsupported(statement: &ast::CreateTable) -> Result<(), Diagnostic
             statement.partition_by.is_some() || statement.partition_of.is_some(),
             "a partitioned table",
         ),
-        (statement.on_commit.is_some(), "ON COMMIT"),
         (
             statement.external || statement.clone.is_some(),
             "this form of CREATE TABLE",

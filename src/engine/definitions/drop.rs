@@ -65,10 +65,31 @@ pub async fn drop(work: &mut Work<'_>, statement: Drop<'_>) -> Result<&'static s
     }
     taken.sort_by_key(|relation| relation.oid);
     taken.dedup_by_key(|relation| relation.oid);
+    drop_taken(work, taken, statement.cascade).await?;
+    Ok(tag)
+}
+
+/// Drops tables that are taken, with what depends on them.
+///
+/// # Errors
+/// 55006 for one that checks wait for, and what storage gives.
+pub async fn drop_relations(
+    work: &mut Work<'_>,
+    mut taken: Vec<Relation>,
+) -> Result<(), Diagnostic> {
+    taken.sort_by_key(|relation| relation.oid);
+    drop_taken(work, taken, true).await
+}
+
+async fn drop_taken(
+    work: &mut Work<'_>,
+    taken: Vec<Relation>,
+    cascade: bool,
+) -> Result<(), Diagnostic> {
     let dropping: Vec<Oid> = taken.iter().map(|relation| relation.oid).collect();
     let dependents = dependents_of(work, &taken, &dropping)?;
     if !dependents.is_empty() {
-        if !statement.cascade {
+        if !cascade {
             let lines: Vec<String> = dependents.iter().map(Dependent::detail).collect();
             return Err(refused(&described(&taken, work.context), &lines));
         }
@@ -81,7 +102,7 @@ pub async fn drop(work: &mut Work<'_>, statement: Drop<'_>) -> Result<&'static s
         work.demand_nothing_waits(&relation, "DROP TABLE").await?;
         remove(work, relation.oid, &dropping).await?;
     }
-    Ok(tag)
+    Ok(())
 }
 
 /// What each is, in the words of a message.

@@ -7,6 +7,7 @@ use super::work::{Work, missing, table_of};
 use crate::catalog::definition::{
     Constraint, ConstraintBody, Deferral, ReferentialAction, Relation, Table,
 };
+use crate::catalog::schema::is_temporary;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::search_path;
 use crate::engine::types::{self, CastContext};
@@ -15,6 +16,9 @@ use sqlparser::ast;
 
 /// Whether the table's bare name leads to it, which may not be defined yet.
 fn is_found_first(work: &mut Work<'_>, relation: &Relation) -> bool {
+    if is_temporary(&relation.schema) {
+        return true;
+    }
     let definitions = work.definitions();
     let database = work.database();
     let path = search_path::in_force(&definitions, work.context);
@@ -22,6 +26,21 @@ fn is_found_first(work: &mut Work<'_>, relation: &Relation) -> bool {
         **schema == relation.schema || definitions.find(database, schema, &relation.name).is_some()
     });
     first == Some(&relation.schema)
+}
+
+/// # Errors
+/// 42P16: what points at a temporary table goes with it, and the other way round.
+fn demand_as_lasting(relation: &Relation, parent: &Relation) -> Result<(), Diagnostic> {
+    let of = |relation: &Relation| is_temporary(&relation.schema);
+    let what = match (of(relation), of(parent)) {
+        (false, true) => "permanent",
+        (true, false) => "temporary",
+        _ => return Ok(()),
+    };
+    Err(Diagnostic::error(
+        SqlState::INVALID_TABLE_DEFINITION,
+        format!("constraints on {what} tables may reference only {what} tables"),
+    ))
 }
 
 /// FOREIGN KEY, as given.
@@ -75,6 +94,7 @@ impl Foreign {
             true => relation.clone(),
             false => self.parent(work).await?,
         };
+        demand_as_lasting(relation, &parent)?;
         work.context.rights.may_reference(&parent)?;
         let referenced = self.referenced_positions(work, &parent, columns.len())?;
         let labels: Vec<&str> = self.columns.iter().map(String::as_str).collect();

@@ -31,6 +31,7 @@ mod rewrite;
 mod schema;
 mod sequence;
 mod stars;
+pub mod temporary;
 #[cfg(test)]
 mod tests;
 mod truncate;
@@ -184,14 +185,22 @@ fn begin<'a>(
             format!("cannot execute {tag} in a read-only transaction"),
         ));
     }
-    Ok(Work {
+    Ok(at_work(engine, transaction, context))
+}
+
+fn at_work<'a>(
+    engine: &'a Engine,
+    transaction: &'a mut Transaction,
+    context: &'a StatementContext,
+) -> Work<'a> {
+    Work {
         engine,
         transaction,
         context,
         pace: Pace::new(context.cancel.clone()),
         found: Vec::new(),
         found_types: Vec::new(),
-    })
+    }
 }
 
 async fn dispatch(

@@ -7,12 +7,13 @@ use super::{drop_schema, name, relabel, view};
 use crate::access::grants;
 use crate::catalog::definition::{Relation, RelationBody};
 use crate::catalog::enumeration::UserType;
-use crate::catalog::schema::{Schema, SchemaPrivileges};
+use crate::catalog::schema::{Schema, SchemaPrivileges, is_temporary};
 use crate::diagnostic::{Diagnostic, Severity, SqlState};
 use crate::engine::query::functions::names;
 use crate::engine::query::functions::text::quote_ident;
 use crate::engine::query::qualify;
 use crate::engine::search_path::{self, no_schema};
+use crate::engine::temporary::ALIAS;
 use crate::sql::credential::SchemaGrant;
 use crate::sql::parse;
 use crate::storage::{DEFINITIONS_RELATION, LockMode, Use};
@@ -213,6 +214,13 @@ pub async fn set(
             )));
         }
         _ => {}
+    }
+    let temporary = |schema: &str| schema == ALIAS || is_temporary(schema);
+    if temporary(&schema) || temporary(&relation.schema) {
+        return Err(Diagnostic::error(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "cannot move objects into or out of temporary schemas",
+        ));
     }
     let target = work.schema(&schema)?;
     work.context.rights.may_define(&target)?;

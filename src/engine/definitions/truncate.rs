@@ -99,7 +99,11 @@ fn demand_unreferenced(work: &mut Work<'_>, taken: &[Relation]) -> Result<(), Di
     Ok(())
 }
 
-fn empty(work: &mut Work<'_>, mut relation: Relation, restart: bool) -> Result<(), Diagnostic> {
+/// Gives a table that is taken, and its indexes, fresh stores.
+///
+/// # Errors
+/// What storage gives.
+pub fn empty(work: &mut Work<'_>, mut relation: Relation, restart: bool) -> Result<(), Diagnostic> {
     let definitions = work.definitions();
     let table = table_of(&mut relation)?;
     let old = table.store;

@@ -8,6 +8,7 @@ use super::name;
 use super::work::{Claim, NewName, Work};
 use crate::catalog::Oid;
 use crate::catalog::definition::{Relation, RelationBody, View};
+use crate::catalog::schema::is_temporary;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::dml::parts::Parted;
@@ -20,6 +21,7 @@ use crate::storage::Use;
 use sqlparser::ast::{self, VisitMut, VisitorMut};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, Tokenizer};
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -37,7 +39,7 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateView) -> Result<
     }
     let mut query = statement.query.clone();
     super::stars::write_out(work, &mut query);
-    write_schemas(work, &mut query);
+    write_schemas(work, &mut query)?;
     let view = View {
         query: Arc::from(query.to_string()),
         columns,
@@ -64,20 +66,26 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateView) -> Result<
 }
 
 /// The schema of each relation that is not in `public`, so that the text means the same to everybody.
-fn write_schemas(work: &mut Work<'_>, query: &mut ast::Query) {
+///
+/// # Errors
+/// 0A000 for a temporary relation: the view would have to go with it.
+fn write_schemas(work: &mut Work<'_>, query: &mut ast::Query) -> Result<(), Diagnostic> {
     let (definitions, context) = (work.definitions(), work.context);
+    let seen = Cell::new(false);
     qualify::relations(query, |schema, name| {
-        let found = match schema {
-            Some(_) => None,
-            None => search_path::find(&definitions, None, name, context),
-        };
-        match found {
+        let found = search_path::find(&definitions, schema, name, context);
+        seen.set(seen.get() || found.is_some_and(|found| is_temporary(&found.schema)));
+        match found.filter(|_| schema.is_none()) {
             Some(found) if *found.schema != *search_path::PUBLIC => {
                 qualify::Schema::Written(found.schema.to_string())
             }
             _ => qualify::Schema::Kept,
         }
     });
+    match seen.get() {
+        true => Err(Diagnostic::unsupported("a view of a temporary table")),
+        false => Ok(()),
+    }
 }
 
 fn refuse_unsupported(statement: &ast::CreateView) -> Result<(), Diagnostic> {

@@ -7,6 +7,7 @@ use super::{INFORMATION_SCHEMA_OID, PG_CATALOG_OID, Row};
 use crate::catalog::schema::{PUBLIC_OID, Schema};
 use crate::engine::context::StatementContext;
 use crate::engine::search_path;
+use crate::engine::temporary;
 use std::sync::Arc;
 
 /// PostgreSQL's number of UTF8.
@@ -31,7 +32,9 @@ pub fn namespaces(context: &StatementContext) -> Vec<(u32, String)> {
 /// The schemas of the session's database that are no catalogs'.
 pub fn schemas(context: &StatementContext) -> Vec<Arc<Schema>> {
     let definitions = &context.snapshot.definitions;
-    definitions.schemas_of(context.identity.database)
+    let mut schemas = definitions.schemas_of(context.identity.database);
+    schemas.retain(|schema| !temporary::is_others(&schema.name, context));
+    schemas
 }
 
 /// pg_namespace.oid; 0 where there is none.

@@ -17,6 +17,7 @@ use crate::engine::query::functions::names;
 use crate::engine::query::functions::text::quote_ident;
 use crate::engine::query::resolve;
 use crate::engine::search_path;
+use crate::engine::temporary;
 use crate::engine::types;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type, UInt32Type};
@@ -368,7 +369,13 @@ fn visibility() -> Vec<Arc<ScalarUDF>> {
             "pg_my_temp_schema",
             &[&[]],
             SqlType::scalar(TypeKind::Oid),
-            |call| call.values::<UInt32Type>(|_| Ok(Some(0))),
+            |call| {
+                let statement = call.statement()?;
+                let context = &statement.context;
+                let own = temporary::own(&context.snapshot.definitions, context);
+                let oid = own.map_or(0, |schema| schema.oid.0);
+                call.values::<UInt32Type>(|_| Ok(Some(oid)))
+            },
         ),
     ];
     all.push(Function::stable(

@@ -7,6 +7,7 @@ use super::types::array_name;
 use super::{Row, SystemTable, deparse, table, tables as all_catalogs};
 use crate::catalog::PrincipalId;
 use crate::catalog::definition::{ConstraintBody, ReferentialAction, Relation, RelationBody};
+use crate::catalog::schema::is_temporary;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::context::StatementContext;
 use crate::engine::query::functions::session::database_name;
@@ -36,13 +37,14 @@ pub fn tables(context: &StatementContext) -> Vec<Row> {
                 ("table_type", text(kind)),
                 (
                     "is_insertable_into",
-                    text(if kind == "BASE TABLE" { "YES" } else { "NO" }),
+                    text(if kind == "VIEW" { "NO" } else { "YES" }),
                 ),
                 ("is_typed", text("NO")),
             ],
         )
     };
     let kind = |relation: &Relation| match relation.body {
+        RelationBody::Table(_) if is_temporary(&relation.schema) => Some("LOCAL TEMPORARY"),
         RelationBody::Table(_) => Some("BASE TABLE"),
         RelationBody::View(_) => Some("VIEW"),
         _ => None,

@@ -4,9 +4,11 @@ use super::built_in_types::Facts;
 use super::cell::{Cell, maybe, number, row, text};
 use super::{Row, SystemTable, table, tables};
 use crate::catalog::definition::{Relation, RelationBody, Table};
+use crate::catalog::schema::is_temporary;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::catalog::{Oid, PrincipalId};
 use crate::engine::context::StatementContext;
+use crate::engine::temporary;
 use crate::engine::types;
 use std::sync::{Arc, LazyLock};
 
@@ -24,10 +26,12 @@ pub fn catalog(name: &str) -> &'static SystemTable {
 
 /// The relations of the session's database.
 pub fn own(context: &StatementContext) -> impl Iterator<Item = &Arc<Relation>> {
-    context
+    let relations = context
         .snapshot
         .definitions
-        .of_database(context.identity.database)
+        .of_database(context.identity.database);
+    // Others' temporary tables are not there.
+    relations.filter(|relation| !temporary::is_others(&relation.schema, context))
 }
 
 /// pg_class.relkind
@@ -50,9 +54,13 @@ pub fn owner(principal: PrincipalId) -> Cell {
     number(principal.0)
 }
 
-fn persistence(table: &Table) -> &'static str {
-    let unlogged = table.options.iter().any(|(name, _)| &**name == "unlogged");
-    if unlogged { "u" } else { "p" }
+fn persistence(relation: &Relation) -> &'static str {
+    let options = relation.table().map_or(&[][..], |table| &table.options);
+    match options.iter().any(|(name, _)| &**name == "unlogged") {
+        _ if is_temporary(&relation.schema) => "t",
+        true => "u",
+        false => "p",
+    }
 }
 
 /// pg_class
@@ -110,7 +118,7 @@ fn class_row(shape: &SystemTable, relation: &Relation, context: &StatementContex
         ("relnamespace", number(namespace(&relation.schema, context))),
         ("relowner", owner(relation.owner)),
         ("relkind", text(kind(relation))),
-        ("relpersistence", text("p")),
+        ("relpersistence", text(persistence(relation))),
         ("relreplident", text("n")),
         ("relispopulated", Cell::Bool(true)),
         ("reltuples", number(-1)),
@@ -122,7 +130,6 @@ fn class_row(shape: &SystemTable, relation: &Relation, context: &StatementContex
     ];
     match &relation.body {
         RelationBody::Table(table) => cells.extend([
-            ("relpersistence", text(persistence(table))),
             ("relreplident", text("d")),
             ("relam", number(HEAP)),
             ("relfilenode", number(table.store.0)),
@@ -190,7 +197,7 @@ fn options(table: &Table) -> Cell {
     let options: Vec<_> = table
         .options
         .iter()
-        .filter(|(name, _)| &**name != "unlogged")
+        .filter(|(name, _)| !matches!(&**name, "unlogged" | temporary::ON_COMMIT_OPTION))
         .map(|(name, value)| text(format!("{name}={value}")))
         .collect();
     if options.is_empty() {

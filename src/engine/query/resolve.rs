@@ -7,6 +7,7 @@ use crate::engine::context::StatementContext;
 use crate::engine::pg_catalog::{self, SystemTable};
 use crate::engine::search_path;
 pub use crate::engine::search_path::{PG_CATALOG, PUBLIC};
+use crate::engine::temporary;
 use std::sync::Arc;
 
 /// What a name in FROM stands for.
@@ -42,6 +43,9 @@ pub fn relation(
 
 /// A bare name along the search_path; what a user's relation of it in an earlier schema hides is not found.
 fn bare(name: &str, context: &StatementContext) -> Option<Resolved> {
+    if let Some(found) = temporary::find(&context.snapshot.definitions, name, context) {
+        return Some(Resolved::Relation(found.clone()));
+    }
     let path = &context.settings.search_path;
     if !path.iter().any(|schema| search_path::is_system(schema)) {
         let catalog = in_schema(PG_CATALOG, name, context);

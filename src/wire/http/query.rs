@@ -208,6 +208,7 @@ impl Exchange<'_> {
         let running = Box::pin(run::run(&mut session, query, &mut output));
         let outcome = attended(self.stream, &handle, self.services, running).await;
         session.abandon();
+        Box::pin(session.leave_nothing()).await;
         Ok(match output {
             Output::Reply(reply) => Answered::With(reply.finish(outcome?), self.head.keep_alive),
             Output::Lines(lines) => match outcome {

@@ -115,6 +115,7 @@ impl Connection {
             Ok(never) => match never {},
         };
         self.session.abandon();
+        Box::pin(self.session.leave_nothing()).await;
         Box::pin(self.session.note_end(reason)).await;
         if let Some(diagnostic) = reason.diagnostic() {
             self.refuse(&diagnostic);

@@ -349,6 +349,7 @@ impl Connection {
             }
         };
         self.session.abandon();
+        Box::pin(self.session.leave_nothing()).await;
         Box::pin(self.session.note_end(reason)).await;
         if let Some(diagnostic) = reason.diagnostic() {
             error::diagnostic(&mut self.stream.outbox(), &diagnostic);
