@@ -128,7 +128,6 @@ mod tests {
                 "CREATE TEXT SEARCH",
             ),
             ("alter view v set (security_barrier)", "ALTER VIEW"),
-            ("do $$ begin end $$", "DO"),
             ("delete from t where current of c", "WHERE CURRENT OF"),
             (
                 "update t set a = 1 where current\n of c",

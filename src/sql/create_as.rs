@@ -6,7 +6,8 @@
 use super::like;
 use sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use sqlparser::ast::{
-    ColumnDef, CreateTable, CreateTableOptions, DataType, Expr, Ident, SqlOption, Statement, Value,
+    ColumnDef, CreateTable, CreateTableOptions, DataType, Expr, Ident, OnCommit, SqlOption,
+    Statement, Value,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -52,13 +53,14 @@ pub fn mark(table: &mut CreateTable, option: &str) {
     }
 }
 
-/// `[IF NOT EXISTS] t (a, b) AS query`
+/// `[IF NOT EXISTS] t (a, b) [ON COMMIT …] AS query`
 fn of_names(parser: &mut Parser<'_>) -> Result<CreateTable, ParserError> {
     let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
     let name = parser.parse_object_name(false)?;
     parser.expect_token(&Token::LParen)?;
     let names = parser.parse_comma_separated(Parser::parse_identifier)?;
     parser.expect_token(&Token::RParen)?;
+    let on_commit = on_commit(parser)?;
     parser.expect_keyword(Keyword::AS)?;
     let query = parser.parse_query()?;
     let columns = names.into_iter().map(|name| ColumnDef {
@@ -69,8 +71,23 @@ fn of_names(parser: &mut Parser<'_>) -> Result<CreateTable, ParserError> {
     Ok(CreateTableBuilder::new(name)
         .if_not_exists(if_not_exists)
         .columns(columns.collect())
+        .on_commit(on_commit)
         .query(Some(query))
         .build())
+}
+
+fn on_commit(parser: &mut Parser<'_>) -> Result<Option<OnCommit>, ParserError> {
+    use Keyword::{COMMIT, DELETE, DROP, ON, PRESERVE, ROWS};
+    if !parser.parse_keywords(&[ON, COMMIT]) {
+        return Ok(None);
+    }
+    let what = match parser.expect_one_of_keywords(&[DELETE, PRESERVE, DROP])? {
+        DROP => return Ok(Some(OnCommit::Drop)),
+        DELETE => OnCommit::DeleteRows,
+        _ => OnCommit::PreserveRows,
+    };
+    parser.expect_keyword(ROWS)?;
+    Ok(Some(what))
 }
 
 #[cfg(test)]

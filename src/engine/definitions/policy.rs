@@ -281,7 +281,8 @@ async fn predicate(
         let mut tree = parse::parse_expression(&text)?;
         enumeration::qualify(&mut tree, &context);
         let canonical = tree.to_string();
-        compile(&canonical, &relation, &context.snapshot.definitions)?;
+        let compiled = compile(&canonical, &relation, &context.snapshot.definitions)?;
+        compiled.demand_askable(&context)?;
         Ok(Some(canonical.into()))
     });
     compiling.await?

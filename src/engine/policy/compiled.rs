@@ -4,16 +4,18 @@ use crate::catalog::definition::{Definitions, Relation};
 use crate::catalog::row_policy::Policy;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
+use crate::engine::context::StatementContext;
 use crate::engine::dml::target::{scope_of, table_of};
-use crate::engine::dml::value::{self, Value};
+use crate::engine::dml::value::{self, Row, Value};
 use crate::engine::query::expression::Scope;
+use crate::engine::query::functions::auth_variable;
 use crate::engine::query::rewrite::auth_variables;
 use crate::engine::settings::Settings;
 use crate::engine::types::{Input, UserTypes};
 use crate::sql::auth_variable::Variable;
 use crate::sql::parse;
 use datafusion::common::ScalarValue;
-use sqlparser::ast::{BinaryOperator, Expr};
+use sqlparser::ast::{BinaryOperator, Expr, Ident};
 use std::sync::Arc;
 
 /// The longest predicate, as text.
@@ -28,19 +30,27 @@ pub struct Compiled {
 /// One predicate over a row.
 #[derive(Debug)]
 pub enum Predicate {
-    /// `column = $auth.x`, what most policies are: compared without a batch, and looked up in an index.
+    /// `column = $auth.x`, what most policies are, or `column = current_setting('app.x')`: compared without
+    /// a batch, and looked up in an index.
     Owned {
         /// The column's position.
         column: usize,
-        /// The variable.
-        variable: Variable,
-        /// The column's type, without its modifier.
-        sql_type: SqlType,
+        /// Whose the row must be.
+        owner: Owner,
     },
     /// Any other.
     General(Value),
     /// One that cannot be compiled any more, or is not there.
     Never,
+}
+
+/// What a column is compared with: the same for all rows of a statement.
+#[derive(Debug)]
+pub enum Owner {
+    /// `$auth.x` as a value of the column's type, without its modifier.
+    Variable(Variable, SqlType),
+    /// A value that asks the statement, of the column's type.
+    Asked(Value),
 }
 
 impl Compiled {
@@ -86,8 +96,9 @@ pub fn prepare(relation: &Relation, definitions: &Definitions) {
     }
 }
 
-/// Compiles a predicate over a table's columns. It means the same in every session: texts in it are
-/// read by the server's settings, not by a client's. The definitions are for the types that it names.
+/// Compiles a predicate over a table's columns. Texts in it are read by the server's settings, not by a
+/// client's; its functions may ask the statement ([`Predicate::within`]). The definitions are for the types
+/// that it names.
 ///
 /// # Errors
 /// What the expression has wrong: 42703, 42804, 42883, …; 0A000 for subqueries and whatever else
@@ -110,15 +121,16 @@ pub fn compile(
             database: relation.database,
         }),
     };
-    let compiled = value::compile(&tree, &scope, &mut Vec::new(), input)?.without_parameters()?;
+    let compiled = value::compile_asking(&tree, &scope, &mut Vec::new(), input)?;
+    let compiled = compiled.without_parameters()?;
     value::demand_boolean(&compiled, "POLICY")?;
-    Ok(owned(&tree, relation).unwrap_or(Predicate::General(compiled)))
+    Ok(owned(&tree, relation, input).unwrap_or(Predicate::General(compiled)))
 }
 
-/// The predicate as `column = $auth.x`, where comparing the values is what `=` does.
-fn owned(tree: &Expr, relation: &Relation) -> Option<Predicate> {
+/// The predicate as `column = owner`, where comparing the values is what `=` does.
+fn owned(tree: &Expr, relation: &Relation, input: Input<'_>) -> Option<Predicate> {
     let (left, right) = match tree {
-        Expr::Nested(inner) => return owned(inner, relation),
+        Expr::Nested(inner) => return owned(inner, relation, input),
         Expr::BinaryOp {
             left,
             op: BinaryOperator::Eq,
@@ -126,37 +138,55 @@ fn owned(tree: &Expr, relation: &Relation) -> Option<Predicate> {
         } => (&**left, &**right),
         _ => return None,
     };
-    let (column, variable) = match (auth_variables::alone(left), auth_variables::alone(right)) {
-        (None, Some(Ok(variable))) => (left, variable),
-        (Some(Ok(variable)), None) => (right, variable),
+    let (left, right) = (bare(left), bare(right));
+    let column_of = |side: &Expr| match side {
+        Expr::Identifier(name) => position(relation, name),
+        _ => None,
+    };
+    let (column, other) = match (column_of(left), column_of(right)) {
+        (Some(column), None) => (column, right),
+        (None, Some(column)) => (column, left),
         _ => return None,
     };
-    let Expr::Identifier(name) = column else {
-        return None;
+    let sql_type = relation.table()?.columns[column].sql_type;
+    let sql_type = SqlType {
+        typmod: -1,
+        ..sql_type
     };
+    let owner = owner(other, sql_type, input)?;
+    Some(Predicate::Owned { column, owner })
+}
+
+fn bare(mut expr: &Expr) -> &Expr {
+    while let Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    expr
+}
+
+fn position(relation: &Relation, name: &Ident) -> Option<usize> {
     let name = crate::engine::dml::names::fold(name);
-    let columns = &relation.table()?.columns;
-    let column = columns
-        .iter()
-        .position(|column| !column.dropped && *column.name == name)?;
-    let sql_type = columns[column].sql_type;
-    let plain = matches!(
-        sql_type.kind,
-        TypeKind::Text
-            | TypeKind::Varchar
-            | TypeKind::Uuid
-            | TypeKind::Int2
-            | TypeKind::Int4
-            | TypeKind::Int8
-    );
-    (plain && !sql_type.array && !variable.is_list()).then_some(Predicate::Owned {
-        column,
-        variable,
-        sql_type: SqlType {
-            typmod: -1,
-            ..sql_type
-        },
-    })
+    let mut columns = relation.table()?.columns.iter();
+    columns.position(|column| !column.dropped && *column.name == name)
+}
+
+/// What a column of this type is compared with, if it is no column itself and of the type, too.
+fn owner(tree: &Expr, sql_type: SqlType, input: Input<'_>) -> Option<Owner> {
+    use TypeKind::{Int2, Int4, Int8, Name, Text, Uuid, Varchar};
+    let plain = matches!(sql_type.kind, Text | Varchar | Uuid | Int2 | Int4 | Int8);
+    if !plain || sql_type.array {
+        return None;
+    }
+    if let Some(variable) = auth_variables::alone(tree) {
+        let variable = variable.ok().filter(|variable| !variable.is_list())?;
+        return Some(Owner::Variable(variable, sql_type));
+    }
+    let compiled = value::compile_asking(tree, &Scope::empty(), &mut Vec::new(), input);
+    let value = compiled.ok().filter(Value::asks)?;
+    let text = |kind| matches!(kind, Text | Varchar | Name);
+    let same =
+        value.sql_type.kind == sql_type.kind || text(value.sql_type.kind) && text(sql_type.kind);
+    (same && !value.sql_type.array).then_some(Owner::Asked(value))
 }
 
 impl Predicate {
@@ -183,16 +213,56 @@ impl Predicate {
         }
     }
 
-    /// For [`Predicate::Owned`] the value that its column must have; None for any other.
-    pub fn owner(&self, input: Input<'_>) -> Option<ScalarValue> {
-        match self {
-            Predicate::Owned {
-                variable, sql_type, ..
-            } => {
-                let value = crate::engine::query::functions::auth_variable::value;
-                Some(value(variable, *sql_type, input))
+    /// For [`Predicate::Owned`] the value that its column must have; None for any other, and where nobody
+    /// can say whose the row must be: then it does not hold. Some ten microseconds where the statement is
+    /// asked.
+    pub fn owner(&self, context: &StatementContext) -> Option<ScalarValue> {
+        let Predicate::Owned { owner, .. } = self else {
+            return None;
+        };
+        let input = context.input();
+        match owner {
+            Owner::Variable(variable, sql_type) => {
+                Some(auth_variable::value(variable, *sql_type, input))
             }
-            _ => None,
+            Owner::Asked(value) => {
+                let nothing = Row {
+                    columns: &[],
+                    parameters: &[],
+                    input,
+                };
+                let ready = value.ready(context).ok()?;
+                ready.evaluate(nothing).ok()
+            }
+        }
+    }
+
+    /// That its functions only give values: what is asked when a policy is made.
+    ///
+    /// # Errors
+    /// 0A000 for functions that do something besides.
+    pub fn demand_askable(&self, context: &StatementContext) -> Result<(), Diagnostic> {
+        match self {
+            Predicate::General(value)
+            | Predicate::Owned {
+                owner: Owner::Asked(value),
+                ..
+            } => value.ready(context).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// The predicate as its functions find it in a statement, where they ask it. Some ten microseconds then.
+    ///
+    /// # Errors
+    /// 0A000 for functions that do something besides giving a value.
+    pub fn within(&self, context: &StatementContext) -> Result<Option<Predicate>, Diagnostic> {
+        match self {
+            Predicate::General(value) if value.asks() => {
+                let ready = value.ready(context)?.into_owned();
+                Ok(Some(Predicate::General(ready)))
+            }
+            _ => Ok(None),
         }
     }
 }

@@ -57,7 +57,7 @@ struct Rule {
     restrictive: Vec<Bound>,
 }
 
-/// A predicate with the session's value.
+/// A predicate with the session's value, its functions ready for the statement.
 #[derive(Clone, Debug)]
 struct Bound {
     predicate: Arc<Predicate>,
@@ -67,7 +67,8 @@ struct Bound {
 
 impl Guard {
     /// What guards the relation's rows from a statement; None: nothing does, there are no policies
-    /// or the session is a superuser's. Costs well under a microsecond where they are compiled.
+    /// or the session is a superuser's. Costs well under a microsecond where they are compiled, and some ten
+    /// for each that asks the statement (`current_setting('app.tenant')`).
     pub fn new(relation: &Relation, purpose: Purpose, context: &StatementContext) -> Option<Guard> {
         if purpose == Purpose::KeepReferences || !row_policy::binds(relation, &context.rights) {
             return None;
@@ -290,9 +291,14 @@ impl Binder<'_> {
             Clause::Using => self.compiled.using(place),
             Clause::Check => self.compiled.check(place),
         };
+        let ready = match predicate.within(self.context) {
+            Ok(Some(ready)) => Arc::new(ready),
+            Ok(None) => predicate.clone(),
+            Err(_) => Arc::new(Predicate::Never),
+        };
         Bound {
-            owner: predicate.owner(self.context.input()),
-            predicate: predicate.clone(),
+            owner: predicate.owner(self.context),
+            predicate: ready,
             policy: self.relation.row_security.policies[place].name.clone(),
         }
     }

@@ -92,10 +92,9 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
                     subquery_call(expr, &schema)
                 }
                 // The planner's anti join takes a NULL that the condition excludes for a member, and does
-                // not look for one where no column is compared.
+                // not look for one where no column of its own is compared.
                 Expr::InSubquery(member)
-                    if member.subquery.outer_ref_columns.is_empty()
-                        && is_constant(&member.expr)
+                    if !names_column(&member.expr)
                         || !member.subquery.outer_ref_columns.is_empty()
                             && (member.negated
                                 || !is_decorrelated(&member.subquery, considered, &schema)) =>
@@ -110,13 +109,10 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
     .map(|transformed| transformed.data)
 }
 
-/// Whether it names no column, of this query or of one around.
-fn is_constant(expr: &Expr) -> bool {
-    let names = |expr: &Expr| {
-        let column = matches!(expr, Expr::Column(_) | Expr::OuterReferenceColumn(..));
-        Ok(column)
-    };
-    !expr.exists(names).unwrap_or(true)
+/// Whether it names a column of this query; one of a query around is a constant here.
+fn names_column(expr: &Expr) -> bool {
+    let names = |expr: &Expr| Ok(matches!(expr, Expr::Column(_)));
+    expr.exists(names).unwrap_or(false)
 }
 
 /// Whether the optimizer will make a join of it; `considered` says whether it looks at the node.
@@ -194,7 +190,7 @@ pub fn is_correlated(expr: &Expr) -> bool {
         Expr::ScalarSubquery(subquery) => !subquery.outer_ref_columns.is_empty(),
         Expr::Exists(exists) => !exists.subquery.outer_ref_columns.is_empty(),
         Expr::InSubquery(member) => {
-            !member.subquery.outer_ref_columns.is_empty() || is_constant(&member.expr)
+            !member.subquery.outer_ref_columns.is_empty() || !names_column(&member.expr)
         }
         _ => false,
     }

@@ -8,7 +8,7 @@ use super::keys::{Class, no_order, value_name};
 use crate::catalog::sql_type::TypeKind;
 use crate::engine::types;
 use datafusion::common::Column;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::logical_expr::expr::{Case, GroupingSet};
@@ -17,6 +17,72 @@ use std::sync::Arc;
 
 /// Which expressions a group is not of.
 const GROUPING: &str = "grouping";
+
+/// Computes what the sets are of below the aggregate, and groups by those columns: an expression inside a set
+/// has no name of its own that would stay when the expression is rewritten.
+///
+/// # Errors
+/// What building a projection gives.
+pub fn of_columns(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let sets = match &node {
+        LogicalPlan::Aggregate(aggregate) => match aggregate.group_expr.as_slice() {
+            [Expr::GroupingSet(sets)] => sets,
+            _ => return Ok(Transformed::no(node)),
+        },
+        _ => return Ok(Transformed::no(node)),
+    };
+    let grouped = sets.distinct_expr().into_iter();
+    let computed: Vec<Expr> = grouped
+        .filter(|expr| !matches!(expr, Expr::Column(_)))
+        .cloned()
+        .collect();
+    let (LogicalPlan::Aggregate(aggregate), false) = (&node, computed.is_empty()) else {
+        return Ok(Transformed::no(node));
+    };
+    let as_column = |expr: Expr| match computed.contains(&expr) {
+        true => {
+            let (qualifier, name) = expr.qualified_name();
+            Transformed::yes(Expr::Column(Column::new(qualifier, name)))
+        }
+        false => Transformed::no(expr),
+    };
+    let group = aggregate.group_expr.iter().cloned().map(|sets| {
+        // From the top: what is inside of one is not another.
+        sets.transform_down(|expr| {
+            let mut found = as_column(expr);
+            if found.transformed {
+                found.tnr = TreeNodeRecursion::Jump;
+            }
+            Ok(found)
+        })
+        .data()
+    });
+    let group = group.collect::<Result<Vec<_>>>()?;
+    let asked = aggregate.aggr_expr.iter().cloned().map(|expr| {
+        of_groups(expr, |args| {
+            args.into_iter().map(|arg| as_column(arg).data).collect()
+        })
+    });
+    let asked = asked.collect::<Result<Vec<_>>>()?;
+    let input = aggregate.input.schema().columns().into_iter();
+    let columns = input.map(Expr::Column).chain(computed.iter().cloned());
+    let input = Projection::try_new(columns.collect(), aggregate.input.clone())?;
+    let input = Arc::new(LogicalPlan::Projection(input));
+    let of_columns = Aggregate::try_new(input, group, asked)?;
+    Ok(Transformed::yes(LogicalPlan::Aggregate(of_columns)))
+}
+
+/// The expression with what GROUPING asks for in another form: it asks by what is grouped by.
+fn of_groups(expr: Expr, form: impl Fn(Vec<Expr>) -> Vec<Expr>) -> Result<Expr> {
+    expr.transform_up(|expr| match expr {
+        Expr::AggregateFunction(mut call) if call.func.name() == GROUPING => {
+            call.params.args = form(std::mem::take(&mut call.params.args));
+            Ok(Transformed::yes(Expr::AggregateFunction(call)))
+        }
+        other => Ok(Transformed::no(other)),
+    })
+    .data()
+}
 
 /// Groups by keys, and shows the first value of each group: where a set does not have an expression its key
 /// is NULL, and then no value is shown.
@@ -53,17 +119,8 @@ pub fn by_keys(aggregate: Aggregate, sets: &GroupingSet) -> Result<LogicalPlan> 
         }
     };
     let schema = aggregate.schema.clone();
-    // GROUPING asks for an expression by what it is grouped by.
-    let asked = aggregate.aggr_expr.into_iter().map(|expr| {
-        expr.transform_up(|expr| match expr {
-            Expr::AggregateFunction(mut call) if call.func.name() == GROUPING => {
-                call.params.args = keys(&call.params.args);
-                Ok(Transformed::yes(Expr::AggregateFunction(call)))
-            }
-            other => Ok(Transformed::no(other)),
-        })
-        .data()
-    });
+    let asked = aggregate.aggr_expr.into_iter();
+    let asked = asked.map(|expr| of_groups(expr, |args| keys(&args)));
     let mut aggregates = asked.collect::<Result<Vec<_>>>()?;
     for (place, expr) in grouped.iter().enumerate() {
         if classes[place] != Class::Plain {

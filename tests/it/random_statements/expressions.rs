@@ -34,6 +34,17 @@ pub struct Author<'a> {
     pub subqueries: usize,
 }
 
+/// What a window looks at: the default more often than others.
+const FRAMES: &[&str] = &[
+    "",
+    "",
+    "",
+    "RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
+    "RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
+    "GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW",
+    "GROUPS BETWEEN 2 PRECEDING AND 1 FOLLOWING",
+];
+
 impl Author<'_> {
     pub fn choice<'b, T: ?Sized>(&mut self, from: &[&'b T]) -> &'b T {
         from[self.random.usize(..from.len())]
@@ -121,7 +132,7 @@ impl Author<'_> {
             .expect("forms.txt has it")
     }
 
-    /// A window whose frame ends with the last peer, so that their order is no matter.
+    /// A window whose frame begins and ends with peers, so that their order is no matter.
     fn window(&mut self, scope: &Scope) -> String {
         let mut part = |word: &str, percent| {
             if scope.columns.is_empty() || !self.sometimes(percent) {
@@ -131,7 +142,11 @@ impl Author<'_> {
             format!("{word} {column}")
         };
         let (partition, order) = (part("PARTITION BY", 50), part("ORDER BY", 60));
-        format!("({})", format!("{partition} {order}").trim())
+        let frame = match order.is_empty() {
+            true => "",
+            false => self.choice(FRAMES),
+        };
+        format!("({})", format!("{partition} {order} {frame}").trim())
     }
 }
 

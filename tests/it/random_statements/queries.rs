@@ -204,8 +204,14 @@ impl Author<'_> {
             }
         }
         if !keys.columns.is_empty() {
-            let keys: Vec<_> = keys.columns.iter().map(|(key, _)| key.as_str()).collect();
-            tail.push_str(&format!(" GROUP BY {}", keys.join(", ")));
+            let listed: Vec<_> = keys.columns.iter().map(|(key, _)| key.as_str()).collect();
+            let listed = listed.join(", ");
+            tail.push_str(&match self.random.u32(..100) {
+                0..=9 => format!(" GROUP BY ROLLUP ({listed})"),
+                10..=19 => format!(" GROUP BY CUBE ({listed})"),
+                20..=24 => format!(" GROUP BY GROUPING SETS (({listed}), ())"),
+                _ => format!(" GROUP BY {listed}"),
+            });
         }
         let mut scope = keys;
         for column in columns {

@@ -1,4 +1,4 @@
-//! HAVING without GROUP BY makes one group of all rows, even where no aggregate is called
+//! HAVING without GROUP BY and GROUP BY () make one group of all rows, even where no aggregate is called
 //! (PostgreSQL §7.2.3): one is, here.
 
 use super::syntax::call_of;
@@ -25,9 +25,16 @@ impl VisitorMut for Groups {
 fn body(set: &mut SetExpr) {
     match set {
         SetExpr::Select(select) => {
-            let grouped = match &select.group_by {
+            let grouped = match &mut select.group_by {
                 GroupByExpr::All(_) => true,
-                GroupByExpr::Expressions(items, _) => !items.is_empty(),
+                GroupByExpr::Expressions(items, _) => {
+                    let given = items.len();
+                    items.retain(|item| !matches!(item, Expr::Tuple(of) if of.is_empty()));
+                    if items.is_empty() && given > 0 && select.having.is_none() {
+                        select.having = Some(Expr::value(Value::Boolean(true)));
+                    }
+                    !items.is_empty()
+                }
             };
             if let Some(condition) = select.having.take() {
                 select.having = Some(match grouped {

@@ -16,6 +16,7 @@ use super::functions::definition::Function;
 use super::functions::{
     array_elements, array_subscripts, enumeration, label, numeric, one_type, ordered_sets,
 };
+use super::grouping_sets;
 use super::multisets;
 use super::operators::arithmetic::Operation;
 use super::operators::is_text;
@@ -42,7 +43,8 @@ use std::sync::Arc;
 
 /// Rewrites every expression of a plan and of the subqueries in it.
 pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
-    plan.transform_up_with_subqueries(|node| {
+    let plan = plan.transform_up_with_subqueries(grouping_sets::of_columns)?;
+    let plan = plan.data.transform_up_with_subqueries(|node| {
         if let LogicalPlan::Union(union) = node {
             let unified = unions::of_one_type(union, input)?;
             return Ok(Transformed::yes(LogicalPlan::Union(unified)));
@@ -74,8 +76,8 @@ pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
         .map_data(unions::rows_of_one_type)?
         .map_data(keys::node)?
         .map_data(order::by_columns)
-    })
-    .map(|transformed| transformed.data)
+    })?;
+    Ok(plan.data)
 }
 
 /// Rewrites one expression over the columns of a schema.

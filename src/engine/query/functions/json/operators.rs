@@ -30,7 +30,11 @@ pub fn function(
     let textual = !right.array
         && matches!(
             right.kind,
-            TypeKind::Text | TypeKind::Varchar | TypeKind::Unknown
+            TypeKind::Text
+                | TypeKind::Varchar
+                | TypeKind::Bpchar
+                | TypeKind::Name
+                | TypeKind::Unknown
         );
     let list = right.array && matches!(right.kind, TypeKind::Text | TypeKind::Varchar);
     let path = list || right.kind == TypeKind::Unknown;
