@@ -388,7 +388,7 @@ fn user_type(name: &ObjectName, input: Input<'_>) -> Result<Option<SqlType>, Dia
             }
             match from_internal_name(&word) {
                 Some(_) => None,
-                None => enumeration::named(None, &word, input),
+                None => defined(None, &word, input),
             }
         }
         [schema, word] => {
@@ -396,11 +396,23 @@ fn user_type(name: &ObjectName, input: Input<'_>) -> Result<Option<SqlType>, Dia
             if !types.has_schema(&schema) {
                 return Err(search_path::no_schema(&schema));
             }
-            enumeration::named(Some(&schema), &folded(word), input)
+            defined(Some(&schema), &folded(word), input)
         }
         _ => None,
     };
-    Ok(found.map(|found| found.sql_type()))
+    Ok(found)
+}
+
+/// The type of this name, or that of arrays of one whose name follows an underscore.
+fn defined(schema: Option<&str>, name: &str, input: Input<'_>) -> Option<SqlType> {
+    if let Some(found) = enumeration::named(schema, name, input) {
+        return Some(found.sql_type());
+    }
+    let element = enumeration::named(schema, name.strip_prefix('_')?, input)?;
+    Some(SqlType {
+        array: true,
+        ..element.sql_type()
+    })
 }
 
 fn custom(name: &ObjectName, modifiers: &[String]) -> Result<SqlType, Diagnostic> {

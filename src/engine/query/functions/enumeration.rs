@@ -302,6 +302,7 @@ const OF_ANY: &[&str] = &[
     "num_nonnulls",
     "num_nulls",
     "pg_typeof",
+    "row",
     "row_to_json",
     "struct",
     "to_json",
