@@ -1,5 +1,6 @@
 //! SQL's cursors: DECLARE, FETCH, MOVE and CLOSE. A cursor is a portal whose query has begun.
 
+use super::cursor::Cursor;
 use super::prepared::{Body, Declared, Hold, Portal, Prepared, Progress};
 use super::scroll::{Back, Count, Direction, Scroll};
 use super::services::now_microseconds;
@@ -257,7 +258,7 @@ impl Session {
         Ok(fields.unwrap_or_else(|| Arc::from([])))
     }
 
-    /// FETCH and MOVE. A portal that Execute has left half way is a cursor that goes forward.
+    /// FETCH and MOVE. A portal that Execute has left half way, or has not run, is a cursor that goes forward.
     ///
     /// # Errors
     /// 34000, 55000 for going back where it does not or after a failure, what the query fails with.
@@ -276,11 +277,18 @@ impl Session {
                 let kept = self.services.parts.engine.query().kept_rows();
                 Box::new(Scroll::new(cursor, kept, Back::Never))
             }
+            Progress::Bound => match Box::pin(self.begin_rows(&portal)).await {
+                Ok(cursor) => {
+                    let kept = self.services.parts.engine.query().kept_rows();
+                    Box::new(Scroll::new(*cursor, kept, Back::Never))
+                }
+                Err(error) => {
+                    self.named.put_portal_back(name, portal);
+                    return Err(error);
+                }
+            },
             unscrolled => {
                 let refused = match &unscrolled {
-                    Progress::Bound => Err(Diagnostic::unsupported(
-                        "FETCH from a portal that has not run",
-                    )),
                     Progress::Failed => Err(cannot_be_run(name)),
                     _ => Ok(()),
                 };
@@ -306,6 +314,30 @@ impl Session {
         Ok(fetched(fields, verb, went.count, went.rows))
     }
 
+    /// Begins the query of a portal that Bind has made.
+    ///
+    /// # Errors
+    /// 0A000 for a statement that gives no rows; what the query fails with.
+    async fn begin_rows(&mut self, portal: &Portal) -> Result<Box<Cursor>, Diagnostic> {
+        let prepared = portal.prepared.clone();
+        let Body::Engine {
+            source,
+            declared,
+            planned,
+        } = &prepared.body
+        else {
+            return Err(without_rows());
+        };
+        if prepared.fields.is_none() {
+            return Err(without_rows());
+        }
+        let running = self.execute_engine(&prepared, source, declared, planned, &portal.parameters);
+        match running.await? {
+            Answer::Rows(cursor) => Ok(cursor),
+            _ => Err(without_rows()),
+        }
+    }
+
     /// COMMIT keeps the rows of cursors WITH HOLD: they are read to their end.
     ///
     /// # Errors
@@ -324,6 +356,10 @@ impl Session {
         }
         Ok(())
     }
+}
+
+fn without_rows() -> Diagnostic {
+    Diagnostic::unsupported("FETCH from a portal whose statement gives no rows")
 }
 
 fn fetched(fields: Arc<[ResultField]>, verb: Verb, count: u64, source: Source) -> Answer {

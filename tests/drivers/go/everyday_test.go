@@ -112,6 +112,46 @@ func TestValuesComeBackAsTheyWent(t *testing.T) {
 	same(t, "12.340", exact)
 }
 
+func TestArraysJsonAndZonesComeBackAsTheyWent(t *testing.T) {
+	ctx, connection := connect(t)
+	_, err := connection.Exec(ctx, "SET timezone = 'America/New_York'")
+	must(t, err)
+	moments := []time.Time{
+		time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC),
+		time.Date(2026, 7, 15, 12, 0, 0, 123_456_000, time.FixedZone("", -4*3600)),
+	}
+	document := map[string]interface{}{"a": []interface{}{1.0, nil, true}, "b": "zażółć"}
+	var (
+		found    []time.Time
+		winter   string
+		summer   string
+		plain    time.Time
+		json     map[string]interface{}
+		jsonb    map[string]interface{}
+		floats   []float64
+		flags    []bool
+		optional []*string
+	)
+	err = connection.QueryRow(ctx,
+		"SELECT $1::timestamptz[], ($1::timestamptz[])[1]::text, ($1::timestamptz[])[2]::text, $2::timestamp, $3::json, $4::jsonb,"+
+			" $5::float8[], $6::bool[], ARRAY['a', NULL, '{}']",
+		moments, time.Date(2026, 7, 15, 8, 0, 0, 5_000, time.UTC), document, document, []float64{0.5, -1e300}, []bool{true, false},
+	).Scan(&found, &winter, &summer, &plain, &json, &jsonb, &floats, &flags, &optional)
+	must(t, err)
+	for place, moment := range moments {
+		same(t, true, moment.Equal(found[place]))
+	}
+	same(t, "2026-01-15 07:00:00-05", winter)
+	same(t, "2026-07-15 12:00:00.123456-04", summer)
+	same(t, true, plain.Equal(time.Date(2026, 7, 15, 8, 0, 0, 5_000, time.UTC)))
+	same(t, "zażółć", json["b"].(string))
+	same(t, 3, len(jsonb["a"].([]interface{})))
+	same(t, -1e300, floats[1])
+	same(t, false, flags[1])
+	same(t, true, optional[1] == nil)
+	same(t, "{}", *optional[2])
+}
+
 func TestATransactionAndASavepoint(t *testing.T) {
 	ctx, connection := connect(t)
 	must(t, connection.BeginTxFunc(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, func(outer pgx.Tx) error {

@@ -1,7 +1,11 @@
 """asyncpg's everyday: binary formats throughout, a pool, COPY, its own introspection of types."""
 
 import asyncio
+import datetime
 import io
+import json
+import uuid
+from decimal import Decimal
 
 import asyncpg
 import pytest
@@ -67,6 +71,59 @@ def test_copy_records_to_table(server):
         rows = "\n".join(f"{n},label {n}" for n in range(500)).encode()
         await connection.copy_to_table("reading", source=io.BytesIO(rows), format="csv")
         assert await connection.fetchval("SELECT count(*) FROM reading") == 500
+        await connection.close()
+
+    run(story())
+
+
+def test_copy_by_binary_records_and_out_again(server):
+    async def story():
+        connection = await asyncpg.connect(**connect_arguments(server))
+        await connection.execute("DROP TABLE IF EXISTS reading")
+        await connection.execute("CREATE TABLE reading (id int PRIMARY KEY, label text, at timestamptz)")
+        at = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+        records = [(n, f"label {n}", at) for n in range(500)]
+        assert await connection.copy_records_to_table("reading", records=records) == "COPY 500"
+        out = io.BytesIO()
+        await connection.copy_from_query("SELECT id, label FROM reading WHERE id < $1 ORDER BY id", 2, output=out)
+        assert out.getvalue() == b"0\tlabel 0\n1\tlabel 1\n"
+        await connection.close()
+
+    run(story())
+
+
+def test_values_of_everyday_types_come_back_as_they_went(server):
+    values = {
+        "int2": -3, "int8": 2**62, "float4": 0.5, "float8": 1e300, "numeric": Decimal("-12345.678"), "bool": True,
+        "text": "zażółć", "varchar": "v", "bytea": b"\x00\xff", "date": datetime.date(2024, 2, 29),
+        "time": datetime.time(23, 59, 59, 5), "timestamp": datetime.datetime(2026, 1, 2, 3, 4, 5, 6),
+        "timestamptz": datetime.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=datetime.UTC),
+        "interval": datetime.timedelta(days=3, seconds=7), "uuid": uuid.uuid4(), "json": '{"a": 1}', "jsonb": '{"a": 1}',
+        "int4[]": [1, None, 3], "text[]": ["a", None], "timestamptz[]": [datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)],
+        "uuid[]": [uuid.uuid4()], "numeric[]": [Decimal("1.5")],
+    }
+
+    async def story():
+        connection = await asyncpg.connect(**connect_arguments(server))
+        for kind, value in values.items():
+            assert await connection.fetchval(f"SELECT $1::{kind}", value) == value, kind
+            assert await connection.fetchval(f"SELECT $1::{kind}", None) is None, kind
+        await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+        assert await connection.fetchval("SELECT $1::jsonb -> 'a'", {"a": [1, 2]}) == [1, 2]
+        await connection.close()
+
+    run(story())
+
+
+def test_a_cursor_brings_rows_by_portions(server):
+    async def story():
+        connection = await asyncpg.connect(**connect_arguments(server))
+        async with connection.transaction():
+            found = [row[0] async for row in connection.cursor("SELECT * FROM generate_series(1, $1)", 1000, prefetch=50)]
+            assert found == list(range(1, 1001))
+            cursor = await connection.cursor("SELECT * FROM generate_series(1, 10)")
+            assert await cursor.forward(4) == 4
+            assert [row[0] for row in await cursor.fetch(2)] == [5, 6]
         await connection.close()
 
     run(story())

@@ -2,12 +2,16 @@
 
 import datetime
 import io
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pg8000.dbapi
 import pg8000.native
+import psycopg
 import pytest
+import sqlalchemy
 
 
 @pytest.fixture
@@ -64,3 +68,45 @@ def test_copy_in_and_out(native):
     out = io.BytesIO()
     native.run("COPY copied TO STDOUT", stream=out)
     assert out.getvalue() == b"1\tone\n2\ttwo\n"
+
+
+def test_a_pool_of_twenty_serves_many_threads(server):
+    url = f"postgresql+pg8000://app:app%20password@127.0.0.1:{server.port}/nodedb"
+    engine = sqlalchemy.create_engine(url, pool_size=20, max_overflow=0)
+
+    def work(number):
+        with engine.begin() as borrowed:
+            return borrowed.execute(sqlalchemy.text("SELECT :number + pg_backend_pid() * 0"), {"number": number}).scalar_one()
+
+    with ThreadPoolExecutor(40) as threads:
+        assert sorted(threads.map(work, range(200))) == list(range(200))
+    engine.dispose()
+
+
+def test_a_timestamp_is_told_in_the_sessions_zone(native):
+    native.run("SET timezone = 'America/New_York'")
+    winter, summer = native.run("SELECT '2026-01-15 12:00Z'::timestamptz, '2026-07-15 12:00Z'::timestamptz")[0]
+    assert (winter.utcoffset(), summer.utcoffset()) == (datetime.timedelta(hours=-5), datetime.timedelta(hours=-4))
+    assert winter == datetime.datetime(2026, 1, 15, 12, tzinfo=datetime.UTC)
+    went = datetime.datetime(2026, 7, 15, 8, tzinfo=datetime.timezone(datetime.timedelta(hours=-4)))
+    assert native.run("SELECT CAST(:at AS timestamptz)", at=went) == [[summer]]
+    plain = datetime.datetime(2026, 7, 15, 8, 0, 0, 5)
+    assert native.run("SELECT CAST(:at AS timestamp)", at=plain) == [[plain]]
+
+
+def test_a_running_statement_is_stopped_from_another_session(server, native):
+    [[pid]] = native.run("SELECT pg_backend_pid()")
+
+    def stop():
+        with psycopg.connect(server.dsn(), autocommit=True) as other:
+            while not other.execute("SELECT pg_cancel_backend(%s) FROM pg_stat_activity WHERE pid = %s AND state = 'active'",
+                                    (pid, pid)).fetchone():
+                time.sleep(0.01)
+
+    with ThreadPoolExecutor(1) as thread:
+        stopped = thread.submit(stop)
+        with pytest.raises(pg8000.native.DatabaseError) as raised:
+            native.run("SELECT pg_sleep(60)")
+        stopped.result()
+    assert raised.value.args[0]["C"] == "57014"
+    assert native.run("SELECT 1") == [[1]]

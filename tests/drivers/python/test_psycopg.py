@@ -12,6 +12,7 @@ from decimal import Decimal
 import psycopg
 import psycopg_pool
 import pytest
+from psycopg.types.json import Json, Jsonb
 
 
 @pytest.fixture
@@ -167,6 +168,21 @@ def test_a_cursor_with_hold_outlives_its_transaction(server):
         cursor.close()
 
 
+@pytest.mark.parametrize("binary", [False, True])
+def test_arrays_and_json_come_back_as_they_went(server, binary):
+    made = [datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC), None]
+    document = {"a": [1, 2.5, None, True], "b": {"c": "zażółć"}}
+    row = ([1, 2, None], ["a,b", 'q"q', "", "NULL", None], made, [Decimal("1.50")], document, document)
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS composite")
+        connection.execute(
+            "CREATE TABLE composite (a int[], c text[], d timestamptz[], e numeric(6,2)[], f json, g jsonb)")
+        connection.execute("INSERT INTO composite VALUES (%s, %s, %s, %s, %s, %s)", (*row[:4], Json(row[4]), Jsonb(row[5])))
+        assert connection.cursor(binary=binary).execute("SELECT * FROM composite").fetchone() == row
+        found = connection.execute("SELECT g -> 'b' ->> 'c' FROM composite WHERE a @> %s::int[] AND %s = ANY (c)", ([2], "a,b"))
+        assert found.fetchone() == ("zażółć",)
+
+
 def test_a_timestamp_is_read_in_the_sessions_zone(server):
     with psycopg.connect(server.dsn(), options="-c timezone=Europe/Warsaw") as connection:
         assert connection.info.timezone == zoneinfo.ZoneInfo("Europe/Warsaw")
@@ -176,6 +192,16 @@ def test_a_timestamp_is_read_in_the_sessions_zone(server):
         connection.execute("SET timezone TO 'America/New_York'")
         found = connection.execute("SELECT '2026-01-01 12:00:00+00'::timestamptz::text").fetchone()
         assert found == ("2026-01-01 07:00:00-05",)
+
+
+def test_binary_copy_in_and_out(connection):
+    with connection.cursor().copy("COPY item (id, name) FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(["int4", "text"])
+        for key in range(100):
+            copy.write_row((key, f"item {key}"))
+    with connection.cursor().copy("COPY (SELECT id, name FROM item ORDER BY id) TO STDOUT (FORMAT BINARY)") as copy:
+        copy.set_types(["int4", "text"])
+        assert list(copy.rows()) == [(key, f"item {key}") for key in range(100)]
 
 
 def test_every_broken_constraint_has_its_class_and_its_name(connection):

@@ -75,6 +75,16 @@ pub fn no_operator(symbol: &str, left: SqlType, right: SqlType) -> Diagnostic {
     .with_hint(NO_OPERATOR_HINT)
 }
 
+/// 42883 for an operator before a value of this type.
+pub fn no_prefix_operator(symbol: &str, of: SqlType) -> Diagnostic {
+    let name = types::format_type(SqlType { typmod: -1, ..of });
+    Diagnostic::error(
+        SqlState::UNDEFINED_FUNCTION,
+        format!("operator does not exist: {symbol} {name}"),
+    )
+    .with_hint(NO_PREFIX_OPERATOR_HINT)
+}
+
 /// What a client is told of an error of DataFusion's.
 pub fn diagnostic(error: DataFusionError) -> Diagnostic {
     match error {

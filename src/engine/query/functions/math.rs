@@ -1,5 +1,5 @@
 //! Mathematical functions whose types are not those of `numeric_math`: mod(), abs(), scale(),
-//! width_bucket().
+//! width_bucket(), and `~`.
 
 use super::definition::{Argument, Call, FLOAT8, Function, INT4};
 use super::numeric_math::int4_of;
@@ -7,7 +7,7 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::query::failure;
 use crate::engine::query::operators::arithmetic::{self, Operation};
-use crate::engine::query::operators::decimal;
+use crate::engine::query::operators::{bits, decimal};
 use crate::engine::types::number::array::{Numbers, is_exact};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, LargeBinaryBuilder, PrimitiveArray};
 use datafusion::arrow::datatypes::{
@@ -32,9 +32,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         Arc::new(ScalarUDF::new_from_impl(Absolute {
             signature: Signature::user_defined(Volatility::Immutable),
         })),
-        Function::immutable("bitwise_not", &[&[INT4]], int4, |call| {
-            call.values::<Int32Type>(|row| Ok(call.int4(0, row).map(|value| !value)))
-        }),
+        bits::not(),
         Function::immutable("scale", NUMBER, int4, |call| {
             exact(call, "scale")?;
             Ok(Arc::new(int4_of(&call.args[0], |number| number.scale())))

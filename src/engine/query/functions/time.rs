@@ -7,8 +7,9 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::query::failure;
 use crate::engine::query::statement::Statement;
-use crate::engine::types;
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike};
+use crate::engine::types::{self, time_zone};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
+use chrono_tz::Tz;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Decimal128Builder, FixedSizeBinaryBuilder, PrimitiveArray,
     TimestampMicrosecondArray,
@@ -89,14 +90,15 @@ fn zoned(micros: Vec<i64>) -> ArrayRef {
 
 fn local_now(call: &Call<'_>) -> Result<NaiveDateTime> {
     let statement = call.statement()?;
-    let now = moment(statement.context.transaction_time)?;
-    Ok(now
-        .with_timezone(&statement.context.settings.time_zone)
-        .naive_local())
+    let context = &statement.context;
+    local(context.transaction_time, Some(context.settings.time_zone))
 }
 
-fn moment(micros: i64) -> Result<DateTime<chrono::Utc>> {
-    DateTime::from_timestamp_micros(micros).ok_or_else(out_of_range)
+/// What clocks show at this instant: of the zone; without one it is a plain timestamp.
+fn local(at: i64, zone: Option<Tz>) -> Result<NaiveDateTime> {
+    let shown = zone.map_or(at, |zone| time_zone::local_at(zone, at));
+    let shown = DateTime::from_timestamp_micros(shown).ok_or_else(out_of_range)?;
+    Ok(shown.naive_utc())
 }
 
 fn micros_of_day(time: NaiveTime) -> i64 {
@@ -343,9 +345,8 @@ impl ScalarUDFImpl for Extract {
                 return Err(failure::unsupported("a field that is not constant"));
             }
         };
-        let zone = Statement::of(&args.config_options).map_or(chrono_tz::Tz::UTC, |statement| {
-            statement.context.settings.time_zone
-        });
+        let zone = Statement::of(&args.config_options)
+            .map_or(Tz::UTC, |statement| statement.context.settings.time_zone);
         let source = args.args[1].to_array(args.number_rows)?;
         let millionths = millionths(part, &source, zone)?;
         let result: ArrayRef = match args.return_field.data_type() {
@@ -388,7 +389,7 @@ fn float(millionths: i128) -> f64 {
     }
 }
 
-fn millionths(part: Part, source: &ArrayRef, zone: chrono_tz::Tz) -> Result<Vec<Option<i128>>> {
+fn millionths(part: Part, source: &ArrayRef, zone: Tz) -> Result<Vec<Option<i128>>> {
     let rows = 0..source.len();
     match source.data_type() {
         DataType::Date32 => {
@@ -418,12 +419,7 @@ fn millionths(part: Part, source: &ArrayRef, zone: chrono_tz::Tz) -> Result<Vec<
                 if at == i64::MAX || at == i64::MIN {
                     return Ok(part.of_infinity(at > 0));
                 }
-                let utc = moment(at)?;
-                let local = match zone {
-                    Some(zone) => utc.with_timezone(&zone).naive_local(),
-                    None => utc.naive_utc(),
-                };
-                Ok(Some(part.of_local(local, at)))
+                Ok(Some(part.of_local(local(at, zone)?, at)))
             })
             .collect()
         }
@@ -492,9 +488,8 @@ impl ScalarUDFImpl for Truncate {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let zone = Statement::of(&args.config_options).map_or(chrono_tz::Tz::UTC, |statement| {
-            statement.context.settings.time_zone
-        });
+        let zone = Statement::of(&args.config_options)
+            .map_or(Tz::UTC, |statement| statement.context.settings.time_zone);
         let units = args.args[0].to_array(args.number_rows)?;
         let units = units.as_string::<i32>();
         let source = args.args[1].to_array(args.number_rows)?;
@@ -518,15 +513,11 @@ impl ScalarUDFImpl for Truncate {
     }
 }
 
-fn truncate(at: i64, part: Part, zone: Option<chrono_tz::Tz>) -> Result<i64> {
+fn truncate(at: i64, part: Part, zone: Option<Tz>) -> Result<i64> {
     if at == i64::MAX || at == i64::MIN {
         return Ok(at);
     }
-    let utc = moment(at)?;
-    let local = match zone {
-        Some(zone) => utc.with_timezone(&zone).naive_local(),
-        None => utc.naive_utc(),
-    };
+    let local = local(at, zone)?;
     let micros = micros_of_day(local.time());
     let unit = match part {
         Part::Microseconds => return Ok(at),
@@ -556,13 +547,8 @@ fn truncate(at: i64, part: Part, zone: Option<chrono_tz::Tz>) -> Result<i64> {
         _ => return Err(failure::unsupported("date_trunc to this unit")),
     };
     let start = start.ok_or_else(out_of_range)?.and_time(NaiveTime::MIN);
-    Ok(match zone {
-        None => start.and_utc().timestamp_micros(),
-        Some(zone) => zone.from_local_datetime(&start).earliest().map_or_else(
-            || start.and_utc().timestamp_micros(),
-            |at| at.timestamp_micros(),
-        ),
-    })
+    let start = start.and_utc().timestamp_micros();
+    Ok(zone.map_or(start, |zone| time_zone::instant_of_local(zone, start)))
 }
 
 /// What intervals are compared by: microseconds, a month being 30 days.

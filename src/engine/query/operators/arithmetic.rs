@@ -218,7 +218,7 @@ impl ScalarUDFImpl for Arithmetic {
 }
 
 /// A result of constant operands is constant again.
-fn back(result: ArrayRef, args: &[ColumnarValue]) -> Result<ColumnarValue> {
+pub(super) fn back(result: ArrayRef, args: &[ColumnarValue]) -> Result<ColumnarValue> {
     let constant = args
         .iter()
         .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));

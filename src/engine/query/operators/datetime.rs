@@ -8,7 +8,8 @@
 use super::arithmetic::Operation;
 use crate::diagnostic::SqlState;
 use crate::engine::query::failure;
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeZone};
+use crate::engine::types::time_zone;
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
@@ -238,17 +239,12 @@ fn timestamp_plus(at: i64, by: IntervalMonthDayNano, zone: Option<chrono_tz::Tz>
     }
     let mut moved = at;
     if by.months != 0 || by.days != 0 {
-        let utc = DateTime::from_timestamp_micros(at).ok_or_else(out_of_range)?;
-        let local = match zone {
-            Some(zone) => utc.with_timezone(&zone).naive_local(),
-            None => utc.naive_utc(),
-        };
+        let shown = zone.map_or(at, |zone| time_zone::local_at(zone, at));
+        let shown = DateTime::from_timestamp_micros(shown).ok_or_else(out_of_range)?;
+        let local = shown.naive_utc();
         let date = calendar_plus(local.date(), by.months, by.days).ok_or_else(out_of_range)?;
-        let local = date.and_time(local.time());
-        moved = match zone {
-            Some(zone) => from_local(local, zone),
-            None => local.and_utc().timestamp_micros(),
-        };
+        let local = date.and_time(local.time()).and_utc().timestamp_micros();
+        moved = zone.map_or(local, |zone| time_zone::instant_of_local(zone, local));
     }
     moved
         .checked_add(by.nanoseconds / 1_000)
@@ -266,19 +262,6 @@ fn calendar_plus(date: NaiveDate, months: i32, days: i32) -> Option<NaiveDate> {
         date.checked_add_days(days_away)
     } else {
         date.checked_sub_days(days_away)
-    }
-}
-
-/// A local time that the clocks skip is read with the offset before the change.
-fn from_local(local: NaiveDateTime, zone: chrono_tz::Tz) -> i64 {
-    use chrono::offset::LocalResult;
-    match zone.from_local_datetime(&local) {
-        LocalResult::Single(at) | LocalResult::Ambiguous(_, at) => at.timestamp_micros(),
-        LocalResult::None => {
-            let before = zone.offset_from_utc_datetime(&(local - chrono::TimeDelta::hours(24)));
-            let offset = chrono::Offset::fix(&before).local_minus_utc();
-            local.and_utc().timestamp_micros() - i64::from(offset) * 1_000_000
-        }
     }
 }
 
@@ -364,6 +347,7 @@ pub fn civil(date: i32) -> Option<(i32, u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::NaiveDateTime;
 
     fn at(text: &str) -> i64 {
         NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M")

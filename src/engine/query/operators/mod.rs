@@ -5,6 +5,7 @@
 //! would find.
 
 pub mod arithmetic;
+pub mod bits;
 pub mod datetime;
 pub mod decimal;
 
@@ -17,6 +18,7 @@ use crate::engine::types::Input;
 use crate::engine::types::enumeration::KeptUserTypes;
 use crate::sql::dialect::CONTAINS;
 use arithmetic::Operation;
+use bits::Bits;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
@@ -172,7 +174,10 @@ impl Operands<'_> {
             PGNotLikeMatch => Ok(self.like(true, false)),
             PGNotILikeMatch => Ok(self.like(true, true)),
             Custom(name) if name == CONTAINS => self.contains(),
-            other => self.original(other),
+            other => match Bits::of(&other) {
+                Some(bits) => self.of_bits(bits),
+                None => self.original(other),
+            },
         }
     }
 
@@ -294,6 +299,31 @@ impl Operands<'_> {
             (false, false) => {}
         }
         Ok(self.call(operation.function()))
+    }
+
+    /// What has no type of its own is of the other's, and a count of places int4.
+    fn of_bits(mut self, operator: Bits) -> Planned {
+        let count = SqlType::scalar(TypeKind::Int4);
+        match (is_unknown(&self.left), is_unknown(&self.right)) {
+            (false, true) => {
+                let to = if operator.shifts() {
+                    count
+                } else {
+                    self.left_type
+                };
+                self = self.convert_right(to)?;
+            }
+            (true, false) => {
+                let to = self.right_type;
+                self = self.convert_left(to)?;
+            }
+            _ => {}
+        }
+        let counted = !operator.shifts() || self.right_type.kind != TypeKind::Int8;
+        match bits::has_bits(self.left_type) && bits::has_bits(self.right_type) && counted {
+            true => Ok(self.call(operator.function())),
+            false => Err(self.no_operator(operator.symbol())),
+        }
     }
 
     /// A numeric beside a float or an interval is a float8.

@@ -13,6 +13,7 @@ use crate::engine::query::functions::negative::NEGATIVE;
 use crate::engine::query::functions::regular::SIMILAR_TO;
 use crate::engine::query::functions::set_returning;
 use crate::engine::query::functions::zones::TIME_ZONE;
+use crate::engine::query::operators::bits::NOT;
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, Subscript,
@@ -460,7 +461,7 @@ fn prefix_function(op: UnaryOperator) -> Option<&'static str> {
         UnaryOperator::PGSquareRoot => "sqrt",
         UnaryOperator::PGCubeRoot => "cbrt",
         UnaryOperator::PGAbs => "abs",
-        UnaryOperator::BitwiseNot => "bitwise_not",
+        UnaryOperator::BitwiseNot => NOT,
         _ => return None,
     })
 }

@@ -3,8 +3,8 @@
 use super::pattern::{DAYS, MONTHS, Part, ROMAN, in_case, parts};
 use crate::engine::types::calendar::{DAY, Date, HOUR, MINUTE, SECOND};
 use crate::engine::types::time_zone;
-use chrono::{Datelike, NaiveDate, TimeZone};
-use chrono_tz::{OffsetName, Tz};
+use chrono::{Datelike, NaiveDate};
+use chrono_tz::Tz;
 
 /// What is printed.
 pub struct Moment {
@@ -28,11 +28,7 @@ impl Moment {
         let local = at + i64::from(offset) * SECOND;
         let days = local.div_euclid(DAY);
         let date = Date::from_days(days);
-        let abbreviation = zone.and_then(|zone| {
-            let utc = chrono::DateTime::from_timestamp_micros(at)?.naive_utc();
-            let offset = zone.offset_from_utc_datetime(&utc);
-            offset.abbreviation().map(str::to_owned)
-        });
+        let abbreviation = zone.and_then(|zone| time_zone::name_at(zone, at));
         Some(Moment {
             year: date.year,
             month: date.month.into(),
