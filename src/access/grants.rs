@@ -39,6 +39,16 @@ pub fn apply(
     }
     let mut next = relation.clone();
     for grantee in &statement.grantees {
+        if grantee == EVERYONE {
+            match statement.direction {
+                // Nobody has granted it anything.
+                Direction::Revoke => continue,
+                Direction::Grant => {
+                    return Err(Diagnostic::unsupported("GRANT on a table to PUBLIC")
+                        .with_hint("Grant it to a role whose members may use the table."));
+                }
+            }
+        }
         let grantee = resolve(snapshot, rights, grantee)?;
         change(&mut next.grants, grantee, statement);
     }

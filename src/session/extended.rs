@@ -149,6 +149,11 @@ impl Session {
                 portal.progress = Progress::Finished(Some(tag));
                 Ok(Executed::Finished(tag))
             }
+            // FETCH or MOVE has gone forward in what Bind had made: the rest is left.
+            Progress::Scrolling(scroll) if portal.declared.is_none() => match scroll.into_rest() {
+                Some(rest) => Ok(Executed::Rows(rest)),
+                None => Ok(Executed::Finished(CommandTag::Select(0))),
+            },
             // FETCH is told its columns by the cursor; Execute's formats are Bind's.
             scrolling @ Progress::Scrolling(_) => {
                 portal.progress = scrolling;

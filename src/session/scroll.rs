@@ -103,6 +103,12 @@ impl Scroll {
         &self.fields
     }
 
+    /// The rows that nobody has asked for yet, of one that only goes forward; None at the end.
+    pub fn into_rest(self) -> Option<Box<Cursor>> {
+        debug_assert_eq!(self.back, Back::Never, "it keeps nothing that it has read");
+        self.source
+    }
+
     /// FETCH and MOVE.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! text; [`of`] reads it as CREATE INDEX reads the like.
 
 use super::parse;
+use super::token_edits::Edits;
 use crate::diagnostic::Diagnostic;
 use sqlparser::ast::{ConflictTarget, CreateIndex, Statement};
 use sqlparser::keywords::Keyword;
@@ -15,6 +16,7 @@ const MARK: &str = "\u{1}conflict target ";
 
 /// Rewrites the targets of a text.
 pub fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
+    let mut edits = Edits::default();
     let mut at = 0;
     while at < tokens.len() {
         if let Some(range) = target(tokens, at) {
@@ -31,10 +33,13 @@ pub fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
             let blank = Token::Whitespace(sqlparser::tokenizer::Whitespace::Space);
             let list = [Token::LParen, name, Token::RParen, blank];
             let list = list.map(|token| TokenWithSpan { token, span });
-            tokens.splice(range, list);
+            at = range.end;
+            edits.replace(range, list);
+        } else {
+            at += 1;
         }
-        at += 1;
     }
+    edits.make(tokens);
 }
 
 /// The target of the ON CONFLICT that begins here, if it is more than names of columns.
@@ -64,6 +69,8 @@ fn target(tokens: &[TokenWithSpan], at: usize) -> Option<Range<usize>> {
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.checked_sub(1)?,
             Token::SemiColon => return None,
+            // Another one: a text of many is looked through once.
+            _ if depth == 0 && is(tokens, place, Keyword::ON) => return None,
             _ if depth == 0 && is(tokens, place, Keyword::DO) => return Some(open..place),
             _ => {}
         }

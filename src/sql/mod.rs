@@ -28,6 +28,7 @@ pub mod scrolls;
 pub mod sequence;
 mod table_command;
 pub mod template;
+mod token_edits;
 pub mod user_type;
 pub mod utility;
 pub mod without_literals;

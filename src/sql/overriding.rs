@@ -3,6 +3,7 @@
 //! Before parsing, the words become a list of one name that no client can write: the PARTITION list
 //! of another dialect behind a list of columns, the list of columns itself where there is none.
 
+use super::token_edits::Edits;
 use sqlparser::ast::{Expr, Ident, Insert, ObjectName};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
@@ -21,6 +22,7 @@ const USER: &str = "\u{1}overriding user value";
 
 /// Rewrites the clauses of a text.
 pub fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
+    let mut edits = Edits::default();
     let mut at = 0;
     while at < tokens.len() {
         if let Some((end, mark)) = clause(tokens, at) {
@@ -38,10 +40,13 @@ pub fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
             ];
             let replaced = partition.into_iter().chain(list);
             let replaced = replaced.map(|token| TokenWithSpan { token, span });
-            tokens.splice(at..end, replaced);
+            edits.replace(at..end, replaced);
+            at = end;
+        } else {
+            at += 1;
         }
-        at += 1;
     }
+    edits.make(tokens);
 }
 
 /// The clause that begins here: where it ends, and its mark.

@@ -4,6 +4,7 @@
 //! Before parsing, the words are rewritten to clauses that it reads: one for each table, the two
 //! other strengths marked by a first part of the table's name that no client can write.
 
+use super::token_edits::Edits;
 use sqlparser::ast::{Ident, LockClause, LockType, NonBlock, ObjectName, ObjectNamePart};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
@@ -86,17 +87,18 @@ impl RowLock {
 
 /// Rewrites the locking clauses of a text that need it.
 pub fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
+    let mut edits = Edits::default();
     let mut at = 0;
     while at < tokens.len() {
         match clause(tokens, at) {
             Some((end, clauses)) => {
-                let length = clauses.len();
-                tokens.splice(at..end, clauses);
-                at += length;
+                edits.replace(at..end, clauses);
+                at = end;
             }
             None => at += 1,
         }
     }
+    edits.make(tokens);
 }
 
 /// The clause that begins here, as clauses that sqlparser reads; None where it reads it as it is.

@@ -1,16 +1,19 @@
 //! `(row).*` in a list is `row.*`: sqlparser knows the star of a name alone.
 
+use super::token_edits::Edits;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 /// Takes the parentheses around such names away.
 pub fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
+    let mut edits = Edits::default();
     let mut from = 0;
     while let Some(open) = next(tokens, from) {
-        tokens.remove(open + 2);
-        tokens.remove(open);
-        from = open + 1;
+        edits.replace(open..open + 1, []);
+        edits.replace(open + 2..open + 3, []);
+        from = open + 3;
     }
+    edits.make(tokens);
 }
 
 /// Where the next one begins, in a list.

@@ -1,11 +1,13 @@
 //! `TABLE name` is `SELECT * FROM name`; sqlparser reads it seldom, and forgets whether the name was
 //! quoted. Source: PostgreSQL 15, SELECT, "TABLE Command".
 
+use super::token_edits::Edits;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 /// Rewrites the command wherever a query may begin.
 pub fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
+    let mut edits = Edits::default();
     let mut begins = true;
     let mut at = 0;
     while at < tokens.len() {
@@ -25,9 +27,8 @@ pub fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
                 word("FROM", Keyword::FROM),
             ];
             let replaced = replaced.map(|token| TokenWithSpan { token, span });
-            let length = replaced.len();
-            tokens.splice(at..=at, replaced);
-            at += length;
+            edits.replace(at..at + 1, replaced);
+            at += 1;
             begins = false;
             continue;
         }
@@ -46,6 +47,7 @@ pub fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
         };
         at += 1;
     }
+    edits.make(tokens);
 }
 
 fn is(token: &Token, keyword: Keyword) -> bool {

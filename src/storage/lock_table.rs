@@ -16,7 +16,6 @@ use super::owners::Owners;
 use super::transaction::TransactionId;
 use crate::catalog::Oid;
 use parking_lot::{Mutex, MutexGuard};
-use smallvec::SmallVec;
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
@@ -113,10 +112,17 @@ pub(super) struct LockTable {
 
 pub(super) type Shard = HashMap<Hashed, Entry, BuildHasherDefault<AsItIs>>;
 
-/// One lock.
+/// One lock. Small, for a bulk load has one for each row: of almost all there is one holder and nobody waits.
 #[derive(Default)]
 pub(super) struct Entry {
-    holders: SmallVec<[(TransactionId, Mode); 1]>,
+    holder: Option<(TransactionId, Mode)>,
+    crowd: Option<Box<Crowd>>,
+}
+
+/// Who else there is at a lock.
+#[derive(Default)]
+struct Crowd {
+    holders: Vec<(TransactionId, Mode)>,
     queue: VecDeque<Arc<Waiter>>,
 }
 
@@ -165,46 +171,68 @@ pub(super) enum Patience {
 }
 
 impl Entry {
+    fn holders(&self) -> impl Iterator<Item = (TransactionId, Mode)> + '_ {
+        let others = self.crowd.iter().flat_map(|crowd| &crowd.holders);
+        self.holder.iter().chain(others).copied()
+    }
+
+    fn queue(&self) -> impl Iterator<Item = &Arc<Waiter>> {
+        self.crowd.iter().flat_map(|crowd| &crowd.queue)
+    }
+
+    fn crowd_mut(&mut self) -> &mut Crowd {
+        self.crowd.get_or_insert_default()
+    }
+
     fn held_by(&self, transaction: TransactionId) -> Option<Mode> {
-        let mut holders = self.holders.iter();
+        let mut holders = self.holders();
         holders
             .find(|(holder, _)| *holder == transaction)
-            .map(|(_, mode)| *mode)
+            .map(|(_, mode)| mode)
     }
 
     fn is_blocked(&self, transaction: TransactionId, mode: Mode) -> bool {
-        let mut holders = self.holders.iter();
-        holders.any(|(holder, held)| *holder != transaction && mode.conflicts_with(*held))
+        let mut holders = self.holders();
+        holders.any(|(holder, held)| holder != transaction && mode.conflicts_with(held))
     }
 
     fn hold(&mut self, transaction: TransactionId, mode: Mode) {
-        let mut holders = self.holders.iter_mut();
-        match holders.find(|(holder, _)| *holder == transaction) {
-            Some((_, held)) => *held = mode,
-            None => self.holders.push((transaction, mode)),
+        let others = self.crowd.iter_mut().flat_map(|crowd| &mut crowd.holders);
+        let mut holders = self.holder.iter_mut().chain(others);
+        if let Some((_, held)) = holders.find(|(holder, _)| *holder == transaction) {
+            *held = mode;
+        } else if self.holder.is_none() {
+            self.holder = Some((transaction, mode));
+        } else {
+            self.crowd_mut().holders.push((transaction, mode));
         }
     }
 
     fn unhold(&mut self, transaction: TransactionId, previous: Option<Mode>) {
-        // The last to come is mostly the first to go.
-        let place = self
-            .holders
-            .iter()
-            .rposition(|(holder, _)| *holder == transaction);
-        match (place, previous) {
-            (Some(place), None) => {
-                self.holders.swap_remove(place);
+        if let Some(mode) = previous {
+            if self.held_by(transaction).is_some() {
+                self.hold(transaction, mode);
             }
-            (Some(place), Some(mode)) => self.holders[place].1 = mode,
-            (None, _) => {}
+            return;
+        }
+        if self.holder.is_some_and(|(holder, _)| holder == transaction) {
+            self.holder = None;
+            return;
+        }
+        let Some(crowd) = &mut self.crowd else {
+            return;
+        };
+        // The last to come is mostly the first to go.
+        let mut holders = crowd.holders.iter();
+        if let Some(place) = holders.rposition(|(holder, _)| *holder == transaction) {
+            crowd.holders.swap_remove(place);
         }
     }
 
     /// Lets those in the queue go on that nothing stands before any more.
     fn grant(&mut self, woken: &mut Vec<Arc<Waiter>>) {
         let (mut ahead, mut at) = (0, 0);
-        while at < self.queue.len() {
-            let waiter = &self.queue[at];
+        while let Some(waiter) = self.crowd.as_ref().and_then(|crowd| crowd.queue.get(at)) {
             let blocked = waiter.mode.conflicts() & ahead != 0
                 || self.is_blocked(waiter.transaction, waiter.mode);
             if blocked {
@@ -212,26 +240,33 @@ impl Entry {
                 at += 1;
                 continue;
             }
-            let waiter = self.queue.remove(at).expect("within the queue's length");
+            let waiter = self.crowd_mut().queue.remove(at);
+            let waiter = waiter.expect("within the queue's length");
             self.hold(waiter.transaction, waiter.mode);
             woken.push(waiter);
         }
     }
 
+    /// Takes a waiter out of the queue; whether it was in it.
+    fn leave(&mut self, waiter: &Arc<Waiter>) -> bool {
+        let place = self.queue().position(|other| Arc::ptr_eq(other, waiter));
+        place.is_some_and(|place| self.crowd_mut().queue.remove(place).is_some())
+    }
+
     fn is_unused(&self) -> bool {
-        self.holders.is_empty() && self.queue.is_empty()
+        self.holders().next().is_none() && self.queue().next().is_none()
     }
 
     /// Whom a waiter of this lock waits for: conflicting holders, and those ahead of it in the queue.
     /// Nobody, when it has been granted and only not been told yet.
     fn blockers(&self, waiter: &Waiter, into: &mut Vec<TransactionId>) {
-        let mut queue = self.queue.iter();
+        let mut queue = self.queue();
         let Some(place) = queue.position(|other| std::ptr::eq(other.as_ref(), waiter)) else {
             return;
         };
-        let ahead = self.queue.iter().take(place);
+        let ahead = self.queue().take(place);
         let ahead = ahead.map(|other| (other.transaction, other.mode));
-        for (other, mode) in self.holders.iter().copied().chain(ahead) {
+        for (other, mode) in self.holders().chain(ahead) {
             if other != waiter.transaction && waiter.mode.conflicts_with(mode) {
                 into.push(other);
             }
@@ -309,7 +344,7 @@ impl LockTable {
         if held.is_some_and(|held| held >= mode) {
             return Attempt::Held;
         }
-        let behind = held.is_none() && entry.queue.iter().any(|w| mode.conflicts_with(w.mode));
+        let behind = held.is_none() && entry.queue().any(|w| mode.conflicts_with(w.mode));
         if !behind && !entry.is_blocked(transaction, mode) {
             entry.hold(transaction, mode);
             return Attempt::Granted { previous: held };
@@ -327,9 +362,10 @@ impl LockTable {
             searches: AtomicU32::new(0),
             state: Mutex::default(),
         });
+        let queue = &mut entry.crowd_mut().queue;
         match held {
-            Some(_) => entry.queue.push_front(waiter.clone()),
-            None => entry.queue.push_back(waiter.clone()),
+            Some(_) => queue.push_front(waiter.clone()),
+            None => queue.push_back(waiter.clone()),
         }
         // While the shard is locked, so that the search never meets a queue of strangers.
         self.waiting.lock().insert(transaction, waiter.clone());
@@ -388,14 +424,9 @@ impl LockTable {
             let Some(entry) = shard.get_mut(&waiter.key) else {
                 return false;
             };
-            let Some(place) = entry
-                .queue
-                .iter()
-                .position(|other| Arc::ptr_eq(other, waiter))
-            else {
+            if !entry.leave(waiter) {
                 return false;
-            };
-            entry.queue.remove(place);
+            }
             entry.grant(&mut woken);
             if entry.is_unused() {
                 shard.remove(&waiter.key);
@@ -454,12 +485,11 @@ impl LockTable {
             if key.database != database {
                 continue;
             }
-            let holders = entry
-                .holders
-                .iter()
-                .map(|(holder, mode)| (*holder, *mode, true));
-            let queue = entry.queue.iter();
-            let queue = queue.map(|waiter| (waiter.transaction, waiter.mode, false));
+            let holders = entry.holders();
+            let holders = holders.map(|(holder, mode)| (holder, mode, true));
+            let queue = entry
+                .queue()
+                .map(|waiter| (waiter.transaction, waiter.mode, false));
             for (owner, mode, granted) in holders.chain(queue) {
                 if let (Mode::Advisory(mode), Some(pid)) = (mode, owners.pid(owner)) {
                     listed.push(ListedAdvisory {

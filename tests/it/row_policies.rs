@@ -174,6 +174,11 @@ fn explain_says_which_policies_hide_rows_and_that_a_superuser_is_bound_by_none()
         server.psql(sql),
         "Seq Scan on t\n  Row Policies: bypassed by superuser"
     );
+    server.psql(
+        "ALTER POLICY own ON t USING (owner = (current_setting('app.owner', true))::varchar)",
+    );
+    let shown = answer(&as_user(&server, "alice", sql));
+    assert_eq!(shown, "Index Scan using by_owner on t\n  Row Policies: own");
     server.psql("DROP RLS POLICY own ON t; ALTER TABLE t ENABLE ROW LEVEL SECURITY");
     let shown = answer(&as_user(&server, "alice", sql));
     assert_eq!(

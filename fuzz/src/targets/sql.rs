@@ -1,7 +1,9 @@
-//! SQL texts through the parser with its bound on depth.
+//! SQL texts through the parser with its bound on depth, and the code of DO through the reader of blocks.
 
 use super::texts;
+use nodedb::sql::code_block;
 use nodedb::sql::parse::{parse, parse_expression, text};
+use sqlparser::ast::Statement;
 
 /// Statements of every family.
 pub fn seeds() -> Vec<Vec<u8>> {
@@ -17,6 +19,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "SELECT $tag$ body $tag$, U&'\\0041', E'\\x41\\n', B'101', interval '1 day' /* a /* nested */ comment */ -- end",
         "SELECT CASE WHEN a THEN ARRAY[1,2][1] ELSE (SELECT max(x) OVER (PARTITION BY y) FROM z) END::int4[] COLLATE \"C\"",
         "PREPARE p (int) AS SELECT $1; EXECUTE p (1); DEALLOCATE ALL; SHOW ALL; SET LOCAL x.y TO 'z', 2; EXPLAIN (COSTS OFF) SELECT 1",
+        "DO LANGUAGE plpgsql $do$ BEGIN IF NOT EXISTS (SELECT 1) THEN CREATE TYPE m AS ENUM ('a'); ELSIF true THEN PERFORM 1; ELSE <<l>> BEGIN NULL; END; END IF; END $do$",
+        "CREATE TEMP TABLE t (a, b) ON COMMIT DROP AS VALUES (ROW(1, 'x'), (2, ARRAY[3][1:2])); SELECT (t).*, (t).a FROM t GROUP BY CUBE (a # 1), ()",
         "((((((((1 OR 2) AND 3) OR NOT 4)))))) + - + 1 || 'a' BETWEEN SYMMETRIC 1 AND 2 IS NOT DISTINCT FROM NULL",
     ])
 }
@@ -48,6 +52,11 @@ pub fn run(data: &[u8]) {
             "at whole characters"
         );
         end = statement.span.end;
+        if let Statement::Call(call) = &statement.ast
+            && let Some(given) = code_block::of(call)
+        {
+            let _ = code_block::steps(&given);
+        }
         // Views and defaults are kept as printed, so that a tree that was taken can be printed.
         let _ = statement.ast.to_string();
     }

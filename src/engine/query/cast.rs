@@ -20,7 +20,7 @@ use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
+use datafusion::logical_expr::expr::{Placeholder, ScalarFunction, Unnest};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, Volatility,
@@ -44,6 +44,16 @@ pub fn is_unknown(expr: &Expr) -> bool {
 pub fn type_of(expr: &Expr, schema: &DFSchema) -> Result<SqlType> {
     if is_unknown(expr) {
         return Ok(SqlType::scalar(TypeKind::Unknown));
+    }
+    // The planner's field of an element has lost what kind of text or number it is.
+    if let Expr::Unnest(Unnest { expr: list, .. }) = expr
+        && let Ok(found) = type_of(list, schema)
+        && found.array
+    {
+        return Ok(SqlType {
+            array: false,
+            ..found
+        });
     }
     let (_, field) = expr.to_field(schema)?;
     types::sql_type(&field).map_err(failure::external)

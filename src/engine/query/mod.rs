@@ -48,6 +48,7 @@ pub mod statement;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod unused_parts;
 mod watched;
 
 pub use plan::QueryPlan;

@@ -6,7 +6,7 @@ use super::explain_options::ExplainOptions;
 use super::provider::{Provider, Used};
 use super::rewrite::{self, labels};
 use super::table::UserTable;
-use super::{Inner, failure, qualify, resolve, semantics, state};
+use super::{Inner, failure, qualify, resolve, semantics, state, unused_parts};
 use crate::catalog::Oid;
 use crate::catalog::definition::View;
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -290,6 +290,9 @@ fn once(
     context: &StatementContext,
 ) -> Result<(LogicalPlan, Used)> {
     let provider = Provider::new(engine, context);
+    for part in unused_parts::of(query) {
+        logical(&provider, &part, declared)?;
+    }
     let plan = logical(&provider, query, declared)?;
     let options = session.config_options();
     let plan = session

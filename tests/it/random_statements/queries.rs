@@ -71,6 +71,9 @@ impl Author<'_> {
         let columns: Vec<_> = (0..self.random.usize(1..=4))
             .map(|_| self.any_type())
             .collect();
+        if self.sometimes(8) {
+            return self.starred(&columns);
+        }
         let mut scope = Scope::default();
         let mut text = String::new();
         if self.sometimes(15) {
@@ -102,6 +105,30 @@ impl Author<'_> {
             }
         }
         text
+    }
+
+    /// Columns of these types beside a wildcard, ordered by their names.
+    fn starred(&mut self, columns: &[&'static str]) -> String {
+        let (from, scope) = self.sources(2);
+        let first = scope.columns.first();
+        let table = first.and_then(|(column, _)| column.split_once('.'));
+        let star = match table {
+            Some((table, _)) if self.sometimes(50) => format!("{table}.*"),
+            _ => "*".to_owned(),
+        };
+        let listed = columns.iter().enumerate().map(|(place, column)| {
+            let value = self.expression(column, 2, &scope);
+            format!("({value})::{column} AS x{place}")
+        });
+        let listed = listed.collect::<Vec<_>>().join(", ");
+        let condition = self.expression("bool", 2, &scope);
+        let mut order: Vec<_> = (0..columns.len()).map(|at| format!("x{at}")).collect();
+        self.random.shuffle(&mut order);
+        for name in &mut order {
+            name.push_str(self.choice(&["", " DESC", " NULLS FIRST"]));
+        }
+        let order = order.join(", ");
+        format!("SELECT {star}, {listed} FROM {from} WHERE {condition} ORDER BY {order}")
     }
 
     /// A query of columns of these types, without ORDER BY.

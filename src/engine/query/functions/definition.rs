@@ -28,6 +28,21 @@ pub struct Call<'a> {
     options: &'a ConfigOptions,
 }
 
+impl<'a> Call<'a> {
+    /// Of the planner's arguments, as arrays of so many rows.
+    ///
+    /// # Errors
+    /// What making arrays of constants gives.
+    pub fn of(args: &'a ScalarFunctionArgs, rows: usize) -> Result<Call<'a>> {
+        let arrays = args.args.iter().map(|arg| arg.to_array(rows));
+        Ok(Call {
+            args: arrays.collect::<Result<_>>()?,
+            rows,
+            options: &args.config_options,
+        })
+    }
+}
+
 impl Call<'_> {
     /// The statement that calls.
     ///
@@ -355,15 +370,7 @@ impl ScalarUDFImpl for Function {
             .all(|arg| matches!(arg, ColumnarValue::Scalar(_)))
             && self.signature.volatility != Volatility::Volatile;
         let rows = if constant { 1 } else { args.number_rows };
-        let call = Call {
-            args: args
-                .args
-                .iter()
-                .map(|arg| arg.to_array(rows))
-                .collect::<Result<_>>()?,
-            rows,
-            options: &args.config_options,
-        };
+        let call = Call::of(&args, rows)?;
         let result = (self.body)(&call)?;
         if result.data_type() != &types::data_type(self.returns) {
             return Err(DataFusionError::Internal(format!(

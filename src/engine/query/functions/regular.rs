@@ -4,13 +4,16 @@
 //! Source: PostgreSQL 15, §9.7.3.
 
 use super::definition::{Argument, Call, Function, INT4, TEXT};
+use super::set_returning::LIST_ROWS_MAX;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::failure;
 use datafusion::arrow::array::{ArrayRef, ListBuilder, StringBuilder};
-use datafusion::arrow::datatypes::Int32Type;
+use datafusion::arrow::datatypes::{DataType, Field, Int32Type};
 use datafusion::error::Result;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+};
 use regex::{Captures, Regex, RegexBuilder};
 use std::sync::Arc;
 
@@ -43,6 +46,9 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         Function::immutable("regexp_split_to_array", TWO, texts, split),
         Function::immutable("regexp_split_to_table", TWO, texts, split),
         Function::immutable("regexp_match", TWO, texts, first_match),
+        Arc::new(ScalarUDF::new_from_impl(Matches {
+            first: Function::immutable("regexp_matches", TWO, texts, first_match),
+        })),
         Function::immutable("regexp_replace", REPLACE, text, replace),
         Function::immutable(
             SIMILAR_TO,
@@ -317,6 +323,58 @@ fn first_match(call: &Call<'_>) -> Result<ArrayRef> {
         }
     }
     Ok(Arc::new(out.finish()))
+}
+
+/// The groups of each match: of the first alone without the flag g.
+fn matches(call: &Call<'_>) -> Result<ArrayRef> {
+    let mut out = ListBuilder::new(ListBuilder::new(StringBuilder::new()));
+    let mut compiled = Compiled(None);
+    for row in 0..call.rows {
+        let given = call.text(0, row).zip(call.text(1, row));
+        if let (Some((text, pattern)), Some(flags)) = (given, flags_at(call, 2, row)?) {
+            let wanted = if flags.all { LIST_ROWS_MAX } else { 1 };
+            let found = compiled.get(pattern, flags)?.captures_iter(text);
+            for captures in found.take(wanted) {
+                push_captures(&captures, out.values().values());
+                out.values().append(true);
+            }
+        }
+        out.append(true);
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+/// regexp_matches(): a set of arrays, as a list that is unnested.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Matches {
+    /// As a function that gives one of the arrays: for its arguments' types and the array's.
+    first: Arc<ScalarUDF>,
+}
+
+impl ScalarUDFImpl for Matches {
+    fn name(&self) -> &str {
+        self.first.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.first.signature()
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.first.coerce_types(arg_types)
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        let groups = self.first.return_type(arg_types)?;
+        Ok(DataType::List(Arc::new(Field::new_list_field(
+            groups, true,
+        ))))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let call = Call::of(&args, args.number_rows)?;
+        Ok(ColumnarValue::Array(matches(&call)?))
+    }
 }
 
 /// substring(text from pattern): what the first group has matched, or the whole pattern.

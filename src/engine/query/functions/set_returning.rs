@@ -41,6 +41,7 @@ const NAMES: &[&str] = &[
     "pg_listening_channels",
     "pg_partition_ancestors",
     "pg_partition_tree",
+    "regexp_matches",
     "regexp_split_to_table",
     "string_to_table",
 ];

@@ -6,8 +6,8 @@
 use crate::diagnostic::Diagnostic;
 use crate::sql::auth_variable::Variable;
 use sqlparser::ast::{
-    DataType, Expr, Function, Ident, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr,
-    TrimWhereField, VisitMut, VisitorMut, visit_expressions,
+    DataType, Distinct, Expr, Function, Ident, OrderByExpr, OrderByKind, Query, Select, SelectItem,
+    SetExpr, TrimWhereField, VisitMut, VisitorMut, visit_expressions,
 };
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -24,7 +24,14 @@ const NAMELESS: &str = "?column?";
 /// # Errors
 /// 0A000 where ORDER BY of an inner query works on a column that its select list hides.
 pub fn assign(query: &mut Query) -> Result<(), Diagnostic> {
-    name_body(&mut query.body, Level::Top);
+    let renamed = name_body(&mut query.body, Level::Top);
+    if let Some(order_by) = &mut query.order_by
+        && let OrderByKind::Expressions(items) = &mut order_by.kind
+    {
+        items
+            .iter_mut()
+            .for_each(|item| follow(&mut item.expr, &renamed));
+    }
     let _ = query.visit(&mut Inner);
     let mut levels = Ordered { depth: 0 };
     match query.visit(&mut levels) {
@@ -60,7 +67,7 @@ impl VisitorMut for Ordered {
             let name = folded(alias);
             let itself = matches!(expr, Expr::Identifier(column) if folded(column) == name);
             let hides = |item: &OrderByExpr| {
-                !matches!(item.expr, Expr::Identifier(_)) && mentions(&item.expr, &name)
+                !matches!(item.expr, Expr::Identifier(_)) && mentions(&item.expr, &name, expr)
             };
             if itself || !items.iter().any(hides) {
                 continue;
@@ -89,9 +96,15 @@ impl VisitorMut for Ordered {
     }
 }
 
-fn mentions(expr: &Expr, name: &str) -> bool {
+/// Whether a column of this name is mentioned, its table's name before it or not, that is another than the output.
+fn mentions(expr: &Expr, name: &str, output: &Expr) -> bool {
     let mentioned = visit_expressions(expr, |expr| match expr {
         Expr::Identifier(column) if folded(column) == name => ControlFlow::Break(()),
+        Expr::CompoundIdentifier(parts)
+            if parts.last().is_some_and(|column| folded(column) == name) && expr != output =>
+        {
+            ControlFlow::Break(())
+        }
         _ => ControlFlow::Continue(()),
     });
     mentioned.is_break()
@@ -126,19 +139,36 @@ impl VisitorMut for Inner {
     }
 }
 
-fn name_body(body: &mut SetExpr, level: Level) {
+/// An output column that no longer has the name that ORDER BY knows it by.
+struct Renamed {
+    name: String,
+    alias: Ident,
+}
+
+/// A name alone that means an output column means it by its new name.
+fn follow(expr: &mut Expr, renamed: &[Renamed]) {
+    if let Expr::Identifier(column) = expr
+        && let Some(found) = renamed.iter().find(|it| it.name == folded(column))
+    {
+        *column = found.alias.clone();
+    }
+}
+
+/// Gives the columns of the first SELECT that were renamed: those whose names ORDER BY may say.
+fn name_body(body: &mut SetExpr, level: Level) -> Vec<Renamed> {
     match body {
         SetExpr::Select(select) => name_select(select, level),
         SetExpr::Query(query) => name_body(&mut query.body, level),
         SetExpr::SetOperation { left, right, .. } => {
-            name_body(left, level);
+            let renamed = name_body(left, level);
             name_body(right, level);
+            renamed
         }
-        _ => {}
+        _ => Vec::new(),
     }
 }
 
-fn name_select(select: &mut Select, level: Level) {
+fn name_select(select: &mut Select, level: Level) -> Vec<Renamed> {
     let expands = select.projection.iter().any(|item| {
         matches!(
             item,
@@ -148,6 +178,7 @@ fn name_select(select: &mut Select, level: Level) {
     // A wildcard's names are not known yet; at the top any name may be made unique.
     let suspicious = expands && level == Level::Top;
     let mut used = HashSet::new();
+    let mut renamed = Vec::new();
     for (index, item) in select.projection.iter_mut().enumerate() {
         let (expr, name, plain) = match &*item {
             SelectItem::UnnamedExpr(expr) => (expr, figure(expr).1, is_column(expr)),
@@ -158,21 +189,28 @@ fn name_select(select: &mut Select, level: Level) {
             used.insert(name);
             continue;
         }
-        let taken = !used.insert(name.clone()) || suspicious;
+        let first = used.insert(name.clone());
+        let taken = !first || suspicious;
         if plain && !taken {
             continue;
         }
-        let alias = if taken {
-            format!("{name}{SUFFIX_MARK}{index}")
-        } else {
-            name
+        let alias = match taken {
+            true => format!("{name}{SUFFIX_MARK}{index}"),
+            false => name.clone(),
         };
+        let alias = Ident::with_quote('"', alias);
+        // A column's own name is one of the wildcard's, or of the row below.
+        if first && taken && !plain {
+            let alias = alias.clone();
+            renamed.push(Renamed { name, alias });
+        }
         let expr = expr.clone();
-        *item = SelectItem::ExprWithAlias {
-            expr,
-            alias: Ident::with_quote('"', alias),
-        };
+        *item = SelectItem::ExprWithAlias { expr, alias };
     }
+    if let Some(Distinct::On(items)) = &mut select.distinct {
+        items.iter_mut().for_each(|item| follow(item, &renamed));
+    }
+    renamed
 }
 
 fn is_column(expr: &Expr) -> bool {

@@ -10,6 +10,7 @@
 pub mod auth_variables;
 pub mod casts;
 mod catalogs;
+mod column_definitions;
 pub mod exists;
 mod from_items;
 mod having;

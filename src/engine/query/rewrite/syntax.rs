@@ -2,6 +2,7 @@
 //! operators, COLLATE, ARRAY(subquery), set-returning functions, keywords that are functions.
 
 use super::catalogs;
+use super::column_definitions;
 use super::labels::folded;
 use super::named_arguments;
 use super::ordered_sets;
@@ -64,18 +65,20 @@ impl VisitorMut for Syntax {
                 continue;
             };
             rows::as_value(expr);
-            if let Expr::Function(function) = expr
-                && function.over.is_none()
-                && last_name(&function.name).is_some_and(|name| set_returning::is(&name))
-            {
-                let call = expr.clone();
-                *expr = call_of("unnest", vec![call]);
-            }
+            let _ = VisitMut::visit(expr, &mut Sets { subqueries: 0 });
         }
         ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Diagnostic> {
+        match column_definitions::of(factor) {
+            Ok(None) => {}
+            Ok(Some(subquery)) => {
+                *factor = subquery;
+                return ControlFlow::Continue(());
+            }
+            Err(error) => return ControlFlow::Break(error),
+        }
         if let TableFactor::Table {
             name,
             alias,
@@ -128,6 +131,39 @@ impl VisitorMut for Syntax {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
+    }
+}
+
+/// Calls of functions that return sets, wherever they stand in an item of a select list: each gives a list,
+/// which is unnested.
+struct Sets {
+    /// Those around: their select lists have sets of their own.
+    subqueries: usize,
+}
+
+impl VisitorMut for Sets {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.subqueries += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.subqueries -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.subqueries == 0
+            && let Expr::Function(function) = expr
+            && function.over.is_none()
+            && last_name(&function.name).is_some_and(|name| set_returning::is(&name))
+        {
+            let call = expr.clone();
+            *expr = call_of("unnest", vec![call]);
+        }
+        ControlFlow::Continue(())
     }
 }
 

@@ -15,8 +15,8 @@ use crate::engine::query::functions::json::record;
 use crate::sql::parse;
 use sqlparser::ast::{
     DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
-    Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement, TableFactor,
-    TableWithJoins, Value, VisitMut, VisitorMut, With,
+    OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement,
+    TableFactor, TableWithJoins, Value, VisitMut, VisitorMut, With,
 };
 use std::ops::ControlFlow;
 
@@ -97,6 +97,38 @@ impl VisitorMut for Stars {
     }
 }
 
+/// The only column of the functions that take an array of JSON apart.
+const VALUE: &str = "value";
+
+/// Whether it is a call of one of them, and its column has no other name.
+fn gives_values(factor: &TableFactor) -> bool {
+    let (name, alias, with_ordinality) = match factor {
+        TableFactor::Table {
+            name,
+            alias,
+            args: Some(_),
+            with_ordinality,
+            ..
+        }
+        | TableFactor::Function {
+            name,
+            alias,
+            with_ordinality,
+            ..
+        } => (name, alias, *with_ordinality),
+        _ => return false,
+    };
+    let elements = [
+        "json_array_elements",
+        "json_array_elements_text",
+        "jsonb_array_elements",
+        "jsonb_array_elements_text",
+    ];
+    let own_name = alias.as_ref().is_none_or(|alias| alias.columns.is_empty());
+    let known = last_name(name).is_some_and(|name| elements.contains(&name.as_str()));
+    known && own_name && !with_ordinality
+}
+
 struct Rows<'r, 'c> {
     name: &'r str,
     columns_of: &'r mut ColumnsOf<'c>,
@@ -125,6 +157,25 @@ impl VisitorMut for Rows<'_, '_> {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Diagnostic> {
         self.queries += 1;
         self.withs.push(query.with.clone());
+        let Query { body, order_by, .. } = query;
+        let (SetExpr::Select(select), Some(order_by)) = (&**body, order_by) else {
+            return ControlFlow::Continue(());
+        };
+        let OrderByKind::Expressions(items) = &mut order_by.kind else {
+            return ControlFlow::Continue(());
+        };
+        let output = |item: &SelectItem| matches!(item, SelectItem::ExprWithAlias { alias, .. } if folded(alias) == self.name);
+        if select.projection.iter().any(output) {
+            return ControlFlow::Continue(());
+        }
+        // ORDER BY sees the items of its SELECT's FROM.
+        self.scopes.push(select.from.clone());
+        for item in items {
+            if let Some(value) = self.scalar(&item.expr) {
+                item.expr = value;
+            }
+        }
+        self.scopes.pop();
         ControlFlow::Continue(())
     }
 
@@ -136,6 +187,14 @@ impl VisitorMut for Rows<'_, '_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Diagnostic> {
         self.scopes.push(select.from.clone());
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr) = item
+                && let Some(value) = self.scalar(expr)
+            {
+                let alias = Ident::with_quote('"', self.name);
+                *item = SelectItem::ExprWithAlias { expr: value, alias };
+            }
+        }
         if self.queries > 1 {
             return ControlFlow::Continue(());
         }
@@ -163,6 +222,10 @@ impl VisitorMut for Rows<'_, '_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Diagnostic> {
+        if let Some(value) = self.scalar(expr) {
+            *expr = value;
+            return ControlFlow::Continue(());
+        }
         match self.replaced(expr) {
             Ok(Some(replaced)) => *expr = replaced,
             Ok(None) => {}
@@ -264,23 +327,42 @@ impl Rows<'_, '_> {
         Ok(true)
     }
 
-    /// The row that an expression is.
-    fn row(&mut self, expr: &Expr) -> Found<Row> {
+    /// The item in FROM that an expression names, and whether an outer join may give nothing for it.
+    fn item(&self, expr: &Expr) -> Option<(TableFactor, bool)> {
         let name = match expr {
-            Expr::Nested(inner) => return self.row(inner),
+            Expr::Nested(inner) => return self.item(inner),
             Expr::Identifier(name) => name,
-            _ => return Ok(None),
+            _ => return None,
         };
         if folded(name) != self.name {
-            return Ok(None);
+            return None;
         }
-        let found = self.scopes.iter().rev().find_map(|from| {
+        self.scopes.iter().rev().find_map(|from| {
             let mut items = from.iter();
             items.find_map(|item| named(item, self.name))
-        });
-        let Some((factor, may_be_absent)) = found else {
+        })
+    }
+
+    /// The value that an expression names by a function in FROM: the row of one that gives values of one type
+    /// is the value itself.
+    fn scalar(&mut self, expr: &Expr) -> Option<Expr> {
+        let (factor, _) = self.item(expr)?;
+        if !gives_values(&factor) {
+            return None;
+        }
+        self.changed = true;
+        let of = |name: &str| Ident::with_quote('"', name);
+        Some(Expr::CompoundIdentifier(vec![of(self.name), of(VALUE)]))
+    }
+
+    /// The row that an expression is.
+    fn row(&mut self, expr: &Expr) -> Found<Row> {
+        let Some((factor, may_be_absent)) = self.item(expr) else {
             return Ok(None);
         };
+        if gives_values(&factor) {
+            return Ok(None);
+        }
         let names = match written_names(&factor) {
             Some(names) => names,
             None => {
