@@ -177,8 +177,17 @@ fn explain_says_which_policies_hide_rows_and_that_a_superuser_is_bound_by_none()
     server.psql(
         "ALTER POLICY own ON t USING (owner = (current_setting('app.owner', true))::varchar)",
     );
+    let asked = format!("SET app.owner = 'alice'; {sql}");
+    let shown = answer(&as_user(&server, "alice", &asked));
+    assert_eq!(
+        shown,
+        "SET\nIndex Scan using by_owner on t\n  Row Policies: own"
+    );
     let shown = answer(&as_user(&server, "alice", sql));
-    assert_eq!(shown, "Index Scan using by_owner on t\n  Row Policies: own");
+    assert_eq!(
+        shown,
+        "Result (One-Time Filter: false)\n  Row Policies: own"
+    );
     server.psql("DROP RLS POLICY own ON t; ALTER TABLE t ENABLE ROW LEVEL SECURITY");
     let shown = answer(&as_user(&server, "alice", sql));
     assert_eq!(
