@@ -83,10 +83,10 @@ fn grantees_are_of_the_tenant_and_no_rungs() {
     for (name, code) in [
         ("stranger", "42704"),
         ("nobody", "42704"),
-        ("\"public\"", "42704"),
+        ("public", "0A000"),
     ] {
         let text = format!("GRANT SELECT ON t TO {name}");
-        let refused = apply(&world, "superuser", &t, &text).expect_err("no such role");
+        let refused = apply(&world, "superuser", &t, &text).expect_err("no such grantee");
         assert_eq!(refused.sqlstate().as_str(), code, "{name}");
         assert!(refused.fields().hint.is_some());
     }
