@@ -49,22 +49,32 @@ impl Operation {
 
     /// The function that computes it.
     pub fn function(self) -> Arc<ScalarUDF> {
-        static FUNCTIONS: LazyLock<[Arc<ScalarUDF>; 5]> = LazyLock::new(|| {
-            [
-                Operation::Add,
-                Operation::Subtract,
-                Operation::Multiply,
-                Operation::Divide,
-                Operation::Remainder,
-            ]
-            .map(|operation| {
-                Arc::new(ScalarUDF::new_from_impl(Arithmetic {
-                    operation,
-                    signature: Signature::user_defined(Volatility::Immutable),
-                }))
-            })
-        });
+        static FUNCTIONS: LazyLock<[Arc<ScalarUDF>; 5]> =
+            LazyLock::new(|| Operation::ALL.map(|one| one.of_volatility(Volatility::Immutable)));
         FUNCTIONS[self as usize].clone()
+    }
+
+    /// The same of a moment of a zone and an interval, whose days are those of the session's zone: such a
+    /// function asks the statement.
+    pub fn zoned_function(self) -> Arc<ScalarUDF> {
+        static FUNCTIONS: LazyLock<[Arc<ScalarUDF>; 5]> =
+            LazyLock::new(|| Operation::ALL.map(|one| one.of_volatility(Volatility::Stable)));
+        FUNCTIONS[self as usize].clone()
+    }
+
+    const ALL: [Operation; 5] = [
+        Operation::Add,
+        Operation::Subtract,
+        Operation::Multiply,
+        Operation::Divide,
+        Operation::Remainder,
+    ];
+
+    fn of_volatility(self, volatility: Volatility) -> Arc<ScalarUDF> {
+        Arc::new(ScalarUDF::new_from_impl(Arithmetic {
+            operation: self,
+            signature: Signature::user_defined(volatility),
+        }))
     }
 }
 

@@ -298,7 +298,16 @@ impl Operands<'_> {
             }
             (false, false) => {}
         }
-        Ok(self.call(operation.function()))
+        let is = |kind| {
+            [self.left_type, self.right_type]
+                .iter()
+                .any(|one| one.kind == kind && !one.array)
+        };
+        let function = match is(Timestamptz) && is(Interval) {
+            true => operation.zoned_function(),
+            false => operation.function(),
+        };
+        Ok(self.call(function))
     }
 
     /// What has no type of its own is of the other's, and a count of places int4.

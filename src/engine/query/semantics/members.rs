@@ -65,6 +65,24 @@ pub(super) fn one_number_type(
     unified.collect()
 }
 
+/// Members that are compared, numerics beside a float as floats: the planner has no cast of its own for a numeric
+/// of any size.
+pub(super) fn comparable_members(
+    members: Vec<Expr>,
+    schema: &DFSchema,
+    input: Input<'_>,
+) -> Result<Vec<Expr>> {
+    let members = same_type(members, schema, input)?;
+    let types: Vec<_> = members.iter().flat_map(|it| it.get_type(schema)).collect();
+    let is = |of: fn(&DataType) -> bool| types.iter().any(of);
+    match is(|one| matches!(one, DataType::Float32 | DataType::Float64))
+        && is(|one| matches!(one, DataType::LargeBinary))
+    {
+        true => one_number_type(members, schema, input),
+        false => Ok(members),
+    }
+}
+
 /// NULLIF of values that are compared by their keys.
 pub(super) fn null_where_equal(value: Expr, keyed: Vec<Expr>) -> Result<Expr> {
     let [left, right] = <[Expr; 2]>::try_from(keyed)

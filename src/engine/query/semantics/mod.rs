@@ -38,7 +38,10 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF, Union,
 };
-use members::{case_of_one_type, labelled, null_where_equal, one_number_type, takes_one_type};
+use members::{
+    case_of_one_type, comparable_members, labelled, null_where_equal, one_number_type,
+    takes_one_type,
+};
 use std::sync::Arc;
 
 /// Rewrites every expression of a plan and of the subqueries in it.
@@ -115,7 +118,7 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         Expr::InList(mut list) => {
             let mut members = vec![std::mem::take(&mut *list.expr)];
             members.append(&mut list.list);
-            let members = same_type(members, schema, input)?;
+            let members = comparable_members(members, schema, input)?;
             demand_comparable("=", &members, schema)?;
             let mut members = keys::of(members, schema)?.into_iter();
             *list.expr = members.next().unwrap_or_default();
@@ -124,7 +127,7 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         }
         Expr::Between(mut between) => {
             let members = vec![*between.expr, *between.low, *between.high];
-            let members = same_type(members, schema, input)?;
+            let members = comparable_members(members, schema, input)?;
             demand_comparable(">=", &members, schema)?;
             let mut members = keys::of(members, schema)?.into_iter();
             between.expr = Box::new(members.next().unwrap_or_default());
@@ -138,7 +141,8 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
                 Operator::IsDistinctFrom | Operator::IsNotDistinctFrom
             ) =>
         {
-            let members = same_type(vec![*binary.left, *binary.right], schema, input)?;
+            let members = vec![*binary.left, *binary.right];
+            let members = comparable_members(members, schema, input)?;
             demand_comparable("=", &members, schema)?;
             let mut members = keys::of(members, schema)?.into_iter();
             binary.left = Box::new(members.next().unwrap_or_default());

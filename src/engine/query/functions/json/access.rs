@@ -52,7 +52,9 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
             member_text,
         ),
         Function::immutable("json_array_element", &[&[JSON, INT4]], json, element),
-        Function::immutable("jsonb_array_element", &[&[JSONB, INT4]], jsonb, element),
+        Function::immutable("jsonb_array_element", &[&[JSONB, INT4]], jsonb, |call| {
+            call.texts(|row| Ok(raw(element_or_scalar(call, row))))
+        }),
         Function::immutable(
             "json_array_element_text",
             &[&[JSON, INT4]],
@@ -63,7 +65,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
             "jsonb_array_element_text",
             &[&[JSONB, INT4]],
             text,
-            element_text,
+            |call| call.texts(|row| Ok(plain(element_or_scalar(call, row)))),
         ),
         Function::immutable("json_extract_path", JSON_PATHS, json, at_path),
         Function::immutable("jsonb_extract_path", JSONB_PATHS, jsonb, at_path),
@@ -126,6 +128,16 @@ fn member_text(call: &Call<'_>) -> Result<ArrayRef> {
 
 fn element_of<'c>(call: &'c Call<'_>, row: usize) -> Option<Json<'c>> {
     json(call, 0, row)?.element(i64::from(call.int4(1, row)?))
+}
+
+/// A scalar of jsonb is the only element of an array to `->` (PostgreSQL keeps it as one).
+fn element_or_scalar<'c>(call: &'c Call<'_>, row: usize) -> Option<Json<'c>> {
+    let value = json(call, 0, row)?;
+    let place = call.int4(1, row)?;
+    match value.kind() {
+        Kind::Array | Kind::Object => value.element(i64::from(place)),
+        _ => matches!(place, 0 | -1).then_some(value),
+    }
 }
 
 fn element(call: &Call<'_>) -> Result<ArrayRef> {
