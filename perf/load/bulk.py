@@ -148,4 +148,5 @@ def section(rows):
 
 NOTE = """\
 The table is (id bigint identity primary key, customer int, amount numeric(12,2), day date, note text); an INSERT is one statement and one
-transaction over one connection, its time that of the statement; COPY reads a file of 50 MB through psql and gives the key too."""
+transaction over one connection, its time that of the statement; COPY reads a file of 50 MB through psql and gives the key too. A
+server's first COPY is its slowest, for the memory of its write set is new to the process then; the medians are over all turns."""
