@@ -180,16 +180,10 @@ impl Session {
         parameters: &[ScalarValue],
     ) -> Result<Answer, Diagnostic> {
         self.admit_cursor(&declaration)?;
-        let Body::Engine {
-            source,
-            declared,
-            planned,
-        } = &prepared.body
-        else {
+        let Body::Engine { source, .. } = &prepared.body else {
             return Err(Diagnostic::internal("a cursor's query is none"));
         };
-        let running = self.execute_engine(prepared, source, declared, planned, parameters);
-        let answer = Box::pin(running).await?;
+        let answer = Box::pin(self.execute_engine(prepared, parameters)).await?;
         self.keep_cursor(declaration, source.text.clone(), answer)
     }
 
@@ -320,19 +314,10 @@ impl Session {
     /// 0A000 for a statement that gives no rows; what the query fails with.
     async fn begin_rows(&mut self, portal: &Portal) -> Result<Box<Cursor>, Diagnostic> {
         let prepared = portal.prepared.clone();
-        let Body::Engine {
-            source,
-            declared,
-            planned,
-        } = &prepared.body
-        else {
-            return Err(without_rows());
-        };
-        if prepared.fields.is_none() {
+        if !matches!(prepared.body, Body::Engine { .. }) || prepared.fields.is_none() {
             return Err(without_rows());
         }
-        let running = self.execute_engine(&prepared, source, declared, planned, &portal.parameters);
-        match running.await? {
+        match self.execute_engine(&prepared, &portal.parameters).await? {
             Answer::Rows(cursor) => Ok(cursor),
             _ => Err(without_rows()),
         }

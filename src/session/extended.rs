@@ -4,7 +4,7 @@ use super::command::Command;
 use super::cursor::Cursor;
 use super::format::{Format, ResultFormats};
 use super::message::{self, Message};
-use super::prepared::{Body, Planned, Portal, Prepared, Progress, Source};
+use super::prepared::{Body, Portal, Prepared, Progress};
 use super::run::{PLANS_MAX, definitions_keep_changing, interruptible};
 use super::services::now_microseconds;
 use super::transaction::Status;
@@ -17,7 +17,6 @@ use crate::engine::query::functions::names::to_oid;
 use crate::engine::types;
 use datafusion::common::ScalarValue;
 use sqlparser::ast::Statement;
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -179,14 +178,7 @@ impl Session {
         }
         let answer = match &prepared.body {
             Body::Empty => return Ok(Executed::Empty),
-            Body::Engine {
-                source,
-                declared,
-                planned,
-            } => {
-                self.execute_engine(&prepared, source, declared, planned, &portal.parameters)
-                    .await?
-            }
+            Body::Engine { .. } => self.execute_engine(&prepared, &portal.parameters).await?,
             Body::Session(statement) | Body::Copy(statement) => {
                 // What is listed with its text was not sent as a simple query's.
                 let text = match &**statement {
@@ -223,11 +215,16 @@ impl Session {
     pub(super) async fn execute_engine(
         &mut self,
         prepared: &Prepared,
-        source: &Source,
-        declared: &[Option<SqlType>],
-        planned: &RefCell<Planned>,
         parameters: &[ScalarValue],
     ) -> Result<Answer, Diagnostic> {
+        let Body::Engine {
+            source,
+            declared,
+            planned,
+        } = &prepared.body
+        else {
+            return Err(Diagnostic::internal("not a statement of the engine's"));
+        };
         self.check_in_block(&source.statement)?;
         if crate::sql::advisory::of(&source.statement).is_some() {
             Box::pin(self.wait_for_advisory_lock(&source.statement, parameters)).await?;

@@ -56,16 +56,10 @@ impl Session {
     ) -> Result<Answer, Diagnostic> {
         let prepared = self.named.statement(name)?.clone();
         let parameters = self.arguments(name, &prepared, arguments).await?;
-        let Body::Engine {
-            source,
-            declared,
-            planned,
-        } = &prepared.body
-        else {
+        if !matches!(prepared.body, Body::Engine { .. }) {
             return Err(Diagnostic::unsupported("EXECUTE of such a statement"));
-        };
-        self.execute_engine(&prepared, source, declared, planned, &parameters)
-            .await
+        }
+        self.execute_engine(&prepared, &parameters).await
     }
 
     /// EXPLAIN of EXECUTE: the prepared statement's plan with these values. What is no statement of the engine's

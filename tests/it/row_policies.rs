@@ -197,6 +197,26 @@ fn explain_says_which_policies_hide_rows_and_that_a_superuser_is_bound_by_none()
 }
 
 #[test]
+fn a_policy_whose_setting_is_not_there_hides_rows_and_refuses_writes() {
+    let server = server();
+    server.psql(
+        "CREATE TABLE t (id int PRIMARY KEY, tenant int); INSERT INTO t VALUES (1, 7), (2, 8);
+         CREATE RLS POLICY own ON t USING (tenant = current_setting('app.tenant')::int)",
+    );
+    let ask = |sql: &str| answer(&as_user(&server, "alice", sql));
+    assert_eq!(ask("SELECT id FROM t"), "");
+    assert_eq!(ask("DELETE FROM t"), "DELETE 0");
+    let refused = ask("INSERT INTO t VALUES (3, 7)");
+    assert!(refused.starts_with("! 42501"), "{refused}");
+    assert_eq!(ask("SET app.tenant = 'seven'; SELECT id FROM t"), "SET");
+    assert_eq!(ask("SET app.tenant = '7'; SELECT id FROM t"), "SET\n1");
+    assert_eq!(
+        ask("SET app.tenant = '7'; INSERT INTO t VALUES (3, 7)"),
+        "SET\nINSERT 0 1"
+    );
+}
+
+#[test]
 fn what_would_remove_rows_past_the_policies_takes_an_admin() {
     let server = server();
     server.psql(

@@ -384,6 +384,7 @@ impl Analyzed {
                 Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) => {
                     Some("a subquery here".to_owned())
                 }
+                Expr::WindowFunction(_) => Some("a window function here".to_owned()),
                 _ => None,
             };
             Ok(match refused {
