@@ -183,6 +183,8 @@ sqlstates! {
     WINDOWING_ERROR = "42P20";
     /// indeterminate_datatype: a parameter whose type nothing determines.
     INDETERMINATE_DATATYPE = "42P18";
+    /// invalid_recursion
+    INVALID_RECURSION = "42P19";
     /// disk_full
     DISK_FULL = "53100";
     /// out_of_memory

@@ -13,6 +13,10 @@ use imbl::ordmap::DiffItem;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// The columns that PostgreSQL's tables have by themselves (PostgreSQL 15, §5.5). Ours have none, and no column of
+/// a user's may be called so.
+pub const SYSTEM_COLUMNS: &[&str] = &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+
 /// Everything defined in every database. Cloning shares.
 #[derive(Clone, Debug, Default)]
 pub struct Definitions {

@@ -6,7 +6,7 @@ use super::name;
 use super::sequence::SequencePlan;
 use super::work::Work;
 use crate::catalog::Oid;
-use crate::catalog::definition::{Column, Identity};
+use crate::catalog::definition::{Column, Identity, SYSTEM_COLUMNS};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::dml::filler;
@@ -30,9 +30,6 @@ pub struct ColumnPlan {
 
 /// PostgreSQL's words for a column that has both.
 const DEFAULT_AND_GENERATED: &str = "both default and generation expression specified";
-
-/// The columns PostgreSQL's tables have by themselves.
-const SYSTEM_COLUMNS: &[&str] = &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 
 /// serial and its like: the integer type that is meant.
 fn serial_type(data_type: &ast::DataType) -> Option<SqlType> {

@@ -3,6 +3,7 @@
 //! Source: PostgreSQL 15, `ruleutils.c`, as far as what there is here goes.
 
 use super::constraints::{self, Shown};
+use super::printed;
 use crate::catalog::Oid;
 use crate::catalog::definition::{
     ConstraintBody, Deferral, Index, ReferentialAction, Relation, RelationBody, Table,
@@ -71,12 +72,12 @@ pub fn index(oid: Oid, column: i32, names: Names, context: &StatementContext) ->
     ))
 }
 
-/// A condition as PostgreSQL prints it: in parentheses, unless it is a column or a call.
+/// An expression as PostgreSQL prints it: in parentheses where it is an operator's.
 pub fn condition(text: &str) -> String {
-    let bare = without_parentheses(text);
-    match parse::parse_expression(&bare) {
-        Ok(Expr::Identifier(_) | Expr::Function(_)) => bare,
-        _ => format!("({bare})"),
+    let (bare, is_operator) = printed::expression(text);
+    match is_operator {
+        true => format!("({bare})"),
+        false => bare,
     }
 }
 
@@ -131,7 +132,7 @@ pub fn clause(shown: &Shown<'_>, names: Names, context: &StatementContext) -> Op
             // PostgreSQL prints the expression in parentheses of its own, and keeps none around it: what was
             // dumped and restored many times would have more each time.
             let shown = types_shown(expression, context);
-            format!("CHECK (({}))", without_parentheses(&shown))
+            format!("CHECK ({})", condition(&shown))
         }
         (
             _,
@@ -193,7 +194,7 @@ pub fn expression(text: &str, context: &StatementContext) -> String {
         let found = relation_in_public(text, context).ok()?;
         Some(name(&found, Names::Short, context))
     };
-    let text = types_shown(text, context);
+    let text = condition(&types_shown(text, context));
     match text.contains("nextval") {
         true => qualify::sequences(&text, shown),
         false => text,

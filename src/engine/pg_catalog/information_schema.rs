@@ -2,9 +2,10 @@
 
 use super::cell::{Cell, maybe, number, row, text};
 use super::constraints::{self, Shown};
+use super::deparse::{self, Names};
 use super::relations::{attributes, own};
 use super::types::array_name;
-use super::{Row, SystemTable, deparse, table, tables as all_catalogs};
+use super::{Row, SystemTable, table, tables as all_catalogs};
 use crate::catalog::PrincipalId;
 use crate::catalog::definition::{ConstraintBody, ReferentialAction, Relation, RelationBody};
 use crate::catalog::schema::is_temporary;
@@ -146,9 +147,9 @@ pub fn columns(context: &StatementContext) -> Vec<Row> {
                 column.default.as_deref().map(str::to_owned)
             });
             let (default, generation) = match attribute.generated {
-                true => (None, expression.as_deref().map(super::deparse::condition)),
+                true => (None, expression.as_deref().map(deparse::condition)),
                 false => {
-                    let shown = |text: &str| super::deparse::expression(text, context);
+                    let shown = |text: &str| deparse::expression(text, context);
                     (expression.as_deref().map(shown), None)
                 }
             };
@@ -497,17 +498,20 @@ pub fn check_constraints(context: &StatementContext) -> Vec<Row> {
     visible_constraints(context)
         .iter()
         .filter_map(|shown| match shown.body {
-            Some(ConstraintBody::Check { expression }) => Some((shown, expression)),
+            Some(ConstraintBody::Check { .. }) => {
+                let clause = deparse::clause(shown, Names::Short, context)?;
+                Some((shown, clause.strip_prefix("CHECK ")?.to_owned()))
+            }
             _ => None,
         })
-        .map(|(shown, expression)| {
+        .map(|(shown, clause)| {
             row(
                 shape,
                 &[
                     ("constraint_catalog", text(&*catalog)),
                     ("constraint_schema", text(&*shown.relation.schema)),
                     ("constraint_name", text(shown.name)),
-                    ("check_clause", text(format!("({expression})"))),
+                    ("check_clause", text(clause)),
                 ],
             )
         })

@@ -16,6 +16,7 @@ pub mod functions;
 mod information_schema;
 mod look_up;
 mod policies;
+mod printed;
 pub mod procedures;
 mod relations;
 mod remembered;

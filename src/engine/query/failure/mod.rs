@@ -7,6 +7,7 @@
 mod planning;
 
 use super::nearest;
+use crate::catalog::definition::SYSTEM_COLUMNS;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::types;
@@ -270,8 +271,12 @@ fn schema(error: &SchemaError) -> Diagnostic {
     }
 }
 
-/// 42703, or 42P01 where the qualifier is no FROM item.
+/// 42703, or 42P01 where the qualifier is no FROM item; 0A000 for what PostgreSQL's tables have by themselves.
 fn no_column(field: &Column, valid: &[Column]) -> Diagnostic {
+    if SYSTEM_COLUMNS.contains(&&*field.name) && !valid.is_empty() {
+        return Diagnostic::unsupported(format!("the system column {}", field.name))
+            .with_hint("Rows are told apart by their primary key.");
+    }
     let hinted = |error: Diagnostic| match nearest::hint(field, valid) {
         Some(hint) => error.with_hint(hint),
         None => error,

@@ -37,6 +37,26 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             length(call, |length| length)
         }),
         Function::immutable("array_lower", ANY_ARRAY, int4, |call| length(call, |_| 1)),
+        Function::immutable("array_ndims", &[&[Argument::AnyArray]], int4, |call| {
+            let array = &call.args[0];
+            call.values::<Int32Type>(|row| {
+                let dimensions = dimensions(array, row).len();
+                Ok(i32::try_from(dimensions).ok().filter(|count| *count > 0))
+            })
+        }),
+        Function::immutable(
+            "array_dims",
+            &[&[Argument::AnyArray]],
+            SqlType::scalar(TypeKind::Text),
+            |call| {
+                let array = &call.args[0];
+                call.texts(|row| {
+                    let bounds = dimensions(array, row).into_iter();
+                    let shown: String = bounds.map(|length| format!("[1:{length}]")).collect();
+                    Ok((!shown.is_empty()).then_some(shown))
+                })
+            },
+        ),
         Function::immutable("cardinality", &[&[Argument::AnyArray]], int4, |call| {
             let array = &call.args[0];
             call.values::<Int32Type>(|row| Ok(cardinality(array, row)))
@@ -75,16 +95,32 @@ pub fn list(array: &ArrayRef) -> Result<Option<&ListArray>> {
     }
 }
 
-/// The length of the first dimension, the only one there is; NULL for an empty array.
+/// The length of a dimension; NULL where there is none.
 fn length(call: &Call<'_>, of: fn(i32) -> i32) -> Result<ArrayRef> {
-    let lists = list(&call.args[0])?;
+    let array = &call.args[0];
     call.values::<Int32Type>(|row| {
-        let Some(lists) = lists.filter(|lists| !lists.is_null(row)) else {
-            return Ok(None);
-        };
-        let length = lists.value_length(row);
-        Ok((call.int4(1, row) == Some(1) && length > 0).then(|| of(length)))
+        let dimension = call.int4(1, row).and_then(|one| usize::try_from(one).ok());
+        let place = dimension.and_then(|dimension| dimension.checked_sub(1));
+        let lengths = dimensions(array, row);
+        Ok(place
+            .and_then(|place| lengths.get(place))
+            .map(|length| of(*length)))
     })
+}
+
+/// The lengths of an array's dimensions; none of NULL and of an empty one.
+fn dimensions(array: &ArrayRef, row: usize) -> Vec<i32> {
+    let mut lengths = Vec::new();
+    let (mut array, mut row) = (array.clone(), row);
+    while let Some(lists) = array.as_list_opt::<i32>() {
+        if lists.is_null(row) || lists.value_length(row) == 0 {
+            break;
+        }
+        lengths.push(lists.value_length(row));
+        array = lists.value(row);
+        row = 0;
+    }
+    lengths
 }
 
 /// How many elements an array has in all its dimensions; None where it is NULL.

@@ -42,8 +42,13 @@ pub fn kept(found: FieldRef, sql_type: Option<SqlType>) -> FieldRef {
 
 /// The expression, whose value is one of the type already.
 pub fn as_type(expr: Expr, sql_type: SqlType) -> Expr {
+    as_field(expr, Arc::new(cast::field("label", sql_type)))
+}
+
+/// The expression, whose value is one of the field's Arrow type already, told to be of the field.
+pub fn as_field(expr: Expr, field: FieldRef) -> Expr {
     let function = ScalarUDF::new_from_impl(Label {
-        sql_type,
+        field,
         signature: Signature::any(1, Volatility::Immutable),
     });
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(function), vec![expr]))
@@ -97,7 +102,7 @@ impl ScalarUDFImpl for Meant {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Label {
-    sql_type: SqlType,
+    field: FieldRef,
     signature: Signature,
 }
 
@@ -111,11 +116,11 @@ impl ScalarUDFImpl for Label {
     }
 
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(types::data_type(self.sql_type))
+        Ok(self.field.data_type().clone())
     }
 
     fn return_field_from_args(&self, _args: ReturnFieldArgs) -> Result<FieldRef> {
-        Ok(Arc::new(cast::field("label", self.sql_type)))
+        Ok(self.field.clone())
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -37,6 +37,7 @@ mod overloaded;
 pub mod peers;
 pub mod postgresql;
 mod ranks;
+pub mod recursion;
 pub mod regular;
 pub mod row;
 pub mod sequence;
@@ -112,11 +113,9 @@ const LIBRARY: &[&str] = &[
     "tan",
     "tanh",
     // Arrays
-    "array_dims",
     "array_has",
     "array_has_all",
     "array_has_any",
-    "array_ndims",
     "make_array",
     "string_to_array",
     // What the planner itself puts into plans
@@ -260,6 +259,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         numeric_math::functions(),
         ordered_sets::functions(),
         peers::functions(),
+        recursion::marks(),
         sequence::functions(),
         session::functions(),
         set_returning::functions(),

@@ -1,5 +1,5 @@
 //! min, max and array_agg, whose results are of their argument's type where Arrow's does not say it: the
-//! library keeps no metadata of an aggregate's argument.
+//! library keeps no metadata of an aggregate's argument. And string_agg in any number of orders.
 
 use super::label;
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -17,7 +17,9 @@ use std::sync::Arc;
 /// The library's, or one in its place.
 pub fn typed(library: Arc<AggregateUDF>) -> Arc<AggregateUDF> {
     match library.name() {
-        "min" | "max" | "array_agg" => Arc::new(AggregateUDF::new_from_impl(Typed { library })),
+        "min" | "max" | "array_agg" | "string_agg" => {
+            Arc::new(AggregateUDF::new_from_impl(Typed { library }))
+        }
         _ => library,
     }
 }
@@ -52,7 +54,8 @@ impl AggregateUDFImpl for Typed {
                 array: true,
                 ..argument
             }),
-            _ => of_enumeration.then_some(argument),
+            "min" | "max" => of_enumeration.then_some(argument),
+            _ => None,
         };
         Ok(label::kept(found, result))
     }
@@ -89,6 +92,9 @@ impl AggregateUDFImpl for Typed {
         beneficial_ordering: bool,
     ) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
         let library = AggregateUDF::clone(&self.library);
+        if self.name() == "string_agg" {
+            return Ok(Some(self));
+        }
         let ordered = library.with_beneficial_ordering(beneficial_ordering)?;
         Ok(ordered.map(|library| {
             let library = Arc::new(library);
@@ -96,8 +102,13 @@ impl AggregateUDFImpl for Typed {
         }))
     }
 
+    /// string_agg sorts by itself, as array_agg does, whose work it is: several may want their values each in
+    /// an order of its own.
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        self.library.order_sensitivity()
+        match self.name() {
+            "string_agg" => AggregateOrderSensitivity::SoftRequirement,
+            _ => self.library.order_sensitivity(),
+        }
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {

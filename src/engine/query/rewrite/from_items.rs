@@ -29,7 +29,8 @@ pub fn named(from: &TableWithJoins, name: &str) -> Option<(TableFactor, bool)> {
     found
 }
 
-fn name_of(factor: &TableFactor) -> Option<String> {
+/// What an item is called.
+pub fn name_of(factor: &TableFactor) -> Option<String> {
     let (alias, name) = match factor {
         TableFactor::Table { alias, name, .. } => (alias, last_name(name)),
         TableFactor::Derived { alias, .. } => (alias, None),

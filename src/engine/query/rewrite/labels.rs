@@ -6,8 +6,9 @@
 use crate::diagnostic::Diagnostic;
 use crate::sql::auth_variable::Variable;
 use sqlparser::ast::{
-    DataType, Distinct, Expr, Function, Ident, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SetExpr, TrimWhereField, VisitMut, VisitorMut, visit_expressions,
+    AccessExpr, BinaryOperator, DataType, Distinct, Expr, Function, Ident, OrderByExpr,
+    OrderByKind, Query, Select, SelectItem, SetExpr, TrimWhereField, VisitMut, VisitorMut,
+    visit_expressions,
 };
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -214,7 +215,16 @@ fn name_select(select: &mut Select, level: Level) -> Vec<Renamed> {
 }
 
 fn is_column(expr: &Expr) -> bool {
-    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+    match expr {
+        Expr::Identifier(name) => !is_current_schema(name),
+        Expr::CompoundIdentifier(_) => true,
+        _ => false,
+    }
+}
+
+/// A reserved word of PostgreSQL's that the parser does not know, and takes for a column.
+pub fn is_current_schema(name: &Ident) -> bool {
+    name.quote_style.is_none() && name.value.eq_ignore_ascii_case("current_schema")
 }
 
 /// An identifier as PostgreSQL folds it.
@@ -254,7 +264,18 @@ fn figure(expr: &Expr) -> (Strength, String) {
         Expr::TypedString(typed) => (Strength::Weak, type_name(&typed.data_type)),
         Expr::Interval(_) => (Strength::Weak, "interval".to_owned()),
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure(inner),
-        Expr::CompoundFieldAccess { root, .. } => figure(root),
+        // Of `t.a[1]` and `(row).a` the field, however deep its subscripts.
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let field = access_chain.iter().rev().find_map(|access| match access {
+                AccessExpr::Dot(field) => Some(figure(field)),
+                AccessExpr::Subscript(_) => None,
+            });
+            field.unwrap_or_else(|| figure(root))
+        }
+        Expr::BinaryOp {
+            op: BinaryOperator::Overlaps,
+            ..
+        } => good("overlaps"),
         Expr::Case { else_result, .. } => {
             let below = else_result.as_ref().map(|result| figure(result));
             or_weak(

@@ -1,8 +1,9 @@
 //! Passes over the syntax tree that turn PostgreSQL's meaning into what the planner understands.
 //!
-//! They run in this order, before the planner sees the tree: `records` (fields of rows), `refusals` (what would half-work),
+//! They run in this order, before the planner sees the tree: `records` (fields of rows), `full_joins`
+//! (columns of both sides), `refusals` (what would half-work),
 //! `join_subqueries` (subqueries in conditions of joins),
-//! `labels` (output names as PostgreSQL gives them), `auth_variables` ($auth.*), `syntax` (catalog notation, set-returning
+//! `labels` (output names as PostgreSQL gives them), `recursion` (WITH RECURSIVE), `auth_variables` ($auth.*), `syntax` (catalog notation, set-returning
 //! functions), `having`, `values`, `casts`, `exists` (EXISTS and IN as values), `subqueries` (scalar and ARRAY
 //! subqueries), `literals` (int4 and numeric).
 //! The tree's depth has been bounded already (`sql::depth`).
@@ -13,6 +14,7 @@ mod catalogs;
 mod column_definitions;
 pub mod exists;
 mod from_items;
+mod full_joins;
 mod having;
 mod join_subqueries;
 pub mod labels;
@@ -20,6 +22,7 @@ pub mod literals;
 mod named_arguments;
 mod ordered_sets;
 pub mod records;
+mod recursion;
 pub mod refusals;
 mod rows;
 pub mod subqueries;
@@ -38,9 +41,11 @@ use sqlparser::ast::{Expr, Query};
 /// 0A000 for what is not supported, naming it.
 pub fn query(query: &mut Query, input: Input<'_>) -> Result<(), Diagnostic> {
     records::rewrite(query)?;
+    full_joins::rewrite(query);
     refusals::check(query)?;
     join_subqueries::rewrite(query);
     labels::assign(query)?;
+    recursion::rewrite(query)?;
     auth_variables::rewrite(query)?;
     syntax::rewrite(query)?;
     having::rewrite(query);

@@ -100,7 +100,7 @@ fn refuse(feature: &str) -> ControlFlow<Diagnostic> {
 }
 
 /// Whether an expression has such a call, in itself and not in the queries inside it.
-fn calls_itself(expression: &Expr, is_such: fn(&Function) -> bool) -> bool {
+pub fn calls_itself(expression: &Expr, is_such: fn(&Function) -> bool) -> bool {
     let mut own = OwnCalls { depth: 0, is_such };
     expression.visit(&mut own).is_break()
 }

@@ -309,10 +309,7 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
                 expr: Box::new(equals_any(compare_op, &BinaryOperator::NotEq, "ALL", args)?),
             };
         }
-        // A reserved word, which the parser does not know.
-        Expr::Identifier(name)
-            if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("current_schema") =>
-        {
+        Expr::Identifier(name) if super::labels::is_current_schema(name) => {
             *expr = call_of("current_schema", Vec::new());
         }
         Expr::Array(array)

@@ -1,15 +1,16 @@
 //! VALUES whose rows write one column as a number here and as a quoted literal there: the quoted
-//! ones take the number's type, as PostgreSQL resolves them. Numbers of different scales keep them.
+//! ones take the number's type, as PostgreSQL resolves them, and moments the latest's. Numbers of different
+//! scales keep them.
 
 use super::casts;
 use super::subqueries::nothing;
-use super::syntax::call_of;
+use super::syntax::{call_of, last_name};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::query::functions::numeric::OF as NUMERIC_OF;
 use crate::engine::types::{self, Input};
 use sqlparser::ast::{
-    Expr, Ident, Parens, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, UnaryOperator,
-    Value, Visit, VisitMut, Visitor, VisitorMut,
+    BinaryOperator, Expr, Ident, Parens, Query, SelectItem, SetExpr, SetOperator, SetQuantifier,
+    UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -90,10 +91,11 @@ fn selects(rows: Vec<Parens<Vec<Expr>>>) -> SetExpr {
 }
 
 fn unify(mut cells: Vec<&mut Expr>, input: Input<'_>) {
-    if let Some(array) = array_of_all(&cells, input) {
+    let of_all = array_of_all(&cells, input).or_else(|| moment_of_all(&cells, input));
+    if let Some(one) = of_all {
         for cell in cells {
             let written = std::mem::replace(cell, Expr::value(Value::Null));
-            *cell = casts::call(written, array);
+            *cell = casts::call(written, one);
         }
         return;
     }
@@ -197,6 +199,19 @@ fn decimals(expr: &Expr) -> Option<Option<usize>> {
             expr,
         }
         | Expr::Nested(expr) => decimals(expr),
+        Expr::BinaryOp {
+            left,
+            op:
+                BinaryOperator::Plus
+                | BinaryOperator::Minus
+                | BinaryOperator::Multiply
+                | BinaryOperator::Divide
+                | BinaryOperator::Modulo,
+            right,
+        } => match (decimals(left)?, decimals(right)?) {
+            (Some(0), Some(0)) => Some(Some(0)),
+            _ => Some(None),
+        },
         Expr::Cast { data_type, .. } => match types::built_in(data_type).ok()? {
             found if found.array => None,
             SqlType {
@@ -240,7 +255,64 @@ fn written_type(expr: &Expr, input: Input<'_>) -> Option<SqlType> {
             _ => None,
         },
         Expr::Cast { data_type, .. } => types::from_ast(data_type, input).ok(),
+        Expr::TypedString(typed) => types::from_ast(&typed.data_type, input).ok(),
+        Expr::Interval(_) => Some(SqlType::scalar(TypeKind::Interval)),
         Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => written_type(expr, input),
+        Expr::Function(function) => moment_now(&last_name(&function.name)?),
+        _ if is_condition(expr) => Some(SqlType::scalar(TypeKind::Bool)),
         _ => None,
     }
+}
+
+fn moment_now(function: &str) -> Option<SqlType> {
+    let kind = match function {
+        "current_date" => TypeKind::Date,
+        "now" | "current_timestamp" => TypeKind::Timestamptz,
+        "localtimestamp" => TypeKind::Timestamp,
+        _ => return None,
+    };
+    Some(SqlType::scalar(kind))
+}
+
+fn is_condition(expr: &Expr) -> bool {
+    use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
+    match expr {
+        Expr::IsNull(_)
+        | Expr::IsNotNull(_)
+        | Expr::IsTrue(_)
+        | Expr::IsFalse(_)
+        | Expr::IsDistinctFrom(..)
+        | Expr::IsNotDistinctFrom(..)
+        | Expr::Between { .. }
+        | Expr::InList { .. }
+        | Expr::Like { .. }
+        | Expr::ILike { .. } => true,
+        Expr::BinaryOp { op, .. } => {
+            matches!(op, And | Or | Eq | NotEq | Lt | LtEq | Gt | GtEq)
+        }
+        _ => false,
+    }
+}
+
+/// The latest kind of moment, where the cells are moments of several kinds.
+fn moment_of_all(cells: &[&mut Expr], input: Input<'_>) -> Option<SqlType> {
+    let mut found: Vec<SqlType> = Vec::new();
+    for cell in cells {
+        match written_type(cell, input) {
+            Some(moment) if !found.contains(&moment) => found.push(moment),
+            Some(_) => {}
+            None if is_untyped(cell) => {}
+            None => return None,
+        }
+    }
+    let several = found.len() > 1;
+    let moments = [TypeKind::Date, TypeKind::Timestamp, TypeKind::Timestamptz];
+    let all = found
+        .iter()
+        .all(|one| !one.array && moments.contains(&one.kind));
+    let latest = moments
+        .into_iter()
+        .rev()
+        .find(|kind| found.iter().any(|one| one.kind == *kind));
+    (several && all).then_some(SqlType::scalar(latest?))
 }

@@ -7,7 +7,7 @@
 //! row prints as.
 
 use super::from_items::{named, written_names};
-use super::labels::folded;
+use super::labels::{folded, label};
 use super::rows;
 use super::syntax::{call_of, last_name};
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -193,6 +193,14 @@ impl VisitorMut for Rows<'_, '_> {
             {
                 let alias = Ident::with_quote('"', self.name);
                 *item = SelectItem::ExprWithAlias { expr: value, alias };
+            }
+        }
+        // The call may go, or become one of ours: its name stays.
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr @ Expr::Function(_)) = item {
+                let alias = Ident::with_quote('"', label(expr));
+                let expr = expr.clone();
+                *item = SelectItem::ExprWithAlias { expr, alias };
             }
         }
         if self.queries > 1 {

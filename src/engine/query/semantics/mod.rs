@@ -7,12 +7,14 @@
 mod arguments;
 mod members;
 mod order;
+mod recursion;
 mod unions;
 
 pub use members::same_type;
 
 use super::cast::{Written, explicit, is_unknown, type_of};
 use super::functions::definition::Function;
+use super::functions::recursion::{RecursiveColumn, SEED, STEP};
 use super::functions::{
     array_elements, array_subscripts, enumeration, label, numeric, one_type, ordered_sets,
 };
@@ -47,6 +49,9 @@ use std::sync::Arc;
 /// Rewrites every expression of a plan and of the subqueries in it.
 pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(grouping_sets::of_columns)?;
+    let plan = plan
+        .data
+        .transform_down_with_subqueries(recursion::of_columns)?;
     let plan = plan.data.transform_up_with_subqueries(|node| {
         if let LogicalPlan::Union(union) = node {
             let unified = unions::of_one_type(union, input)?;
@@ -267,6 +272,15 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         }
         Expr::ScalarFunction(mut function) if label::is_meant(&function.func) => {
             std::mem::take(&mut function.args[0])
+        }
+        Expr::ScalarFunction(mut function) if function.name() == SEED => {
+            recursion::seeded(std::mem::take(&mut function.args[0]), input)?
+        }
+        Expr::ScalarFunction(mut function) if function.name() == STEP => {
+            std::mem::take(&mut function.args[0])
+        }
+        Expr::ScalarFunction(function) if RecursiveColumn::of(&function).is_some() => {
+            recursion::typed(function, schema, input)?
         }
         Expr::ScalarFunction(function) if array_subscripts::is(&function.func) => {
             array_subscripts::typed(function, schema, input)?
