@@ -66,23 +66,42 @@ pub fn command(statement: &str) -> Option<Diagnostic> {
         .take(6)
         .map(str::to_ascii_uppercase)
         .collect();
-    let name = name(&words).or_else(|| of_a_cursor(statement))?;
+    let name = name(&words).or_else(|| clause(statement))?;
     Some(Diagnostic::unsupported(name))
 }
 
-/// UPDATE and DELETE of the row on which a cursor stands.
-fn of_a_cursor(statement: &str) -> Option<String> {
-    let words: Vec<&str> = statement.split_whitespace().collect();
-    let verb = words.first()?.to_ascii_uppercase();
-    let current = words.windows(3).any(|three| {
-        let wanted = ["where", "current", "of"];
-        three
-            .iter()
-            .zip(wanted)
-            .all(|(word, wanted)| word.eq_ignore_ascii_case(wanted))
-    });
-    let changes = matches!(verb.as_str(), "UPDATE" | "DELETE");
-    (changes && current).then(|| "WHERE CURRENT OF".to_owned())
+/// Clauses of which nothing is read: the words they are told by, and what they are called.
+const CLAUSES: &[(&[&str], &str)] = &[
+    (&["where", "current", "of"], "WHERE CURRENT OF"),
+    (&["with", "check", "option"], "WITH CHECK OPTION"),
+    (&["with", "local", "check", "option"], "WITH CHECK OPTION"),
+    (
+        &["with", "cascaded", "check", "option"],
+        "WITH CHECK OPTION",
+    ),
+    (&["exclude", "using"], "EXCLUDE"),
+    (&["rows", "from"], "ROWS FROM"),
+    (&["search", "depth", "first"], "SEARCH"),
+    (&["search", "breadth", "first"], "SEARCH"),
+    (&["exclude", "current", "row"], "EXCLUDE in a window"),
+    (&["exclude", "group"], "EXCLUDE in a window"),
+    (&["exclude", "ties"], "EXCLUDE in a window"),
+    (&["exclude", "no", "others"], "EXCLUDE in a window"),
+];
+
+fn clause(statement: &str) -> Option<String> {
+    let words: Vec<&str> = statement
+        .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+        .filter(|word| !word.is_empty())
+        .collect();
+    let stands = |wanted: &[&str]| {
+        words.windows(wanted.len()).any(|found| {
+            let mut pairs = found.iter().zip(wanted);
+            pairs.all(|(word, wanted)| word.eq_ignore_ascii_case(wanted))
+        })
+    };
+    let found = CLAUSES.iter().find(|(wanted, _)| stands(wanted))?;
+    Some(found.1.to_owned())
 }
 
 fn name(words: &[String]) -> Option<String> {
@@ -129,6 +148,22 @@ mod tests {
             ),
             ("alter view v set (security_barrier)", "ALTER VIEW"),
             ("delete from t where current of c", "WHERE CURRENT OF"),
+            (
+                "create view v as select 1 with check option",
+                "WITH CHECK OPTION",
+            ),
+            (
+                "create table t (a int, exclude using gist (a with =))",
+                "EXCLUDE",
+            ),
+            (
+                "with recursive t as (select 1) search depth first by a set b select 1",
+                "SEARCH",
+            ),
+            (
+                "select sum(a) over (order by a rows 1 preceding exclude ties) from t",
+                "EXCLUDE in a window",
+            ),
             (
                 "update t set a = 1 where current\n of c",
                 "WHERE CURRENT OF",

@@ -72,6 +72,15 @@ impl Dialect for NodeDialect {
         INNER.is_identifier_part(character)
     }
 
+    /// Words of other databases name columns here, without AS.
+    fn is_column_alias(&self, keyword: &Keyword, parser: &mut Parser) -> bool {
+        use Keyword::{CLUSTER, DISTRIBUTE, EXCLUDE, EXPLAIN, MINUS, SORT, TOP, VIEW};
+        let free = [
+            CLUSTER, DISTRIBUTE, EXCLUDE, EXPLAIN, MINUS, SORT, TOP, VIEW,
+        ];
+        free.contains(keyword) || INNER.is_column_alias(keyword, parser)
+    }
+
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
         INNER.is_reserved_for_identifier(keyword)
     }

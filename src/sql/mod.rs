@@ -13,6 +13,7 @@ pub mod create_as;
 pub mod credential;
 pub mod depth;
 pub mod dialect;
+mod drop_index;
 mod expressions;
 pub mod fetch;
 mod joins;

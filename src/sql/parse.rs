@@ -84,6 +84,7 @@ pub(super) fn parse_whole(text: &str) -> Result<Vec<Statement>, Diagnostic> {
     super::overriding::rewrite(&mut tokens);
     super::conflict_target::rewrite(&mut tokens);
     super::table_command::rewrite(&mut tokens);
+    super::drop_index::rewrite(&mut tokens);
     super::row_stars::rewrite(&mut tokens);
     // Parsing, balancing and dropping what is refused all recurse on the unbalanced tree.
     let parsed = stacker::maybe_grow(needed, needed, || parse_tokens(text, tokens));

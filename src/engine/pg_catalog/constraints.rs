@@ -10,6 +10,10 @@ use crate::catalog::definition::{
 };
 use crate::catalog::sql_type::TypeKind;
 use crate::engine::context::StatementContext;
+use crate::engine::query::rewrite::labels::folded;
+use crate::sql::parse;
+use sqlparser::ast::{Expr, visit_expressions};
+use std::ops::ControlFlow;
 
 fn table_of<'a>(index: &Index, context: &'a StatementContext) -> Option<(&'a Relation, &'a Table)> {
     let relation = context.snapshot.definitions.get(index.table)?;
@@ -221,6 +225,30 @@ fn referenced_index(table: u32, columns: &[u16], context: &StatementContext) -> 
         .map_or(0, |relation| relation.oid.0)
 }
 
+/// The columns that a check looks at.
+fn mentioned(expression: &str, relation: &Relation) -> Vec<u16> {
+    let (Ok(expression), Some(table)) = (parse::parse_expression(expression), relation.table())
+    else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    let _ = visit_expressions(&expression, |expr| {
+        let name = match expr {
+            Expr::Identifier(name) => Some(name),
+            Expr::CompoundIdentifier(parts) => parts.last(),
+            _ => None,
+        };
+        let name = name.map(folded);
+        let mut columns = table.columns.iter();
+        let place = columns.position(|column| Some(&*column.name) == name.as_deref());
+        found.extend(place.and_then(|place| u16::try_from(place).ok()));
+        ControlFlow::<()>::Continue(())
+    });
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
 /// pg_constraint
 pub fn pg_constraint(context: &StatementContext) -> Vec<Row> {
     let shape = catalog("pg_constraint");
@@ -249,8 +277,14 @@ pub fn pg_constraint(context: &StatementContext) -> Vec<Row> {
                 ("confdeltype", text(" ")),
                 ("confmatchtype", text(" ")),
             ];
-            if !constraint.columns.is_empty() {
-                cells.push(("conkey", attnums(&constraint.columns)));
+            let columns = match constraint.body {
+                Some(ConstraintBody::Check { expression }) => {
+                    mentioned(expression, constraint.relation)
+                }
+                _ => constraint.columns.clone(),
+            };
+            if !columns.is_empty() {
+                cells.push(("conkey", attnums(&columns)));
             }
             match constraint.body {
                 Some(ConstraintBody::ForeignKey {

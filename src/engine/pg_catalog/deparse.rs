@@ -6,17 +6,18 @@ use super::constraints::{self, Shown};
 use super::printed;
 use crate::catalog::Oid;
 use crate::catalog::definition::{
-    ConstraintBody, Deferral, Index, ReferentialAction, Relation, RelationBody, Table,
+    Column, ConstraintBody, Deferral, Index, ReferentialAction, Relation, RelationBody, Table,
 };
+use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::context::StatementContext;
 use crate::engine::query::functions::names::{qualified, relation_in_public, relation_of_oid};
 use crate::engine::query::functions::text::quote_ident;
 use crate::engine::query::resolve::{self, Resolved};
 use crate::engine::query::{qualify, rewrite};
-use crate::engine::types::enumeration;
 use crate::engine::types::name::from_internal_name;
+use crate::engine::types::{self, enumeration};
 use crate::sql::parse;
-use sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Statement};
+use sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Statement, Value};
 
 /// Whether names are qualified always, or only where the search_path does not find them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +169,15 @@ pub fn without_parentheses(expression: &str) -> String {
     }
 }
 
+/// `CHECK ((a > 0))` as it is shown to people: without the parentheses that the expression has for itself.
+pub fn without_inner_parentheses(constraint: String) -> String {
+    let bare = constraint
+        .strip_prefix("CHECK (")
+        .and_then(|rest| rest.strip_suffix(')'))
+        .map(|expression| format!("CHECK ({})", without_parentheses(expression)));
+    bare.unwrap_or(constraint)
+}
+
 fn deferrable(deferral: Deferral) -> &'static str {
     match deferral {
         Deferral::None => "",
@@ -198,6 +208,22 @@ pub fn expression(text: &str, context: &StatementContext) -> String {
     match text.contains("nextval") {
         true => qualify::sequences(&text, shown),
         false => text,
+    }
+}
+
+/// A column's default: what is nothing but a quoted literal says of which type it is.
+pub fn default_of(column: &Column, text: &str) -> String {
+    let sql_type = SqlType {
+        typmod: -1,
+        ..column.sql_type
+    };
+    let is_literal = matches!(
+        parse::parse_expression(text),
+        Ok(Expr::Value(value)) if matches!(value.value, Value::SingleQuotedString(_))
+    );
+    match is_literal && !matches!(sql_type.kind, TypeKind::Enum(_)) {
+        true => format!("{text}::{}", types::format_type(sql_type)),
+        false => text.to_owned(),
     }
 }
 

@@ -92,8 +92,13 @@ fn definitions() -> Vec<Arc<ScalarUDF>> {
                 let statement = call.statement()?;
                 call.texts(|row| {
                     let oid = call.oid(0, row).map(Oid);
-                    Ok(oid
-                        .and_then(|oid| deparse::constraint(oid, Names::Short, &statement.context)))
+                    let shown = oid
+                        .and_then(|oid| deparse::constraint(oid, Names::Short, &statement.context));
+                    let pretty = call.args.len() == 2 && call.bool(1, row) == Some(true);
+                    Ok(match pretty {
+                        true => shown.map(deparse::without_inner_parentheses),
+                        false => shown,
+                    })
                 })
             },
         ),

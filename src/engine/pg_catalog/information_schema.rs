@@ -144,7 +144,11 @@ pub fn columns(context: &StatementContext) -> Vec<Row> {
                 let column = table
                     .columns
                     .get(usize::from(attribute.number as u16) - 1)?;
-                column.default.as_deref().map(str::to_owned)
+                let text = column.default.as_deref()?;
+                Some(match attribute.generated {
+                    true => text.to_owned(),
+                    false => deparse::default_of(column, text),
+                })
             });
             let (default, generation) = match attribute.generated {
                 true => (None, expression.as_deref().map(deparse::condition)),

@@ -227,6 +227,18 @@ fn rows_of(schema: &str, name: &str) -> Option<Rows> {
         ("pg_catalog", "pg_views") => system_views::pg_views,
         ("pg_catalog", "pg_indexes") => system_views::pg_indexes,
         ("pg_catalog", "pg_sequences") => system_views::pg_sequences,
+        ("pg_catalog", "pg_stat_all_tables") => {
+            |context| system_views::counted_tables("pg_stat_all_tables", context)
+        }
+        ("pg_catalog", "pg_stat_user_tables") => {
+            |context| system_views::counted_tables("pg_stat_user_tables", context)
+        }
+        ("pg_catalog", "pg_statio_all_tables") => {
+            |context| system_views::counted_tables("pg_statio_all_tables", context)
+        }
+        ("pg_catalog", "pg_statio_user_tables") => {
+            |context| system_views::counted_tables("pg_statio_user_tables", context)
+        }
         ("information_schema", "tables") => information_schema::tables,
         ("information_schema", "views") => information_schema::views,
         ("information_schema", "columns") => information_schema::columns,

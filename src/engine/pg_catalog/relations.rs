@@ -416,7 +416,10 @@ impl ColumnDefault<'_> {
     fn shown(&self) -> String {
         match self.generated {
             true => super::deparse::condition(self.text),
-            false => self.text.to_owned(),
+            false => match self.relation.table() {
+                Some(table) => super::deparse::default_of(&table.columns[self.column], self.text),
+                None => self.text.to_owned(),
+            },
         }
     }
 

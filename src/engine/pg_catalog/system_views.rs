@@ -1,4 +1,4 @@
-//! pg_tables, pg_views, pg_indexes, pg_sequences.
+//! pg_tables, pg_views, pg_indexes, pg_sequences, and the tables of pg_stat_…_tables.
 
 use super::cell::{Cell, maybe, number, row, text};
 use super::deparse::{self, Names};
@@ -106,6 +106,25 @@ pub fn pg_sequences(context: &StatementContext) -> Vec<Row> {
                     ("cycle", Cell::Bool(sequence.cycle)),
                     ("cache_size", number(1)),
                     ("last_value", Cell::Null),
+                ],
+            )
+        })
+        .collect()
+}
+
+/// pg_stat_all_tables, pg_stat_user_tables and those of pg_statio: which tables there are. Nothing is counted of
+/// them, and what PostgreSQL has counted nothing of yet is NULL there, too.
+pub fn counted_tables(name: &'static str, context: &StatementContext) -> Vec<Row> {
+    let shape = catalog(name);
+    own(context)
+        .filter(|relation| relation.table().is_some())
+        .map(|relation| {
+            row(
+                shape,
+                &[
+                    ("relid", number(relation.oid.0)),
+                    ("schemaname", text(&*relation.schema)),
+                    ("relname", text(&*relation.name)),
                 ],
             )
         })

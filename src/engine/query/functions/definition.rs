@@ -150,12 +150,31 @@ pub const BOOL: Argument = of(TypeKind::Bool);
 pub struct Function {
     name: &'static str,
     forms: &'static [&'static [Argument]],
-    returns: SqlType,
+    returns: Returns,
     body: Body,
     signature: Signature,
 }
 
+/// Of which type a function's result is.
+#[derive(Clone, Copy)]
+enum Returns {
+    Type(SqlType),
+    /// That of the argument at this place.
+    AsArgument(usize),
+}
+
 impl Function {
+    /// A function that depends on its arguments only, and gives a value of one's type.
+    pub fn of_argument(
+        name: &'static str,
+        forms: &'static [&'static [Argument]],
+        argument: usize,
+        body: Body,
+    ) -> Arc<ScalarUDF> {
+        let returns = Returns::AsArgument(argument);
+        Function::of_volatility(name, forms, returns, body, Volatility::Immutable)
+    }
+
     /// A function that depends on its arguments only.
     pub fn immutable(
         name: &'static str,
@@ -163,7 +182,13 @@ impl Function {
         returns: SqlType,
         body: Body,
     ) -> Arc<ScalarUDF> {
-        Function::of_volatility(name, forms, returns, body, Volatility::Immutable)
+        Function::of_volatility(
+            name,
+            forms,
+            Returns::Type(returns),
+            body,
+            Volatility::Immutable,
+        )
     }
 
     /// A function that depends on the statement too.
@@ -173,7 +198,13 @@ impl Function {
         returns: SqlType,
         body: Body,
     ) -> Arc<ScalarUDF> {
-        Function::of_volatility(name, forms, returns, body, Volatility::Stable)
+        Function::of_volatility(
+            name,
+            forms,
+            Returns::Type(returns),
+            body,
+            Volatility::Stable,
+        )
     }
 
     /// A function that gives something else each time, or has an effect.
@@ -183,13 +214,19 @@ impl Function {
         returns: SqlType,
         body: Body,
     ) -> Arc<ScalarUDF> {
-        Function::of_volatility(name, forms, returns, body, Volatility::Volatile)
+        Function::of_volatility(
+            name,
+            forms,
+            Returns::Type(returns),
+            body,
+            Volatility::Volatile,
+        )
     }
 
     fn of_volatility(
         name: &'static str,
         forms: &'static [&'static [Argument]],
-        returns: SqlType,
+        returns: Returns,
         body: Body,
         volatility: Volatility,
     ) -> Arc<ScalarUDF> {
@@ -227,7 +264,12 @@ impl Function {
                     })
         };
         let exact = self.forms.iter().find(|form| takes(form, true));
-        let form = exact.or_else(|| self.forms.iter().find(|form| takes(form, false)))?;
+        let alike = |argument: &Argument, known: &Option<SqlType>| match (argument, known) {
+            (Argument::Of(to), Some(from)) => to.kind == from.kind && to.array == from.array,
+            _ => false,
+        };
+        let fitting = self.forms.iter().filter(|form| takes(form, false));
+        let form = exact.or_else(|| nearest(fitting, known, alike))?;
         let wanted = form
             .iter()
             .zip(known)
@@ -263,6 +305,22 @@ impl Hash for Function {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name.hash(state);
     }
+}
+
+/// The form of which most arguments are of the types that are given; of several the first.
+fn nearest<'f, T>(
+    forms: impl Iterator<Item = &'f &'static [Argument]>,
+    given: &[T],
+    alike: impl Fn(&Argument, &T) -> bool,
+) -> Option<&'f &'static [Argument]> {
+    let alike_in = |form: &[Argument]| {
+        let pairs = form.iter().zip(given);
+        pairs.filter(|(argument, one)| alike(argument, one)).count()
+    };
+    forms
+        .enumerate()
+        .max_by_key(|(place, form)| (alike_in(form), std::cmp::Reverse(*place)))
+        .map(|(_, form)| form)
 }
 
 /// Whether one is a moment that the other becomes by the session's time zone, or by midnight.
@@ -334,7 +392,12 @@ impl ScalarUDFImpl for Function {
                     })
         };
         let form = self.forms.iter().find(exact);
-        let Some(form) = form.or_else(|| self.forms.iter().find(fits)) else {
+        let alike = |argument: &Argument, from: &DataType| match argument {
+            Argument::Of(to) => types::data_type(*to) == *from,
+            _ => false,
+        };
+        let fitting = self.forms.iter().filter(fits);
+        let Some(form) = form.or_else(|| nearest(fitting, arg_types, alike)) else {
             let given: Vec<_> = arg_types
                 .iter()
                 .filter_map(|data_type| types::arrow::from_data_type(data_type).ok())
@@ -352,14 +415,20 @@ impl ScalarUDFImpl for Function {
         Ok(form.iter().zip(arg_types).map(convert).collect())
     }
 
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(types::data_type(self.returns))
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        Ok(match self.returns {
+            Returns::Type(sql_type) => types::data_type(sql_type),
+            Returns::AsArgument(place) => arg_types[place].clone(),
+        })
     }
 
-    fn return_field_from_args(&self, _args: ReturnFieldArgs) -> Result<FieldRef> {
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let sql_type = match self.returns {
+            Returns::Type(sql_type) => sql_type,
+            Returns::AsArgument(place) => super::label::type_of(&args.arg_fields[place])?,
+        };
         Ok(Arc::new(crate::engine::query::cast::field(
-            self.name,
-            self.returns,
+            self.name, sql_type,
         )))
     }
 
@@ -372,7 +441,7 @@ impl ScalarUDFImpl for Function {
         let rows = if constant { 1 } else { args.number_rows };
         let call = Call::of(&args, rows)?;
         let result = (self.body)(&call)?;
-        if result.data_type() != &types::data_type(self.returns) {
+        if result.data_type() != args.return_field.data_type() {
             return Err(DataFusionError::Internal(format!(
                 "{} gave {}",
                 self.name,

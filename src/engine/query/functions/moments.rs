@@ -82,10 +82,13 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             span,
             age,
         ),
-        Function::immutable(
+        Function::of_argument(
             "date_bin",
-            &[&[INTERVAL, TIMESTAMP, TIMESTAMP]],
-            timestamp,
+            &[
+                &[INTERVAL, TIMESTAMPTZ, TIMESTAMPTZ],
+                &[INTERVAL, TIMESTAMP, TIMESTAMP],
+            ],
+            1,
             date_bin,
         ),
         Function::stable("overlaps", OVERLAPS, bool, overlaps),
@@ -480,7 +483,7 @@ fn date_bin(call: &Call<'_>) -> Result<ArrayRef> {
     let strides = call.args[0].as_primitive::<IntervalMonthDayNanoType>();
     let source = call.args[1].as_primitive::<TimestampMicrosecondType>();
     let origins = call.args[2].as_primitive::<TimestampMicrosecondType>();
-    call.values::<TimestampMicrosecondType>(|row| {
+    let binned = call.values::<TimestampMicrosecondType>(|row| {
         if strides.is_null(row) || source.is_null(row) || origins.is_null(row) {
             return Ok(None);
         }
@@ -501,7 +504,9 @@ fn date_bin(call: &Call<'_>) -> Result<ArrayRef> {
             return Err(out_of_range("stride must be greater than zero".to_owned()));
         }
         Ok(Some(origin + (at - origin).div_euclid(micros) * micros))
-    })
+    })?;
+    let binned = binned.as_primitive::<TimestampMicrosecondType>().clone();
+    Ok(Arc::new(binned.with_data_type(source.data_type().clone())))
 }
 
 /// The moments from one to another, an interval apart; of a zone where the calendar is a zone's.

@@ -20,7 +20,7 @@ use crate::sql::dialect::CONTAINS;
 use arithmetic::Operation;
 use bits::Bits;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::DFSchema;
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{BinaryExpr, Like, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -74,7 +74,15 @@ impl ExprPlanner for Operators {
         operands.with_floats(&raw.op)?.plan(raw.op, schema)
     }
 
-    fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+    fn plan_extract(&self, mut args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        // `extract('hour' from …)`: the planner keeps the quotes.
+        if let Some(Expr::Literal(ScalarValue::Utf8(Some(part)), _)) = args.first_mut()
+            && let Some(bare) = part
+                .strip_prefix('\'')
+                .and_then(|rest| rest.strip_suffix('\''))
+        {
+            *part = bare.to_owned();
+        }
         Ok(PlannerResult::Planned(Expr::ScalarFunction(
             ScalarFunction::new_udf(super::functions::time::extract(), args),
         )))
@@ -427,8 +435,12 @@ impl Operands<'_> {
                 array_elements::concatenation((operands.left, left), (operands.right, right));
             return Ok(PlannerResult::Planned(joined));
         }
-        if self.left_type.kind == TypeKind::Bytea && self.right_type.kind == TypeKind::Bytea {
-            return Ok(self.call(super::functions::binary::concatenation()));
+        let kinds = [self.left_type.kind, self.right_type.kind];
+        let binary = |kind: &TypeKind| matches!(kind, TypeKind::Bytea | TypeKind::Unknown);
+        if kinds.contains(&TypeKind::Bytea) && kinds.iter().all(binary) {
+            // A literal beside bytes is bytes, too.
+            let operands = self.unified()?;
+            return Ok(operands.call(super::functions::binary::concatenation()));
         }
         let text = |kind| matches!(kind, TypeKind::Unknown) || is_text(kind);
         if !text(self.left_type.kind) && !text(self.right_type.kind) {

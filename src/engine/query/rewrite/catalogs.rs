@@ -132,8 +132,10 @@ pub fn show_vectors(select: &mut Select) {
         .flat_map(|(_, columns)| columns.iter().copied())
         .collect();
     for item in &mut select.projection {
-        let SelectItem::UnnamedExpr(expr) = item else {
-            continue;
+        let (expr, alias) = match item {
+            SelectItem::UnnamedExpr(expr) => (expr, None),
+            SelectItem::ExprWithAlias { expr, alias } => (expr, Some(alias.clone())),
+            _ => continue,
         };
         let Some(name) = column_of(expr).filter(|name| shown.contains(&name.as_str())) else {
             continue;
@@ -141,7 +143,7 @@ pub fn show_vectors(select: &mut Select) {
         let blank = Expr::value(Value::SingleQuotedString(" ".to_owned()));
         *item = SelectItem::ExprWithAlias {
             expr: call_of("array_to_string", vec![expr.clone(), blank]),
-            alias: Ident::new(name),
+            alias: alias.unwrap_or_else(|| Ident::new(name)),
         };
     }
 }

@@ -283,7 +283,7 @@ fn figure(expr: &Expr) -> (Strength, String) {
                 "case".to_owned(),
             )
         }
-        Expr::Exists { .. } => good("exists"),
+        Expr::Exists { negated: false, .. } => good("exists"),
         Expr::Subquery(query) => subquery_name(query),
         Expr::Array(_) => good("array"),
         Expr::Tuple(_) => good("row"),
@@ -291,7 +291,10 @@ fn figure(expr: &Expr) -> (Strength, String) {
         Expr::Ceil { .. } => good("ceil"),
         Expr::Floor { .. } => good("floor"),
         Expr::Position { .. } => good("position"),
-        Expr::Substring { .. } => good("substring"),
+        Expr::Substring { shorthand, .. } => good(match shorthand {
+            true => "substr",
+            false => "substring",
+        }),
         Expr::Overlay { .. } => good("overlay"),
         Expr::AtTimeZone { .. } => good("timezone"),
         Expr::Trim { trim_where, .. } => good(match trim_where {

@@ -2,8 +2,8 @@
 //!
 //! They run in this order, before the planner sees the tree: `records` (fields of rows), `full_joins`
 //! (columns of both sides), `refusals` (what would half-work),
-//! `join_subqueries` (subqueries in conditions of joins),
-//! `labels` (output names as PostgreSQL gives them), `recursion` (WITH RECURSIVE), `auth_variables` ($auth.*), `syntax` (catalog notation, set-returning
+//! `windows` (made of named ones), `join_subqueries` (subqueries in conditions of joins),
+//! `labels` (output names as PostgreSQL gives them), `recursion` (WITH RECURSIVE), `set_lists` (names beside sets), `auth_variables` ($auth.*), `syntax` (catalog notation, set-returning
 //! functions), `having`, `values`, `casts`, `exists` (EXISTS and IN as values), `subqueries` (scalar and ARRAY
 //! subqueries), `literals` (int4 and numeric).
 //! The tree's depth has been bounded already (`sql::depth`).
@@ -25,11 +25,13 @@ pub mod records;
 mod recursion;
 pub mod refusals;
 mod rows;
+mod set_lists;
 pub mod subqueries;
 pub mod syntax;
 pub mod values;
 pub mod void_arguments;
 pub mod whole_rows;
+mod windows;
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::types::Input;
@@ -43,9 +45,11 @@ pub fn query(query: &mut Query, input: Input<'_>) -> Result<(), Diagnostic> {
     records::rewrite(query)?;
     full_joins::rewrite(query);
     refusals::check(query)?;
+    windows::rewrite(query)?;
     join_subqueries::rewrite(query);
     labels::assign(query)?;
     recursion::rewrite(query)?;
+    set_lists::rewrite(query);
     auth_variables::rewrite(query)?;
     syntax::rewrite(query)?;
     having::rewrite(query);

@@ -10,8 +10,8 @@ use super::syntax::{call_of, last_name};
 use crate::diagnostic::Diagnostic;
 use sqlparser::ast::{
     AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
-    Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Subscript, Value, Visit, VisitMut,
-    Visitor, VisitorMut,
+    Query, Select, SelectItem, SelectItemQualifiedWildcardKind, Subscript, TableFactor, Value,
+    Visit, VisitMut, Visitor, VisitorMut,
 };
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -30,6 +30,8 @@ const VECTORS: &[&str] = &[
     "i_indoption",
 ];
 
+const SUBSCRIPTS: &str = "generate_subscripts";
+
 /// Rewrites field selections, and the function that they are of.
 ///
 /// # Errors
@@ -37,6 +39,10 @@ const VECTORS: &[&str] = &[
 pub fn rewrite(query: &mut Query) -> Result<(), Diagnostic> {
     let mut asks = Asks::default();
     let _ = Visit::visit(&*query, &mut asks);
+    // What the expansion counts begins at 1, of vectors, too.
+    if asks.indexes && asks.subscripts {
+        let _ = VisitMut::visit(query, &mut FromZero);
+    }
     if asks.expands {
         let mut expand = Expand {
             queries: 0,
@@ -51,9 +57,6 @@ pub fn rewrite(query: &mut Query) -> Result<(), Diagnostic> {
     }
     if asks.stars {
         super::whole_rows::stars(query);
-    }
-    if asks.indexes && asks.subscripts {
-        let _ = VisitMut::visit(query, &mut FromZero);
     }
     Ok(())
 }
@@ -81,7 +84,10 @@ impl Visitor for Asks {
     type Break = ();
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
-        self.indexes |= last_name(relation).as_deref() == Some("pg_index");
+        let name = last_name(relation);
+        self.indexes |= name.as_deref() == Some("pg_index");
+        // A function in FROM is a relation to the parser.
+        self.subscripts |= name.as_deref() == Some(SUBSCRIPTS);
         ControlFlow::Continue(())
     }
 
@@ -100,6 +106,7 @@ impl Visitor for Asks {
         match expr {
             Expr::Function(function) => {
                 self.expands |= is_expansion(function);
+                self.subscripts |= last_name(&function.name).as_deref() == Some(SUBSCRIPTS);
                 self.stars |= takes_star(function);
             }
             Expr::CompoundFieldAccess { access_chain, .. } => {
@@ -343,6 +350,58 @@ impl VisitorMut for FromZero {
         }
         ControlFlow::Continue(())
     }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr {
+            from_zero(&mut function.name, &mut function.args);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table {
+            name,
+            args: Some(args),
+            ..
+        } = factor
+        {
+            let mut list = std::mem::take(&mut args.args);
+            count_from_zero(name, &mut list);
+            args.args = list;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn from_zero(name: &mut ObjectName, arguments: &mut FunctionArguments) {
+    if let FunctionArguments::List(list) = arguments {
+        count_from_zero(name, &mut list.args);
+    }
+}
+
+/// `generate_subscripts(indkey, 1)` is `generate_series(0, cardinality(indkey) - 1)`.
+fn count_from_zero(name: &mut ObjectName, arguments: &mut Vec<FunctionArg>) {
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(vector)), _] = arguments.as_slice() else {
+        return;
+    };
+    let column = match vector {
+        Expr::Identifier(only) => folded(only),
+        Expr::CompoundIdentifier(parts) => parts.last().map(folded).unwrap_or_default(),
+        _ => return,
+    };
+    if last_name(name).as_deref() != Some(SUBSCRIPTS) || !VECTORS.contains(&column.as_str()) {
+        return;
+    }
+    let number = |number: &str| Expr::value(Value::Number(number.to_owned(), false));
+    let last = Expr::BinaryOp {
+        left: Box::new(call_of("cardinality", vec![vector.clone()])),
+        op: sqlparser::ast::BinaryOperator::Minus,
+        right: Box::new(number("1")),
+    };
+    *name = ObjectName::from(vec![Ident::new("generate_series")]);
+    let bounds =
+        [number("0"), last].map(|bound| FunctionArg::Unnamed(FunctionArgExpr::Expr(bound)));
+    *arguments = bounds.into();
 }
 
 #[cfg(test)]

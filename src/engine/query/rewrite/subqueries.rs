@@ -88,6 +88,7 @@ pub fn array_aggregate(mut query: Box<Query>) -> Result<Query, Diagnostic> {
     if let (Some(select), Some(value)) = (plain_select(&mut query), &value)
         && !has_aggregate(value)
         && !has_window(value)
+        && !calls(value, super::set_lists::gives_set)
     {
         for item in &mut items {
             if by_value(item) {

@@ -324,6 +324,22 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
         Expr::Array(array) if array.elem.iter().any(asks_around) => {
             *expr = call_of("make_array", std::mem::take(&mut array.elem));
         }
+        // Of anything: its text in quotes.
+        Expr::Function(function)
+            if matches!(
+                last_name(&function.name).as_deref(),
+                Some("quote_literal" | "quote_nullable")
+            ) =>
+        {
+            if let FunctionArguments::List(list) = &mut function.args
+                && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] =
+                    list.args.as_mut_slice()
+                && !matches!(value, Expr::Value(literal) if matches!(literal.value, Value::Null))
+            {
+                let text = SqlType::scalar(TypeKind::Text);
+                *value = super::casts::call(taken(value), text);
+            }
+        }
         Expr::Function(function) => match ordered_sets::of_array(function)? {
             Some(of_array) => *expr = of_array,
             None => rewrite_function(function)?,

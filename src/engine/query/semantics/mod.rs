@@ -6,8 +6,8 @@
 
 mod arguments;
 mod members;
-mod order;
 mod recursion;
+mod subqueries;
 mod unions;
 
 pub use members::same_type;
@@ -30,12 +30,13 @@ use crate::engine::types::number::Number;
 use crate::engine::types::number::array::is_exact;
 use crate::engine::types::{self, Input};
 use arguments::{float_arguments, has_argument_to_type, series_arguments, typed_arguments};
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{Case, InSubquery, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::logical_plan::Subquery;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF, Union,
@@ -83,7 +84,7 @@ pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
         .map_data(LogicalPlan::recompute_schema)?
         .map_data(unions::rows_of_one_type)?
         .map_data(keys::node)?
-        .map_data(order::by_columns)
+        .map_data(subqueries::below)
     })?;
     Ok(plan.data)
 }
@@ -312,12 +313,31 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             None => return Ok(Transformed::no(Expr::ScalarFunction(function))),
         },
         // Their inside is a plan of its own, which `plan` reaches.
-        Expr::ScalarSubquery(_) | Expr::Exists(_) => {
-            return Ok(Transformed::new(expr, false, TreeNodeRecursion::Continue));
+        Expr::ScalarSubquery(subquery) => {
+            return Ok(match told_apart(&subquery) {
+                Some(field) => {
+                    Transformed::yes(label::as_field(Expr::ScalarSubquery(subquery), field))
+                }
+                None => Transformed::no(Expr::ScalarSubquery(subquery)),
+            });
         }
+        Expr::Exists(_) => return Ok(Transformed::no(expr)),
         other => return Ok(Transformed::no(other)),
     };
     Ok(Transformed::yes(rewritten))
+}
+
+/// The column of a subquery whose Arrow type does not say its SQL type: when it has run, nothing but its value
+/// is left.
+fn told_apart(subquery: &Subquery) -> Option<FieldRef> {
+    let field = subquery.subquery.schema().fields().first()?;
+    let sql_type = types::sql_type(field).ok()?;
+    let by_itself = types::arrow::from_data_type(field.data_type());
+    let bare = SqlType {
+        typmod: -1,
+        ..sql_type
+    };
+    (by_itself.ok() != Some(bare)).then(|| Arc::new(field.as_ref().clone().with_nullable(true)))
 }
 
 /// Of members that are compared: that an enumeration is beside nothing else.

@@ -120,7 +120,10 @@ fn becomes(from: SqlType, to: SqlType) -> bool {
 }
 
 fn unlike(column: &RecursiveColumn, from: SqlType, to: SqlType) -> Diagnostic {
-    let overall = one_type::common_type(&[from, to]).unwrap_or(from);
+    let overall = match is_text(from.kind) && is_text(to.kind) {
+        true => SqlType { typmod: -1, ..to },
+        false => one_type::common_type(&[from, to]).unwrap_or(from),
+    };
     Diagnostic::error(
         SqlState::DATATYPE_MISMATCH,
         format!(
