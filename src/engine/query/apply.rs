@@ -23,10 +23,10 @@ use datafusion::functions::core::expr_ext::FieldAccessor;
 use datafusion::logical_expr::expr::{Exists, InSubquery, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::logical_plan::{Join, Subquery};
-use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::utils::{merge_schema, split_conjunction};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+    BinaryExpr, ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, Operator, ReturnFieldArgs,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
@@ -67,8 +67,12 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|node| {
         let node = match node {
             LogicalPlan::Join(join) => {
-                let hard = lateral_subquery(&join)
-                    .is_some_and(|subquery| !becomes_join(&subquery.subquery));
+                let hard = lateral_subquery(&join).is_some_and(|subquery| {
+                    !becomes_join(&subquery.subquery)
+                        || aggregates_unequals(&subquery.subquery)
+                        || join.join_type == JoinType::Left
+                            && conditions(&join).any(|one| !is_true(&one))
+                });
                 match if hard { lateral(&join)? } else { None } {
                     Some(plan) => return Ok(Transformed::yes(plan)),
                     None => LogicalPlan::Join(join),
@@ -147,6 +151,38 @@ fn becomes_join(plan: &LogicalPlan) -> bool {
             !inside.into_iter().any(Expr::contains_outer) && conditions_only(&aggregate.input)
         }
         other => conditions_only(other),
+    }
+}
+
+/// Whether it is an aggregate of what anything but an equality with the outer columns chooses: the groups that
+/// the optimizer makes of a lateral one are by what is equal.
+fn aggregates_unequals(plan: &LogicalPlan) -> bool {
+    let mut aggregates = false;
+    let mut unequal = false;
+    let walked = plan.apply(|node| {
+        match node {
+            LogicalPlan::Aggregate(_) => aggregates = true,
+            LogicalPlan::Filter(filter) => {
+                let conditions = split_conjunction(&filter.predicate);
+                let mut outer = conditions.into_iter().filter(|one| one.contains_outer());
+                unequal |= outer.any(|one| !is_equality(one));
+            }
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.is_err() || aggregates && unequal
+}
+
+/// `column = outer`, either way round.
+fn is_equality(condition: &Expr) -> bool {
+    match condition {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Eq,
+            right,
+        }) => left.contains_outer() != right.contains_outer(),
+        _ => false,
     }
 }
 
@@ -232,14 +268,13 @@ fn lateral(join: &Join) -> Result<Option<LogicalPlan>> {
     };
     let null_handling = match join.join_type {
         JoinType::Inner => NullHandling::Drop,
-        JoinType::Left if join.filter.is_none() || is_true(join) => {
-            NullHandling::PreserveAndExpandEmpty
-        }
+        JoinType::Left => NullHandling::PreserveAndExpandEmpty,
         _ => return Err(failure::unsupported("LATERAL in this kind of join")),
     };
-    if !join.on.is_empty() && join.join_type != JoinType::Inner {
-        return Err(failure::unsupported("a condition of a LEFT JOIN LATERAL"));
-    }
+    let subquery = &match join.join_type {
+        JoinType::Left => conditioned(join, subquery)?,
+        _ => subquery.clone(),
+    };
     let rows = call(subquery, Gives::Rows, join.left.schema())?;
     let mut columns: Vec<Expr> = join
         .left
@@ -259,24 +294,56 @@ fn lateral(join: &Join) -> Result<Option<LogicalPlan>> {
         value.alias_qualified(qualifier.cloned(), field.name())
     });
     let mut builder = unnested.project(left_columns.into_iter().chain(right))?;
-    for (left, right) in &join.on {
-        builder = builder.filter(left.clone().eq(right.clone()))?;
-    }
-    if let Some(filter) = join
-        .filter
-        .as_ref()
-        .filter(|_| join.join_type == JoinType::Inner)
-    {
-        builder = builder.filter(filter.clone())?;
+    if join.join_type == JoinType::Inner {
+        for condition in conditions(join) {
+            builder = builder.filter(condition)?;
+        }
     }
     builder.build().map(Some)
 }
 
-fn is_true(join: &Join) -> bool {
+fn conditions(join: &Join) -> impl Iterator<Item = Expr> {
+    let equal = join.on.iter().cloned();
+    let equal = equal.map(|(left, right)| left.eq(right));
+    equal.chain(join.filter.clone())
+}
+
+fn is_true(condition: &Expr) -> bool {
     matches!(
-        join.filter,
-        Some(Expr::Literal(ScalarValue::Boolean(Some(true)), _))
+        condition,
+        Expr::Literal(ScalarValue::Boolean(Some(true)), _)
     )
+}
+
+/// The right side of a left join with the join's condition in it: what it does not let through is no row of it.
+fn conditioned(join: &Join, subquery: &Subquery) -> Result<Subquery> {
+    let (left, right) = (join.left.schema(), join.right.schema());
+    let inside = subquery.subquery.schema().columns();
+    let mut outer_ref_columns = subquery.outer_ref_columns.clone();
+    let mut plan = LogicalPlanBuilder::from(subquery.subquery.as_ref().clone());
+    for condition in conditions(join) {
+        if is_true(&condition) {
+            continue;
+        }
+        let condition = condition.transform_up(|expr| {
+            let Expr::Column(column) = &expr else {
+                return Ok(Transformed::no(expr));
+            };
+            if let Some(place) = right.maybe_index_of_column(column) {
+                return Ok(Transformed::yes(Expr::Column(inside[place].clone())));
+            }
+            let (_, field) = left.qualified_field_from_column(column)?;
+            let outer = Expr::OuterReferenceColumn(field.clone(), column.clone());
+            outer_ref_columns.push(outer.clone());
+            Ok(Transformed::yes(outer))
+        })?;
+        plan = plan.filter(condition.data)?;
+    }
+    Ok(Subquery {
+        subquery: Arc::new(plan.build()?),
+        outer_ref_columns,
+        spans: subquery.spans.clone(),
+    })
 }
 
 /// What a subquery is wanted for.

@@ -493,8 +493,21 @@ impl ScalarUDFImpl for Truncate {
         let units = args.args[0].to_array(args.number_rows)?;
         let units = units.as_string::<i32>();
         let source = args.args[1].to_array(args.number_rows)?;
+        if let Some(intervals) = source.as_primitive_opt::<IntervalMonthDayNanoType>() {
+            let mut out = Vec::with_capacity(intervals.len());
+            for row in 0..intervals.len() {
+                let there = !intervals.is_null(row) && !units.is_null(row);
+                let truncated = there.then(|| {
+                    let part = Part::named(units.value(row))?;
+                    truncate_interval(intervals.value(row), part, units.value(row))
+                });
+                out.push(truncated.transpose()?);
+            }
+            let array: PrimitiveArray<IntervalMonthDayNanoType> = out.into_iter().collect();
+            return Ok(ColumnarValue::Array(Arc::new(array)));
+        }
         let DataType::Timestamp(_, offset) = source.data_type() else {
-            return Err(failure::unsupported("date_trunc of interval"));
+            return Err(DataFusionError::Internal("date_trunc".to_owned()));
         };
         let values = source.as_primitive::<TimestampMicrosecondType>();
         let mut out = Vec::with_capacity(values.len());
@@ -511,6 +524,42 @@ impl ScalarUDFImpl for Truncate {
         let array = array.with_timezone_opt(offset.clone());
         Ok(ColumnarValue::Array(Arc::new(array)))
     }
+}
+
+/// Without what is smaller than the part. Years and what they are counted in go by months.
+fn truncate_interval(
+    interval: IntervalMonthDayNano,
+    part: Part,
+    unit: &str,
+) -> Result<IntervalMonthDayNano> {
+    let IntervalMonthDayNano {
+        months,
+        days,
+        nanoseconds,
+    } = interval;
+    let of_months = |unit: i32| IntervalMonthDayNano::new(months - months % unit, 0, 0);
+    let of_time =
+        |unit: i64| IntervalMonthDayNano::new(months, days, nanoseconds - nanoseconds % unit);
+    Ok(match part {
+        Part::Microseconds => interval,
+        Part::Milliseconds => of_time(1_000_000),
+        Part::Second => of_time(1_000_000_000),
+        Part::Minute => of_time(60_000_000_000),
+        Part::Hour => of_time(3_600_000_000_000),
+        Part::Day => IntervalMonthDayNano::new(months, days, 0),
+        Part::Month => of_months(1),
+        Part::Quarter => of_months(3),
+        Part::Year => of_months(12),
+        Part::Decade => of_months(120),
+        Part::Century => of_months(1_200),
+        Part::Millennium => of_months(12_000),
+        _ => {
+            return Err(failure::error(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("unit \"{unit}\" not supported for type interval"),
+            ));
+        }
+    })
 }
 
 fn truncate(at: i64, part: Part, zone: Option<Tz>) -> Result<i64> {

@@ -252,6 +252,12 @@ impl Visitor for Refusals {
             }
             Expr::Function(function) if function.over.is_none() => {
                 match super::syntax::last_name(&function.name) {
+                    Some(name)
+                        if WINDOW_ONLY.contains(&name.as_str())
+                            && !function.within_group.is_empty() =>
+                    {
+                        refuse(&format!("{name}() WITHIN GROUP"))
+                    }
                     Some(name) if WINDOW_ONLY.contains(&name.as_str()) => {
                         ControlFlow::Break(Diagnostic::error(
                             SqlState::WRONG_OBJECT_TYPE,

@@ -249,7 +249,13 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
             };
         }
         Expr::UnaryOp { op, expr: inner } if prefix_function(*op).is_some() => {
-            let inner = taken(inner);
+            let inner = match op {
+                // An operator of float8 alone, where the function knows numerics.
+                UnaryOperator::PGSquareRoot => {
+                    super::casts::call(taken(inner), SqlType::scalar(TypeKind::Float8))
+                }
+                _ => taken(inner),
+            };
             *expr = call_of(prefix_function(*op).unwrap_or_default(), vec![inner]);
         }
         Expr::IsNull(inner) | Expr::IsNotNull(inner) if rows::is(inner) => {
@@ -324,6 +330,29 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
         Expr::Array(array) if array.elem.iter().any(asks_around) => {
             *expr = call_of("make_array", std::mem::take(&mut array.elem));
         }
+        Expr::Function(function) if precise_now(function).is_some() => {
+            let now = precise_now(function);
+            function.args = FunctionArguments::None;
+            let now_at = taken(expr);
+            *expr = now.map_or(Expr::value(Value::Null), |to| {
+                super::casts::call(now_at, to)
+            });
+        }
+        // At the beginning of a part of a zone's day: what it is there, and that moment again.
+        Expr::Function(function)
+            if last_name(&function.name).as_deref() == Some("date_trunc")
+                && argument_count(function) == 3 =>
+        {
+            let mut args = own_arguments(function);
+            let (Some(zone), Some(moment), Some(part)) = (args.pop(), args.pop(), args.pop())
+            else {
+                return Ok(());
+            };
+            let moment = super::casts::call(moment, SqlType::scalar(TypeKind::Timestamptz));
+            let local = call_of(TIME_ZONE, vec![zone.clone(), moment]);
+            let truncated = call_of("date_trunc", vec![part, local]);
+            *expr = call_of(TIME_ZONE, vec![zone, truncated]);
+        }
         // Of anything: its text in quotes.
         Expr::Function(function)
             if matches!(
@@ -390,6 +419,50 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
         _ => {}
     }
     Ok(())
+}
+
+/// `CURRENT_TIMESTAMP(3)` and its like: the type of the moment, with so many digits.
+fn precise_now(function: &Function) -> Option<SqlType> {
+    let kind = match last_name(&function.name)?.as_str() {
+        "current_timestamp" => TypeKind::Timestamptz,
+        "localtimestamp" => TypeKind::Timestamp,
+        "localtime" => TypeKind::Time,
+        _ => return None,
+    };
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(digits)))] = list.args.as_slice()
+    else {
+        return None;
+    };
+    match &digits.value {
+        Value::Number(digits, _) => Some(SqlType {
+            typmod: digits.parse::<i32>().ok()?.min(6),
+            ..SqlType::scalar(kind)
+        }),
+        _ => None,
+    }
+}
+
+fn argument_count(function: &Function) -> usize {
+    match &function.args {
+        FunctionArguments::List(list) => list.args.len(),
+        _ => 0,
+    }
+}
+
+/// The arguments of a call, where none has a name.
+fn own_arguments(function: &mut Function) -> Vec<Expr> {
+    let FunctionArguments::List(list) = &mut function.args else {
+        return Vec::new();
+    };
+    let args = std::mem::take(&mut list.args).into_iter();
+    let args = args.filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    });
+    args.collect()
 }
 
 fn taken(expr: &mut Expr) -> Expr {

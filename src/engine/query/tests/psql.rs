@@ -79,7 +79,7 @@ fn describing_a_table_shows_its_columns_indexes_and_constraints() {
         "code|character varying(10)",
         "u_pkey|t|t",
         "CREATE UNIQUE INDEX u_code_key ON u USING btree (code)",
-        "CHECK ((id > 0))",
+        "CHECK (id > 0)",
         "FOREIGN KEY (t_id) REFERENCES t(id) ON DELETE CASCADE",
     ] {
         assert!(shown.contains(part), "{part} in\n{shown}");
