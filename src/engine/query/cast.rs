@@ -67,7 +67,9 @@ pub fn explicit(expr: Expr, from: SqlType, to: SqlType, input: Input<'_>) -> Res
     if let Expr::Placeholder(parameter) = &expr
         && parameter.field.is_none()
     {
-        return Ok(parameter_of(&parameter.id, to));
+        // It is of the type alone; what the modifier demands is done to its value.
+        let bare = SqlType { typmod: -1, ..to };
+        return explicit(parameter_of(&parameter.id, bare), bare, to, input);
     }
     if let Some(variable) = AuthVariable::of(&expr)
         && variable.is_open()

@@ -139,14 +139,26 @@ fn with_rows<T>(
     made_of: impl Fn(&Query) -> Result<T, Diagnostic>,
 ) -> Result<T, Diagnostic> {
     let mut tried: Vec<String> = Vec::new();
+    // What is told of a query whose items were renamed is not what was written.
+    let mut told: Option<Diagnostic> = None;
     let mut query = Cow::Borrowed(query);
     loop {
         let error = match made_of(&query) {
             Err(error) if tried.len() < ROWS_MAX => error,
-            done => return done,
+            Err(error) => return Err(told.unwrap_or(error)),
+            Ok(made) => return Ok(made),
         };
+        if let Some(name) = rewrite::outer_names::missed(&error) {
+            let new = !tried.contains(&name);
+            if new && rewrite::outer_names::rename(query.to_mut(), &name) {
+                told.get_or_insert(error);
+                tried.push(name);
+                continue;
+            }
+            return Err(told.unwrap_or(error));
+        }
         let Some(name) = rewrite::whole_rows::missed(&error) else {
-            return Err(error);
+            return Err(told.unwrap_or(error));
         };
         if tried.contains(&name) {
             return Err(Diagnostic::unsupported("a row as a value here"));
@@ -158,7 +170,7 @@ fn with_rows<T>(
         };
         rewrite::whole_rows::stars(query.to_mut());
         if !rewrite::whole_rows::rewrite(query.to_mut(), &name, &mut columns_of)? {
-            return Err(error);
+            return Err(told.unwrap_or(error));
         }
         tried.push(name);
     }
@@ -442,10 +454,18 @@ pub(super) fn with_values(
     if sql_types.is_empty() {
         return Ok(plan.clone());
     }
+    // Told of its type where a constant in its place would be: a list of values has them beside each other.
+    let told = |sql_type: SqlType| {
+        let by_itself = super::cast::field("parameter", sql_type)
+            .metadata()
+            .is_empty();
+        let is_constant = by_itself && sql_type != SqlType::scalar(TypeKind::Text);
+        (!is_constant).then(|| metadata(sql_type))
+    };
     let values = sql_types
         .iter()
         .zip(values)
-        .map(|(sql_type, value)| ScalarAndMetadata::new(value.clone(), Some(metadata(*sql_type))))
+        .map(|(sql_type, value)| ScalarAndMetadata::new(value.clone(), told(*sql_type)))
         .collect();
     plan.clone()
         .replace_params_with_values(&ParamValues::List(values))

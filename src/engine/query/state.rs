@@ -7,12 +7,19 @@ use super::functions::Functions;
 use super::statement::{Statement, StatementExtension};
 use crate::diagnostic::Diagnostic;
 use datafusion::common::config::ConfigOptions;
+use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::execution::{SessionStateDefaults, TaskContext};
-use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::functions::core::planner::CoreFunctionPlanner;
+use datafusion::functions::datetime::planner::DatetimeFunctionPlanner;
+use datafusion::functions::unicode::planner::UnicodeFunctionPlanner;
+use datafusion::functions_aggregate::planner::AggregateFunctionPlanner;
+use datafusion::functions_nested::planner::{FieldAccessPlanner, NestedFunctionPlanner};
+use datafusion::functions_window::planner::WindowFunctionPlanner;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult};
 use datafusion::prelude::SessionConfig;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,9 +50,32 @@ pub fn shared(options: &Options, functions: &Functions) -> Result<SessionState, 
     Ok(state)
 }
 
-/// The library's own planners of operators and syntax, asked after ours.
+/// The library's own planners of operators and syntax, asked after ours; not the one of fields, which no column
+/// here has.
 pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
-    SessionStateDefaults::default_expr_planners()
+    vec![
+        Arc::new(Tuples),
+        Arc::new(NestedFunctionPlanner),
+        Arc::new(FieldAccessPlanner),
+        Arc::new(DatetimeFunctionPlanner),
+        Arc::new(UnicodeFunctionPlanner),
+        Arc::new(AggregateFunctionPlanner),
+        Arc::new(WindowFunctionPlanner),
+    ]
+}
+
+/// The library's planner of its core, but for fields: `count(DISTINCT (a, b))` has a row of it.
+#[derive(Debug)]
+struct Tuples;
+
+impl ExprPlanner for Tuples {
+    fn plan_struct_literal(
+        &self,
+        args: Vec<Expr>,
+        is_named_struct: bool,
+    ) -> datafusion::error::Result<PlannerResult<Vec<Expr>>> {
+        CoreFunctionPlanner::default().plan_struct_literal(args, is_named_struct)
+    }
 }
 
 /// The options that all planning shares.

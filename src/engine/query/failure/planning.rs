@@ -33,6 +33,13 @@ pub fn diagnostic(text: &str) -> Diagnostic {
     if let Some(call) = between(text, "argument types '", "'") {
         return no_such_call(call);
     }
+    // A column's name before a point, and no item of that name: the column has no fields.
+    if let Some(item) = between(text, "could not parse compound identifier from [\"", "\"") {
+        return Diagnostic::error(
+            SqlState::UNDEFINED_TABLE,
+            format!("missing FROM-clause entry for table \"{item}\""),
+        );
+    }
     if let Some(error) = operands(text).or_else(|| clauses(text)) {
         return error;
     }

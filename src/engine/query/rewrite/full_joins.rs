@@ -106,7 +106,13 @@ fn changed_select(select: &mut Select, order_by: &mut [OrderByExpr]) -> Option<(
             _ => item.expr.visit(&mut names).continue_value()?,
         }
     }
+    // What is in FROM does not see the joined columns, but for conditions of joins.
+    let mut from = std::mem::take(&mut select.from);
     VisitMut::visit(select, &mut names).continue_value()?;
+    for join in from.iter_mut().flat_map(|item| &mut item.joins) {
+        join.join_operator.visit(&mut names).continue_value()?;
+    }
+    select.from = from;
     let items = std::mem::take(&mut select.projection);
     select.projection = items
         .into_iter()

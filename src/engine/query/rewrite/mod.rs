@@ -21,6 +21,7 @@ pub mod labels;
 pub mod literals;
 mod named_arguments;
 mod ordered_sets;
+pub mod outer_names;
 pub mod records;
 mod recursion;
 pub mod refusals;

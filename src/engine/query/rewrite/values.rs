@@ -114,7 +114,11 @@ fn unify(mut cells: Vec<&mut Expr>, input: Input<'_>) {
     }
     let types = || cells.iter().filter_map(|cell| written_type(cell, input));
     let is_float = |one: &SqlType| matches!(one.kind, TypeKind::Float4 | TypeKind::Float8);
-    let Some(sql_type) = types().find(is_float).or_else(|| types().next()) else {
+    let found = types().find(is_float).or_else(|| types().next());
+    let has_parameter = cells.len() > 1 && cells.iter().any(|cell| is_parameter(cell));
+    let text = has_parameter.then_some(SqlType::scalar(TypeKind::Text));
+    let text = text.filter(|_| cells.iter().all(|cell| is_untyped(cell)));
+    let Some(sql_type) = found.or(text) else {
         return;
     };
     let float = matches!(sql_type.kind, TypeKind::Float4 | TypeKind::Float8) && !sql_type.array;
@@ -174,7 +178,11 @@ fn differ_in_scale(cells: &[&mut Expr]) -> bool {
 }
 
 fn is_untyped(expr: &Expr) -> bool {
-    is_null(expr) || is_quoted(expr)
+    is_null(expr) || is_quoted(expr) || is_parameter(expr)
+}
+
+fn is_parameter(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Placeholder(_)))
 }
 
 fn is_null(expr: &Expr) -> bool {
