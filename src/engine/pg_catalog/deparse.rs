@@ -14,8 +14,8 @@ use crate::engine::query::functions::names::{qualified, relation_in_public, rela
 use crate::engine::query::functions::text::quote_ident;
 use crate::engine::query::resolve::{self, Resolved};
 use crate::engine::query::{qualify, rewrite};
+use crate::engine::types::enumeration;
 use crate::engine::types::name::from_internal_name;
-use crate::engine::types::{self, enumeration};
 use crate::sql::parse;
 use sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Statement, Value};
 
@@ -222,7 +222,7 @@ pub fn default_of(column: &Column, text: &str) -> String {
         Ok(Expr::Value(value)) if matches!(value.value, Value::SingleQuotedString(_))
     );
     match is_literal && !matches!(sql_type.kind, TypeKind::Enum(_)) {
-        true => format!("{text}::{}", types::format_type(sql_type)),
+        true => format!("{text}::{}", printed::type_name(sql_type)),
         false => text.to_owned(),
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! Source: PostgreSQL 15, `ruleutils.c`. What it makes of IN, LIKE and literals without a type is not done.
 
+use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::types;
 use crate::sql::parse;
 use sqlparser::ast::{
@@ -200,6 +201,15 @@ fn between(value: Expr, negated: bool, low: Expr, high: Expr) -> Expr {
     }
 }
 
+/// A type's name under a cast. `character` without a length would be of one letter.
+pub fn type_name(sql_type: SqlType) -> String {
+    match (sql_type.kind, sql_type.typmod, sql_type.array) {
+        (TypeKind::Bpchar, -1, false) => "bpchar".to_owned(),
+        (TypeKind::Bpchar, -1, true) => "bpchar[]".to_owned(),
+        _ => types::format_type(sql_type),
+    }
+}
+
 /// The type by PostgreSQL's name; one of a user's as it is written.
 fn named(data_type: &DataType) -> DataType {
     let settings = crate::engine::settings::Settings::default();
@@ -211,7 +221,7 @@ fn named(data_type: &DataType) -> DataType {
     };
     match types::from_ast(data_type, input) {
         Ok(found) => {
-            let name = Ident::new(types::format_type(found));
+            let name = Ident::new(type_name(found));
             DataType::Custom(ObjectName::from(vec![name]), Vec::new())
         }
         Err(_) => data_type.clone(),
