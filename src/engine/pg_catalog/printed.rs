@@ -34,6 +34,9 @@ pub fn expression(text: &str) -> (String, bool) {
     match parse::parse_expression(text) {
         Ok(mut tree) => {
             let _ = tree.visit(&mut Printed);
+            while let Expr::Nested(inner) = tree {
+                tree = *inner;
+            }
             (tree.to_string(), is_operator(&tree))
         }
         Err(_) => (text.to_owned(), false),
@@ -47,7 +50,18 @@ impl VisitorMut for Printed {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
-            Expr::Nested(inner) => *expr = taken(inner),
+            // Around anything else parentheses may be needed: `(a OR b) IS NOT TRUE`, `(x + y) AT TIME ZONE z`.
+            Expr::Nested(inner)
+                if matches!(
+                    **inner,
+                    Expr::Nested(_)
+                        | Expr::Identifier(_)
+                        | Expr::CompoundIdentifier(_)
+                        | Expr::Value(_)
+                ) =>
+            {
+                *expr = taken(inner);
+            }
             Expr::Identifier(name) => lowered(name),
             Expr::CompoundIdentifier(names) => names.iter_mut().for_each(lowered),
             Expr::Between {
@@ -80,7 +94,7 @@ impl VisitorMut for Printed {
                 ..
             } => {
                 *kind = CastKind::DoubleColon;
-                if !matches!(&**inner, Expr::Value(_)) {
+                if !matches!(&**inner, Expr::Value(_) | Expr::Nested(_)) {
                     **inner = Expr::Nested(Box::new(taken(inner)));
                 }
                 *data_type = named(data_type);
@@ -156,22 +170,31 @@ fn enclose(expr: &mut Expr) {
     }
 }
 
+/// Whether it is an operator's: whatever does not stand by itself.
 fn is_operator(expr: &Expr) -> bool {
-    let is_operator = matches!(
-        expr,
-        Expr::BinaryOp { .. }
-            | Expr::UnaryOp { .. }
-            | Expr::IsNull(_)
-            | Expr::IsNotNull(_)
-            | Expr::IsTrue(_)
-            | Expr::IsFalse(_)
-            | Expr::InList { .. }
-            | Expr::Like { .. }
-            | Expr::ILike { .. }
-    );
     // -1 is a number.
     let is_number = matches!(expr, Expr::UnaryOp { op: UnaryOperator::Minus, expr } if matches!(**expr, Expr::Value(_)));
-    is_operator && !is_number
+    let stands_alone = matches!(
+        expr,
+        Expr::Identifier(_)
+            | Expr::CompoundIdentifier(_)
+            | Expr::CompoundFieldAccess { .. }
+            | Expr::Value(_)
+            | Expr::Function(_)
+            | Expr::Cast { .. }
+            | Expr::Case { .. }
+            | Expr::Array(_)
+            | Expr::Tuple(_)
+            | Expr::Nested(_)
+            | Expr::Extract { .. }
+            | Expr::Ceil { .. }
+            | Expr::Floor { .. }
+            | Expr::Position { .. }
+            | Expr::Substring { .. }
+            | Expr::Trim { .. }
+            | Expr::Overlay { .. }
+    );
+    !is_number && !stands_alone
 }
 
 fn between(value: Expr, negated: bool, low: Expr, high: Expr) -> Expr {

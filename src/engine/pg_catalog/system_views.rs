@@ -113,7 +113,7 @@ pub fn pg_sequences(context: &StatementContext) -> Vec<Row> {
 }
 
 /// pg_stat_all_tables, pg_stat_user_tables and those of pg_statio: which tables there are. Nothing is counted of
-/// them, and what PostgreSQL has counted nothing of yet is NULL there, too.
+/// them: every count is 0, as PostgreSQL's are of what it has not counted yet.
 pub fn counted_tables(name: &'static str, context: &StatementContext) -> Vec<Row> {
     let shape = catalog(name);
     own(context)
