@@ -75,6 +75,8 @@ sqlstates! {
     DATETIME_FIELD_OVERFLOW = "22008";
     /// division_by_zero
     DIVISION_BY_ZERO = "22012";
+    /// invalid_preceding_or_following_size
+    INVALID_PRECEDING_OR_FOLLOWING_SIZE = "22013";
     /// character_not_in_repertoire
     CHARACTER_NOT_IN_REPERTOIRE = "22021";
     /// invalid_parameter_value

@@ -86,6 +86,8 @@ pub(super) fn parse_whole(text: &str) -> Result<Vec<Statement>, Diagnostic> {
     super::table_command::rewrite(&mut tokens);
     super::drop_index::rewrite(&mut tokens);
     super::row_stars::rewrite(&mut tokens);
+    super::frame_bounds::rewrite(&mut tokens);
+    super::only::rewrite(&mut tokens);
     // Parsing, balancing and dropping what is refused all recurse on the unbalanced tree.
     let parsed = stacker::maybe_grow(needed, needed, || parse_tokens(text, tokens));
     match (parsed, misplaced) {

@@ -1,13 +1,14 @@
 //! PostgreSQL's four row locks, `FOR NO KEY UPDATE OF a, b` and the like, of which sqlparser reads
-//! two, with one table each.
+//! two, with one table each, and after LIMIT alone.
 //!
 //! Before parsing, the words are rewritten to clauses that it reads: one for each table, the two
-//! other strengths marked by a first part of the table's name that no client can write.
+//! other strengths marked by a first part of the table's name that no client can write, and behind a LIMIT that follows them.
 
 use super::token_edits::Edits;
 use sqlparser::ast::{Ident, LockClause, LockType, NonBlock, ObjectName, ObjectNamePart};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+use std::ops::Range;
 
 /// Marks NO KEY UPDATE and KEY SHARE; a control character begins it.
 const KEY_MARK: &str = "\u{1}key";
@@ -90,18 +91,48 @@ pub fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
     let mut edits = Edits::default();
     let mut at = 0;
     while at < tokens.len() {
-        match clause(tokens, at) {
-            Some((end, clauses)) => {
-                edits.replace(at..end, clauses);
-                at = end;
-            }
-            None => at += 1,
+        let (mut end, mut clauses) = (at, Vec::new());
+        while let Some((after, more)) = clause(tokens, end) {
+            clauses.extend(more);
+            end = after;
         }
+        if clauses.is_empty() {
+            at += 1;
+            continue;
+        }
+        let limits = limits(tokens, end);
+        let moved = tokens[limits.clone()].iter().cloned();
+        edits.replace(at..limits.end, moved.chain(clauses));
+        at = limits.end;
     }
     edits.make(tokens);
 }
 
-/// The clause that begins here, as clauses that sqlparser reads; None where it reads it as it is.
+/// `LIMIT …`, `OFFSET …` and `FETCH …` that begin here, to the end of their query.
+fn limits(tokens: &[TokenWithSpan], at: usize) -> Range<usize> {
+    let mut reader = Reader { tokens, at };
+    if reader
+        .keyword(&[Keyword::LIMIT, Keyword::OFFSET, Keyword::FETCH])
+        .is_none()
+    {
+        return at..at;
+    }
+    let mut depth = 0;
+    let ends = |token: &TokenWithSpan| {
+        match &token.token {
+            Token::LParen => depth += 1,
+            Token::RParen if depth == 0 => return true,
+            Token::RParen => depth -= 1,
+            Token::SemiColon => return depth == 0,
+            _ => {}
+        }
+        false
+    };
+    let end = tokens[at..].iter().position(ends);
+    at..end.map_or(tokens.len(), |length| at + length)
+}
+
+/// The clause that begins here, as clauses that sqlparser reads.
 fn clause(tokens: &[TokenWithSpan], at: usize) -> Option<(usize, Vec<TokenWithSpan>)> {
     let mut reader = Reader { tokens, at };
     let first = reader.keyword(&[Keyword::FOR])?;
@@ -120,9 +151,6 @@ fn clause(tokens: &[TokenWithSpan], at: usize) -> Option<(usize, Vec<TokenWithSp
         while reader.comma() {
             names.push((of.clone(), reader.name()?));
         }
-    }
-    if key.is_none() && names.len() < 2 {
-        return None;
     }
     let mut tail: Vec<TokenWithSpan> = Vec::new();
     if let Some(nowait) = reader.keyword(&[Keyword::NOWAIT]) {
@@ -153,7 +181,9 @@ fn clause(tokens: &[TokenWithSpan], at: usize) -> Option<(usize, Vec<TokenWithSp
     for (of, name) in &names {
         add(Some(of.clone()), name);
     }
-    if names.is_empty() {
+    if names.is_empty() && key.is_none() {
+        add(None, &[]);
+    } else if names.is_empty() {
         let of = Word {
             value: "OF".to_owned(),
             quote_style: None,
@@ -274,6 +304,18 @@ mod tests {
         assert_eq!(
             locks("select * from a for share of s.a"),
             [(Strength::Share, of("s.a"), Busy::Wait)]
+        );
+        assert_eq!(
+            locks("select * from a for update skip locked limit (1 + 1) offset 2;"),
+            [(Strength::Update, None, Busy::Skip)]
+        );
+        assert_eq!(
+            parse::parse_one(
+                "select (select b from c for share limit 1) from a for update limit 2"
+            )
+            .expect("parses")
+            .to_string(),
+            "SELECT (SELECT b FROM c LIMIT 1 FOR SHARE) FROM a LIMIT 2 FOR UPDATE"
         );
         assert!(parse::parse("select * from a for no update").is_err());
         assert_eq!(

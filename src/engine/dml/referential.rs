@@ -117,6 +117,18 @@ impl Writer<'_> {
             act.on(&mut writer, &key).await?;
             queue.take(Some(oid), &mut writer.pending);
         }
+        // A default may be the key that is gone (PostgreSQL's RI_FKey_setdefault looks again, too).
+        if action == ReferentialAction::SetDefault
+            && !self.key_is_there_again(target, referencing, &values)?
+            && !self.children(referencing, &values, 1).await?.is_empty()
+        {
+            return Err(violation::still_referenced(
+                target,
+                referencing,
+                &values,
+                &self.context.settings,
+            ));
+        }
         Ok(())
     }
 }

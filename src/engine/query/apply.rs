@@ -99,7 +99,7 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
                 // not look for one where no column of its own is compared.
                 Expr::InSubquery(member)
                     if !names_column(&member.expr)
-                        || !member.subquery.outer_ref_columns.is_empty()
+                        || names_outer(&member.subquery)
                             && (member.negated
                                 || !is_decorrelated(&member.subquery, considered, &schema)) =>
                 {
@@ -223,21 +223,19 @@ fn has_outer(plan: &LogicalPlan) -> bool {
 /// Whether the plan has subqueries that may be left over.
 pub fn is_correlated(expr: &Expr) -> bool {
     match expr {
-        Expr::ScalarSubquery(subquery) => !subquery.outer_ref_columns.is_empty(),
-        Expr::Exists(exists) => !exists.subquery.outer_ref_columns.is_empty(),
-        Expr::InSubquery(member) => {
-            !member.subquery.outer_ref_columns.is_empty() || !names_column(&member.expr)
-        }
+        Expr::ScalarSubquery(subquery) => names_outer(subquery),
+        Expr::Exists(exists) => names_outer(&exists.subquery),
+        Expr::InSubquery(member) => names_outer(&member.subquery) || !names_column(&member.expr),
         _ => false,
     }
 }
 
 fn subquery_call(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
-        Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty() => {
+        Expr::ScalarSubquery(subquery) if names_outer(&subquery) => {
             Ok(Transformed::yes(call(&subquery, Gives::Value, schema)?))
         }
-        Expr::Exists(Exists { subquery, negated }) if !subquery.outer_ref_columns.is_empty() => {
+        Expr::Exists(Exists { subquery, negated }) if names_outer(&subquery) => {
             let found = call(&subquery, Gives::Existence, schema)?;
             Ok(Transformed::yes(if negated {
                 Expr::Not(Box::new(found))
@@ -389,6 +387,12 @@ fn call(subquery: &Subquery, gives: Gives, schema: &DFSchema) -> Result<Expr> {
         Arc::new(ScalarUDF::new_from_impl(function)),
         args,
     )))
+}
+
+/// Whether it looks at a query around it, be it for a subquery further inside.
+fn names_outer(subquery: &Subquery) -> bool {
+    !subquery.outer_ref_columns.is_empty()
+        || outer_columns(subquery).is_ok_and(|found| !found.is_empty())
 }
 
 /// The outer columns that the subquery says it has, and those in its own expressions.

@@ -5,20 +5,21 @@
 //! Operators, IN, BETWEEN and their like compare keys instead of values; GROUP BY and DISTINCT
 //! group by keys and show a value of each group; joins, ORDER BY and windows take keys.
 
-use super::functions::{array_order, json, numeric, time};
-use super::{failure, grouping_sets, operators::decimal};
+use super::functions::{array_order, json, numeric, sliding, time};
+use super::rewrite::frames::Offset;
+use super::{cast, failure, grouping_sets, operators::decimal};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::types;
 use crate::engine::types::number::array::is_exact;
 use datafusion::arrow::datatypes::{DataType, Field};
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Projection, SortExpr, WindowFrame,
-    WindowFrameBound, WindowFrameUnits,
+    WindowFrameBound, WindowFrameUnits, when,
 };
 use std::sync::Arc;
 
@@ -187,18 +188,104 @@ pub fn window(mut call: WindowFunction, schema: &DFSchema) -> Result<WindowFunct
     let partitions = partitions.into_iter().map(|expr| single(expr, schema));
     params.partition_by = partitions.collect::<Result<_>>()?;
     params.order_by = sorted(std::mem::take(&mut params.order_by), schema)?;
-    let frame = &params.window_frame;
-    if frame.units == WindowFrameUnits::Range {
+    if params.window_frame.units == WindowFrameUnits::Range {
         let types = params
             .order_by
             .iter()
             .map(|item| item.expr.get_type(schema));
         let types = types.collect::<Result<Vec<_>>>()?;
         if !types.iter().all(has_ranges) {
-            params.window_frame = of_peers(frame)?;
+            params.window_frame = of_peers(&params.window_frame)?;
+        } else if let [key] = params.order_by.as_mut_slice() {
+            offsets(&mut params.window_frame, key, schema)?;
         }
     }
+    call.fun = sliding::over(call.fun, &call.params.window_frame);
     Ok(call)
+}
+
+/// Offsets of RANGE as the type of the order takes them: an interval by moments, where a date is its midnight
+/// (PostgreSQL's in_range of dates).
+///
+/// # Errors
+/// 0A000 for an offset of a type that the order's does not take, or of days in a zone where they differ; 22013 for a negative
+/// one.
+fn offsets(frame: &mut WindowFrame, key: &mut SortExpr, schema: &DFSchema) -> Result<()> {
+    let order = cast::type_of(&key.expr, schema)?;
+    let moments = matches!(
+        order.kind,
+        TypeKind::Date | TypeKind::Timestamp | TypeKind::Timestamptz
+    );
+    let mut taken = false;
+    for bound in [&mut frame.start_bound, &mut frame.end_bound] {
+        let (WindowFrameBound::Preceding(ScalarValue::Utf8(Some(text)))
+        | WindowFrameBound::Following(ScalarValue::Utf8(Some(text)))) = &*bound
+        else {
+            continue;
+        };
+        let offset = Offset::of(text);
+        if offset.is_some() != moments {
+            let offset = match offset {
+                Some(_) => "interval",
+                None => "numeric",
+            };
+            let order = types::format_type(order);
+            return Err(failure::unsupported(format!(
+                "RANGE with offset PRECEDING/FOLLOWING for column type {order} and offset type {offset}"
+            )));
+        }
+        let Some(Offset { interval, zoned }) = offset else {
+            continue;
+        };
+        if types::interval::order_value(interval) < 0 {
+            return Err(failure::error(
+                SqlState::INVALID_PRECEDING_OR_FOLLOWING_SIZE,
+                "invalid preceding or following size in window function",
+            ));
+        }
+        let days = interval.months != 0 || interval.days != 0;
+        if zoned && days && order.kind == TypeKind::Timestamptz {
+            let what = "RANGE with an offset of days or months in a time zone other than UTC";
+            return Err(failure::unsupported(what));
+        }
+        taken = true;
+        let interval = ScalarValue::IntervalMonthDayNano(Some(interval));
+        *bound = match bound {
+            WindowFrameBound::Preceding(_) => WindowFrameBound::Preceding(interval),
+            _ => WindowFrameBound::Following(interval),
+        };
+    }
+    if taken {
+        let expr = std::mem::take(&mut key.expr);
+        key.expr = bounded(
+            match order.kind {
+                TypeKind::Date => cast::function(expr, order, SqlType::scalar(TypeKind::Timestamp)),
+                _ => expr,
+            },
+            schema,
+        )?;
+    }
+    Ok(())
+}
+
+/// Microseconds from the epoch, 200,000 years: further away an offset leads out of the planner's calendar, and from infinity
+/// it leads nowhere.
+const MOMENT_MAX: i64 = 200_000 * 366 * 86_400_000_000;
+
+/// The moment, infinities moved to the ends of what the planner's calendar can go on from.
+fn bounded(moment: Expr, schema: &DFSchema) -> Result<Expr> {
+    let DataType::Timestamp(_, zone) = moment.get_type(schema)? else {
+        return Err(DataFusionError::Internal("a moment".to_owned()));
+    };
+    let end = |at| {
+        Expr::Literal(
+            ScalarValue::TimestampMicrosecond(Some(at), zone.clone()),
+            None,
+        )
+    };
+    when(moment.clone().gt(end(MOMENT_MAX)), end(MOMENT_MAX))
+        .when(moment.clone().lt(end(-MOMENT_MAX)), end(-MOMENT_MAX))
+        .otherwise(moment)
 }
 
 /// Whether the planner knows RANGE over the type.

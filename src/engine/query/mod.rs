@@ -18,6 +18,7 @@ pub mod explain_options;
 mod explain_outputs;
 pub mod expression;
 pub mod failure;
+mod forgetful;
 pub mod functions;
 mod grouping_sets;
 pub mod kept;

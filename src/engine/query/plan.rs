@@ -17,7 +17,7 @@ use crate::engine::types;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::metadata::ScalarAndMetadata;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, ParamValues, ScalarValue};
+use datafusion::common::{Column, DFSchema, ParamValues, ScalarValue};
 use datafusion::datasource::source_as_provider;
 use datafusion::error::Result;
 use datafusion::execution::session_state::SessionState;
@@ -491,13 +491,28 @@ fn result_fields(plan: &LogicalPlan) -> Result<Vec<ResultField>, Diagnostic> {
             }
             let origin = origin(plan, index);
             Ok(ResultField {
-                name: labels::visible(field.name()).to_owned(),
+                name: shown(field.name(), schema).to_owned(),
                 sql_type,
                 table: origin.map(|(table, _)| table),
                 column: origin.map_or(0, |(_, column)| column),
             })
         })
         .collect()
+}
+
+/// The name that a client sees. The second of two columns of one name in an item of FROM is told apart as `id:1` by the
+/// planner, which is `id` to PostgreSQL.
+fn shown<'n>(name: &'n str, schema: &DFSchema) -> &'n str {
+    let visible = labels::visible(name);
+    match visible.rsplit_once(':') {
+        Some((first, number))
+            if number.parse::<u32>().is_ok()
+                && schema.fields().iter().any(|other| other.name() == first) =>
+        {
+            first
+        }
+        _ => visible,
+    }
 }
 
 /// The table's column that an output column is unchanged.

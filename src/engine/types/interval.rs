@@ -6,6 +6,7 @@ use super::input_error::{INTERVAL_FIELD_OVERFLOW, invalid_datetime};
 use crate::diagnostic::Diagnostic;
 use bytes::BytesMut;
 use datafusion::arrow::datatypes::IntervalMonthDayNano;
+use std::borrow::Cow;
 use std::io::Write as _;
 
 /// Days PostgreSQL counts a month as where it must compare or split one.
@@ -286,6 +287,8 @@ fn parse_iso(mut rest: &str) -> Result<IntervalMonthDayNano, Failure> {
 
 /// `1 day -2 hours`, `1-2`, `01:02:03`, `… ago`.
 fn parse_words(text: &str) -> Result<IntervalMonthDayNano, Failure> {
+    let joined = joined_signs(text);
+    let text = joined.trim_ascii_start();
     let mut sum = Sum::default();
     let mut rest = text.strip_prefix('@').unwrap_or(text).trim_ascii_start();
     let mut ago = false;
@@ -313,6 +316,25 @@ fn parse_words(text: &str) -> Result<IntervalMonthDayNano, Failure> {
         sum.microseconds = -sum.microseconds;
     }
     sum.interval()
+}
+
+/// The text without commas and without blanks between a sign and its number: `1 month, - 1 day` (ParseDateTime
+/// of PostgreSQL leaves them out).
+fn joined_signs(text: &str) -> Cow<'_, str> {
+    let blank = |byte: &u8| byte.is_ascii_whitespace();
+    let mut pairs = text.as_bytes().windows(2);
+    if !text.contains(',') && !pairs.any(|pair| matches!(pair[0], b'-' | b'+') && blank(&pair[1])) {
+        return Cow::Borrowed(text);
+    }
+    let mut joined = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            ',' => joined.push(' '),
+            _ if character.is_ascii_whitespace() && joined.ends_with(['-', '+']) => {}
+            _ => joined.push(character),
+        }
+    }
+    Cow::Owned(joined)
 }
 
 /// One field: a clock, years-months, or a number with its unit. A unit may stand once.
@@ -355,7 +377,10 @@ fn take_field<'a>(text: &'a str, sum: &mut Sum, seen: &mut u32) -> Result<&'a st
     let word_end = after
         .find(|character: char| !character.is_ascii_alphabetic())
         .unwrap_or(after.len());
+    // Before a clock a number alone counts days: `3 04:05:06`.
+    let mut next = after.split_ascii_whitespace();
     let unit = match &after[..word_end] {
+        "" if next.next().is_some_and(|field| field.contains(':')) => Unit::Day,
         "" => Unit::Second,
         word => unit_named(word).ok_or(Failure::Syntax)?,
     };

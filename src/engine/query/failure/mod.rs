@@ -243,6 +243,9 @@ fn by_text(error: &DataFusionError) -> Diagnostic {
         DataFusionError::Internal(text) if text.contains("Physical plan does not support") => {
             Diagnostic::unsupported("a correlated subquery of this form")
         }
+        DataFusionError::Internal(text) if text.starts_with("Failed to coerce types") => {
+            planning::diagnostic(text)
+        }
         other => internal(&other.to_string()),
     }
 }
@@ -323,7 +326,8 @@ fn execution(text: &str) -> Diagnostic {
     if text.contains("verflow") || text.contains("out of range") {
         return Diagnostic::error(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range");
     }
-    if text.contains("negative substring length") {
+    // The library's own words of substr().
+    if text.contains("negative substring length") || text.contains("negative count not allowed") {
         return Diagnostic::error(
             SqlState::new("22011"),
             "negative substring length not allowed",

@@ -150,6 +150,10 @@ const PLAN_ERRORS: &[(&str, SqlState, &str)] = &[
 
 /// Operators that the planner checks itself.
 fn operands(text: &str) -> Option<Diagnostic> {
+    if let Some(types) = between(text, "Failed to coerce types ", " in BETWEEN") {
+        let (left, right) = types.split_once(" and ")?;
+        return Some(no_operator(sql_name(left), ">=", sql_name(right)));
+    }
     if let Some(types) = between(text, "common type to coerce ", " expression") {
         let (left, rest) = types.split_once(" and ")?;
         let (right, operator) = rest.split_once(" in ")?;
@@ -190,11 +194,39 @@ fn clauses(text: &str) -> Option<Diagnostic> {
             ),
         ));
     }
+    if let Some(place) = between(text, "Cannot find column with position ", " in SELECT") {
+        return Some(Diagnostic::error(
+            SqlState::INVALID_COLUMN_REFERENCE,
+            format!("GROUP BY position {place} is not in select list"),
+        ));
+    }
+    if let Some((left, rest)) = between(text, "Previous inputs were of type ", " on column")
+        .and_then(|types| types.split_once(", but got incompatible type "))
+    {
+        return Some(unlike("UNION", sql_name(left), sql_name(rest)));
+    }
+    if let Some(then) = between(text, "coerce then (", ") and else (") {
+        let first = then.split(", ").next().unwrap_or_default();
+        let otherwise = between(text, "and else (", ")").filter(|name| *name != "None");
+        let other = otherwise.or_else(|| then.split(", ").nth(1));
+        return Some(unlike(
+            "CASE",
+            sql_name(other.unwrap_or_default()),
+            sql_name(first),
+        ));
+    }
     let number = between(text, "Order by column out of bounds, specified: ", ",")?;
     Some(Diagnostic::error(
         SqlState::INVALID_COLUMN_REFERENCE,
         format!("ORDER BY position {number} is not in select list"),
     ))
+}
+
+fn unlike(what: &str, left: &str, right: &str) -> Diagnostic {
+    Diagnostic::error(
+        SqlState::DATATYPE_MISMATCH,
+        format!("{what} types {left} and {right} cannot be matched"),
+    )
 }
 
 /// `abs(Utf8)` as the planner prints a call that no function takes.

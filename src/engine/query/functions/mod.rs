@@ -43,6 +43,7 @@ pub mod row;
 pub mod sequence;
 pub mod session;
 pub mod set_returning;
+pub mod sliding;
 pub mod spread;
 mod template;
 pub mod text;

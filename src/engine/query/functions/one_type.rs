@@ -1,4 +1,4 @@
-//! coalesce, nullif, greatest and least while a statement is planned: of the one type that
+//! coalesce, nullif, greatest, least and ARRAY[…] while a statement is planned: of the one type that
 //! PostgreSQL resolves their arguments to.
 //!
 //! The library's own resolve otherwise (a numeric beside an integer, jsonb beside a literal);
@@ -21,7 +21,9 @@ use datafusion::logical_expr::{
 use std::sync::Arc;
 
 /// Those that take any number of values of one type.
-const NAMES: &[&str] = &["coalesce", "nullif", "greatest", "least"];
+const NAMES: &[&str] = &["coalesce", "nullif", "greatest", "least", ARRAY];
+/// The one whose result is not of that type: ARRAY[…].
+const ARRAY: &str = "make_array";
 
 /// Puts them in the place of the library's.
 pub fn replace(library: &Arc<ScalarUDF>) -> Arc<ScalarUDF> {
@@ -54,9 +56,10 @@ pub fn unlike_library(types: &[SqlType]) -> Option<SqlType> {
         types.iter().all(is)
     };
     if of_kind(Numeric) && all_of(&[Int2, Int4, Int8, Numeric, Float4, Float8]) {
-        return Some(match of_kind(Float4) || of_kind(Float8) {
-            true => SqlType::scalar(Float8),
-            false => types::name::ANY_NUMERIC,
+        return Some(match (of_kind(Float8), of_kind(Float4)) {
+            (true, _) => SqlType::scalar(Float8),
+            (false, true) => SqlType::scalar(Float4),
+            (false, false) => types::name::ANY_NUMERIC,
         });
     }
     let moments = [Timestamptz, Timestamp, Date];
@@ -115,21 +118,35 @@ impl ScalarUDFImpl for OneType {
         if types.iter().any(of_enum)
             && let Some(other) = types.iter().find(|one| one.kind != types[0].kind)
         {
-            let what = self.name().to_uppercase();
-            return Err(unlike(&what, types[0], *other));
+            return Err(unlike(&self.said(), types[0], *other));
         }
         let alike = fields
             .iter()
             .all(|field| field.data_type() == fields[0].data_type());
+        let of_array = self.name() == ARRAY;
         if !alike && let Some(number) = unlike_library(&types) {
-            return Ok(Arc::new(cast::field(self.name(), number)));
+            let result = match of_array {
+                true => SqlType::array_of(number.kind),
+                false => number,
+            };
+            return Ok(Arc::new(cast::field(self.name(), result)));
         }
-        let coerced = fields_with_udf(&fields, self.library.as_ref())?;
+        let differs = |one: &&SqlType| one.kind != types[0].kind || one.array != types[0].array;
+        let coerced =
+            fields_with_udf(&fields, self.library.as_ref()).map_err(|error| {
+                match types.iter().find(differs) {
+                    Some(other) => unlike(&self.said(), types[0], *other),
+                    None => error,
+                }
+            })?;
         let resolved = self.library.return_field_from_args(ReturnFieldArgs {
             arg_fields: &coerced,
             scalar_arguments: args.scalar_arguments,
         })?;
-        Ok(label::kept(resolved, types.first().copied()))
+        Ok(match of_array {
+            true => resolved,
+            false => label::kept(resolved, types.first().copied()),
+        })
     }
 
     fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -137,6 +154,16 @@ impl ScalarUDFImpl for OneType {
             "{} is called by its library's name",
             self.name()
         )))
+    }
+}
+
+impl OneType {
+    /// What PostgreSQL's messages call it.
+    fn said(&self) -> String {
+        match self.name() {
+            ARRAY => "ARRAY".to_owned(),
+            name => name.to_uppercase(),
+        }
     }
 }
 

@@ -117,6 +117,7 @@ enum Part {
     Hour,
     IsoDayOfWeek,
     IsoYear,
+    Julian,
     Microseconds,
     Millennium,
     Milliseconds,
@@ -150,7 +151,8 @@ impl Part {
             "second" => Part::Second,
             "week" => Part::Week,
             "year" => Part::Year,
-            "julian" | "timezone" | "timezone_hour" | "timezone_minute" => {
+            "julian" => Part::Julian,
+            "timezone" | "timezone_hour" | "timezone_minute" => {
                 return Err(failure::unsupported(format!("the field {lower}")));
             }
             _ => {
@@ -198,6 +200,7 @@ impl Part {
             Part::Decade => i64::from(year.div_euclid(10)),
             Part::Year => i64::from(year),
             Part::IsoYear => i64::from(date.iso_week().year()),
+            Part::Julian => i64::from(date.num_days_from_ce()) + JULIAN_DAYS_BEFORE_CE,
             Part::Quarter => i64::from(date.month0() / 3 + 1),
             Part::Month => i64::from(date.month()),
             Part::Week => i64::from(date.iso_week().week()),
@@ -219,6 +222,7 @@ impl Part {
                 | Part::Decade
                 | Part::Epoch
                 | Part::IsoYear
+                | Part::Julian
                 | Part::Millennium
                 | Part::Year
         );
@@ -374,6 +378,9 @@ impl ScalarUDFImpl for Extract {
     }
 }
 
+/// Of the day before the first of January of the year 1.
+const JULIAN_DAYS_BEFORE_CE: i64 = 1_721_425;
+
 /// Of a field that grows without end, of infinity and of -infinity.
 const ENDLESS: [i128; 2] = [i128::MAX, i128::MIN];
 
@@ -390,6 +397,9 @@ fn float(millionths: i128) -> f64 {
 }
 
 fn millionths(part: Part, source: &ArrayRef, zone: Tz) -> Result<Vec<Option<i128>>> {
+    if part == Part::Julian && *source.data_type() != DataType::Date32 {
+        return Err(failure::unsupported("the field julian of a time of day"));
+    }
     let rows = 0..source.len();
     match source.data_type() {
         DataType::Date32 => {

@@ -9,8 +9,8 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::query::operators;
 use crate::engine::types::{self, Input};
 use sqlparser::ast::{
-    CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Value, VisitMut,
-    VisitorMut,
+    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value,
+    VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -78,6 +78,10 @@ fn rewritten(expr: &mut Expr, input: Input<'_>) -> Result<Option<Expr>, Diagnost
             Some(call(written_number(inner, to), to))
         }
         Expr::Cast { .. } => return Err(Diagnostic::unsupported("this form of CAST")),
+        Expr::Function(function) => match as_cast(function) {
+            Some((value, to)) => Some(call(take(value), to)),
+            None => None,
+        },
         Expr::TypedString(typed) => {
             let to = types::from_ast(&typed.data_type, input)?;
             Some(call(Expr::Value(typed.value.clone()), to))
@@ -90,6 +94,45 @@ fn rewritten(expr: &mut Expr, input: Input<'_>) -> Result<Option<Expr>, Diagnost
         }
         _ => None,
     })
+}
+
+/// Types whose names may be written as functions of one value: `date(created_at)` (PostgreSQL §4.2.9).
+const AS_FUNCTIONS: &[(&str, TypeKind)] = &[
+    ("bool", TypeKind::Bool),
+    ("bpchar", TypeKind::Bpchar),
+    ("bytea", TypeKind::Bytea),
+    ("date", TypeKind::Date),
+    ("float4", TypeKind::Float4),
+    ("float8", TypeKind::Float8),
+    ("int2", TypeKind::Int2),
+    ("int4", TypeKind::Int4),
+    ("int8", TypeKind::Int8),
+    ("interval", TypeKind::Interval),
+    ("json", TypeKind::Json),
+    ("jsonb", TypeKind::Jsonb),
+    ("numeric", TypeKind::Numeric),
+    ("text", TypeKind::Text),
+    ("time", TypeKind::Time),
+    ("timestamp", TypeKind::Timestamp),
+    ("timestamptz", TypeKind::Timestamptz),
+    ("uuid", TypeKind::Uuid),
+    ("varchar", TypeKind::Varchar),
+];
+
+/// What such a call casts, and to what.
+fn as_cast(function: &mut Function) -> Option<(&mut Expr, SqlType)> {
+    let name = last_name(&function.name)?;
+    let (_, kind) = AS_FUNCTIONS.iter().find(|(known, _)| *known == name)?;
+    let plain = function.over.is_none() && function.filter.is_none();
+    let FunctionArguments::List(list) = &mut function.args else {
+        return None;
+    };
+    match list.args.as_mut_slice() {
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] if plain => {
+            Some((value, SqlType::scalar(*kind)))
+        }
+        _ => None,
+    }
 }
 
 /// A schema that a literal names, which prints as its name again.

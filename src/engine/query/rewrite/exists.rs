@@ -6,7 +6,7 @@
 
 use super::subqueries::{VALUE, over_expression};
 use sqlparser::ast::{
-    BinaryOperator, Expr, Ident, Query, Select, SelectItem, Value, VisitMut, VisitorMut,
+    BinaryOperator, Expr, Ident, Query, Select, SelectItem, SetExpr, Value, VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -119,12 +119,23 @@ impl VisitorMut for Values {
     }
 }
 
+/// `EXISTS (SELECT FROM t)` has no column to name.
+fn name_a_column(subquery: &mut Query) {
+    if let SetExpr::Select(select) = &mut *subquery.body
+        && select.projection.is_empty()
+    {
+        let row = Expr::value(Value::Boolean(true));
+        select.projection.push(SelectItem::UnnamedExpr(row));
+    }
+}
+
 fn as_value(expr: &mut Expr) -> Option<Expr> {
     let taken =
         |query: &mut Box<Query>| std::mem::replace(query, Box::new(super::subqueries::nothing()));
     match expr {
         Expr::Exists { subquery, negated } => {
             let negated = *negated;
+            name_a_column(subquery);
             let found = over_expression(taken(subquery), parsed("count(*) > 0"));
             Some(not_if(negated, Expr::Subquery(Box::new(found))))
         }

@@ -66,6 +66,13 @@ impl VisitorMut for Ordered {
                 continue;
             };
             let name = folded(alias);
+            // The output's own expression is the output: `date_trunc('day', at) AS at … ORDER BY date_trunc('day', at)`.
+            let same = |item: &&mut OrderByExpr| {
+                !matches!(item.expr, Expr::Identifier(_)) && item.expr == *expr
+            };
+            for item in items.iter_mut().filter(same) {
+                item.expr = Expr::Identifier(Ident::with_quote('"', &name));
+            }
             let itself = matches!(expr, Expr::Identifier(column) if folded(column) == name);
             let hides = |item: &OrderByExpr| {
                 !matches!(item.expr, Expr::Identifier(_)) && mentions(&item.expr, &name, expr)

@@ -8,7 +8,8 @@ use super::casts;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use sqlparser::ast::{
     Expr, Fetch, GroupByExpr, LimitClause, NamedWindowDefinition, NamedWindowExpr, OrderByKind,
-    Query, Select, Value, VisitMut, VisitorMut, WindowFrameBound, WindowSpec, WindowType,
+    Query, Select, SelectItem, Value, VisitMut, VisitorMut, WindowFrameBound, WindowSpec,
+    WindowType,
 };
 use std::ops::ControlFlow;
 
@@ -53,7 +54,12 @@ impl VisitorMut for Literals {
         }
         mark_named_windows(select, true);
         if let Some(sqlparser::ast::Distinct::On(items)) = &mut select.distinct {
-            items.iter_mut().for_each(keep);
+            for item in items {
+                match output_of(item, &select.projection) {
+                    Some(output) => *item = output,
+                    None => keep(item),
+                }
+            }
         }
         ControlFlow::Continue(())
     }
@@ -121,6 +127,23 @@ fn fetch_as_limit(query: &mut Query, fetch: Fetch) {
                 limit_by: Vec::new(),
             });
         }
+    }
+}
+
+/// The output column that a number in DISTINCT ON stands for, if its expression is written down.
+fn output_of(item: &Expr, outputs: &[SelectItem]) -> Option<Expr> {
+    let Expr::Value(value) = item else {
+        return None;
+    };
+    let Value::Number(digits, _) = &value.value else {
+        return None;
+    };
+    let place: usize = digits.parse().ok()?;
+    match outputs.get(place.checked_sub(1)?)? {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            Some(expr.clone())
+        }
+        _ => None,
     }
 }
 

@@ -1,9 +1,9 @@
 //! Passes over the syntax tree that turn PostgreSQL's meaning into what the planner understands.
 //!
-//! They run in this order, before the planner sees the tree: `records` (fields of rows), `full_joins`
+//! They run in this order, before the planner sees the tree: `records` (fields of rows), `using`
 //! (columns of both sides), `refusals` (what would half-work),
-//! `windows` (made of named ones), `join_subqueries` (subqueries in conditions of joins),
-//! `labels` (output names as PostgreSQL gives them), `recursion` (WITH RECURSIVE), `set_lists` (names beside sets), `auth_variables` ($auth.*), `syntax` (catalog notation, set-returning
+//! `windows` (made of named ones), `frames` (intervals as offsets), `join_subqueries` (subqueries in conditions of joins),
+//! `labels` (output names as PostgreSQL gives them), `recursion` (WITH RECURSIVE), `set_lists` (names beside sets), `filters` (arguments that FILTER leaves out), `lag_defaults` (defaults of the row), `auth_variables` ($auth.*), `syntax` (catalog notation, set-returning
 //! functions), `having`, `values`, `casts`, `exists` (EXISTS and IN as values), `subqueries` (scalar and ARRAY
 //! subqueries), `literals` (int4 and numeric).
 //! The tree's depth has been bounded already (`sql::depth`).
@@ -13,11 +13,13 @@ pub mod casts;
 mod catalogs;
 mod column_definitions;
 pub mod exists;
+mod filters;
+pub mod frames;
 mod from_items;
-mod full_joins;
 mod having;
 mod join_subqueries;
 pub mod labels;
+mod lag_defaults;
 pub mod literals;
 mod named_arguments;
 mod ordered_sets;
@@ -29,6 +31,7 @@ mod rows;
 mod set_lists;
 pub mod subqueries;
 pub mod syntax;
+mod using;
 pub mod values;
 pub mod void_arguments;
 pub mod whole_rows;
@@ -44,13 +47,16 @@ use sqlparser::ast::{Expr, Query};
 /// 0A000 for what is not supported, naming it.
 pub fn query(query: &mut Query, input: Input<'_>) -> Result<(), Diagnostic> {
     records::rewrite(query)?;
-    full_joins::rewrite(query);
+    using::rewrite(query);
     refusals::check(query)?;
     windows::rewrite(query)?;
+    frames::rewrite(query, input);
     join_subqueries::rewrite(query);
     labels::assign(query)?;
     recursion::rewrite(query)?;
     set_lists::rewrite(query);
+    filters::rewrite(query);
+    lag_defaults::rewrite(query);
     auth_variables::rewrite(query)?;
     syntax::rewrite(query)?;
     having::rewrite(query);

@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::sql::row_locks::RowLock;
 use sqlparser::ast::{
     Expr, Function, FunctionArguments, GroupByExpr, JoinConstraint, JoinOperator, Query, Select,
-    SelectItem, SetExpr, TableFactor, Value, Visit, Visitor,
+    SelectItem, SetExpr, TableFactor, Value, Visit, Visitor, visit_expressions, visit_relations,
 };
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -95,8 +95,72 @@ fn counts_something(function: &Function) -> ControlFlow<Diagnostic> {
     }
 }
 
+/// A subquery that is compared has a column for each of the values, as far as its list says how many it has.
+fn as_wide_as(values: &Expr, subquery: &Query) -> ControlFlow<Diagnostic> {
+    let SetExpr::Select(select) = &*subquery.body else {
+        return ControlFlow::Continue(());
+    };
+    let expands = |item: &SelectItem| {
+        matches!(
+            item,
+            SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)
+        )
+    };
+    let wanted = match values {
+        Expr::Tuple(values) => values.len(),
+        Expr::Function(function) if super::rows::is_constructor(function) => match &function.args {
+            FunctionArguments::List(list) => list.args.len(),
+            _ => 1,
+        },
+        Expr::Nested(inner) => return as_wide_as(inner, subquery),
+        _ => 1,
+    };
+    let found = select.projection.len();
+    if found == wanted || select.projection.iter().any(expands) {
+        return ControlFlow::Continue(());
+    }
+    let how = match found > wanted {
+        true => "many",
+        false => "few",
+    };
+    ControlFlow::Break(Diagnostic::error(
+        SqlState::SYNTAX_ERROR,
+        format!("subquery has too {how} columns"),
+    ))
+}
+
 fn refuse(feature: &str) -> ControlFlow<Diagnostic> {
     ControlFlow::Break(Diagnostic::unsupported(feature))
+}
+
+/// Functions that give something else each time.
+const VOLATILE: &[&str] = &["clock_timestamp", "gen_random_uuid", "nextval", "random"];
+
+fn is_volatile(function: &Function) -> bool {
+    super::syntax::last_name(&function.name).is_some_and(|name| VOLATILE.contains(&&*name))
+}
+
+/// Whether a query has such a call, be it in a query inside.
+fn calls_anywhere(query: &Query, is_such: fn(&Function) -> bool) -> bool {
+    let search = visit_expressions(query, |expr| match expr {
+        Expr::Function(function) if is_such(function) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    search.is_break()
+}
+
+/// In how many places a query reads the table of this name.
+fn readers(query: &Query, name: &str) -> usize {
+    let mut found = 0;
+    let _ = visit_relations(query, |relation| {
+        if let [part] = relation.0.as_slice()
+            && part.as_ident().is_some_and(|ident| folded(ident) == name)
+        {
+            found += 1;
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    found
 }
 
 /// Whether an expression has such a call, in itself and not in the queries inside it.
@@ -158,6 +222,19 @@ impl Visitor for Refusals {
                 ));
             }
         }
+        for table in query.with.iter().flat_map(|with| &with.cte_tables) {
+            // The planner writes the query in each place, and each would have values of its own.
+            let name = folded(&table.alias.name);
+            let of_others = || readers(query, &name) - readers(&table.query, &name);
+            if calls_anywhere(&table.query, is_volatile) && of_others() > 1 {
+                return ControlFlow::Break(
+                    Diagnostic::unsupported(
+                        "a WITH query of a volatile function that is read twice",
+                    )
+                    .with_hint("Keep its rows in a temporary table."),
+                );
+            }
+        }
         if !query.pipe_operators.is_empty() {
             return refuse("the pipe operator");
         }
@@ -198,12 +275,16 @@ impl Visitor for Refusals {
             }
         }
         for join in select.from.iter().flat_map(|table| &table.joins) {
-            if let JoinOperator::FullOuter(JoinConstraint::Using(_) | JoinConstraint::Natural) =
-                &join.join_operator
-            {
+            let natural = matches!(
+                &join.join_operator,
+                JoinOperator::FullOuter(JoinConstraint::Natural)
+                    | JoinOperator::Right(JoinConstraint::Natural)
+                    | JoinOperator::RightOuter(JoinConstraint::Natural)
+            );
+            if natural || super::using::is_right_using(&join.join_operator) {
                 // The planner takes the left side's column, which is NULL where that has no row.
                 return ControlFlow::Break(
-                    Diagnostic::unsupported("FULL JOIN … USING")
+                    Diagnostic::unsupported("RIGHT or FULL JOIN … USING in this query")
                         .with_hint("Write ON, and coalesce() of the two columns."),
                 );
             }
@@ -267,6 +348,19 @@ impl Visitor for Refusals {
                     _ => ControlFlow::Continue(()),
                 }
             }
+            Expr::InSubquery { expr, subquery, .. } => as_wide_as(expr, subquery),
+            Expr::BinaryOp { left, right, .. } => match (&**left, &**right) {
+                (row, Expr::Subquery(subquery)) | (Expr::Subquery(subquery), row)
+                    if super::rows::is(row) =>
+                {
+                    as_wide_as(row, subquery)
+                }
+                _ => ControlFlow::Continue(()),
+            },
+            Expr::AnyOp { left, right, .. } | Expr::AllOp { left, right, .. } => match &**right {
+                Expr::Subquery(subquery) => as_wide_as(left, subquery),
+                _ => ControlFlow::Continue(()),
+            },
             Expr::Convert { .. } => refuse("CONVERT"),
             Expr::IsNormalized { .. } => refuse("IS NORMALIZED"),
             Expr::MatchAgainst { .. } => refuse("MATCH AGAINST"),

@@ -6,9 +6,9 @@ use super::syntax::call_of;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::functions::row::ROW;
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query,
-    Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins,
-    UnaryOperator, Value,
+    BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Ident, Query, Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
+    TableWithJoins, UnaryOperator, Value, helpers::attached_token::AttachedToken,
 };
 
 /// Columns of rows that are compared by order: each is one level of the tree more.
@@ -197,32 +197,93 @@ fn conjuncts(expr: &mut Expr) -> Result<(), Diagnostic> {
 }
 
 fn exists(row: Vec<Expr>, subquery: Box<Query>, negated: bool) -> Result<Expr, Diagnostic> {
-    if let SetExpr::Select(select) = &*subquery.body {
-        let known = select.projection.iter().all(|item| {
-            matches!(
-                item,
-                SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }
-            )
-        });
-        let given = select.projection.len();
-        if known && given != row.len() {
-            let many = if given > row.len() { "many" } else { "few" };
-            return Err(Diagnostic::error(
-                SqlState::SYNTAX_ERROR,
-                format!("subquery has too {many} columns"),
-            ));
-        }
-    }
-    let names: Vec<Ident> = (0..row.len())
-        .map(|place| Ident::with_quote('"', format!("\u{1}row{place}")))
-        .collect();
-    let theirs = names.iter().cloned().map(Expr::Identifier).collect();
+    let (mut query, theirs) = over(subquery, row.len());
     let same = compare(&BinaryOperator::Eq, theirs, row)?;
     let condition = match negated {
         false => same,
         // Not false: the same, or nobody knows.
         true => Expr::IsNotFalse(Box::new(nested(same))),
     };
+    if let SetExpr::Select(select) = &mut *query.body {
+        select.selection = Some(condition);
+    }
+    Ok(Expr::Exists {
+        subquery: Box::new(query),
+        negated,
+    })
+}
+
+/// `row IN (subquery)` as a value: true where a row of it is the same, else NULL where nobody knows of one.
+///
+/// # Errors
+/// As [`compare`].
+pub fn in_subquery(
+    row: Vec<Expr>,
+    subquery: Box<Query>,
+    negated: bool,
+) -> Result<Expr, Diagnostic> {
+    let (query, theirs) = over(subquery, row.len());
+    let same = nested(compare(&BinaryOperator::Eq, row, theirs)?);
+    let of_any = |condition| call_of("bool_or", vec![condition]);
+    let case = |condition, result| CaseWhen {
+        condition,
+        result: Expr::value(result),
+    };
+    let unknown = Expr::IsNull(Box::new(same.clone()));
+    let found = Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![
+            case(of_any(same), Value::Boolean(true)),
+            case(of_any(unknown), Value::Null),
+        ],
+        else_result: Some(Box::new(Expr::value(Value::Boolean(false)))),
+    };
+    let found = selected(query, found);
+    Ok(match negated {
+        false => found,
+        true => Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr: Box::new(found),
+        },
+    })
+}
+
+/// `row op (subquery)`, or the other way round: of the one row that the subquery gives.
+///
+/// # Errors
+/// As [`compare`].
+pub fn compare_subquery(
+    op: &BinaryOperator,
+    row: Vec<Expr>,
+    subquery: Box<Query>,
+    row_first: bool,
+) -> Result<Expr, Diagnostic> {
+    let (query, theirs) = over(subquery, row.len());
+    let compared = match row_first {
+        true => compare(op, row, theirs)?,
+        false => compare(op, theirs, row)?,
+    };
+    Ok(selected(query, compared))
+}
+
+fn selected(mut query: Query, expr: Expr) -> Expr {
+    if let SetExpr::Select(select) = &mut *query.body {
+        select.projection = vec![SelectItem::ExprWithAlias {
+            expr,
+            alias: Ident::with_quote('"', subqueries::VALUE),
+        }];
+    }
+    Expr::Subquery(Box::new(query))
+}
+
+/// A query of the subquery's rows, and its columns there: by names that no client can write.
+fn over(subquery: Box<Query>, columns: usize) -> (Query, Vec<Expr>) {
+    let names: Vec<Ident> = (0..columns)
+        .map(|place| Ident::with_quote('"', format!("\u{1}row{place}")))
+        .collect();
+    let theirs = names.iter().cloned().map(Expr::Identifier).collect();
     let mut query = subqueries::nothing();
     if let SetExpr::Select(select) = &mut *query.body {
         let column = |name| TableAliasColumnDef {
@@ -243,12 +304,8 @@ fn exists(row: Vec<Expr>, subquery: Box<Query>, negated: bool) -> Result<Expr, D
             },
             joins: Vec::new(),
         }];
-        select.selection = Some(condition);
     }
-    Ok(Expr::Exists {
-        subquery: Box::new(query),
-        negated,
-    })
+    (query, theirs)
 }
 
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {

@@ -128,8 +128,10 @@ fn order(call: &mut Expr, items: Vec<OrderByExpr>) {
     }
 }
 
-/// The only column of the query inside.
-pub const VALUE: &str = "value";
+/// The only column of the query inside: no client can write its name, or a column of a query around would be hidden by it.
+pub const VALUE: &str = "\u{1}value";
+/// The query inside, likewise.
+const QUERY: &str = "\u{1}query";
 
 /// `SELECT aggregate(value) FROM (query) AS query (value)`
 fn over(query: Box<Query>, aggregate: &str) -> Query {
@@ -152,7 +154,7 @@ pub fn over_expression(query: Box<Query>, expr: Expr) -> Query {
                 subquery: query,
                 alias: Some(TableAlias {
                     explicit: true,
-                    name: Ident::with_quote('"', "query"),
+                    name: Ident::with_quote('"', QUERY),
                     columns: vec![TableAliasColumnDef {
                         name: column,
                         data_type: None,

@@ -183,11 +183,23 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
                 *expr = overlaps(left, right)?;
                 return Ok(());
             }
-            if rows::is(left) && rows::is(right) {
-                let rows = (rows::row_of(left), rows::row_of(right));
-                if let (Some(left), Some(right)) = rows {
-                    *expr = rows::compare(op, left, right)?;
+            let row_first = rows::is(left);
+            match (&mut **left, &mut **right) {
+                (left, right) if rows::is(left) && rows::is(right) => {
+                    let rows = (rows::row_of(left), rows::row_of(right));
+                    if let (Some(left), Some(right)) = rows {
+                        *expr = rows::compare(op, left, right)?;
+                    }
                 }
+                (Expr::Subquery(subquery), row) | (row, Expr::Subquery(subquery))
+                    if rows::is(row) =>
+                {
+                    let row = rows::row_of(row).unwrap_or_default();
+                    let subquery =
+                        std::mem::replace(subquery, Box::new(super::subqueries::nothing()));
+                    *expr = rows::compare_subquery(op, row, subquery, row_first)?;
+                }
+                _ => {}
             }
         }
         Expr::AtTimeZone {
@@ -290,10 +302,14 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
             let list = list.iter_mut().filter_map(rows::row_of).collect();
             *expr = rows::in_list(row, list, *negated)?;
         }
-        Expr::InSubquery { expr: row, .. } if rows::is(row) => {
-            return Err(Diagnostic::unsupported(
-                "a row in IN (subquery) that is no condition of WHERE",
-            ));
+        Expr::InSubquery {
+            expr: row,
+            subquery,
+            negated,
+        } if rows::is(row) => {
+            let row = rows::row_of(row).unwrap_or_default();
+            let subquery = std::mem::replace(subquery, Box::new(super::subqueries::nothing()));
+            *expr = rows::in_subquery(row, subquery, *negated)?;
         }
         Expr::AnyOp {
             left,

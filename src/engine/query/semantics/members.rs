@@ -33,8 +33,8 @@ pub(super) fn takes_one_type(function: &str) -> bool {
     )
 }
 
-/// Numbers of different types, one of them numeric, as values of one: float8 where one is a float,
-/// else numerics, which keep each its own scale.
+/// Numbers of different types, one of them numeric, as values of one: a float where one is, else numerics, which keep each
+/// its own scale.
 pub(super) fn one_number_type(
     members: Vec<Expr>,
     schema: &DFSchema,
@@ -65,22 +65,45 @@ pub(super) fn one_number_type(
     unified.collect()
 }
 
+/// How members are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compared {
+    /// Each with the first, by the operator of the two types.
+    EachWithFirst,
+    /// As values of the one type that they have together: `x IN (a, b)` (PostgreSQL's transformAExprIn).
+    OfOneType,
+}
+
 /// Members that are compared, numerics beside a float as floats: the planner has no cast of its own for a numeric
-/// of any size.
+/// of any size, and makes a decimal of the float, which has fewer digits.
 pub(super) fn comparable_members(
     members: Vec<Expr>,
+    compared: Compared,
     schema: &DFSchema,
     input: Input<'_>,
 ) -> Result<Vec<Expr>> {
     let members = same_type(members, schema, input)?;
     let types: Vec<_> = members.iter().flat_map(|it| it.get_type(schema)).collect();
     let is = |of: fn(&DataType) -> bool| types.iter().any(of);
-    match is(|one| matches!(one, DataType::Float32 | DataType::Float64))
-        && is(|one| matches!(one, DataType::LargeBinary))
-    {
-        true => one_number_type(members, schema, input),
-        false => Ok(members),
+    let is_numeric = |one: &DataType| {
+        matches!(
+            one,
+            DataType::LargeBinary | DataType::Decimal128(..) | DataType::Decimal256(..)
+        )
+    };
+    if !is(|one| matches!(one, DataType::Float32 | DataType::Float64)) || !is(is_numeric) {
+        return Ok(members);
     }
+    if compared == Compared::OfOneType {
+        return one_number_type(members, schema, input);
+    }
+    // float4 and numeric meet in float8.
+    let float = SqlType::scalar(TypeKind::Float8);
+    let as_float = |member: Expr| {
+        let found = type_of(&member, schema)?;
+        explicit(member, found, float, input)
+    };
+    members.into_iter().map(as_float).collect()
 }
 
 /// NULLIF of values that are compared by their keys.

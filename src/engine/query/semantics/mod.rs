@@ -42,7 +42,7 @@ use datafusion::logical_expr::{
     Expr, ExprSchemable, LogicalPlan, Operator, Projection, ScalarUDF, Union,
 };
 use members::{
-    case_of_one_type, comparable_members, labelled, null_where_equal, one_number_type,
+    Compared, case_of_one_type, comparable_members, labelled, null_where_equal, one_number_type,
     takes_one_type,
 };
 use std::sync::Arc;
@@ -124,7 +124,11 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         Expr::InList(mut list) => {
             let mut members = vec![std::mem::take(&mut *list.expr)];
             members.append(&mut list.list);
-            let members = comparable_members(members, schema, input)?;
+            let compared = match members.len() {
+                2 => Compared::EachWithFirst,
+                _ => Compared::OfOneType,
+            };
+            let members = comparable_members(members, compared, schema, input)?;
             demand_comparable("=", &members, schema)?;
             let mut members = keys::of(members, schema)?.into_iter();
             *list.expr = members.next().unwrap_or_default();
@@ -133,7 +137,7 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         }
         Expr::Between(mut between) => {
             let members = vec![*between.expr, *between.low, *between.high];
-            let members = comparable_members(members, schema, input)?;
+            let members = comparable_members(members, Compared::EachWithFirst, schema, input)?;
             demand_comparable(">=", &members, schema)?;
             let mut members = keys::of(members, schema)?.into_iter();
             between.expr = Box::new(members.next().unwrap_or_default());
@@ -148,7 +152,7 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             ) =>
         {
             let members = vec![*binary.left, *binary.right];
-            let members = comparable_members(members, schema, input)?;
+            let members = comparable_members(members, Compared::EachWithFirst, schema, input)?;
             demand_comparable("=", &members, schema)?;
             let mut members = keys::of(members, schema)?.into_iter();
             binary.left = Box::new(members.next().unwrap_or_default());
@@ -213,11 +217,14 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
                         })
                     });
                     let args = numbers.collect::<Result<_>>()?;
-                    let call = ScalarFunction::new_udf(function.func, args);
-                    let call = Expr::ScalarFunction(call);
+                    let call = one_type::call(&function.func, args);
                     // An array of the library's does not tell json from text, or a row from bytes.
                     let said = type_of(&call, schema)?;
-                    match element.array || said.kind == element.kind || untyped {
+                    let of_first = match call.get_type(schema)? {
+                        DataType::List(field) => *field.data_type() == first.get_type(schema)?,
+                        _ => false,
+                    };
+                    match element.array || said.kind == element.kind || untyped || !of_first {
                         true => call,
                         false => label::as_type(call, SqlType::array_of(element.kind)),
                     }
@@ -309,6 +316,10 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             return Ok(Transformed::no(Expr::Like(like)));
         }
         Expr::ScalarFunction(function) => match float_arguments(&function, schema, input)? {
+            None if is_of_text(&function) => {
+                demand_text(&function, schema)?;
+                return Ok(Transformed::no(Expr::ScalarFunction(function)));
+            }
             Some(args) => Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args)),
             None => return Ok(Transformed::no(Expr::ScalarFunction(function))),
         },
@@ -325,6 +336,62 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         other => return Ok(Transformed::no(other)),
     };
     Ok(Transformed::yes(rewritten))
+}
+
+/// The library's functions of text, which take a number or a moment for its text.
+const OF_TEXT: &[&str] = &[
+    "ascii",
+    "btrim",
+    "character_length",
+    "left",
+    "length",
+    "lpad",
+    "ltrim",
+    "reverse",
+    "right",
+    "rpad",
+    "rtrim",
+];
+
+fn is_of_text(function: &ScalarFunction) -> bool {
+    OF_TEXT.contains(&function.name())
+}
+
+/// 42883 where the first argument is of a type that PostgreSQL does not take for a text by itself.
+fn demand_text(function: &ScalarFunction, schema: &DFSchema) -> Result<()> {
+    use TypeKind::{
+        Bool, Date, Float4, Float8, Int2, Int4, Int8, Interval, Json, Jsonb, Numeric, Time,
+        Timestamp, Timestamptz, Uuid,
+    };
+    let types = function.args.iter().map(|one| type_of(one, schema));
+    let types = types.collect::<Result<Vec<_>>>()?;
+    let is_other = |one: &SqlType| {
+        matches!(
+            one.kind,
+            Bool | Date
+                | Float4
+                | Float8
+                | Int2
+                | Int4
+                | Int8
+                | Interval
+                | Json
+                | Jsonb
+                | Numeric
+                | Time
+                | Timestamp
+                | Timestamptz
+                | Uuid
+        )
+    };
+    let name = match function.name() {
+        "character_length" => "length",
+        name => name,
+    };
+    match types.first().is_some_and(is_other) {
+        true => Err(failure::external(failure::no_function(name, &types))),
+        false => Ok(()),
+    }
 }
 
 /// The column of a subquery whose Arrow type does not say its SQL type: when it has run, nothing but its value
@@ -371,8 +438,26 @@ fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubque
     {
         return Err(failure::external(failure::no_operator("=", left, right)));
     }
-    // Both sides decide: a marker of the column's type stands for the other plan's column.
     let sql_type = type_of(&column, plan.schema())?;
+    // A numeric beside a float is one.
+    let float = SqlType::scalar(TypeKind::Float8);
+    let is_float = |kind| matches!(kind, TypeKind::Float4 | TypeKind::Float8);
+    match type_of(&membership.expr, schema) {
+        Ok(left) if left.kind == TypeKind::Numeric && is_float(sql_type.kind) => {
+            let expr = std::mem::take(&mut *membership.expr);
+            *membership.expr = super::cast::function(expr, left, float);
+            return Ok(membership);
+        }
+        Ok(left) if is_float(left.kind) && sql_type.kind == TypeKind::Numeric => {
+            let name = column.schema_name().to_string();
+            let column = super::cast::function(column, sql_type, float).alias(name);
+            let projection = Projection::try_new(vec![column], plan)?;
+            membership.subquery.subquery = Arc::new(LogicalPlan::Projection(projection));
+            return Ok(membership);
+        }
+        _ => {}
+    }
+    // Both sides decide: a marker of the column's type stands for the other plan's column.
     let of_type = Some(super::cast::metadata(sql_type));
     let marker = Expr::Literal(ScalarValue::try_from(&found)?, of_type);
     let keyed = keys::of(vec![(*membership.expr).clone(), marker.clone()], schema)?;

@@ -206,6 +206,8 @@ fn pattern(moment: &Moment, name: &str, written: &str, fill: bool, out: &mut Str
             });
             number(number_of, 3, out);
         }
+        // An interval's days may be negative, and PostgreSQL leaves no room for their sign.
+        "DD" if moment.day < 0 => number(moment.day, 1, out),
         "DD" => number(moment.day, 2, out),
         "D" => number(week_day + 1, 1, out),
         "ID" => number(

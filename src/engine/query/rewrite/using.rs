@@ -1,7 +1,9 @@
-//! FULL JOIN … USING: the column of both sides is the one that is there (PostgreSQL 15, §7.2.1.1).
+//! JOIN … USING: the column that it makes of both sides' (PostgreSQL 15, §7.2.1.1).
 //!
-//! The planner takes the left side's, which is NULL where that has no row. So the join gets ON in the place of
-//! USING, and the column's name alone means coalesce() of both. What this does not reach is refused behind it.
+//! The planner takes the left side's, which is NULL where that has no row. So RIGHT and FULL JOIN get ON in the place of USING,
+//! and the column's name alone means the right side's, or coalesce() of both. What this does not reach is refused behind it. Of
+//! the other joins it is the left side's; there the planner does not find the name in conditions, and in a subquery takes it for
+//! a column of the query around, so that the name gets the side's before it.
 
 use super::from_items::name_of;
 use super::labels::folded;
@@ -48,7 +50,8 @@ fn of_body(body: &mut SetExpr) {
 }
 
 fn of_select(select: &mut Select, order_by: &mut [OrderByExpr]) {
-    if !select.from.iter().any(has_full_using) {
+    if !select.from.iter().any(keeps_right) {
+        of_left(select, order_by);
         return;
     }
     // As it was, where it cannot be done.
@@ -59,11 +62,71 @@ fn of_select(select: &mut Select, order_by: &mut [OrderByExpr]) {
     }
 }
 
-fn has_full_using(item: &TableWithJoins) -> bool {
-    let is_such = |operator: &JoinOperator| {
-        matches!(operator, JoinOperator::FullOuter(JoinConstraint::Using(_)))
+/// Gives the names that USING has made one the side that they are of.
+fn of_left(select: &mut Select, order_by: &mut [OrderByExpr]) {
+    let mut joins = select.from.iter().flat_map(|item| &item.joins);
+    if !joins.any(|join| {
+        matches!(
+            constraint(&join.join_operator),
+            Some(JoinConstraint::Using(_))
+        )
+    }) {
+        return;
+    }
+    // Where it is not known of which side a column is, it is left to the planner.
+    let known = select
+        .from
+        .iter()
+        .filter_map(|item| of_item(&mut item.clone()));
+    let mut merged: Vec<_> = known.flat_map(|(merged, _)| merged).collect();
+    let all: Vec<_> = merged.iter().map(|one| one.name.clone()).collect();
+    merged.retain(|one| all.iter().filter(|name| **name == one.name).count() == 1);
+    let mut names = OwnNames {
+        merged: &merged,
+        queries: 0,
     };
-    item.joins.iter().any(|join| is_such(&join.join_operator))
+    for item in order_by {
+        // A name alone is an output column's.
+        if !matches!(item.expr, Expr::Identifier(_)) {
+            let _ = item.expr.visit(&mut names);
+        }
+    }
+    let mut from = std::mem::take(&mut select.from);
+    let _ = VisitMut::visit(select, &mut names);
+    for join in from.iter_mut().flat_map(|item| &mut item.joins) {
+        let _ = join.join_operator.visit(&mut names);
+    }
+    select.from = from;
+}
+
+fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
+    match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint)
+        | JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint) => Some(constraint),
+        _ => None,
+    }
+}
+
+/// Whether a column of a join is not the left side's.
+fn keeps_right(item: &TableWithJoins) -> bool {
+    item.joins
+        .iter()
+        .any(|join| is_right_using(&join.join_operator))
+}
+
+/// RIGHT or FULL JOIN … USING.
+pub fn is_right_using(operator: &JoinOperator) -> bool {
+    matches!(
+        operator,
+        JoinOperator::Right(JoinConstraint::Using(_))
+            | JoinOperator::RightOuter(JoinConstraint::Using(_))
+            | JoinOperator::FullOuter(JoinConstraint::Using(_))
+    )
 }
 
 /// A column that USING has made of several.
@@ -131,6 +194,7 @@ fn of_item(item: &mut TableWithJoins) -> Option<(Vec<Merged>, Vec<String>)> {
     for join in &mut item.joins {
         let right = name_of(&join.relation)?;
         let operator = &mut join.join_operator;
+        let is_inner = matches!(operator, JoinOperator::Join(_) | JoinOperator::Inner(_));
         let (constraint, kept) = match operator {
             JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
                 (constraint, Kept::Left)
@@ -161,7 +225,8 @@ fn of_item(item: &mut TableWithJoins) -> Option<(Vec<Merged>, Vec<String>)> {
             let left = match (place, relations.as_slice()) {
                 (Some(place), _) => merged[place].value.clone(),
                 (None, [only]) => column(only, name),
-                // Which of them has it is not known here.
+                // Which of them has it is not known here; of an inner join either side will do.
+                (None, _) if kept == Kept::Left && is_inner => column(&right, name),
                 (None, _) => return None,
             };
             let was_ours = place.is_some_and(|place| merged[place].ours);
@@ -178,7 +243,7 @@ fn of_item(item: &mut TableWithJoins) -> Option<(Vec<Merged>, Vec<String>)> {
                     Kept::Right => own,
                     Kept::Either => call_of("coalesce", vec![left, own]),
                 },
-                ours: was_ours || kept == Kept::Either,
+                ours: was_ours || kept != Kept::Left,
             };
             match place {
                 Some(place) => merged[place] = one,
@@ -298,5 +363,35 @@ impl VisitorMut for Names<'_> {
             }
             None => ControlFlow::Continue(()),
         }
+    }
+}
+
+/// The same in a condition itself, and not in the queries inside it, whose names may be their own.
+struct OwnNames<'m> {
+    merged: &'m [Merged],
+    queries: usize,
+}
+
+impl VisitorMut for OwnNames<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.queries += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.queries -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.queries == 0
+            && let Expr::Identifier(name) = &*expr
+            && let Some(one) = self.merged.iter().find(|one| one.name == folded(name))
+        {
+            *expr = one.value.clone();
+        }
+        ControlFlow::Continue(())
     }
 }
