@@ -7,6 +7,7 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::query::QueryEngine;
 use crate::engine::query::expression::Scope;
+use crate::engine::query::rewrite::labels::label;
 use crate::sql::auth_variable::Variable;
 use crate::sql::parse;
 use sqlparser::ast::{
@@ -93,7 +94,7 @@ impl Beside {
 
     fn take(&mut self, item: &SelectItem, named: &Named, beside: &[String]) {
         let (expr, label) = match item {
-            SelectItem::UnnamedExpr(expr) => (expr, super::returning::output_name(expr)),
+            SelectItem::UnnamedExpr(expr) => (expr, label(expr)),
             SelectItem::ExprWithAlias { expr, alias } => (expr, fold(alias)),
             // Refused where the list is planned.
             other => return self.items.push(other.clone()),

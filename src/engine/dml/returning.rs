@@ -10,9 +10,9 @@ use crate::engine::outcome::{CommandTag, Outcome, ResultField, Rows};
 use crate::engine::query::QueryEngine;
 use crate::engine::query::expression::Scope;
 use crate::engine::query::failure;
+use crate::engine::query::rewrite::labels::label;
 use crate::engine::query::statement::Statement;
-use crate::engine::types::{self, Input};
-use crate::sql::auth_variable::Variable;
+use crate::engine::types::Input;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::common::ScalarValue;
@@ -45,7 +45,7 @@ impl Returning {
         let mut values = Vec::new();
         for item in items {
             let (expression, name) = match item {
-                SelectItem::UnnamedExpr(expression) => (expression, output_name(expression)),
+                SelectItem::UnnamedExpr(expression) => (expression, label(expression)),
                 SelectItem::ExprWithAlias { expr, alias } => (expr, fold(alias)),
                 SelectItem::Wildcard(_) => {
                     all_columns(target, &mut fields, &mut values);
@@ -134,39 +134,6 @@ fn column_field(target: &Target, position: usize) -> ResultField {
         sql_type: column.sql_type,
         table: Some(target.relation.oid),
         column: i16::try_from(position + 1).unwrap_or(0),
-    }
-}
-
-/// The name that PostgreSQL gives an output column (FigureColname).
-pub fn output_name(expression: &ast::Expr) -> String {
-    const NOTHING: &str = "?column?";
-    if let Some(Ok(variable)) = Variable::of(expression) {
-        return variable.label().into_owned();
-    }
-    match expression {
-        ast::Expr::Identifier(name) => fold(name),
-        ast::Expr::CompoundIdentifier(names) => names.last().map_or_else(|| NOTHING.into(), fold),
-        ast::Expr::Nested(inner) => output_name(inner),
-        ast::Expr::CompoundFieldAccess { root, .. } => output_name(root),
-        ast::Expr::Function(call) => match call.name.0.last() {
-            Some(ast::ObjectNamePart::Identifier(name)) => fold(name),
-            _ => NOTHING.into(),
-        },
-        ast::Expr::Cast {
-            expr, data_type, ..
-        } => match output_name(expr) {
-            name if name != NOTHING => name,
-            _ => match (types::built_in(data_type), data_type) {
-                (Ok(sql_type), _) => types::name::internal_name(sql_type),
-                (Err(_), ast::DataType::Custom(name, _)) => {
-                    let last = name.0.last().and_then(|part| part.as_ident());
-                    last.map_or_else(|| NOTHING.into(), fold)
-                }
-                (Err(_), _) => NOTHING.into(),
-            },
-        },
-        ast::Expr::Case { .. } => "case".into(),
-        _ => NOTHING.into(),
     }
 }
 

@@ -23,11 +23,13 @@ use datafusion::functions::core::expr_ext::FieldAccessor;
 use datafusion::logical_expr::expr::{Exists, InSubquery, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::logical_plan::{Join, Subquery};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::{merge_schema, split_conjunction};
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, Operator, ReturnFieldArgs,
     ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
 use std::collections::HashMap;
@@ -99,6 +101,7 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
                 // not look for one where no column of its own is compared.
                 Expr::InSubquery(member)
                     if !names_column(&member.expr)
+                        || member.negated && becomes_constant(&member.expr, &schema)
                         || names_outer(&member.subquery)
                             && (member.negated
                                 || !is_decorrelated(&member.subquery, considered, &schema)) =>
@@ -117,6 +120,17 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
 fn names_column(expr: &Expr) -> bool {
     let names = |expr: &Expr| Ok(matches!(expr, Expr::Column(_)));
     expr.exists(names).unwrap_or(false)
+}
+
+/// Whether nothing of its columns is left of it when it is simplified: `NULL || name` is NULL.
+fn becomes_constant(expr: &Expr, schema: &DFSchema) -> bool {
+    if matches!(expr, Expr::Column(_)) {
+        return false;
+    }
+    let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone()));
+    let simplifier = ExprSimplifier::new(context.build());
+    let simple = simplifier.simplify(expr.clone());
+    simple.is_ok_and(|simple| !names_column(&simple))
 }
 
 /// Whether the optimizer will make a join of it; `considered` says whether it looks at the node.

@@ -17,6 +17,7 @@ use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::types;
 use crate::sql::auth_variable::Variable;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
@@ -135,6 +136,7 @@ impl Compiled {
             .map_err(DataFusionError::from)
             .and_then(|batch| self.physical.evaluate(&batch))
             .and_then(|value| value.into_array(rows))
+            .and_then(of_row)
             .map_err(|error| self.named(failure::diagnostic(error)))
     }
 
@@ -165,6 +167,14 @@ impl Compiled {
             let array = self.evaluate(Vec::new(), 1)?;
             ScalarValue::try_from_array(&array, 0).map_err(failure::diagnostic)
         })
+    }
+}
+
+/// Texts as rows have them, where a function gives views.
+fn of_row(array: ArrayRef) -> Result<ArrayRef, DataFusionError> {
+    match array.data_type() {
+        DataType::Utf8View | DataType::LargeUtf8 => Ok(cast(&array, &DataType::Utf8)?),
+        _ => Ok(array),
     }
 }
 

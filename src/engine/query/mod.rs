@@ -24,6 +24,7 @@ mod grouping_sets;
 pub mod kept;
 mod keys;
 mod leaf;
+mod lone_groups;
 mod measure;
 pub mod memory;
 mod multisets;

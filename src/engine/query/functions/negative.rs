@@ -77,8 +77,13 @@ impl ScalarUDFImpl for Negative {
             DataType::Int16 => each::<Int16Type>(&array, i16::checked_neg)?,
             DataType::Int32 => each::<Int32Type>(&array, i32::checked_neg)?,
             DataType::Int64 => each::<Int64Type>(&array, i64::checked_neg)?,
-            DataType::Float32 => each::<Float32Type>(&array, |value| Some(-value))?,
-            DataType::Float64 => each::<Float64Type>(&array, |value| Some(-value))?,
+            DataType::Float32 => each::<Float32Type>(&array, |value| {
+                Some(if value.is_nan() { value } else { -value })
+            })?,
+            DataType::Float64 => each::<Float64Type>(&array, |value| {
+                // NaN has no sign (float8um).
+                Some(if value.is_nan() { value } else { -value })
+            })?,
             DataType::Decimal128(..) => each::<Decimal128Type>(&array, i128::checked_neg)?,
             DataType::Interval(_) => each::<IntervalMonthDayNanoType>(&array, opposite)?,
             _ => {

@@ -142,7 +142,14 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             "sign",
             1..=1,
             |of| Ok(sign(&of[0])),
-            Some(|of| Ok(if of[0] == 0.0 { 0.0 } else { of[0].signum() })),
+            Some(|of| {
+                Ok(match of[0] {
+                    value if value > 0.0 => 1.0,
+                    value if value < 0.0 => -1.0,
+                    // NaN's too (dsign).
+                    _ => 0.0,
+                })
+            }),
         ),
         function("div", 2..=2, |of| of[0].whole_quotient(&of[1]), None),
         function("trim_scale", 1..=1, |of| Ok(of[0].clone().trimmed()), None),

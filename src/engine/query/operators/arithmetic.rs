@@ -284,7 +284,7 @@ impl Arithmetic {
         if let DataType::Float32 | DataType::Float64 = result {
             refuse_new_infinity(left, right, &computed)?;
         }
-        Ok(computed)
+        Ok(positive_nans(computed))
     }
 }
 
@@ -370,6 +370,37 @@ fn refuse_new_infinity(left: &dyn Datum, right: &dyn Datum, result: &ArrayRef) -
         SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
         "value out of range: overflow",
     ))
+}
+
+/// NaN is the greatest float; what the processor makes of `Infinity * 0` has a sign, by which Arrow takes it for the least.
+fn positive_nans(array: ArrayRef) -> ArrayRef {
+    match array.data_type() {
+        DataType::Float32 => {
+            let values = array.as_primitive::<Float32Type>();
+            match values.values().iter().any(|value| value.is_nan()) {
+                true => Arc::new(
+                    values.unary::<_, Float32Type>(|value| match value.is_nan() {
+                        true => f32::NAN,
+                        false => value,
+                    }),
+                ),
+                false => array,
+            }
+        }
+        DataType::Float64 => {
+            let values = array.as_primitive::<Float64Type>();
+            match values.values().iter().any(|value| value.is_nan()) {
+                true => Arc::new(
+                    values.unary::<_, Float64Type>(|value| match value.is_nan() {
+                        true => f64::NAN,
+                        false => value,
+                    }),
+                ),
+                false => array,
+            }
+        }
+        _ => array,
+    }
 }
 
 fn has_infinity(array: &dyn Array) -> bool {

@@ -78,10 +78,7 @@ fn rewritten(expr: &mut Expr, input: Input<'_>) -> Result<Option<Expr>, Diagnost
             Some(call(written_number(inner, to), to))
         }
         Expr::Cast { .. } => return Err(Diagnostic::unsupported("this form of CAST")),
-        Expr::Function(function) => match as_cast(function) {
-            Some((value, to)) => Some(call(take(value), to)),
-            None => None,
-        },
+        Expr::Function(function) => as_cast(function).map(|(value, to)| call(take(value), to)),
         Expr::TypedString(typed) => {
             let to = types::from_ast(&typed.data_type, input)?;
             Some(call(Expr::Value(typed.value.clone()), to))

@@ -21,7 +21,7 @@ use super::functions::{
 use super::grouping_sets;
 use super::multisets;
 use super::operators::arithmetic::Operation;
-use super::operators::is_text;
+use super::operators::{self, is_text};
 use super::rewrite::casts::CAST_TO;
 use super::{failure, keys};
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -34,7 +34,7 @@ use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::expr::{Case, InSubquery, ScalarFunction};
+use datafusion::logical_expr::expr::{Case, InList, InSubquery, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::logical_plan::Subquery;
 use datafusion::logical_expr::utils::merge_schema;
@@ -133,7 +133,7 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             let mut members = keys::of(members, schema)?.into_iter();
             *list.expr = members.next().unwrap_or_default();
             list.list = members.collect();
-            Expr::InList(list)
+            constant_in_list(list)
         }
         Expr::Between(mut between) => {
             let members = vec![*between.expr, *between.low, *between.high];
@@ -336,6 +336,39 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         other => return Ok(Transformed::no(other)),
     };
     Ok(Transformed::yes(rewritten))
+}
+
+/// A constant looked for among what is none: as comparisons, for a filter of the library's takes NULL of all rows for the
+/// first one's.
+fn constant_in_list(list: InList) -> Expr {
+    let is_constant = |one: &Expr| matches!(one, Expr::Literal(..));
+    if !is_constant(&list.expr) || list.list.iter().all(is_constant) {
+        return Expr::InList(list);
+    }
+    let (each, both) = match list.negated {
+        true => (Operator::NotEq, Operator::And),
+        false => (Operator::Eq, Operator::Or),
+    };
+    let needle = *list.expr;
+    let compared = list.list.into_iter();
+    let compared = compared.map(|one| operators::binary(needle.clone(), each, one));
+    balanced(compared.collect(), both)
+}
+
+/// The conditions put together in a tree as flat as can be.
+fn balanced(mut conditions: Vec<Expr>, both: Operator) -> Expr {
+    while conditions.len() > 1 {
+        let mut pairs = conditions.into_iter();
+        let mut next = Vec::new();
+        while let Some(left) = pairs.next() {
+            next.push(match pairs.next() {
+                Some(right) => operators::binary(left, both, right),
+                None => left,
+            });
+        }
+        conditions = next;
+    }
+    conditions.pop().unwrap_or_default()
 }
 
 /// The library's functions of text, which take a number or a moment for its text.
