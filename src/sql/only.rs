@@ -67,8 +67,8 @@ mod tests {
             "DELETE FROM s.t WHERE a IN (SELECT b FROM u)"
         );
         assert_eq!(
-            read("select a from t fetch first row only"),
-            "SELECT a FROM t FETCH FIRST ROW ONLY"
+            read("select a from t fetch first rows only"),
+            "SELECT a FROM t FETCH FIRST ROWS ONLY"
         );
     }
 }

@@ -262,6 +262,32 @@ fn a_dump_from_here_restores_in_postgresql() {
 }
 
 #[test]
+fn a_dump_of_inserts_restores_here_and_in_postgresql() {
+    let (server, postgresql) = (TestServer::start(), Postgresql::start());
+    server.get("nodedb", SCHEMA);
+    let expected = server.looks("nodedb");
+    let forms: [(&str, &[&str]); 2] = [
+        ("single", &["--inserts"]),
+        ("several", &["--column-inserts", "--rows-per-insert=10"]),
+    ];
+    for (database, arguments) in forms {
+        let script = dump(
+            &server,
+            "nodedb",
+            server.directory(),
+            &format!("{database}.sql"),
+            arguments,
+        );
+        server.get("nodedb", &format!("CREATE DATABASE {database}"));
+        server.restore_script(database, &script);
+        server.assert_restored(database, &expected);
+        postgresql.get("postgres", &format!("CREATE DATABASE {database}"));
+        postgresql.restore_script(database, &script);
+        postgresql.assert_restored(database, &expected);
+    }
+}
+
+#[test]
 fn a_dump_from_postgresql_restores_here() {
     let (server, postgresql) = (TestServer::start(), Postgresql::start());
     postgresql.get("postgres", SCHEMA);

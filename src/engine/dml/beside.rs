@@ -8,6 +8,7 @@ use crate::engine::context::StatementContext;
 use crate::engine::query::QueryEngine;
 use crate::engine::query::expression::Scope;
 use crate::engine::query::rewrite::labels::label;
+use crate::engine::query::rewrite::named_arguments::into_order;
 use crate::sql::auth_variable::Variable;
 use crate::sql::parse;
 use sqlparser::ast::{
@@ -162,6 +163,13 @@ impl VisitorMut for Lift<'_> {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if Variable::of(expr).is_some() {
             self.inside_variables += 1;
+        }
+        // Names of arguments are no columns; what is wrong with them is told where the list is planned.
+        if let Expr::Function(function) = expr {
+            let mut ordered = function.clone();
+            if into_order(&mut ordered).is_ok() {
+                *function = ordered;
+            }
         }
         ControlFlow::Continue(())
     }

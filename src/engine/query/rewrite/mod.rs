@@ -3,7 +3,7 @@
 //! They run in this order, before the planner sees the tree: `records` (fields of rows), `using`
 //! (columns of both sides), `refusals` (what would half-work),
 //! `windows` (made of named ones), `frames` (intervals as offsets), `join_subqueries` (subqueries in conditions of joins),
-//! `labels` (output names as PostgreSQL gives them), `recursion` (WITH RECURSIVE), `set_lists` (names beside sets), `filters` (arguments that FILTER leaves out), `lag_defaults` (defaults of the row), `auth_variables` ($auth.*), `syntax` (catalog notation, set-returning
+//! `labels` (output names as PostgreSQL gives them), `with_columns` (names that WITH leaves out), `recursion` (WITH RECURSIVE), `set_lists` (names beside sets), `filters` (arguments that FILTER leaves out), `lag_defaults` (defaults of the row), `auth_variables` ($auth.*), `syntax` (catalog notation, set-returning
 //! functions), `having`, `values`, `casts`, `exists` (EXISTS and IN as values), `subqueries` (scalar and ARRAY
 //! subqueries), `literals` (int4 and numeric).
 //! The tree's depth has been bounded already (`sql::depth`).
@@ -21,21 +21,24 @@ mod join_subqueries;
 pub mod labels;
 mod lag_defaults;
 pub mod literals;
-mod named_arguments;
+pub mod named_arguments;
 mod ordered_sets;
 pub mod outer_names;
+mod patterns;
 pub mod records;
 mod recursion;
 pub mod refusals;
 mod rows;
 mod set_lists;
 pub mod subqueries;
+mod subscripts;
 pub mod syntax;
 mod using;
 pub mod values;
 pub mod void_arguments;
 pub mod whole_rows;
 mod windows;
+mod with_columns;
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::types::Input;
@@ -53,6 +56,7 @@ pub fn query(query: &mut Query, input: Input<'_>) -> Result<(), Diagnostic> {
     frames::rewrite(query, input);
     join_subqueries::rewrite(query);
     labels::assign(query)?;
+    with_columns::rewrite(query);
     recursion::rewrite(query)?;
     set_lists::rewrite(query);
     filters::rewrite(query);

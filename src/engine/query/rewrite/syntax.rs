@@ -6,19 +6,20 @@ use super::column_definitions;
 use super::labels::folded;
 use super::named_arguments;
 use super::ordered_sets;
+use super::patterns;
 use super::rows;
+use super::subscripts;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::query::functions::array_subscripts;
 use crate::engine::query::functions::negative::NEGATIVE;
 use crate::engine::query::functions::regular::SIMILAR_TO;
 use crate::engine::query::functions::set_returning;
 use crate::engine::query::functions::zones::TIME_ZONE;
 use crate::engine::query::operators::bits::NOT;
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, Subscript,
-    TableFactor, UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, TableFactor,
+    UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions,
 };
 use std::ops::ControlFlow;
 
@@ -167,7 +168,11 @@ impl VisitorMut for Sets {
     }
 }
 
-fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
+pub(super) fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
+    if let Some(compared) = patterns::compared(expr)? {
+        *expr = compared;
+        return Ok(());
+    }
     match expr {
         Expr::Collate {
             expr: inner,
@@ -392,7 +397,7 @@ fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
         Expr::CompoundFieldAccess { root, access_chain } => {
             if let Some(letter) = catalogs::letter_of_name(root, access_chain) {
                 *expr = letter;
-            } else if let Some(part) = subscripted(root, access_chain)? {
+            } else if let Some(part) = subscripts::call(root, access_chain)? {
                 *expr = part;
             }
         }
@@ -483,43 +488,6 @@ fn own_arguments(function: &mut Function) -> Vec<Expr> {
 
 fn taken(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, Expr::value(Value::Null))
-}
-
-/// `array[i]`, `array[i][j]` and `array[from:to]` as calls; None for what selects a field.
-fn subscripted(root: &mut Expr, access: &mut [AccessExpr]) -> Result<Option<Expr>, Diagnostic> {
-    if access.iter().any(|part| matches!(part, AccessExpr::Dot(_))) {
-        return Ok(None);
-    }
-    let mut args = vec![taken(root)];
-    if let [
-        AccessExpr::Subscript(Subscript::Slice {
-            lower_bound,
-            upper_bound,
-            stride: None,
-        }),
-    ] = access
-    {
-        // A bound that is left out is the array's own.
-        let bound = |bound: &mut Option<Expr>, without: i32| match bound.take() {
-            Some(bound) => bound,
-            None => {
-                let text = Expr::value(Value::SingleQuotedString(without.to_string()));
-                super::casts::call(text, SqlType::scalar(TypeKind::Int4))
-            }
-        };
-        args.push(bound(lower_bound, i32::MIN));
-        args.push(bound(upper_bound, i32::MAX));
-        return Ok(Some(call_of(array_subscripts::SLICE, args)));
-    }
-    for part in access.iter_mut() {
-        match part {
-            AccessExpr::Subscript(Subscript::Index { index }) => args.push(taken(index)),
-            AccessExpr::Subscript(Subscript::Slice { .. }) | AccessExpr::Dot(_) => {
-                return Err(Diagnostic::unsupported("a slice of several dimensions"));
-            }
-        }
-    }
-    Ok(Some(call_of(array_subscripts::ELEMENT, args)))
 }
 
 /// A literal or parameter, whose type as an array nothing says yet.

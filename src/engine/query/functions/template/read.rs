@@ -3,6 +3,7 @@
 use super::pattern::{DAYS, MONTHS, Part, ROMAN, parts};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::types::calendar::{DAY, Date, HOUR, MINUTE, SECOND, days_of_month};
+use chrono::{NaiveDate, Weekday};
 
 /// What a text says.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ struct Fields {
     month: Option<i64>,
     day: Option<i64>,
     day_of_year: Option<i64>,
+    iso_week: Option<i64>,
+    iso_day: Option<i64>,
     julian: Option<i64>,
     hour: i64,
     clock_face: bool,
@@ -241,7 +244,16 @@ fn one<'t>(
     let (value, digits, after) = plain()?;
     match pattern {
         "YYYY" | "IYYY" => fields.year = Some(value),
-        "YYY" | "YY" | "Y" => fields.year = Some(full_year(value, digits)),
+        "YYY" | "YY" | "Y" | "IYY" | "IY" | "I" => fields.year = Some(full_year(value, digits)),
+        "WW" => fields.day_of_year = Some((value - 1) * DAYS_PER_WEEK + 1),
+        "W" => fields.day = Some((value - 1) * DAYS_PER_WEEK + 1),
+        "IW" => fields.iso_week = Some(value),
+        "ID" => fields.iso_day = Some(value),
+        "CC" | "IDDD" => {
+            return Err(Diagnostic::unsupported(format!(
+                "formatting field \"{pattern}\" when it is read"
+            )));
+        }
         "MM" => fields.month = Some(value),
         "DD" => fields.day = Some(value),
         "DDD" => fields.day_of_year = Some(value),
@@ -275,6 +287,16 @@ fn full_year(value: i64, digits: usize) -> i64 {
     }
 }
 
+const DAYS_PER_WEEK: i64 = 7;
+
+/// Days from the epoch of a day of a week of an ISO year.
+fn days_of_week(year: i64, week: i64, day: i64) -> Option<i64> {
+    let week = u32::try_from(week).ok()?;
+    let day = Weekday::try_from(u8::try_from(day.checked_sub(1)?).ok()?).ok()?;
+    let date = NaiveDate::from_isoywd_opt(i32::try_from(year).ok()?, week, day)?;
+    Some(i64::from(date.to_epoch_days()))
+}
+
 fn finish(fields: &Fields, text: &str) -> Result<Read, Diagnostic> {
     let wrong = || out_of_range(text);
     let mut hour = fields.hour;
@@ -303,9 +325,13 @@ fn finish(fields: &Fields, text: &str) -> Result<Read, Diagnostic> {
         year if fields.year == Some(0) => year,
         year => year,
     };
-    let days = match (fields.julian, fields.day_of_year) {
-        (Some(julian), _) => julian - 2_440_588,
-        (None, Some(number)) => {
+    let days = match (fields.julian, fields.day_of_year, fields.iso_week) {
+        (Some(julian), ..) => julian - 2_440_588,
+        (None, _, Some(week)) => {
+            let day = fields.iso_day.unwrap_or(1);
+            days_of_week(year, week, day).ok_or_else(wrong)?
+        }
+        (None, Some(number), None) => {
             let leap = days_of_month(year, 2) == 29;
             if !(1..=365 + i64::from(leap)).contains(&number) {
                 return Err(wrong());

@@ -1,0 +1,218 @@
+//! `name ILIKE ANY (ARRAY['a%', 'b%'])` and `name ~ ALL (patterns)`: a text and the patterns of an array or of a subquery
+//! (PostgreSQL §9.24.3, §9.24.4). The planner compares with one pattern.
+
+use super::subqueries::{self, VALUE, over_expression};
+use super::syntax::{call_of, last_name, rewrite_expr};
+use crate::diagnostic::Diagnostic;
+use sqlparser::ast::{
+    ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, SelectItem, SetExpr, UnaryOperator, Value,
+    helpers::attached_token::AttachedToken,
+};
+
+/// With how many of the patterns a text agrees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quantifier {
+    Any,
+    All,
+}
+
+/// The comparison with each pattern of such an expression, put together; None of another expression.
+///
+/// # Errors
+/// What rewriting one of the comparisons gives.
+pub fn compared(expr: &Expr) -> Result<Option<Expr>, Diagnostic> {
+    let Some((quantifier, patterns)) = patterns(expr) else {
+        return Ok(None);
+    };
+    let with = |pattern: Expr| -> Result<Expr, Diagnostic> {
+        let mut one = with_pattern(expr, pattern);
+        rewrite_expr(&mut one)?;
+        Ok(Expr::Nested(Box::new(one)))
+    };
+    let (rows, array) = match patterns {
+        Expr::Array(array) => {
+            let each = array.elem.into_iter().map(with);
+            return each
+                .collect::<Result<_, _>>()
+                .map(|each| Some(joined(each, quantifier)));
+        }
+        Expr::Subquery(query) => (query, None),
+        array => {
+            let array = of_texts(array);
+            let mut query = subqueries::nothing();
+            if let SetExpr::Select(select) = &mut *query.body {
+                let rows = call_of("unnest", vec![array.clone()]);
+                select.projection = vec![SelectItem::UnnamedExpr(rows)];
+            }
+            (Box::new(query), Some(array))
+        }
+    };
+    let value = Expr::Identifier(Ident::with_quote('"', VALUE));
+    let found = of_rows(with(value)?, quantifier);
+    let found = Expr::Subquery(Box::new(over_expression(rows, found)));
+    Ok(Some(match array {
+        None => found,
+        // No array is not one without patterns.
+        Some(array) => chosen(
+            vec![CaseWhen {
+                condition: Expr::IsNull(Box::new(array)),
+                result: Expr::value(Value::Null),
+            }],
+            found,
+        ),
+    }))
+}
+
+fn chosen(conditions: Vec<CaseWhen>, otherwise: Expr) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions,
+        else_result: Some(Box::new(otherwise)),
+    }
+}
+
+/// What an expression compares its text with, if it is such a one.
+fn patterns(expr: &Expr) -> Option<(Quantifier, Expr)> {
+    let (quantifier, patterns) = match expr {
+        Expr::Like { any, pattern, .. } | Expr::ILike { any, pattern, .. } => match &**pattern {
+            pattern if *any => (Quantifier::Any, pattern.clone()),
+            // ALL is no word of the parser's there.
+            Expr::Function(function) if last_name(&function.name).as_deref() == Some("all") => {
+                let FunctionArguments::List(list) = &function.args else {
+                    return None;
+                };
+                let [FunctionArg::Unnamed(FunctionArgExpr::Expr(patterns))] = list.args.as_slice()
+                else {
+                    return None;
+                };
+                (Quantifier::All, patterns.clone())
+            }
+            _ => return None,
+        },
+        Expr::AnyOp {
+            compare_op, right, ..
+        } if is_match(compare_op) => (Quantifier::Any, (**right).clone()),
+        Expr::AllOp {
+            compare_op, right, ..
+        } if is_match(compare_op) => (Quantifier::All, (**right).clone()),
+        _ => return None,
+    };
+    Some((quantifier, unnested(patterns)))
+}
+
+fn unnested(expr: Expr) -> Expr {
+    match expr {
+        Expr::Nested(inner) => unnested(*inner),
+        other => other,
+    }
+}
+
+fn is_match(operator: &BinaryOperator) -> bool {
+    matches!(
+        operator,
+        BinaryOperator::PGRegexMatch
+            | BinaryOperator::PGRegexIMatch
+            | BinaryOperator::PGRegexNotMatch
+            | BinaryOperator::PGRegexNotIMatch
+            | BinaryOperator::PGLikeMatch
+            | BinaryOperator::PGILikeMatch
+            | BinaryOperator::PGNotLikeMatch
+            | BinaryOperator::PGNotILikeMatch
+    )
+}
+
+/// The expression with one pattern in the place of them all.
+fn with_pattern(expr: &Expr, one: Expr) -> Expr {
+    let mut compared = expr.clone();
+    match &mut compared {
+        Expr::Like { any, pattern, .. } | Expr::ILike { any, pattern, .. } => {
+            *any = false;
+            **pattern = one;
+            compared
+        }
+        Expr::AnyOp {
+            left, compare_op, ..
+        }
+        | Expr::AllOp {
+            left, compare_op, ..
+        } => Expr::BinaryOp {
+            left: left.clone(),
+            op: compare_op.clone(),
+            right: Box::new(one),
+        },
+        _ => compared,
+    }
+}
+
+/// A literal or a parameter there is an array of texts.
+fn of_texts(array: Expr) -> Expr {
+    let untyped = matches!(
+        &array,
+        Expr::Value(value)
+            if matches!(value.value, Value::SingleQuotedString(_) | Value::Placeholder(_))
+    );
+    if !untyped {
+        return array;
+    }
+    let texts = ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None);
+    Expr::Cast {
+        kind: CastKind::DoubleColon,
+        expr: Box::new(array),
+        data_type: DataType::Array(texts),
+        array: false,
+        format: None,
+    }
+}
+
+/// The conditions in a tree as flat as can be.
+fn joined(mut conditions: Vec<Expr>, quantifier: Quantifier) -> Expr {
+    let (op, of_none) = match quantifier {
+        Quantifier::Any => (BinaryOperator::Or, false),
+        Quantifier::All => (BinaryOperator::And, true),
+    };
+    while conditions.len() > 1 {
+        let mut pairs = conditions.into_iter();
+        let mut next = Vec::new();
+        while let Some(left) = pairs.next() {
+            next.push(match pairs.next() {
+                Some(right) => Expr::Nested(Box::new(Expr::BinaryOp {
+                    left: Box::new(left),
+                    op: op.clone(),
+                    right: Box::new(right),
+                })),
+                None => left,
+            });
+        }
+        conditions = next;
+    }
+    conditions
+        .pop()
+        .unwrap_or_else(|| Expr::value(Value::Boolean(of_none)))
+}
+
+/// One that decides, else NULL if one is NULL, else the other answer.
+fn of_rows(compared: Expr, quantifier: Quantifier) -> Expr {
+    let decides = match quantifier {
+        Quantifier::Any => compared.clone(),
+        Quantifier::All => Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr: Box::new(compared.clone()),
+        },
+    };
+    let unknown = Expr::IsNull(Box::new(compared));
+    let case = |condition, result| CaseWhen {
+        condition: call_of("bool_or", vec![condition]),
+        result: Expr::value(result),
+    };
+    let found = quantifier == Quantifier::Any;
+    chosen(
+        vec![
+            case(decides, Value::Boolean(found)),
+            case(unknown, Value::Null),
+        ],
+        Expr::value(Value::Boolean(!found)),
+    )
+}
