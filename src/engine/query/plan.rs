@@ -125,7 +125,9 @@ fn of_query(
     rewrite::void_arguments::leave_out(&mut query, declared);
     with_rows(&query, context, engine, |query| {
         let mut query = Box::new(query.clone());
-        rewrite::query(&mut query, context.input())?;
+        rewrite::query(&mut query, context.input(), &|name| {
+            resolve::column_names(name, context)
+        })?;
         of_rewritten(engine, query, declared, context)
     })
 }
@@ -358,7 +360,10 @@ pub(super) fn view(view: &View, provider: &Provider<'_>) -> Result<LogicalPlan> 
     });
     let plan = with_rows(&query, provider.context(), provider.engine(), |query| {
         let mut query = query.clone();
-        rewrite::query(&mut query, provider.context().input())?;
+        let context = provider.context();
+        rewrite::query(&mut query, context.input(), &|name| {
+            resolve::column_names(name, context)
+        })?;
         logical(provider, &query, &[]).map_err(failure::diagnostic)
     });
     let plan = plan.map_err(failure::external)?;

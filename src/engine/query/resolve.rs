@@ -1,13 +1,15 @@
 //! From names in a statement to relations, as PostgreSQL's search_path says.
 
 use super::failure;
-use crate::catalog::definition::Relation;
+use super::rewrite::labels::folded;
+use crate::catalog::definition::{Relation, RelationBody};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::pg_catalog::{self, SystemTable};
 use crate::engine::search_path;
 pub use crate::engine::search_path::{PG_CATALOG, PUBLIC};
 use crate::engine::temporary;
+use sqlparser::ast::ObjectName;
 use std::sync::Arc;
 
 /// What a name in FROM stands for.
@@ -38,6 +40,34 @@ pub fn relation(
             SqlState::UNDEFINED_TABLE,
             format!("relation \"{full}\" does not exist"),
         )
+    })
+}
+
+/// The columns of the table, view or catalog of a name, as `*` gives them; None where there is none.
+pub fn column_names(name: &ObjectName, context: &StatementContext) -> Option<Vec<String>> {
+    let parts = name.0.iter().map(|part| part.as_ident().map(folded));
+    let parts = parts.collect::<Option<Vec<_>>>()?;
+    let found = match parts.as_slice() {
+        [table] => relation(None, table, context),
+        [schema, table] => relation(Some(schema), table, context),
+        _ => return None,
+    };
+    Some(match found.ok()? {
+        Resolved::System(table) => {
+            let names = table.columns.iter().map(|(name, _)| (*name).to_owned());
+            names.collect()
+        }
+        Resolved::Relation(relation) => match &relation.body {
+            RelationBody::Table(table) => {
+                let columns = table.columns.iter().filter(|column| !column.dropped);
+                columns.map(|column| column.name.to_string()).collect()
+            }
+            RelationBody::View(view) => {
+                let names = view.columns.iter().map(|(name, _)| name.to_string());
+                names.collect()
+            }
+            _ => return None,
+        },
     })
 }
 

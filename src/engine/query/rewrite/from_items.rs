@@ -51,23 +51,25 @@ pub fn written_names(factor: &TableFactor) -> Option<Vec<String>> {
     else {
         return None;
     };
-    let mut body = &*subquery.body;
-    let select = loop {
-        match body {
-            SetExpr::Select(select) => break select,
-            SetExpr::Query(inner) => body = &inner.body,
-            SetExpr::SetOperation { left, .. } => body = left,
-            _ => return None,
-        }
+    let mut names = outputs(&subquery.body)?;
+    for (name, column) in names.iter_mut().zip(&alias.columns) {
+        *name = folded(&column.name);
+    }
+    Some(names)
+}
+
+/// What the columns of a query are called, as far as they are written; None where a star stands for some.
+pub fn outputs(body: &SetExpr) -> Option<Vec<String>> {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(inner) => return outputs(&inner.body),
+        SetExpr::SetOperation { left, .. } => return outputs(left),
+        _ => return None,
     };
     let names = select.projection.iter().map(|item| match item {
         SelectItem::UnnamedExpr(expr) => Some(label(expr)),
         SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
         _ => None,
     });
-    let mut names = names.collect::<Option<Vec<_>>>()?;
-    for (name, column) in names.iter_mut().zip(&alias.columns) {
-        *name = folded(&column.name);
-    }
-    Some(names)
+    names.collect()
 }

@@ -33,7 +33,7 @@ mod set_lists;
 pub mod subqueries;
 mod subscripts;
 pub mod syntax;
-mod using;
+pub mod using;
 pub mod values;
 pub mod void_arguments;
 pub mod whole_rows;
@@ -44,13 +44,17 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::types::Input;
 use sqlparser::ast::{Expr, Query};
 
-/// Rewrites a whole query.
+/// Rewrites a whole query; `columns_of` tells the columns of relations.
 ///
 /// # Errors
 /// 0A000 for what is not supported, naming it.
-pub fn query(query: &mut Query, input: Input<'_>) -> Result<(), Diagnostic> {
+pub fn query(
+    query: &mut Query,
+    input: Input<'_>,
+    columns_of: using::ColumnsOf<'_>,
+) -> Result<(), Diagnostic> {
     records::rewrite(query)?;
-    using::rewrite(query);
+    using::rewrite(query, columns_of);
     refusals::check(query)?;
     windows::rewrite(query)?;
     frames::rewrite(query, input);

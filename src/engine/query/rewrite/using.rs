@@ -3,84 +3,194 @@
 //! The planner takes the left side's, which is NULL where that has no row. So RIGHT and FULL JOIN get ON in the place of USING,
 //! and the column's name alone means the right side's, or coalesce() of both. What this does not reach is refused behind it. Of
 //! the other joins it is the left side's; there the planner does not find the name in conditions, and in a subquery takes it for
-//! a column of the query around, so that the name gets the side's before it.
+//! a column of the query around, so that the name gets the side's before it. And `*` has these columns first.
 
 use super::from_items::name_of;
-use super::labels::folded;
+use super::labels::{folded, label};
 use super::syntax::call_of;
 use sqlparser::ast::{
     BinaryOperator, ExcludeSelectItem, Expr, Ident, JoinConstraint, JoinOperator, ObjectName,
     OrderByExpr, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 use std::ops::ControlFlow;
 
+/// The columns of the relation of a name; None where there is none.
+pub type ColumnsOf<'a> = &'a dyn Fn(&ObjectName) -> Option<Vec<String>>;
+
 /// Rewrites those whose sides have names.
-pub fn rewrite(query: &mut Query) {
-    let _ = VisitMut::visit(query, &mut Queries);
+pub fn rewrite(query: &mut Query, columns_of: ColumnsOf<'_>) {
+    let mut known = Known {
+        columns_of,
+        tables: Vec::new(),
+    };
+    let _ = VisitMut::visit(query, &mut known);
 }
 
-struct Queries;
+/// What columns tables have: those of WITH, query by query, before those of the catalog.
+struct Known<'a> {
+    columns_of: ColumnsOf<'a>,
+    tables: Vec<Vec<(String, Option<Vec<String>>)>>,
+}
 
-impl VisitorMut for Queries {
+impl Known<'_> {
+    fn columns(&self, factor: &TableFactor) -> Option<Vec<String>> {
+        let TableFactor::Table {
+            name,
+            alias,
+            args: None,
+            ..
+        } = factor
+        else {
+            return self.of_subquery(factor);
+        };
+        let of_with = single(name).and_then(|name| {
+            let mut tables = self.tables.iter().rev().flatten();
+            tables.find(|(table, _)| *table == folded(&name))
+        });
+        let mut columns = match of_with {
+            Some((_, columns)) => columns.clone()?,
+            None => (self.columns_of)(name)?,
+        };
+        let renamed = alias.iter().flat_map(|alias| &alias.columns);
+        for (column, new) in columns.iter_mut().zip(renamed) {
+            *column = folded(&new.name);
+        }
+        Some(columns)
+    }
+
+    fn of_subquery(&self, factor: &TableFactor) -> Option<Vec<String>> {
+        let TableFactor::Derived {
+            subquery,
+            alias: Some(alias),
+            ..
+        } = factor
+        else {
+            return None;
+        };
+        self.of_query(subquery, alias)
+    }
+
+    /// What a query gives, by the names that it is given.
+    fn of_query(&self, query: &Query, alias: &TableAlias) -> Option<Vec<String>> {
+        let mut columns = self.of_body(&query.body)?;
+        for (column, new) in columns.iter_mut().zip(&alias.columns) {
+            *column = folded(&new.name);
+        }
+        // Its own WITH may hide what is meant here.
+        query.with.is_none().then_some(columns)
+    }
+
+    fn of_body(&self, body: &SetExpr) -> Option<Vec<String>> {
+        let select = match body {
+            SetExpr::Select(select) => select,
+            SetExpr::Query(query) if query.with.is_none() => return self.of_body(&query.body),
+            SetExpr::SetOperation { left, .. } => return self.of_body(left),
+            _ => return None,
+        };
+        let mut columns = Vec::new();
+        for output in &select.projection {
+            match output {
+                SelectItem::UnnamedExpr(expr) => columns.push(label(expr)),
+                SelectItem::ExprWithAlias { alias, .. } => columns.push(folded(alias)),
+                SelectItem::Wildcard(_) => {
+                    for item in &select.from {
+                        columns.extend(self.columns(&item.relation)?);
+                        for join in &item.joins {
+                            let merges = matches!(
+                                constraint(&join.join_operator),
+                                Some(JoinConstraint::Using(_) | JoinConstraint::Natural)
+                            );
+                            if merges {
+                                return None;
+                            }
+                            columns.extend(self.columns(&join.relation)?);
+                        }
+                    }
+                }
+                _ => return None,
+            }
+        }
+        Some(columns)
+    }
+
+    /// The tables of a query's WITH are known behind it.
+    fn enter(&mut self, query: &Query) {
+        self.tables.push(Vec::new());
+        for table in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let columns = self.of_query(&table.query, &table.alias);
+            let table = (folded(&table.alias.name), columns);
+            if let Some(tables) = self.tables.last_mut() {
+                tables.push(table);
+            }
+        }
+    }
+}
+
+impl VisitorMut for Known<'_> {
     type Break = ();
 
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.tables.pop();
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        self.enter(query);
         let order_by = query.order_by.as_mut().map(|order_by| &mut order_by.kind);
         match (&mut *query.body, order_by) {
             (SetExpr::Select(select), Some(OrderByKind::Expressions(items))) => {
-                of_select(select, items);
+                of_select(select, items, self);
             }
-            (body, _) => of_body(body),
+            (body, _) => of_body(body, self),
         }
         ControlFlow::Continue(())
     }
 }
 
 /// The SELECTs of a UNION and its like; queries in it are visited by themselves.
-fn of_body(body: &mut SetExpr) {
+fn of_body(body: &mut SetExpr, known: &Known<'_>) {
     match body {
-        SetExpr::Select(select) => of_select(select, &mut []),
+        SetExpr::Select(select) => of_select(select, &mut [], known),
         SetExpr::SetOperation { left, right, .. } => {
-            of_body(left);
-            of_body(right);
+            of_body(left, known);
+            of_body(right, known);
         }
         _ => {}
     }
 }
 
-fn of_select(select: &mut Select, order_by: &mut [OrderByExpr]) {
+fn of_select(select: &mut Select, order_by: &mut [OrderByExpr], known: &Known<'_>) {
     if !select.from.iter().any(keeps_right) {
-        of_left(select, order_by);
+        of_left(select, order_by, known);
         return;
     }
     // As it was, where it cannot be done.
     let (mut changed, mut changed_order) = (select.clone(), order_by.to_vec());
-    if changed_select(&mut changed, &mut changed_order).is_some() {
+    if changed_select(&mut changed, &mut changed_order, known).is_some() {
         *select = changed;
         order_by.clone_from_slice(&changed_order);
     }
 }
 
 /// Gives the names that USING has made one the side that they are of.
-fn of_left(select: &mut Select, order_by: &mut [OrderByExpr]) {
+fn of_left(select: &mut Select, order_by: &mut [OrderByExpr], known: &Known<'_>) {
+    let is_using = |join: &JoinOperator| matches!(constraint(join), Some(JoinConstraint::Using(_)));
     let mut joins = select.from.iter().flat_map(|item| &item.joins);
-    if !joins.any(|join| {
-        matches!(
-            constraint(&join.join_operator),
-            Some(JoinConstraint::Using(_))
-        )
-    }) {
+    if !joins.any(|join| is_using(&join.join_operator)) {
         return;
     }
     // Where it is not known of which side a column is, it is left to the planner.
-    let known = select
-        .from
-        .iter()
-        .filter_map(|item| of_item(&mut item.clone()));
-    let mut merged: Vec<_> = known.flat_map(|(merged, _)| merged).collect();
-    let all: Vec<_> = merged.iter().map(|one| one.name.clone()).collect();
-    merged.retain(|one| all.iter().filter(|name| **name == one.name).count() == 1);
+    let items = select.from.iter();
+    let items: Vec<_> = items
+        .map(|item| of_item(&mut item.clone(), known))
+        .collect();
+    let of_all = items.iter().flatten().flat_map(|item| &item.merged);
+    let alone = |one: &&Merged| {
+        let same = items.iter().flatten().flat_map(|item| &item.merged);
+        same.filter(|other| other.name == one.name).count() == 1
+    };
+    let merged: Vec<Merged> = of_all.filter(alone).cloned().collect();
     let mut names = OwnNames {
         merged: &merged,
         queries: 0,
@@ -97,6 +207,19 @@ fn of_left(select: &mut Select, order_by: &mut [OrderByExpr]) {
         let _ = join.join_operator.visit(&mut names);
     }
     select.from = from;
+    if let Some(all) = items
+        .iter()
+        .map(|item| item.as_ref()?.star())
+        .collect::<Option<Vec<_>>>()
+    {
+        let all: Vec<SelectItem> = all.into_iter().flatten().collect();
+        let outputs = std::mem::take(&mut select.projection).into_iter();
+        let outputs = outputs.flat_map(|output| match output {
+            SelectItem::Wildcard(_) => all.clone(),
+            other => vec![other],
+        });
+        select.projection = outputs.collect();
+    }
 }
 
 fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
@@ -129,20 +252,103 @@ pub fn is_right_using(operator: &JoinOperator) -> bool {
     )
 }
 
+/// An item of FROM.
+struct Item {
+    /// The columns that USING has made of several, as `*` has them.
+    merged: Vec<Merged>,
+    relations: Vec<Relation>,
+    /// Whether it is known of each such column whose it was.
+    complete: bool,
+}
+
+struct Relation {
+    name: String,
+    columns: Option<Vec<String>>,
+}
+
+impl Item {
+    /// `*` of the item, where all columns are known: the merged ones, and those that are left of each relation.
+    fn star(&self) -> Option<Vec<SelectItem>> {
+        if !self.complete {
+            return None;
+        }
+        let mut outputs: Vec<SelectItem> = self.merged.iter().map(Merged::output).collect();
+        for (place, relation) in self.relations.iter().enumerate() {
+            let is_merged = |name: &str| {
+                let mut merged = self.merged.iter();
+                merged.any(|one| one.name == name && one.of.contains(&place))
+            };
+            let rest = relation.columns.as_ref()?.iter();
+            let rest = rest.filter(|name| !is_merged(name));
+            outputs.extend(rest.map(|name| {
+                SelectItem::UnnamedExpr(column(&relation.name, &Ident::with_quote('"', name)))
+            }));
+        }
+        Some(outputs)
+    }
+
+    /// The one of the relations that has the column.
+    fn owner(&self, name: &str) -> Option<usize> {
+        if self.relations.len() == 1 {
+            return Some(0);
+        }
+        let mut owners = Vec::new();
+        for (place, relation) in self.relations.iter().enumerate() {
+            if relation
+                .columns
+                .as_ref()?
+                .iter()
+                .any(|column| column == name)
+            {
+                owners.push(place);
+            }
+        }
+        match owners.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        }
+    }
+}
+
 /// A column that USING has made of several.
+#[derive(Clone)]
 struct Merged {
     name: String,
     value: Expr,
+    /// The relations that it is of, by their places.
+    of: Vec<usize>,
     /// Whether the planner no longer knows that it is one.
     ours: bool,
 }
 
-fn changed_select(select: &mut Select, order_by: &mut [OrderByExpr]) -> Option<()> {
+impl Merged {
+    fn output(&self) -> SelectItem {
+        match &self.value {
+            Expr::CompoundIdentifier(_) => SelectItem::UnnamedExpr(self.value.clone()),
+            _ => SelectItem::ExprWithAlias {
+                expr: self.value.clone(),
+                alias: Ident::with_quote('"', &self.name),
+            },
+        }
+    }
+}
+
+fn changed_select(
+    select: &mut Select,
+    order_by: &mut [OrderByExpr],
+    known: &Known<'_>,
+) -> Option<()> {
     let [item] = select.from.as_mut_slice() else {
         return None;
     };
-    let (merged, relations) = of_item(item)?;
-    let merged: Vec<_> = merged.into_iter().filter(|column| column.ours).collect();
+    let item = of_item(item, known)?;
+    let star = item.star();
+    let relations: Vec<_> = item.relations.into_iter().map(|it| it.name).collect();
+    let merged: Vec<_> = item
+        .merged
+        .into_iter()
+        .filter(|column| column.ours)
+        .collect();
     let mut names = Names {
         merged: &merged,
         queries: 0,
@@ -180,19 +386,30 @@ fn changed_select(select: &mut Select, order_by: &mut [OrderByExpr]) -> Option<(
     select.projection = items
         .into_iter()
         .flat_map(|item| match item {
-            SelectItem::Wildcard(_) => expanded(&merged, &relations),
+            SelectItem::Wildcard(_) => star
+                .clone()
+                .unwrap_or_else(|| expanded(&merged, &relations)),
             other => vec![other],
         })
         .collect();
     Some(())
 }
 
-/// Puts ON in the place of USING; gives the columns that USING merges, and the relations.
-fn of_item(item: &mut TableWithJoins) -> Option<(Vec<Merged>, Vec<String>)> {
-    let mut merged: Vec<Merged> = Vec::new();
-    let mut relations = vec![name_of(&item.relation)?];
+/// Puts ON in the place of a RIGHT or FULL JOIN's USING, and says what the item has.
+fn of_item(item: &mut TableWithJoins, known: &Known<'_>) -> Option<Item> {
+    let relation = |factor: &TableFactor| {
+        Some(Relation {
+            name: name_of(factor)?,
+            columns: known.columns(factor),
+        })
+    };
+    let mut found = Item {
+        merged: Vec::new(),
+        relations: vec![relation(&item.relation)?],
+        complete: true,
+    };
     for join in &mut item.joins {
-        let right = name_of(&join.relation)?;
+        let right = relation(&join.relation)?;
         let operator = &mut join.join_operator;
         let is_inner = matches!(operator, JoinOperator::Join(_) | JoinOperator::Inner(_));
         let (constraint, kept) = match operator {
@@ -207,7 +424,7 @@ fn of_item(item: &mut TableWithJoins) -> Option<(Vec<Merged>, Vec<String>)> {
             }
             JoinOperator::FullOuter(constraint) => (constraint, Kept::Either),
             JoinOperator::CrossJoin(JoinConstraint::None) => {
-                relations.push(right);
+                found.relations.push(right);
                 continue;
             }
             _ => return None,
@@ -220,38 +437,48 @@ fn of_item(item: &mut TableWithJoins) -> Option<(Vec<Merged>, Vec<String>)> {
             JoinConstraint::Natural | JoinConstraint::None => return None,
         };
         let mut conditions = Vec::new();
+        let own_place = found.relations.len();
         for name in &names {
+            let merged = &mut found.merged;
             let place = merged.iter().position(|it| it.name == folded(name));
-            let left = match (place, relations.as_slice()) {
-                (Some(place), _) => merged[place].value.clone(),
-                (None, [only]) => column(only, name),
-                // Which of them has it is not known here; of an inner join either side will do.
-                (None, _) if kept == Kept::Left && is_inner => column(&right, name),
-                (None, _) => return None,
+            let before = place.map(|place| merged.remove(place));
+            let owner = found.owner(&folded(name));
+            let own = column(&right.name, name);
+            let (left, mut of) = match (&before, owner) {
+                (Some(before), _) => (before.value.clone(), before.of.clone()),
+                (None, Some(place)) => (column(&found.relations[place].name, name), vec![place]),
+                // Which of them has it is not known; of an inner join either side will do.
+                (None, None) if is_inner => {
+                    found.complete = false;
+                    (own.clone(), Vec::new())
+                }
+                (None, None) if kept == Kept::Left => {
+                    found.complete = false;
+                    continue;
+                }
+                (None, None) => return None,
             };
-            let was_ours = place.is_some_and(|place| merged[place].ours);
-            let own = column(&right, name);
+            of.push(own_place);
             conditions.push(Expr::BinaryOp {
                 left: Box::new(left.clone()),
                 op: BinaryOperator::Eq,
                 right: Box::new(own.clone()),
             });
-            let one = Merged {
+            found.merged.push(Merged {
                 name: folded(name),
                 value: match kept {
                     Kept::Left => left,
                     Kept::Right => own,
                     Kept::Either => call_of("coalesce", vec![left, own]),
                 },
-                ours: was_ours || kept != Kept::Left,
-            };
-            match place {
-                Some(place) => merged[place] = one,
-                None => merged.push(one),
-            }
+                of,
+                ours: before.is_some_and(|before| before.ours) || kept != Kept::Left,
+            });
         }
+        // `*` has those of the last join first.
+        found.merged.rotate_right(conditions.len());
         let ours = |name: &Ident| {
-            let one = merged.iter().find(|it| it.name == folded(name));
+            let one = found.merged.iter().find(|it| it.name == folded(name));
             one.is_some_and(|it| it.ours)
         };
         match names.iter().filter(|name| ours(name)).count() {
@@ -266,9 +493,9 @@ fn of_item(item: &mut TableWithJoins) -> Option<(Vec<Merged>, Vec<String>)> {
             }
             _ => return None,
         }
-        relations.push(right);
+        found.relations.push(right);
     }
-    Some((merged, relations))
+    Some(found)
 }
 
 /// Of which side a merged column is.

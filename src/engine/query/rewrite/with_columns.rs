@@ -1,10 +1,8 @@
 //! `WITH w (a) AS (SELECT 1, 2)`: names for the first columns, where the others keep their own (PostgreSQL 15, SELECT, "WITH
 //! Clause"). The planner wants one for each.
 
-use super::labels;
-use sqlparser::ast::{
-    Cte, Ident, Query, SelectItem, SetExpr, TableAliasColumnDef, VisitMut, VisitorMut,
-};
+use super::from_items::outputs;
+use sqlparser::ast::{Cte, Ident, Query, TableAliasColumnDef, VisitMut, VisitorMut};
 use std::ops::ControlFlow;
 
 /// Gives the others their names, as far as the list says how many there are.
@@ -36,22 +34,5 @@ fn complete(table: &mut Cte) {
             name: Ident::with_quote('"', name),
             data_type: None,
         }));
-    }
-}
-
-/// What the columns are called; None where a star stands for some.
-fn outputs(body: &SetExpr) -> Option<Vec<String>> {
-    match body {
-        SetExpr::Select(select) => {
-            let outputs = select.projection.iter().map(|item| match item {
-                SelectItem::UnnamedExpr(expr) => Some(labels::label(expr)),
-                SelectItem::ExprWithAlias { alias, .. } => Some(labels::folded(alias)),
-                _ => None,
-            });
-            outputs.collect()
-        }
-        SetExpr::Query(query) => outputs(&query.body),
-        SetExpr::SetOperation { left, .. } => outputs(left),
-        _ => None,
     }
 }
