@@ -9,6 +9,7 @@ use sqlparser::ast::{
     FunctionArgExpr, FunctionArguments, Ident, SelectItem, SetExpr, UnaryOperator, Value,
     helpers::attached_token::AttachedToken,
 };
+use std::fmt::{self, Write as _};
 
 /// With how many of the patterns a text agrees.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,13 +26,14 @@ pub fn compared(expr: &Expr) -> Result<Option<Expr>, Diagnostic> {
     let Some((quantifier, patterns)) = patterns(expr) else {
         return Ok(None);
     };
+    let template = without_patterns(expr);
     let with = |pattern: Expr| -> Result<Expr, Diagnostic> {
-        let mut one = with_pattern(expr, pattern);
+        let mut one = with_pattern(&template, pattern);
         rewrite_expr(&mut one)?;
         Ok(Expr::Nested(Box::new(one)))
     };
     let (rows, array) = match patterns {
-        Expr::Array(array) => {
+        Expr::Array(array) if is_small(&template, array.elem.len()) => {
             let each = array.elem.into_iter().map(with);
             return each
                 .collect::<Result<_, _>>()
@@ -71,6 +73,29 @@ fn chosen(conditions: Vec<CaseWhen>, otherwise: Expr) -> Expr {
         operand: None,
         conditions,
         else_result: Some(Box::new(otherwise)),
+    }
+}
+
+/// How many bytes of text a comparison with each pattern may become.
+const COMPARISONS_BYTES_MAX: usize = 256 * 1024;
+
+/// Whether the expression may be written once for each of so many patterns; else they are rows that are looked through.
+fn is_small(expr: &Expr, patterns: usize) -> bool {
+    let mut length = Length(0);
+    let bounded = write!(length, "{expr}").is_ok();
+    bounded && length.0.saturating_mul(patterns) <= COMPARISONS_BYTES_MAX
+}
+
+/// Counts what is written, up to the bound.
+struct Length(usize);
+
+impl fmt::Write for Length {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 += text.len();
+        match self.0 <= COMPARISONS_BYTES_MAX {
+            true => Ok(()),
+            false => Err(fmt::Error),
+        }
     }
 }
 
@@ -124,15 +149,34 @@ fn is_match(operator: &BinaryOperator) -> bool {
     )
 }
 
-/// The expression with one pattern in the place of them all.
-fn with_pattern(expr: &Expr, one: Expr) -> Expr {
-    let mut compared = expr.clone();
-    match &mut compared {
-        Expr::Like { any, pattern, .. } | Expr::ILike { any, pattern, .. } => {
-            *any = false;
-            **pattern = one;
-            compared
-        }
+/// The comparison with one pattern, which is missing yet.
+fn without_patterns(expr: &Expr) -> Expr {
+    let missing = || Box::new(Expr::value(Value::Null));
+    match expr {
+        Expr::Like {
+            negated,
+            expr,
+            escape_char,
+            ..
+        } => Expr::Like {
+            negated: *negated,
+            any: false,
+            expr: expr.clone(),
+            pattern: missing(),
+            escape_char: escape_char.clone(),
+        },
+        Expr::ILike {
+            negated,
+            expr,
+            escape_char,
+            ..
+        } => Expr::ILike {
+            negated: *negated,
+            any: false,
+            expr: expr.clone(),
+            pattern: missing(),
+            escape_char: escape_char.clone(),
+        },
         Expr::AnyOp {
             left, compare_op, ..
         }
@@ -141,10 +185,21 @@ fn with_pattern(expr: &Expr, one: Expr) -> Expr {
         } => Expr::BinaryOp {
             left: left.clone(),
             op: compare_op.clone(),
-            right: Box::new(one),
+            right: missing(),
         },
-        _ => compared,
+        other => other.clone(),
     }
+}
+
+fn with_pattern(template: &Expr, one: Expr) -> Expr {
+    let mut compared = template.clone();
+    if let Expr::Like { pattern, .. }
+    | Expr::ILike { pattern, .. }
+    | Expr::BinaryOp { right: pattern, .. } = &mut compared
+    {
+        **pattern = one;
+    }
+    compared
 }
 
 /// A literal or a parameter there is an array of texts.
@@ -215,4 +270,27 @@ fn of_rows(compared: Expr, quantifier: Quantifier) -> Expr {
         ],
         Expr::value(Value::Boolean(!found)),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(patterns: usize) -> Expr {
+        let each = vec!["'a%'"; patterns].join(", ");
+        let dialect = sqlparser::dialect::PostgreSqlDialect {};
+        let text = format!("s LIKE ANY (ARRAY[{each}])");
+        let mut parser = sqlparser::parser::Parser::new(&dialect)
+            .try_with_sql(&text)
+            .expect("it has tokens");
+        let expr = parser.parse_expr().expect("it parses");
+        let compared = compared(&expr).expect("it is rewritten");
+        compared.expect("it is such a comparison")
+    }
+
+    #[test]
+    fn few_patterns_are_compared_one_by_one_and_many_are_rows() {
+        assert_eq!(rewritten(2).to_string(), "((s LIKE 'a%') OR (s LIKE 'a%'))");
+        assert!(matches!(rewritten(200_000), Expr::Case { .. }));
+    }
 }

@@ -338,11 +338,18 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
     Ok(Transformed::yes(rewritten))
 }
 
+/// Memory that one constant may take, written once for each of those that it is looked for among.
+const NEEDLES_BYTES_MAX: usize = 1024 * 1024;
+
 /// A constant looked for among what is none: as comparisons, for a filter of the library's takes NULL of all rows for the
 /// first one's.
 fn constant_in_list(list: InList) -> Expr {
     let is_constant = |one: &Expr| matches!(one, Expr::Literal(..));
-    if !is_constant(&list.expr) || list.list.iter().all(is_constant) {
+    let bytes = match &*list.expr {
+        Expr::Literal(value, _) => value.size().saturating_mul(list.list.len()),
+        _ => return Expr::InList(list),
+    };
+    if bytes > NEEDLES_BYTES_MAX || list.list.iter().all(is_constant) {
         return Expr::InList(list);
     }
     let (each, both) = match list.negated {
