@@ -15,6 +15,9 @@ pub fn rewrite(query: &mut Query) {
     let _ = query.visit(&mut Filters);
 }
 
+/// Of an aggregate.
+const ARGUMENTS_MAX: usize = 2;
+
 struct Filters;
 
 impl VisitorMut for Filters {
@@ -35,7 +38,9 @@ fn guard(function: &mut Function) {
     };
     // ORDER BY of distinct values must be one of them, word for word.
     let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
-    if distinct || holds(condition, has_subquery) {
+    // Neither is an aggregate, and the condition would be copied again for each of them.
+    let is_call = list.args.len() > ARGUMENTS_MAX || holds(condition, has_filter);
+    if distinct || is_call || holds(condition, has_subquery) {
         return;
     }
     for argument in &mut list.args {
@@ -75,6 +80,10 @@ fn holds(expr: &Expr, wanted: fn(&Expr) -> bool) -> bool {
 /// A constant is one for all rows, and some aggregates ask for it.
 fn is_column(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+}
+
+fn has_filter(expr: &Expr) -> bool {
+    matches!(expr, Expr::Function(function) if function.filter.is_some())
 }
 
 fn has_subquery(expr: &Expr) -> bool {

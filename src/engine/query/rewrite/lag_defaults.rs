@@ -3,7 +3,7 @@
 
 use super::syntax::last_name;
 use sqlparser::ast::{
-    CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Value,
+    CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Value, Visit,
     VisitMut, VisitorMut, helpers::attached_token::AttachedToken, visit_expressions,
 };
 use std::ops::ControlFlow;
@@ -36,10 +36,16 @@ fn told_apart(function: &mut Function) -> Option<Expr> {
     let FunctionArguments::List(list) = &mut function.args else {
         return None;
     };
-    let [_, _, FunctionArg::Unnamed(FunctionArgExpr::Expr(default))] = list.args.as_slice() else {
+    let [
+        _,
+        offset,
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(default)),
+    ] = list.args.as_slice()
+    else {
         return None;
     };
-    if !is_of_row(default) {
+    // What is written twice may have no window function in it, which would be written twice again.
+    if !is_of_row(default) || has_window(offset) || has_window(&function.over) {
         return None;
     }
     let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(default))) = list.args.pop() else {
@@ -62,6 +68,14 @@ fn told_apart(function: &mut Function) -> Option<Expr> {
         }],
         else_result: Some(Box::new(default)),
     })
+}
+
+fn has_window(part: &impl Visit) -> bool {
+    let search = visit_expressions(part, |expr| match expr {
+        Expr::Function(function) if function.over.is_some() => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    search.is_break()
 }
 
 /// Of the row, or of a type that the value's may not hold.

@@ -1,9 +1,10 @@
 //! `name ILIKE ANY (ARRAY['a%', 'b%'])` and `name ~ ALL (patterns)`: a text and the patterns of an array or of a subquery
 //! (PostgreSQL §9.24.3, §9.24.4). The planner compares with one pattern.
 
+use super::rows;
 use super::subqueries::{self, VALUE, over_expression};
 use super::syntax::{call_of, last_name, rewrite_expr};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, SqlState};
 use sqlparser::ast::{
     ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, FunctionArg,
     FunctionArgExpr, FunctionArguments, Ident, SelectItem, SetExpr, UnaryOperator, Value,
@@ -21,23 +22,34 @@ enum Quantifier {
 /// The comparison with each pattern of such an expression, put together; None of another expression.
 ///
 /// # Errors
-/// What rewriting one of the comparisons gives.
+/// 54000 for a text's expression that is very long; what rewriting one of the comparisons gives.
 pub fn compared(expr: &Expr) -> Result<Option<Expr>, Diagnostic> {
     let Some((quantifier, patterns)) = patterns(expr) else {
         return Ok(None);
     };
     let template = without_patterns(expr);
+    // It is written more than once, and so is what is inside of it, comparison by comparison.
+    if !is_small(&template, 1) {
+        return Err(Diagnostic::error(
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+            "an expression that is compared with several patterns is too long",
+        ));
+    }
     let with = |pattern: Expr| -> Result<Expr, Diagnostic> {
         let mut one = with_pattern(&template, pattern);
         rewrite_expr(&mut one)?;
         Ok(Expr::Nested(Box::new(one)))
+    };
+    let (both, of_none) = match quantifier {
+        Quantifier::Any => (BinaryOperator::Or, false),
+        Quantifier::All => (BinaryOperator::And, true),
     };
     let (rows, array) = match patterns {
         Expr::Array(array) if is_small(&template, array.elem.len()) => {
             let each = array.elem.into_iter().map(with);
             return each
                 .collect::<Result<_, _>>()
-                .map(|each| Some(joined(each, quantifier)));
+                .map(|each| Some(rows::joined(each, &both, of_none)));
         }
         Expr::Subquery(query) => (query, None),
         array => {
@@ -222,32 +234,6 @@ fn of_texts(array: Expr) -> Expr {
     }
 }
 
-/// The conditions in a tree as flat as can be.
-fn joined(mut conditions: Vec<Expr>, quantifier: Quantifier) -> Expr {
-    let (op, of_none) = match quantifier {
-        Quantifier::Any => (BinaryOperator::Or, false),
-        Quantifier::All => (BinaryOperator::And, true),
-    };
-    while conditions.len() > 1 {
-        let mut pairs = conditions.into_iter();
-        let mut next = Vec::new();
-        while let Some(left) = pairs.next() {
-            next.push(match pairs.next() {
-                Some(right) => Expr::Nested(Box::new(Expr::BinaryOp {
-                    left: Box::new(left),
-                    op: op.clone(),
-                    right: Box::new(right),
-                })),
-                None => left,
-            });
-        }
-        conditions = next;
-    }
-    conditions
-        .pop()
-        .unwrap_or_else(|| Expr::value(Value::Boolean(of_none)))
-}
-
 /// One that decides, else NULL if one is NULL, else the other answer.
 fn of_rows(compared: Expr, quantifier: Quantifier) -> Expr {
     let decides = match quantifier {
@@ -290,7 +276,10 @@ mod tests {
 
     #[test]
     fn few_patterns_are_compared_one_by_one_and_many_are_rows() {
-        assert_eq!(rewritten(2).to_string(), "((s LIKE 'a%') OR (s LIKE 'a%'))");
+        assert_eq!(
+            rewritten(2).to_string(),
+            "((s LIKE 'a%') OR ((s LIKE 'a%')))"
+        );
         assert!(matches!(rewritten(200_000), Expr::Case { .. }));
     }
 }

@@ -121,7 +121,11 @@ pub fn in_list(row: Vec<Expr>, rows: Vec<Vec<Expr>>, negated: bool) -> Result<Ex
     let same = rows
         .into_iter()
         .map(|one| compare(&BinaryOperator::Eq, row.clone(), one).map(nested));
-    let found = nested(any(same.collect::<Result<_, _>>()?));
+    let found = nested(joined(
+        same.collect::<Result<_, _>>()?,
+        &BinaryOperator::Or,
+        false,
+    ));
     Ok(match negated {
         false => found,
         true => Expr::UnaryOp {
@@ -131,14 +135,15 @@ pub fn in_list(row: Vec<Expr>, rows: Vec<Vec<Expr>>, negated: bool) -> Result<Ex
     })
 }
 
-/// One of the conditions holds: a tree as flat as can be, however many they are.
-fn any(mut conditions: Vec<Expr>) -> Expr {
+/// The conditions put together in a tree as flat as can be, however many they are.
+pub fn joined(mut conditions: Vec<Expr>, both: &BinaryOperator, of_none: bool) -> Expr {
     match conditions.len() {
-        0 => Expr::value(Value::Boolean(false)),
+        0 => Expr::value(Value::Boolean(of_none)),
         1 => conditions.swap_remove(0),
         many => {
-            let right = any(conditions.split_off(many / 2));
-            nested(binary(any(conditions), BinaryOperator::Or, nested(right)))
+            let right = joined(conditions.split_off(many / 2), both, of_none);
+            let left = joined(conditions, both, of_none);
+            nested(binary(left, both.clone(), nested(right)))
         }
     }
 }
