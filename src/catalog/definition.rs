@@ -256,6 +256,8 @@ pub struct Constraint {
     pub name: Arc<str>,
     /// What it demands.
     pub body: ConstraintBody,
+    /// Whether every row is known to be as it demands; false since NOT VALID.
+    pub validated: bool,
 }
 
 /// What a constraint demands.

@@ -6,6 +6,7 @@ pub mod deferred;
 pub mod definitions;
 pub mod dml;
 pub mod entry;
+pub mod extensions;
 pub mod locking;
 pub mod notification;
 pub mod objects;

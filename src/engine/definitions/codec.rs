@@ -23,7 +23,9 @@ use std::borrow::Cow;
 use std::ops::Bound;
 
 /// The format of what is written; a newer one is refused.
-const FORMAT: u8 = 5;
+const FORMAT: u8 = 6;
+/// The format before constraints that are not validated.
+const WITHOUT_VALIDATION: u8 = 5;
 /// The format before columns of types that somebody has defined, else the same.
 const WITHOUT_USER_TYPES: u8 = 4;
 /// The format before deferrable foreign keys, generated columns and comments on constraints.
@@ -213,7 +215,10 @@ pub fn encode(relation: &Relation) -> Result<Vec<u8>, Diagnostic> {
 /// XX001 for damage, 55000 for a newer format.
 pub fn decode(bytes: &[u8]) -> Result<Relation, Diagnostic> {
     let (format, body) = match bytes.split_first() {
-        Some((&(FORMAT | WITHOUT_USER_TYPES), body)) => (FORMAT, Cow::Borrowed(body)),
+        Some((&FORMAT, body)) => (FORMAT, Cow::Borrowed(body)),
+        Some((&(WITHOUT_VALIDATION | WITHOUT_USER_TYPES), body)) => {
+            (WITHOUT_VALIDATION, Cow::Borrowed(body))
+        }
         Some((&format @ (WITHOUT_DEFERRAL | WITHOUT_INDEX_DETAILS), body)) => {
             (format, Cow::Borrowed(body))
         }
@@ -228,6 +233,10 @@ pub fn decode(bytes: &[u8]) -> Result<Relation, Diagnostic> {
     };
     let decoded = match format {
         FORMAT => bincode::serde::decode_from_slice(&body, configuration()),
+        WITHOUT_VALIDATION => {
+            bincode::serde::decode_from_slice::<older::Relation5, _>(&body, configuration())
+                .map(|(old, read)| (Relation::from(old), read))
+        }
         WITHOUT_DEFERRAL => {
             bincode::serde::decode_from_slice::<older::Relation3, _>(&body, configuration())
                 .map(|(old, read)| (Relation::from(old), read))
@@ -300,6 +309,17 @@ mod tests {
             bytes.extend(body.expect("it is encoded"));
             assert_eq!(decode(&bytes).expect("it is decoded"), expected);
         }
+    }
+
+    #[test]
+    fn definitions_from_before_not_valid_read_back_as_validated() {
+        let (old, expected) = older::tests::example_of_format_5();
+        let mut bytes = vec![WITHOUT_VALIDATION];
+        let body = bincode::serde::encode_to_vec(old, configuration());
+        bytes.extend(body.expect("it is encoded"));
+        let found = decode(&bytes).expect("it is decoded");
+        assert!(found.table().expect("a table").constraints[0].validated);
+        assert_eq!(found, expected);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::sql::comment::constraint_of;
 use crate::storage::Use;
 use sqlparser::ast;
 
-/// COMMENT ON TABLE, VIEW, INDEX, SEQUENCE, SCHEMA, TYPE, COLUMN, CONSTRAINT
+/// COMMENT ON TABLE, VIEW, INDEX, SEQUENCE, SCHEMA, TYPE, COLUMN, CONSTRAINT, EXTENSION
 ///
 /// # Errors
 /// 42P01, 42809, 42501; 0A000 for other objects.
@@ -26,6 +26,7 @@ pub async fn comment(
     match object {
         ast::CommentObject::Column => return comment_on_column(work, given, text).await,
         ast::CommentObject::Type => return comment_on_type(work, given, text).await,
+        ast::CommentObject::Extension => return super::extension::comment(given, text),
         ast::CommentObject::Schema => return super::schema::comment(work, given, text).await,
         _ => {}
     }

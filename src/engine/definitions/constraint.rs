@@ -14,6 +14,7 @@ use crate::engine::dml::target::scope_of;
 use crate::engine::dml::value;
 use crate::engine::query::expression::Scope;
 use crate::engine::row::KeyLayout;
+use crate::storage::Use;
 use sqlparser::ast;
 use std::sync::Arc;
 
@@ -37,6 +38,8 @@ pub enum Existing {
     None,
     /// It is there.
     Rows,
+    /// It is there, and they are not looked at: NOT VALID.
+    Unchecked,
 }
 
 fn check_characteristics(given: Option<&ast::ConstraintCharacteristics>) -> Result<(), Diagnostic> {
@@ -172,6 +175,22 @@ impl Spec {
             ),
             other => Err(Diagnostic::unsupported(format!("constraint {other}"))),
         }
+    }
+
+    /// That it is added NOT VALID.
+    ///
+    /// # Errors
+    /// 0A000 for a key, as in PostgreSQL.
+    pub fn unchecked(&self) -> Result<Existing, Diagnostic> {
+        let key = match self.body {
+            SpecBody::PrimaryKey(_) => "PRIMARY KEY",
+            SpecBody::Unique(_) => "UNIQUE",
+            SpecBody::Check(_) | SpecBody::ForeignKey(_) => return Ok(Existing::Unchecked),
+        };
+        Err(Diagnostic::error(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("{key} constraints cannot be marked NOT VALID"),
+        ))
     }
 
     /// Whether it is the primary key, which must come first.
@@ -462,7 +481,7 @@ async fn add_check(
     let table = table.clone();
     let name = choose_constraint(work, &table, &relation_name, name, &label_columns, "check")
         .map_err(|error| match existing {
-            Existing::Rows => error,
+            Existing::Rows | Existing::Unchecked => error,
             Existing::None => Diagnostic::error(
                 SqlState::DUPLICATE_OBJECT,
                 format!(
@@ -481,7 +500,74 @@ async fn add_check(
         body: ConstraintBody::Check {
             expression: expression.to_string().into(),
         },
+        validated: existing != Existing::Unchecked,
     });
+    Ok(())
+}
+
+/// VALIDATE CONSTRAINT: looks at the rows that were there before it.
+///
+/// # Errors
+/// 42704, 42809; 23514 and 23503 by a row.
+pub async fn validate(
+    work: &mut Work<'_>,
+    relation: &mut Relation,
+    name: &str,
+) -> Result<(), Diagnostic> {
+    let definitions = work.definitions();
+    let relation_name = relation.name.clone();
+    let table = table_of(relation)?.clone();
+    let Some(constraint) = table.constraints.iter().find(|it| &*it.name == name) else {
+        let mut keys = table.indexes.iter().chain(&table.primary_index);
+        let is_key = keys.any(|oid| definitions.get(*oid).is_some_and(|key| &*key.name == name));
+        let constraint = format!("constraint \"{name}\" of relation \"{relation_name}\"");
+        return Err(match is_key {
+            true => Diagnostic::error(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("{constraint} is not a foreign key or check constraint"),
+            ),
+            false => Diagnostic::error(
+                SqlState::UNDEFINED_OBJECT,
+                format!("{constraint} does not exist"),
+            ),
+        });
+    };
+    if constraint.validated {
+        return Ok(());
+    }
+    match &constraint.body {
+        ConstraintBody::Check { expression } => {
+            let tree = crate::sql::parse::parse_expression(expression)?;
+            let scope = scope_of(&table, &relation_name, Scope::empty());
+            let compiled = value::compile_asking(&tree, &scope, &mut Vec::new(), work.input())?
+                .without_parameters()?;
+            let compiled = compiled.ready(work.context)?.into_owned();
+            verify::check(work, relation, name, &compiled).await?;
+        }
+        ConstraintBody::ForeignKey {
+            columns,
+            table: parent,
+            referenced,
+            ..
+        } => {
+            let parent = match *parent == relation.oid {
+                true => Some(relation.clone()),
+                false => work.take(*parent, Use::BlockWriters).await?,
+            };
+            let gone = || Diagnostic::internal("a foreign key to nothing");
+            let reference = verify::Reference {
+                constraint: name,
+                columns,
+                parent: &parent.ok_or_else(gone)?,
+                referenced,
+            };
+            verify::foreign_key(work, relation, reference).await?;
+        }
+    }
+    let mut constraints = table_of(relation)?.constraints.iter_mut();
+    if let Some(constraint) = constraints.find(|it| &*it.name == name) {
+        constraint.validated = true;
+    }
     Ok(())
 }
 

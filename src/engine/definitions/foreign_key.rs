@@ -124,6 +124,7 @@ impl Foreign {
                 on_delete: self.on_delete,
                 deferral: self.deferral,
             },
+            validated: existing != Existing::Unchecked,
         };
         super::generated::demand_no_action(table_of(relation)?, &constraint)?;
         table_of(relation)?.constraints.push(constraint);

@@ -16,6 +16,7 @@ mod drop;
 mod drop_schema;
 mod drop_type;
 mod enumeration;
+mod extension;
 mod foreign_key;
 mod generated;
 mod grant;
@@ -85,6 +86,8 @@ fn tag_of(statement: &Statement) -> Option<&'static str> {
         Statement::DropPolicy(_) => "DROP POLICY",
         Statement::CreateType { .. } => "CREATE TYPE",
         Statement::AlterType(_) => "ALTER TYPE",
+        Statement::CreateExtension(_) => "CREATE EXTENSION",
+        Statement::DropExtension(_) => "DROP EXTENSION",
         Statement::Comment { .. } => "COMMENT",
         Statement::Lock(_) => "LOCK TABLE",
         Statement::Vacuum(_) => "VACUUM",
@@ -282,6 +285,8 @@ async fn dispatch(
             comment,
             if_exists: false,
         } => comment::comment(work, *object_type, object_name, comment.as_deref()).await?,
+        Statement::CreateExtension(statement) => extension::create(work, statement)?,
+        Statement::DropExtension(statement) => extension::drop(work, statement)?,
         Statement::Lock(statement) => lock::tables(work, statement).await?,
         Statement::Vacuum(vacuum) => maintain(work, vacuum.table_name.as_ref())?,
         Statement::Analyze(analyze) => maintain(work, analyze.table_name.as_ref())?,

@@ -10,6 +10,54 @@ use crate::catalog::{DatabaseId, Oid, PrincipalId, RelationId};
 use serde::Deserialize;
 use std::sync::Arc;
 
+/// A relation of formats 4 and 5: all constraints are validated.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub struct Relation5 {
+    oid: Oid,
+    database: DatabaseId,
+    schema: Arc<str>,
+    name: Arc<str>,
+    owner: PrincipalId,
+    grants: Vec<Grant>,
+    comment: Option<Arc<str>>,
+    body: Body5,
+    row_security: RowSecurity,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+enum Body5 {
+    Table(Table5),
+    Index(Index),
+    Sequence(Sequence),
+    View(View),
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct Table5 {
+    store: RelationId,
+    layout_version: u32,
+    columns: Vec<Column>,
+    primary_key: Vec<u16>,
+    primary_index: Option<Oid>,
+    indexes: Vec<Oid>,
+    constraints: Vec<Constraint5>,
+    referenced_by: Vec<Oid>,
+    options: Vec<(Arc<str>, Arc<str>)>,
+    comments: Vec<(u16, Arc<str>)>,
+    constraint_comments: Vec<(Oid, Arc<str>)>,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct Constraint5 {
+    oid: Oid,
+    name: Arc<str>,
+    body: ConstraintBody,
+}
+
 /// A relation of format 3: foreign keys that cannot be deferred, no generated columns, no comments on
 /// constraints and views' columns.
 #[derive(Deserialize)]
@@ -143,6 +191,56 @@ struct Index2 {
     constraint: Option<IndexConstraint>,
 }
 
+impl From<Relation5> for Relation {
+    fn from(old: Relation5) -> Relation {
+        Relation {
+            oid: old.oid,
+            database: old.database,
+            schema: old.schema,
+            name: old.name,
+            owner: old.owner,
+            grants: old.grants,
+            comment: old.comment,
+            body: match old.body {
+                Body5::Table(table) => RelationBody::Table(table.into()),
+                Body5::Index(index) => RelationBody::Index(index),
+                Body5::Sequence(sequence) => RelationBody::Sequence(sequence),
+                Body5::View(view) => RelationBody::View(view),
+            },
+            row_security: old.row_security,
+        }
+    }
+}
+
+impl From<Table5> for Table {
+    fn from(old: Table5) -> Table {
+        Table {
+            store: old.store,
+            layout_version: old.layout_version,
+            columns: old.columns,
+            primary_key: old.primary_key,
+            primary_index: old.primary_index,
+            indexes: old.indexes,
+            constraints: old.constraints.into_iter().map(Constraint::from).collect(),
+            referenced_by: old.referenced_by,
+            options: old.options,
+            comments: old.comments,
+            constraint_comments: old.constraint_comments,
+        }
+    }
+}
+
+impl From<Constraint5> for Constraint {
+    fn from(old: Constraint5) -> Constraint {
+        Constraint {
+            oid: old.oid,
+            name: old.name,
+            body: old.body,
+            validated: true,
+        }
+    }
+}
+
 impl From<Relation3> for Relation {
     fn from(old: Relation3) -> Relation {
         Relation {
@@ -231,6 +329,7 @@ impl From<Constraint3> for Constraint {
                     deferral: Deferral::None,
                 },
             },
+            validated: true,
         }
     }
 }
@@ -381,5 +480,39 @@ pub mod tests {
             row_security: RowSecurity::default(),
         };
         vec![(relation(), relation().into())]
+    }
+
+    /// A table of format 5 with a constraint, and what it is now.
+    pub fn example_of_format_5() -> (Relation5, Relation) {
+        let relation = || Relation5 {
+            oid: Oid(20_000),
+            database: DatabaseId(5),
+            schema: Arc::from("public"),
+            name: Arc::from("r"),
+            owner: PrincipalId(10),
+            grants: Vec::new(),
+            comment: None,
+            body: Body5::Table(Table5 {
+                store: RelationId(6),
+                layout_version: 3,
+                columns: Vec::new(),
+                primary_key: Vec::new(),
+                primary_index: None,
+                indexes: Vec::new(),
+                constraints: vec![Constraint5 {
+                    oid: Oid(20_004),
+                    name: Arc::from("r_check"),
+                    body: ConstraintBody::Check {
+                        expression: Arc::from("true"),
+                    },
+                }],
+                referenced_by: Vec::new(),
+                options: Vec::new(),
+                comments: Vec::new(),
+                constraint_comments: vec![(Oid(20_004), Arc::from("always"))],
+            }),
+            row_security: RowSecurity::default(),
+        };
+        (relation(), relation().into())
     }
 }

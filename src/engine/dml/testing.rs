@@ -156,6 +156,7 @@ fn definitions() -> Definitions {
         body: ConstraintBody::Check {
             expression: "n >= 0".into(),
         },
+        validated: true,
     }];
     let mut child = table(
         stores[2],
@@ -174,6 +175,7 @@ fn definitions() -> Definitions {
             on_delete: ReferentialAction::NoAction,
             deferral: Default::default(),
         },
+        validated: true,
     }];
     let mut node = table(
         stores[4],
@@ -197,6 +199,7 @@ fn definitions() -> Definitions {
             on_delete,
             deferral: Default::default(),
         },
+        validated: true,
     };
     let (cascade, nothing) = (ReferentialAction::Cascade, ReferentialAction::NoAction);
     node.constraints = vec![

@@ -135,6 +135,8 @@ pub struct Shown<'a> {
     pub columns: Vec<u16>,
     /// The constraint of f and c.
     pub body: Option<&'a ConstraintBody>,
+    /// convalidated
+    pub validated: bool,
 }
 
 impl Shown<'_> {
@@ -175,6 +177,7 @@ pub fn shown(context: &StatementContext) -> Vec<Shown<'_>> {
                 index: Some(relation.oid.0),
                 columns: index.columns.clone(),
                 body: None,
+                validated: true,
             });
         }
         let constraints = relation.table().map(|table| &table.constraints);
@@ -198,6 +201,7 @@ fn of_table<'a>(relation: &'a Relation, constraint: &'a Constraint) -> Shown<'a>
         index: None,
         columns,
         body: Some(&constraint.body),
+        validated: constraint.validated,
     }
 }
 
@@ -268,7 +272,7 @@ pub fn pg_constraint(context: &StatementContext) -> Vec<Row> {
                 ("contype", text(constraint.kind)),
                 ("condeferrable", Cell::Bool(constraint.is_deferrable())),
                 ("condeferred", Cell::Bool(constraint.is_deferred())),
-                ("convalidated", Cell::Bool(true)),
+                ("convalidated", Cell::Bool(constraint.validated)),
                 ("conrelid", number(constraint.relation.oid.0)),
                 ("conindid", number(constraint.index.unwrap_or_default())),
                 ("conislocal", Cell::Bool(true)),

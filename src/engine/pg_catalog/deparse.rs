@@ -126,7 +126,7 @@ pub fn constraint(oid: Oid, names: Names, context: &StatementContext) -> Option<
 /// The clause of a constraint.
 pub fn clause(shown: &Shown<'_>, names: Names, context: &StatementContext) -> Option<String> {
     let table = shown.relation.table()?;
-    Some(match (shown.kind, shown.body) {
+    let clause = match (shown.kind, shown.body) {
         ("p", _) => format!("PRIMARY KEY ({})", columns(table, &shown.columns)),
         ("u", _) => format!("UNIQUE ({})", columns(table, &shown.columns)),
         (_, Some(ConstraintBody::Check { expression })) => {
@@ -158,6 +158,10 @@ pub fn clause(shown: &Shown<'_>, names: Names, context: &StatementContext) -> Op
             )
         }
         _ => return None,
+    };
+    Some(match shown.validated {
+        true => clause,
+        false => format!("{clause} NOT VALID"),
     })
 }
 
@@ -171,10 +175,13 @@ pub fn without_parentheses(expression: &str) -> String {
 
 /// `CHECK ((a > 0))` as it is shown to people: without the parentheses that the expression has for itself.
 pub fn without_inner_parentheses(constraint: String) -> String {
-    let bare = constraint
-        .strip_prefix("CHECK (")
-        .and_then(|rest| rest.strip_suffix(')'))
-        .map(|expression| format!("CHECK ({})", without_parentheses(expression)));
+    let rest = constraint.strip_prefix("CHECK (");
+    let parts = rest.and_then(|rest| match rest.strip_suffix(") NOT VALID") {
+        Some(expression) => Some((expression, " NOT VALID")),
+        None => Some((rest.strip_suffix(')')?, "")),
+    });
+    let bare = parts
+        .map(|(expression, behind)| format!("CHECK ({}){behind}", without_parentheses(expression)));
     bare.unwrap_or(constraint)
 }
 

@@ -9,6 +9,7 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::catalog::{DatabaseId, Oid, PrincipalId};
 use crate::diagnostic::SqlState;
 use crate::engine::context::StatementContext;
+use crate::engine::extensions::EXTENSIONS;
 use crate::engine::query::failure;
 use crate::engine::query::functions::definition::{
     Argument, BOOL, Call, Function, INT4, INT8, OID, REGCLASS, TEXT,
@@ -305,6 +306,11 @@ fn descriptions() -> Vec<Arc<ScalarUDF>> {
                         let known = oid.and_then(|oid| types.definitions.user_type(oid));
                         let comment = known.and_then(|known| known.comment.as_deref());
                         return Ok(comment.map(str::to_owned));
+                    }
+                    if call.args.len() == 2 && call.text(1, row) == Some("pg_extension") {
+                        let mut known = EXTENSIONS.iter();
+                        let known = known.find(|known| Some(known.oid) == call.oid(0, row));
+                        return Ok(known.map(|known| known.comment.to_owned()));
                     }
                     let class = call.args.len() == 1 || call.text(1, row) == Some("pg_class");
                     if call.args.len() == 2 && call.text(1, row) == Some("pg_constraint") {

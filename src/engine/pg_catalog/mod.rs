@@ -12,6 +12,7 @@ mod constraints;
 mod databases;
 pub mod deparse;
 mod dependencies;
+mod extensions;
 pub mod functions;
 mod information_schema;
 mod look_up;
@@ -211,6 +212,8 @@ fn rows_of(schema: &str, name: &str) -> Option<Rows> {
         ("pg_catalog", "pg_type") => types::pg_type,
         ("pg_catalog", "pg_enum") => types::pg_enum,
         ("pg_catalog", "pg_collation") => types::pg_collation,
+        ("pg_catalog", "pg_extension") => extensions::pg_extension,
+        ("pg_catalog", "pg_available_extensions") => extensions::pg_available_extensions,
         ("pg_catalog", "pg_language") => types::pg_language,
         ("pg_catalog", "pg_opclass") => types::pg_opclass,
         ("pg_catalog", "pg_opfamily") => types::pg_opfamily,

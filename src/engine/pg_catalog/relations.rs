@@ -8,6 +8,7 @@ use crate::catalog::schema::is_temporary;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::catalog::{Oid, PrincipalId};
 use crate::engine::context::StatementContext;
+use crate::engine::extensions::EXTENSIONS;
 use crate::engine::temporary;
 use crate::engine::types;
 use std::sync::{Arc, LazyLock};
@@ -543,6 +544,17 @@ pub fn pg_description(context: &StatementContext) -> Vec<Row> {
                 )
             })
     });
+    let extensions = catalog("pg_extension").oid.0;
+    let of_extensions = EXTENSIONS.iter().map(|extension| {
+        row(
+            shape,
+            &[
+                ("objoid", number(extension.oid)),
+                ("classoid", number(extensions)),
+                ("description", text(extension.comment)),
+            ],
+        )
+    });
     let types = catalog("pg_type").oid.0;
     let of_types = context
         .snapshot
@@ -563,6 +575,7 @@ pub fn pg_description(context: &StatementContext) -> Vec<Row> {
     let commented = commented
         .chain(of_columns)
         .chain(of_constraints)
-        .chain(of_types);
+        .chain(of_types)
+        .chain(of_extensions);
     schemas.chain(commented).collect()
 }

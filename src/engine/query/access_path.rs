@@ -6,7 +6,7 @@
 use crate::catalog::RelationId;
 use crate::catalog::definition::{Index, Relation, Table};
 use crate::engine::query::expression::{self, Scope};
-use crate::engine::query::functions::numeric;
+use crate::engine::query::functions::{float, numeric};
 use crate::engine::row::{KeyLayout, KeyRange, RowError};
 use crate::engine::types::UserTypes;
 use datafusion::arrow::datatypes::DataType;
@@ -310,8 +310,8 @@ fn has_all(
 fn column_name(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Column(column) => Some(&column.name),
-        // A numeric column beside a number.
-        Expr::ScalarFunction(_) => match numeric::keyed(expr)? {
+        // A numeric column beside a number, or a float.
+        Expr::ScalarFunction(_) => match numeric::keyed(expr).or_else(|| float::keyed(expr))? {
             Expr::Column(column) => Some(&column.name),
             _ => None,
         },

@@ -7,7 +7,7 @@
 use super::failure;
 use super::statement::Statement;
 use crate::catalog::sql_type::{SqlType, TypeKind};
-use crate::diagnostic::{Diagnostic, SqlState};
+use crate::diagnostic::Diagnostic;
 use crate::engine::query::functions::auth_variable::AuthVariable;
 use crate::engine::query::functions::{label, names};
 use crate::engine::settings::Settings;
@@ -108,14 +108,7 @@ pub fn explicit(expr: Expr, from: SqlType, to: SqlType, input: Input<'_>) -> Res
     }
     let known = by_name(from) || by_name(to) || types::can_cast(from, to, CastContext::Explicit);
     if !known {
-        return Err(failure::error(
-            SqlState::CANNOT_COERCE,
-            format!(
-                "cannot cast type {} to {}",
-                types::format_type(SqlType { typmod: -1, ..from }),
-                types::format_type(SqlType { typmod: -1, ..to })
-            ),
-        ));
+        return Err(failure::external(types::cannot_cast(from, to)));
     }
     Ok(function(expr, from, to))
 }

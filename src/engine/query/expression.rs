@@ -5,9 +5,9 @@
 //! row, and so are the transaction's time, which stands for now() and CURRENT_TIMESTAMP, and `$auth.*`; whatever
 //! else is not immutable is refused here and goes the way of a query.
 
-use super::functions::Functions;
 use super::functions::auth_variable::{self, AuthVariable};
 use super::functions::definition::Missing;
+use super::functions::{Functions, uuids};
 use super::operators::Operators;
 use super::provider::Types;
 use super::statement::Statement;
@@ -593,10 +593,7 @@ fn is_transaction_time(function: &str) -> bool {
 
 /// Functions that give something new at each call, and need nothing of the statement for it.
 fn is_self_contained(function: &str) -> bool {
-    matches!(
-        function,
-        "random" | "gen_random_uuid" | "uuid" | "clock_timestamp"
-    )
+    matches!(function, "random" | "uuid" | "clock_timestamp") || uuids::VOLATILE.contains(&function)
 }
 
 /// Integers do not wrap.

@@ -1,11 +1,17 @@
-//! What is the same in all rows below GROUPING SETS is not above them: in a set without the column it is NULL. The planner
-//! takes it for the same all the same, and leaves it out of ORDER BY (`WHERE year = 2024 GROUP BY ROLLUP (year, month) ORDER
-//! BY year, month`).
+//! What is the same in all rows below GROUPING SETS or an outer join is not above them: in a set without the column, and in a row
+//! without a match, it is NULL. The planner takes it for the same all the same, and leaves it out of ORDER BY, windows and groups
+//! (`WHERE year = 2024 GROUP BY ROLLUP (year, month) ORDER BY year, month`; `a LEFT JOIN b ON b.a = a.id AND b.kind = 'x' ORDER BY
+//! b.kind`).
 //!
-//! While the plan is made, an operator stands below each such aggregate that says nothing of its rows.
+//! Nor is what a hash join gives in the order of the side that it keeps, not even among rows that are alike in the order of the other
+//! side, as the planner takes it to be: those rows may be several.
+//!
+//! An operator stands below each such aggregate and join that says nothing of these. It stays in the plan: a sort asks once more,
+//! when it runs, whether its input is in order already.
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{JoinType, Statistics};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
@@ -13,8 +19,11 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateInputMode};
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+    ReplaceChildrenOptions,
 };
 use std::any::Any;
 use std::fmt;
@@ -22,13 +31,17 @@ use std::sync::Arc;
 
 type Plan = Arc<dyn ExecutionPlan>;
 
-/// The library's rules, with the operators put in before them and taken out after.
+/// The library's rules, and the operators put in: before them, and where sides of joins have been exchanged.
 pub fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
+    let exchanged = rules.iter().position(|rule| rule.name() == EXCHANGES);
+    rules.insert(exchanged.map_or(0, |place| place + 1), Arc::new(Forget));
     rules.insert(0, Arc::new(Forget));
-    rules.push(Arc::new(Remember));
     rules
 }
+
+/// The rule that exchanges sides of joins.
+const EXCHANGES: &str = "join_selection";
 
 /// Puts the operators in.
 #[derive(Debug)]
@@ -36,79 +49,136 @@ struct Forget;
 
 impl PhysicalOptimizerRule for Forget {
     fn optimize(&self, plan: Plan, _config: &ConfigOptions) -> Result<Plan> {
-        let forget = |plan: Plan| {
-            let any: &dyn Any = plan.as_ref();
-            let Some(aggregate) = any.downcast_ref::<AggregateExec>() else {
-                return Ok(Transformed::no(plan));
-            };
-            let of_sets = aggregate.group_expr().groups().len() > 1;
-            if !of_sets || aggregate.mode().input_mode() != AggregateInputMode::Raw {
-                return Ok(Transformed::no(plan));
+        forget(plan)
+    }
+
+    fn name(&self) -> &str {
+        "forget"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// The plan with the operators where they are wanted and not there yet.
+///
+/// # Errors
+/// The planner's, where an operator cannot be made.
+pub fn forget(plan: Plan) -> Result<Plan> {
+    plan.transform_up(|plan| {
+        let mut changed = false;
+        let below = plan.children().into_iter().zip(forgotten(&plan));
+        let below = below.map(|(child, forgotten)| -> Plan {
+            let known = child.equivalence_properties();
+            match forgotten {
+                Some(Forgotten::All) if !known.constants().is_empty() => {}
+                Some(_) if !known.oeq_class().is_empty() => {}
+                _ => return child.clone(),
             }
-            let below = Arc::new(ForgetfulExec::new(aggregate.input().clone()));
-            replace_children_if_necessary(plan, vec![below]).map(Transformed::yes)
-        };
-        plan.transform_up(forget).data()
-    }
+            changed = true;
+            let forgotten = forgotten.unwrap_or(Forgotten::All);
+            Arc::new(ForgetfulExec::new(child.clone(), forgotten))
+        });
+        let below: Vec<Plan> = below.collect();
+        match changed {
+            true => replace_children_if_necessary(plan, below).map(Transformed::yes),
+            false => Ok(Transformed::no(plan)),
+        }
+    })
+    .data()
+}
 
-    fn name(&self) -> &str {
-        "forget_constants_below_grouping_sets"
-    }
+/// What is forgotten of an input's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Forgotten {
+    /// In what order they come.
+    Order,
+    /// That, and what is the same in all of them.
+    All,
+}
 
-    fn schema_check(&self) -> bool {
-        true
+/// What is to be forgotten of each input.
+fn forgotten(plan: &Plan) -> Vec<Option<Forgotten>> {
+    if has_grouping_sets(plan) {
+        return vec![Some(Forgotten::All)];
+    }
+    let any: &dyn Any = plan.as_ref();
+    // The rows of the side that is kept come anew for each row of the other.
+    let kept = any.is::<HashJoinExec>().then_some(Forgotten::Order);
+    let sides = match gets_nulls(plan) {
+        [false, false] => [kept, None],
+        [true, false] => [Some(Forgotten::All), None],
+        [false, true] => [kept, Some(Forgotten::All)],
+        [true, true] => [Some(Forgotten::All); 2],
+    };
+    let none = plan.children().len().saturating_sub(sides.len());
+    let others = std::iter::repeat_n(None, none);
+    sides.into_iter().chain(others).collect()
+}
+
+fn has_grouping_sets(plan: &Plan) -> bool {
+    let any: &dyn Any = plan.as_ref();
+    any.downcast_ref::<AggregateExec>().is_some_and(|it| {
+        it.group_expr().groups().len() > 1 && it.mode().input_mode() == AggregateInputMode::Raw
+    })
+}
+
+/// Of which sides a join makes rows of NULLs.
+fn gets_nulls(plan: &Plan) -> [bool; 2] {
+    let any: &dyn Any = plan.as_ref();
+    let join_type = None
+        .or_else(|| any.downcast_ref().map(|it: &HashJoinExec| *it.join_type()))
+        .or_else(|| {
+            any.downcast_ref()
+                .map(|it: &NestedLoopJoinExec| *it.join_type())
+        })
+        .or_else(|| {
+            any.downcast_ref()
+                .map(|it: &SortMergeJoinExec| it.join_type())
+        });
+    match join_type {
+        Some(JoinType::Left) => [false, true],
+        Some(JoinType::Right) => [true, false],
+        Some(JoinType::Full) => [true, true],
+        _ => [false, false],
     }
 }
 
-/// Takes them out again.
+/// The operator: its input's rows, of which less is known.
 #[derive(Debug)]
-struct Remember;
-
-impl PhysicalOptimizerRule for Remember {
-    fn optimize(&self, plan: Plan, _config: &ConfigOptions) -> Result<Plan> {
-        let remember = |plan: Plan| {
-            let any: &dyn Any = plan.as_ref();
-            Ok(match any.downcast_ref::<ForgetfulExec>() {
-                Some(forgetful) => Transformed::yes(forgetful.input.clone()),
-                None => Transformed::no(plan),
-            })
-        };
-        plan.transform_up(remember).data()
-    }
-
-    fn name(&self) -> &str {
-        "remember_constants_below_grouping_sets"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
-}
-
-/// The operator: its input's rows, of which nothing is known.
-#[derive(Debug)]
-struct ForgetfulExec {
+pub struct ForgetfulExec {
     input: Plan,
+    forgotten: Forgotten,
     properties: Arc<PlanProperties>,
 }
 
 impl ForgetfulExec {
-    fn new(input: Plan) -> ForgetfulExec {
+    fn new(input: Plan, forgotten: Forgotten) -> ForgetfulExec {
+        let known = match forgotten {
+            Forgotten::All => EquivalenceProperties::new(input.schema()),
+            Forgotten::Order => {
+                let mut known = input.equivalence_properties().clone();
+                known.clear_orderings();
+                known
+            }
+        };
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(input.schema()),
+            known,
             input.properties().output_partitioning().clone(),
             input.properties().emission_type,
             input.properties().boundedness,
         );
         ForgetfulExec {
             input,
+            forgotten,
             properties: Arc::new(properties),
         }
     }
 
-    fn over(mut children: Vec<Plan>) -> Result<Plan> {
+    fn over(&self, mut children: Vec<Plan>) -> Result<Plan> {
         match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(ForgetfulExec::new(input))),
+            (Some(input), true) => Ok(Arc::new(ForgetfulExec::new(input, self.forgotten))),
             _ => Err(DataFusionError::Internal("it has one input".to_owned())),
         }
     }
@@ -145,11 +215,23 @@ impl ExecutionPlan for ForgetfulExec {
         children: Vec<Plan>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Plan> {
-        ForgetfulExec::over(children)
+        self.over(children)
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Plan>) -> Result<Plan> {
-        ForgetfulExec::over(children)
+        self.over(children)
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(partition)]
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        input_stats: &[Arc<Statistics>],
+        _args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        Ok(input_stats[0].clone())
     }
 
     fn execute(

@@ -1,11 +1,11 @@
 //! Types whose equal values have several representations are compared by a key: numeric of its own
-//! scale (1.1 and 1.10), interval (a day and 24 hours), jsonb (1 and 1.0), and arrays, for their elements
+//! scale (1.1 and 1.10), float (0 and -0), interval (a day and 24 hours), jsonb (1 and 1.0), and arrays, for their elements
 //! and because a NULL among them is the last. json has no equality.
 //!
 //! Operators, IN, BETWEEN and their like compare keys instead of values; GROUP BY and DISTINCT
 //! group by keys and show a value of each group; joins, ORDER BY and windows take keys.
 
-use super::functions::{array_order, json, numeric, sliding, time};
+use super::functions::{array_order, float, json, numeric, sliding, time};
 use super::rewrite::frames::Offset;
 use super::{cast, failure, grouping_sets, operators::decimal};
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -33,6 +33,8 @@ pub enum Class {
     Plain,
     /// By its value, whatever its scale.
     Number,
+    /// By its value, whatever the sign of a zero.
+    Float,
     /// By its microseconds.
     Interval,
     /// By its normal form.
@@ -52,6 +54,7 @@ impl Class {
             (_, DataType::List(_)) => Class::Array,
             _ if sql_type.array => Class::Plain,
             (_, DataType::LargeBinary) => Class::Number,
+            (_, DataType::Float32 | DataType::Float64) => Class::Float,
             (_, DataType::Interval(_)) => Class::Interval,
             (TypeKind::Jsonb, _) => Class::Jsonb,
             (TypeKind::Json, _) => Class::Json,
@@ -71,7 +74,12 @@ impl Class {
     fn of_field(field: &Field) -> Result<Class> {
         if let DataType::Struct(columns) = field.data_type() {
             // A row is compared as it is, column by column.
-            let plain = |column| Ok(Class::of_field(column)? == Class::Plain);
+            let plain = |column| {
+                Ok(matches!(
+                    Class::of_field(column)?,
+                    Class::Plain | Class::Float
+                ))
+            };
             let all = columns.iter().map(|column| plain(column));
             return match all.collect::<Result<Vec<bool>>>()?.contains(&false) {
                 false => Ok(Class::Plain),
@@ -92,6 +100,7 @@ impl Class {
     pub fn key(self, expr: Expr) -> Expr {
         let function = match self {
             Class::Number => return numeric::key_of(expr),
+            Class::Float => return float::key_of(expr),
             Class::Interval => time::interval_order(),
             Class::Jsonb => json::key(),
             Class::Array => array_order::key(),
@@ -121,12 +130,30 @@ pub fn of(members: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
     if alike && matches!(classes[0], Class::Interval | Class::Jsonb | Class::Array) {
         return Ok(members.into_iter().map(|one| classes[0].key(one)).collect());
     }
+    if classes.contains(&Class::Float) {
+        return Ok(floats(members, &classes));
+    }
     let numeric = types.iter().all(is_exact)
         && (types.contains(&DataType::LargeBinary) || !decimals_compare(&types));
     if !numeric {
         return Ok(members);
     }
     Ok(members.into_iter().map(numeric::key_of).collect())
+}
+
+/// Floats among members by their keys, unless all that they are compared with are constants that bits tell apart: those
+/// keep what looks for columns beside constants.
+fn floats(members: Vec<Expr>, classes: &[Class]) -> Vec<Expr> {
+    let by_bits = |member: &Expr| match member {
+        Expr::Literal(value, _) => float::compares_by_bits(value),
+        _ => false,
+    };
+    let decided = members.iter().filter(|member| !by_bits(member)).count() <= 1;
+    let keyed = |(member, class): (Expr, &Class)| match class {
+        Class::Float if !decided => class.key(member),
+        _ => member,
+    };
+    members.into_iter().zip(classes).map(keyed).collect()
 }
 
 /// Whether one decimal type holds them all.
@@ -367,12 +394,19 @@ pub fn aggregate(mut call: AggregateFunction, schema: &DFSchema) -> Result<Aggre
     }
     if params.distinct && !matches!(call.func.name(), "sum" | "avg" | "min" | "max") {
         for argument in &mut params.args {
+            let class = Class::of_expr(argument, schema)?;
             let keyed = single(argument.clone(), schema)?;
-            if keyed != *argument && call.func.name() != "count" {
+            if keyed != *argument && class != Class::Float && call.func.name() != "count" {
                 let what = format!("{}(DISTINCT …) of this type", call.func.name());
                 return Err(failure::unsupported(what));
             }
             *argument = keyed;
+        }
+        // What is ordered by is among the arguments.
+        for item in &mut params.order_by {
+            if Class::of_expr(&item.expr, schema)? == Class::Float {
+                item.expr = Class::Float.key(std::mem::take(&mut item.expr));
+            }
         }
     } else {
         params.order_by = sorted(std::mem::take(&mut params.order_by), schema)?;

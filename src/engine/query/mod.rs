@@ -21,6 +21,7 @@ pub mod failure;
 mod forgetful;
 pub mod functions;
 mod grouping_sets;
+mod in_order;
 pub mod kept;
 mod keys;
 mod leaf;
@@ -50,6 +51,7 @@ pub mod statement;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod unnested;
 mod unused_parts;
 mod watched;
 

@@ -8,6 +8,7 @@
 //! A join keeps its smaller side in memory; the planner, which knows no table's size, takes the left.
 
 use super::estimate;
+use super::forgetful::{ForgetfulExec, forget};
 use super::leaf::LeafExec;
 use super::scan::TableScan;
 use crate::storage::View;
@@ -49,7 +50,7 @@ type Plan = Arc<dyn ExecutionPlan>;
 /// # Errors
 /// Storage's; the planner's, where an operator cannot be made.
 pub fn spread(plan: Plan, order: Order, view: &View) -> Result<Plan> {
-    let plan = joins(plan, order, view)?;
+    let plan = forget(joins(plan, order, view)?)?;
     let streams = view.parallelism();
     if streams < 2 || !view.is_unwritten() {
         return Ok(plan);
@@ -127,6 +128,7 @@ fn hands_on(operator: &dyn Any) -> bool {
     operator.is::<FilterExec>()
         || operator.is::<ProjectionExec>()
         || operator.is::<CooperativeExec>()
+        || operator.is::<ForgetfulExec>()
         || operator.is::<GlobalLimitExec>()
         || operator.is::<LocalLimitExec>()
         || operator.is::<UnionExec>()
@@ -201,8 +203,10 @@ impl Spread<'_> {
         if let Some(join) = any.downcast_ref::<HashJoinExec>() {
             return self.join(plan, join);
         }
-        let row_by_row =
-            any.is::<FilterExec>() || any.is::<ProjectionExec>() || any.is::<CooperativeExec>();
+        let row_by_row = any.is::<FilterExec>()
+            || any.is::<ProjectionExec>()
+            || any.is::<CooperativeExec>()
+            || any.is::<ForgetfulExec>();
         if !row_by_row || plan.fetch().is_some() {
             return Ok(None);
         }

@@ -84,6 +84,7 @@ impl<'a> Provider<'a> {
             relation_planners: vec![Arc::new(Relations {
                 engine: Arc::downgrade(engine),
                 context: context.clone(),
+                asked: Default::default(),
             })],
             used: Mutex::new(Used::default()),
         }

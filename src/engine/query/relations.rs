@@ -1,11 +1,11 @@
-//! Functions in FROM: each row of theirs is a row of the query.
+//! What stands in FROM. Functions: each row of theirs is a row of the query.
 //!
 //! A set-returning function gives a list that is unnested; any other gives one row. A long
 //! generate_series with constant bounds makes its rows as they are read (`series`).
 
 use super::functions::{json, set_returning};
 use super::rewrite::records::{EXPAND_ARRAY, EXPANDED};
-use super::{Inner, failure, resolve, semantics, series};
+use super::{Inner, failure, resolve, semantics, series, unnested};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::context::StatementContext;
@@ -22,14 +22,17 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlanBuilder, lit};
 use sqlparser::ast::{
     self, FunctionArg, FunctionArgExpr, Ident, ObjectName, TableAlias, TableFactor,
 };
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-/// Plans functions in FROM.
+/// Plans what stands in FROM: functions, and queries that unnest.
 pub struct Relations {
     /// Where the functions are.
     pub engine: Weak<Inner>,
     /// For whom.
     pub context: StatementContext,
+    /// Whether the next relation is one that the library is asked for.
+    pub asked: AtomicBool,
 }
 
 impl std::fmt::Debug for Relations {
@@ -53,6 +56,9 @@ impl RelationPlanner for Relations {
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
         match relation {
+            TableFactor::Derived { .. } | TableFactor::Table { args: None, .. } => {
+                self.without_keys(relation, context)
+            }
             TableFactor::Table {
                 name,
                 alias,
@@ -289,6 +295,24 @@ impl Relations {
             }
         });
         rows.project(typed.collect::<Vec<_>>())
+    }
+}
+
+impl Relations {
+    /// A table or query as the library plans it, but for keys that are none any more: GROUP BY would take what they decide for
+    /// grouped.
+    fn without_keys(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        if self.asked.swap(false, Ordering::Relaxed) {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        }
+        self.asked.store(true, Ordering::Relaxed);
+        let plan = unnested::without_keys(context.plan(relation)?)?;
+        let planned = PlannedRelation::new(plan, None);
+        Ok(RelationPlanning::Planned(Box::new(planned)))
     }
 }
 

@@ -11,7 +11,7 @@ use super::memory::StatementMemory;
 use super::plan::{self, Form, Kept, QueryPlan};
 use super::pour::{BATCHES_AHEAD, Batch, send};
 use super::statement::Statement;
-use super::{Inner, cancel, failure, parallel, state, watched};
+use super::{Inner, cancel, failure, in_order, parallel, state, watched};
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::{Coming, CommandTag, Outcome, Rows, Source};
@@ -118,6 +118,7 @@ async fn physical(
         }
         None => physical,
     };
+    let physical = in_order::branches(physical).map_err(failure::diagnostic)?;
     cancel::guard(physical, statement).map_err(failure::diagnostic)
 }
 

@@ -21,8 +21,8 @@ use super::error::RowError;
 use super::value::Physical;
 use crate::catalog::definition::{Index, Table};
 use crate::catalog::sql_type::{SqlType, TypeKind};
-use crate::engine::types::interval;
 use crate::engine::types::number::{Number, order};
+use crate::engine::types::{float, interval};
 use datafusion::arrow::array::{Array, ArrayRef, Int32Array, Int64Array, StringArray};
 use datafusion::common::ScalarValue;
 use std::ops::Bound;
@@ -508,14 +508,8 @@ fn ordered_i128(value: i128) -> [u8; 16] {
     (value as u128 ^ 1 << 127).to_be_bytes()
 }
 
-/// Adding 0 makes -0 positive; the one NaN kept is positive, above infinity.
 fn ordered_f64(value: f64) -> [u8; 8] {
-    let value = if value.is_nan() {
-        f64::NAN.abs()
-    } else {
-        value + 0.0
-    };
-    let bits = value.to_bits();
+    let bits = float::key_f64(value).to_bits();
     let negative = bits >> 63 == 1;
     (if negative { !bits } else { bits ^ 1 << 63 }).to_be_bytes()
 }
@@ -527,12 +521,7 @@ fn from_ordered_f64(bytes: [u8; 8]) -> f64 {
 }
 
 fn ordered_f32(value: f32) -> [u8; 4] {
-    let value = if value.is_nan() {
-        f32::NAN.abs()
-    } else {
-        value + 0.0
-    };
-    let bits = value.to_bits();
+    let bits = float::key_f32(value).to_bits();
     let negative = bits >> 31 == 1;
     (if negative { !bits } else { bits ^ 1 << 31 }).to_be_bytes()
 }

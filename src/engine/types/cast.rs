@@ -129,7 +129,7 @@ fn needed_context(from: SqlType, to: SqlType) -> Option<CastContext> {
 }
 
 /// 42846.
-fn cannot_cast(from: SqlType, to: SqlType) -> Diagnostic {
+pub fn cannot_cast(from: SqlType, to: SqlType) -> Diagnostic {
     let name = |of: SqlType| super::format_type(SqlType { typmod: -1, ..of });
     Diagnostic::error(
         SqlState::CANNOT_COERCE,

@@ -243,8 +243,8 @@ pub(super) fn decode_own(
             let number = number::parse_binary(bytes, sql_type).ok_or_else(wrong)??;
             numeric_scalar(number, sql_type)?
         }
-        TypeKind::Float4 => ScalarValue::Float32(Some(number!(f32))),
-        TypeKind::Float8 => ScalarValue::Float64(Some(number!(f64))),
+        TypeKind::Float4 => ScalarValue::Float32(Some(float::with_one_nan_f32(number!(f32)))),
+        TypeKind::Float8 => ScalarValue::Float64(Some(float::with_one_nan_f64(number!(f64)))),
         TypeKind::Jsonb => match bytes {
             [JSONB_VERSION, rest @ ..] => {
                 ScalarValue::Utf8(Some(json::normalise(text::from_bytes(rest)?)?))

@@ -231,7 +231,7 @@ pub fn parse_f64(text: &str) -> Result<f64, Diagnostic> {
         Ok(value) if lost_range(value.is_infinite(), value == 0.0, number) => {
             Err(past_range("double precision", text))
         }
-        Ok(value) => Ok(value),
+        Ok(value) => Ok(with_one_nan_f64(value)),
         Err(_) => Err(invalid_syntax("double precision", text)),
     }
 }
@@ -246,9 +246,36 @@ pub fn parse_f32(text: &str) -> Result<f32, Diagnostic> {
         Ok(value) if lost_range(value.is_infinite(), value == 0.0, number) => {
             Err(past_range("real", text))
         }
-        Ok(value) => Ok(value),
+        Ok(value) => Ok(with_one_nan_f32(value)),
         Err(_) => Err(invalid_syntax("real", text)),
     }
+}
+
+/// The value, NaN being the one that comparisons by bits put above infinity.
+pub fn with_one_nan_f64(value: f64) -> f64 {
+    match value.is_nan() {
+        true => f64::NAN.abs(),
+        false => value,
+    }
+}
+
+/// As [`with_one_nan_f64`].
+pub fn with_one_nan_f32(value: f32) -> f32 {
+    match value.is_nan() {
+        true => f32::NAN.abs(),
+        false => value,
+    }
+}
+
+/// The one of all floats equal to it (-0 is 0, and each NaN the other) that comparisons by bits put in its place.
+pub fn key_f64(value: f64) -> f64 {
+    // Adding 0 makes -0 positive.
+    with_one_nan_f64(value) + 0.0
+}
+
+/// As [`key_f64`].
+pub fn key_f32(value: f32) -> f32 {
+    with_one_nan_f32(value) + 0.0
 }
 
 /// Whether digits became infinity, or digits other than zero became zero.

@@ -63,7 +63,7 @@ pub mod uuid;
 
 pub use arrow::{TYPE_METADATA_KEY, arrow_field, data_type, null_scalar, sql_type};
 pub use assign::{assign, assign_array, check_assignable};
-pub use cast::{CastContext, can_cast, cast, cast_array};
+pub use cast::{CastContext, can_cast, cannot_cast, cast, cast_array};
 pub use column::{Column, encode_binary, encode_text};
 pub use decode::{Input, decode_binary, decode_text};
 pub use enumeration::UserTypes;

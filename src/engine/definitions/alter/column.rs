@@ -33,10 +33,17 @@ impl Change<'_, '_> {
         match operation {
             AlterTableOperation::AddConstraint {
                 constraint,
-                not_valid: false,
+                not_valid,
             } => {
                 let spec = Spec::of_table(constraint)?;
-                spec.add(self.work, self.relation, Existing::Rows).await
+                let existing = match not_valid {
+                    true => spec.unchecked()?,
+                    false => Existing::Rows,
+                };
+                spec.add(self.work, self.relation, existing).await
+            }
+            AlterTableOperation::ValidateConstraint { name } => {
+                constraint::validate(self.work, self.relation, &name::fold(name)).await
             }
             AlterTableOperation::AddColumn {
                 if_not_exists,

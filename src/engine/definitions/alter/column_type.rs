@@ -301,6 +301,9 @@ fn compiled_checks(
         let ConstraintBody::Check { expression } = &constraint.body else {
             continue;
         };
+        if !constraint.validated {
+            continue;
+        }
         let tree = parse::parse_expression(expression)?;
         let named = constraint::columns_named(next, &tree);
         let concerned = changed.iter().any(|position| {
@@ -355,7 +358,9 @@ fn references(
             if let Some(parent) = by_oid(*table) {
                 check_types(&child, columns, &parent, referenced, &constraint.name)?;
             }
-            found.push((child.oid, constraint.clone()));
+            if constraint.validated {
+                found.push((child.oid, constraint.clone()));
+            }
         }
     }
     Ok(found)

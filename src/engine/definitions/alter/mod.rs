@@ -177,6 +177,7 @@ fn demand_table(relation: &Relation, operation: &AlterTableOperation) -> Result<
         AlterTableOperation::DropColumn { .. } => "DROP COLUMN",
         AlterTableOperation::AddConstraint { .. } => "ADD CONSTRAINT",
         AlterTableOperation::DropConstraint { .. } => "DROP CONSTRAINT",
+        AlterTableOperation::ValidateConstraint { .. } => "VALIDATE CONSTRAINT",
         AlterTableOperation::EnableRowLevelSecurity => "ENABLE ROW SECURITY",
         AlterTableOperation::DisableRowLevelSecurity => "DISABLE ROW SECURITY",
         AlterTableOperation::AlterColumn { op, .. } => match op {

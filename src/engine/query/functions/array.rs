@@ -1,6 +1,7 @@
 //! Array functions that the library does not have, or has with another meaning.
 
 use super::definition::{Argument, Call, Function, INT4, TEXT};
+use super::float;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::query::failure;
 use crate::engine::types;
@@ -263,7 +264,7 @@ impl ScalarUDFImpl for EqualsAny {
             && (element == DataType::LargeBinary || *values.data_type() == DataType::LargeBinary);
         let values: ArrayRef = match by_key {
             true => Arc::new(Numbers::new(&values).keys()),
-            false => datafusion::arrow::compute::cast(&values, &element)?,
+            false => float::keys(&datafusion::arrow::compute::cast(&values, &element)?),
         };
         let mut found = Vec::with_capacity(rows);
         for row in 0..rows {
@@ -279,7 +280,7 @@ impl ScalarUDFImpl for EqualsAny {
             let elements = lists.value(row);
             let elements: ArrayRef = match by_key {
                 true => Arc::new(Numbers::new(&elements).keys()),
-                false => elements,
+                false => float::keys(&elements),
             };
             let one = datafusion::arrow::array::Scalar::new(values.slice(row, 1));
             let equal = cmp::eq(&elements, &one)?;

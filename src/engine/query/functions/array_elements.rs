@@ -3,7 +3,7 @@
 //! PostgreSQL §9.19. The library's own know neither NULL elements nor numerics of any scale, and
 //! count in bigint.
 
-use super::{array::list, one_type};
+use super::{array::list, float, one_type};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::query::operators::is_text;
 use crate::engine::query::{cast, failure};
@@ -361,7 +361,10 @@ fn equal(elements: &ArrayRef, value: &ArrayRef) -> Result<BooleanArray> {
             Arc::new(Numbers::new(elements).keys()),
             Arc::new(Numbers::new(value).keys()),
         ),
-        false => (elements.clone(), of_type(value, elements.data_type())?),
+        false => (
+            float::keys(elements),
+            float::keys(&of_type(value, elements.data_type())?),
+        ),
     };
     Ok(cmp::not_distinct(&elements, &Scalar::new(value))?)
 }

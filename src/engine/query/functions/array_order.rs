@@ -5,7 +5,7 @@
 
 use super::array::list;
 use super::definition::{Argument, Call, Function};
-use super::time;
+use super::{float, time};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::types::number::array::Numbers;
 use datafusion::arrow::array::{
@@ -57,6 +57,7 @@ fn comparable(lists: &ListArray) -> Result<ListArray> {
         DataType::Interval(_) => {
             time::interval_keys(values.as_primitive::<IntervalMonthDayNanoType>())?
         }
+        DataType::Float32 | DataType::Float64 => float::keys(values),
         DataType::List(_) => Arc::new(comparable(values.as_list::<i32>())?),
         _ => return Ok(lists.clone()),
     };

@@ -15,6 +15,7 @@ pub mod binary;
 pub mod definition;
 mod divisors;
 pub mod enumeration;
+pub mod float;
 mod format;
 pub mod group_condition;
 mod group_totals;
@@ -49,6 +50,7 @@ mod template;
 pub mod text;
 pub mod time;
 mod typed_aggregate;
+pub mod uuids;
 pub mod zones;
 
 use datafusion::functions_aggregate::all_default_aggregate_functions;
@@ -245,6 +247,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         array_subscripts::functions(),
         binary::functions(),
         enumeration::functions(),
+        float::functions(),
         format::functions(),
         hashing::functions(),
         null_counts::functions(),
@@ -266,6 +269,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         set_returning::functions(),
         text::functions(),
         time::functions(),
+        uuids::functions(),
         zones::functions(),
         crate::engine::pg_catalog::functions::functions(),
     ];

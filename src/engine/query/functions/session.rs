@@ -10,8 +10,7 @@ use crate::engine::query::statement::Statement;
 use crate::engine::search_path;
 use crate::engine::types;
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeBinaryArray, Int32Array, ListArray, NullArray, StringArray,
-    UInt32Array,
+    Array, ArrayRef, AsArray, Int32Array, ListArray, NullArray, StringArray, UInt32Array,
 };
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
@@ -20,7 +19,6 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
-use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -79,12 +77,6 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             NONE,
             SqlType::scalar(TypeKind::Bool),
             |call| call.bools(|_| Ok(Some(false))),
-        ),
-        Function::volatile(
-            "gen_random_uuid",
-            NONE,
-            SqlType::scalar(TypeKind::Uuid),
-            random_uuid,
         ),
         Function::volatile(
             "pg_sleep",
@@ -238,29 +230,6 @@ fn notify(call: &Call<'_>) -> Result<ArrayRef> {
             .map_err(failure::external)?;
     }
     Ok(Arc::new(NullArray::new(call.rows)))
-}
-
-/// Version 4 of RFC 9562.
-fn random_uuid(call: &Call<'_>) -> Result<ArrayRef> {
-    let random = SystemRandom::new();
-    let mut values = Vec::with_capacity(call.rows);
-    for _ in 0..call.rows {
-        let mut bytes = [0u8; 16];
-        random
-            .fill(&mut bytes)
-            .map_err(|_| failure::external(crate::diagnostic::Diagnostic::internal("no random")))?;
-        bytes[6] = bytes[6] & 0x0F | 0x40;
-        bytes[8] = bytes[8] & 0x3F | 0x80;
-        values.push(bytes);
-    }
-    if values.is_empty() {
-        return Ok(datafusion::arrow::array::new_empty_array(
-            &DataType::FixedSizeBinary(16),
-        ));
-    }
-    Ok(Arc::new(FixedSizeBinaryArray::try_from_iter(
-        values.into_iter(),
-    )?))
 }
 
 /// Sleeps in short naps, so that a cancel ends it; another thread takes over this one's tasks.

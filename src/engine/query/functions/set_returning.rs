@@ -7,13 +7,16 @@ use super::definition::{Argument, Call, Function, INT4, INT8, REGCLASS};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::query::failure;
+use crate::engine::types::number::Number;
+use crate::engine::types::number::array::{Numbers, is_exact};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, ListBuilder, PrimitiveBuilder, StringBuilder,
+    Array, ArrayRef, AsArray, LargeBinaryBuilder, ListArray, ListBuilder, PrimitiveBuilder,
+    StringBuilder,
 };
 use datafusion::arrow::datatypes::{
     ArrowPrimitiveType, DataType, FieldRef, Int32Type, Int64Type, UInt32Type,
 };
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
@@ -65,6 +68,15 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             |call| series::<Int64Type>(call, |call, at, row| call.int8(at, row)),
         ),
         Function::immutable(
+            "generate_series_numeric",
+            &[
+                &[Argument::Any, Argument::Any],
+                &[Argument::Any, Argument::Any, Argument::Any],
+            ],
+            SqlType::array_of(TypeKind::Numeric),
+            numbers,
+        ),
+        Function::immutable(
             "generate_subscripts",
             &[&[Argument::Any, INT4]],
             SqlType::array_of(TypeKind::Int4),
@@ -97,7 +109,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     ]
 }
 
-/// generate_series(): of integers, or of moments an interval apart.
+/// generate_series(): of integers, of numerics, or of moments an interval apart.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Series {
     signature: Signature,
@@ -107,6 +119,7 @@ struct Series {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Of {
     Integers,
+    Numbers,
     Timestamps,
     Zoned,
 }
@@ -118,13 +131,15 @@ impl Series {
             Of::Zoned
         } else if is(|one| matches!(one, DataType::Timestamp(_, None))) {
             Of::Timestamps
+        } else if is(|one| matches!(one, DataType::Decimal128(..) | DataType::LargeBinary)) {
+            Of::Numbers
         } else {
             Of::Integers
         }
     }
 
     fn function(of: Of) -> &'static Arc<ScalarUDF> {
-        static FUNCTIONS: LazyLock<[Arc<ScalarUDF>; 3]> = LazyLock::new(|| {
+        static FUNCTIONS: LazyLock<[Arc<ScalarUDF>; 4]> = LazyLock::new(|| {
             let all = functions().into_iter().chain(super::moments::functions());
             let all: Vec<_> = all.collect();
             let named = |name: &str| {
@@ -133,6 +148,7 @@ impl Series {
             };
             [
                 named("generate_series_int8"),
+                named("generate_series_numeric"),
                 named("generate_series_timestamp"),
                 named("generate_series_timestamptz"),
             ]
@@ -151,8 +167,13 @@ impl ScalarUDFImpl for Series {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let coerced = Series::function(Series::of(arg_types)).coerce_types(arg_types);
-        coerced.map_err(|_| super::aggregate::no_such("generate_series", arg_types))
+        let no_such = || super::aggregate::no_such("generate_series", arg_types);
+        let of = Series::of(arg_types);
+        if of == Of::Numbers && !arg_types.iter().all(is_exact) {
+            return Err(no_such());
+        }
+        let coerced = Series::function(of).coerce_types(arg_types);
+        coerced.map_err(|_| no_such())
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
@@ -174,13 +195,75 @@ impl ScalarUDFImpl for Series {
     }
 }
 
+/// A series of numerics, each with the larger of the start's and the step's scales but the first.
+fn numbers(call: &Call<'_>) -> Result<ArrayRef> {
+    let args: Vec<_> = call.args.iter().map(Numbers::new).collect();
+    let mut out = ListBuilder::new(LargeBinaryBuilder::new());
+    let mut rows = 0;
+    for row in 0..call.rows {
+        let step = match args.get(2) {
+            Some(steps) => steps.get(row),
+            None => Some(Number::of_integer(1)),
+        };
+        if let (Some((start, stop)), Some(step)) = (args[0].get(row).zip(args[1].get(row)), step) {
+            for (what, number) in [
+                ("start value", &start),
+                ("stop value", &stop),
+                ("step size", &step),
+            ] {
+                demand_finite(what, number)?;
+            }
+            if step.is_zero() {
+                return Err(no_step());
+            }
+            let mut value = start;
+            while match step.is_negative() {
+                true => value.compare(&stop).is_ge(),
+                false => value.compare(&stop).is_le(),
+            } {
+                rows += 1;
+                if rows > LIST_ROWS_MAX {
+                    return Err(too_many_rows());
+                }
+                out.values().append_value(value.to_ordered());
+                value = value.plus(&step).map_err(failure::external)?;
+            }
+        }
+        out.append(true);
+    }
+    Ok(Arc::new(out.finish()))
+}
+
+fn demand_finite(what: &str, number: &Number) -> Result<()> {
+    let kind = match number {
+        Number::Finite(_) => return Ok(()),
+        Number::NaN => "NaN",
+        Number::Infinity(_) => "infinity",
+    };
+    Err(failure::error(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("{what} cannot be {kind}"),
+    ))
+}
+
+fn no_step() -> DataFusionError {
+    failure::error(
+        SqlState::INVALID_PARAMETER_VALUE,
+        "step size cannot equal zero",
+    )
+}
+
+fn too_many_rows() -> DataFusionError {
+    failure::error(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        "set-returning function makes too many rows here",
+    )
+}
+
 /// The values of a series, both ends included.
 pub fn steps(start: i64, stop: i64, step: i64) -> Result<impl Iterator<Item = i64>> {
     if step == 0 {
-        return Err(failure::error(
-            SqlState::INVALID_PARAMETER_VALUE,
-            "step size cannot equal zero",
-        ));
+        return Err(no_step());
     }
     let within = move |value: &i64| {
         if step > 0 {
@@ -213,10 +296,7 @@ where
             for value in steps(start.into(), stop.into(), step)? {
                 rows += 1;
                 if rows > LIST_ROWS_MAX {
-                    return Err(failure::error(
-                        SqlState::PROGRAM_LIMIT_EXCEEDED,
-                        "set-returning function makes too many rows here",
-                    ));
+                    return Err(too_many_rows());
                 }
                 out.values().append_option(T::Native::try_from(value).ok());
             }

@@ -1,16 +1,17 @@
 //! EXISTS and IN (subquery) as values, and comparisons with ANY and ALL of a subquery.
 //!
-//! The planner knows EXISTS and IN as conditions only; in a select list they are aggregates of the
-//! subquery here. `= ANY` is IN and `<> ALL` is NOT IN; the other comparisons are aggregates
+//! The planner knows EXISTS and IN as conditions only; in a select list and in ORDER BY they are aggregates of
+//! the subquery here. `= ANY` is IN and `<> ALL` is NOT IN; the other comparisons are aggregates
 //! everywhere.
 
 use super::subqueries::{VALUE, over_expression};
 use sqlparser::ast::{
-    BinaryOperator, Expr, Ident, Query, Select, SelectItem, SetExpr, Value, VisitMut, VisitorMut,
+    BinaryOperator, Expr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Value, VisitMut,
+    VisitorMut,
 };
 use std::ops::ControlFlow;
 
-/// Rewrites the select lists of a query.
+/// Rewrites the select lists and the orders of a query.
 pub fn rewrite(query: &mut Query) {
     let _ = query.visit(&mut Comparisons);
     let _ = query.visit(&mut Lists);
@@ -80,6 +81,16 @@ struct Lists;
 
 impl VisitorMut for Lists {
     type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let order = query.order_by.as_mut().map(|order| &mut order.kind);
+        if let Some(OrderByKind::Expressions(items)) = order {
+            for item in items {
+                let _ = item.expr.visit(&mut Values { depth: 0 });
+            }
+        }
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         for item in &mut select.projection {

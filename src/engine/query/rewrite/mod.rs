@@ -18,6 +18,7 @@ pub mod frames;
 mod from_items;
 mod having;
 mod join_subqueries;
+pub mod known_columns;
 pub mod labels;
 mod lag_defaults;
 pub mod literals;
@@ -51,7 +52,7 @@ use sqlparser::ast::{Expr, Query};
 pub fn query(
     query: &mut Query,
     input: Input<'_>,
-    columns_of: using::ColumnsOf<'_>,
+    columns_of: known_columns::ColumnsOf<'_>,
 ) -> Result<(), Diagnostic> {
     records::rewrite(query)?;
     using::rewrite(query, columns_of);

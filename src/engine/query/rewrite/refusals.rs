@@ -3,6 +3,7 @@
 use super::labels::folded;
 use super::subqueries::is_aggregate;
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::functions::uuids;
 use crate::sql::row_locks::RowLock;
 use sqlparser::ast::{
     Expr, Function, FunctionArguments, GroupByExpr, JoinConstraint, JoinOperator, Query, Select,
@@ -134,10 +135,11 @@ fn refuse(feature: &str) -> ControlFlow<Diagnostic> {
 }
 
 /// Functions that give something else each time.
-const VOLATILE: &[&str] = &["clock_timestamp", "gen_random_uuid", "nextval", "random"];
+const VOLATILE: &[&str] = &["clock_timestamp", "nextval", "random"];
 
 fn is_volatile(function: &Function) -> bool {
-    super::syntax::last_name(&function.name).is_some_and(|name| VOLATILE.contains(&&*name))
+    super::syntax::last_name(&function.name)
+        .is_some_and(|name| VOLATILE.contains(&&*name) || uuids::VOLATILE.contains(&&*name))
 }
 
 /// Whether a query has such a call, be it in a query inside.

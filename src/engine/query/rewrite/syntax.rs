@@ -11,6 +11,7 @@ use super::rows;
 use super::subscripts;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::extensions;
 use crate::engine::query::functions::negative::NEGATIVE;
 use crate::engine::query::functions::regular::SIMILAR_TO;
 use crate::engine::query::functions::set_returning;
@@ -712,13 +713,13 @@ fn rewrite_function(function: &mut Function) -> Result<(), Diagnostic> {
     Ok(())
 }
 
-/// `pg_catalog.f` is f: functions live in pg_catalog only.
+/// `pg_catalog.f` is f: functions live in pg_catalog only, those of extensions wherever somebody would have put them.
 fn strip_catalog(name: &mut ObjectName) {
     if let [
         ObjectNamePart::Identifier(schema),
         ObjectNamePart::Identifier(last),
     ] = name.0.as_slice()
-        && folded(schema) == "pg_catalog"
+        && (folded(schema) == "pg_catalog" || extensions::has_function(&folded(last)))
     {
         let last = last.clone();
         name.0 = vec![ObjectNamePart::Identifier(last)];

@@ -1,4 +1,5 @@
-//! JOIN … USING: the column that it makes of both sides' (PostgreSQL 15, §7.2.1.1).
+//! JOIN … USING: the column that it makes of both sides' (PostgreSQL 15, §7.2.1.1). NATURAL JOIN is that of the columns that both
+//! sides have.
 //!
 //! The planner takes the left side's, which is NULL where that has no row. So RIGHT and FULL JOIN get ON in the place of USING,
 //! and the column's name alone means the right side's, or coalesce() of both. What this does not reach is refused behind it. Of
@@ -6,150 +7,52 @@
 //! a column of the query around, so that the name gets the side's before it. And `*` has these columns first.
 
 use super::from_items::name_of;
-use super::labels::{folded, label};
+use super::known_columns::{ColumnsOf, KnownColumns, constraint, single};
+use super::labels::folded;
 use super::syntax::call_of;
 use sqlparser::ast::{
     BinaryOperator, ExcludeSelectItem, Expr, Ident, JoinConstraint, JoinOperator, ObjectName,
     OrderByExpr, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 use std::ops::ControlFlow;
 
-/// The columns of the relation of a name; None where there is none.
-pub type ColumnsOf<'a> = &'a dyn Fn(&ObjectName) -> Option<Vec<String>>;
-
 /// Rewrites those whose sides have names.
 pub fn rewrite(query: &mut Query, columns_of: ColumnsOf<'_>) {
-    let mut known = Known {
-        columns_of,
-        tables: Vec::new(),
+    let mut joins = Joins {
+        known: KnownColumns::new(columns_of),
     };
-    let _ = VisitMut::visit(query, &mut known);
+    let _ = VisitMut::visit(query, &mut joins);
 }
 
-/// What columns tables have: those of WITH, query by query, before those of the catalog.
-struct Known<'a> {
-    columns_of: ColumnsOf<'a>,
-    tables: Vec<Vec<(String, Option<Vec<String>>)>>,
+struct Joins<'a> {
+    known: KnownColumns<'a>,
 }
 
-impl Known<'_> {
-    fn columns(&self, factor: &TableFactor) -> Option<Vec<String>> {
-        let TableFactor::Table {
-            name,
-            alias,
-            args: None,
-            ..
-        } = factor
-        else {
-            return self.of_subquery(factor);
-        };
-        let of_with = single(name).and_then(|name| {
-            let mut tables = self.tables.iter().rev().flatten();
-            tables.find(|(table, _)| *table == folded(&name))
-        });
-        let mut columns = match of_with {
-            Some((_, columns)) => columns.clone()?,
-            None => (self.columns_of)(name)?,
-        };
-        let renamed = alias.iter().flat_map(|alias| &alias.columns);
-        for (column, new) in columns.iter_mut().zip(renamed) {
-            *column = folded(&new.name);
-        }
-        Some(columns)
-    }
-
-    fn of_subquery(&self, factor: &TableFactor) -> Option<Vec<String>> {
-        let TableFactor::Derived {
-            subquery,
-            alias: Some(alias),
-            ..
-        } = factor
-        else {
-            return None;
-        };
-        self.of_query(subquery, alias)
-    }
-
-    /// What a query gives, by the names that it is given.
-    fn of_query(&self, query: &Query, alias: &TableAlias) -> Option<Vec<String>> {
-        let mut columns = self.of_body(&query.body)?;
-        for (column, new) in columns.iter_mut().zip(&alias.columns) {
-            *column = folded(&new.name);
-        }
-        // Its own WITH may hide what is meant here.
-        query.with.is_none().then_some(columns)
-    }
-
-    fn of_body(&self, body: &SetExpr) -> Option<Vec<String>> {
-        let select = match body {
-            SetExpr::Select(select) => select,
-            SetExpr::Query(query) if query.with.is_none() => return self.of_body(&query.body),
-            SetExpr::SetOperation { left, .. } => return self.of_body(left),
-            _ => return None,
-        };
-        let mut columns = Vec::new();
-        for output in &select.projection {
-            match output {
-                SelectItem::UnnamedExpr(expr) => columns.push(label(expr)),
-                SelectItem::ExprWithAlias { alias, .. } => columns.push(folded(alias)),
-                SelectItem::Wildcard(_) => {
-                    for item in &select.from {
-                        columns.extend(self.columns(&item.relation)?);
-                        for join in &item.joins {
-                            let merges = matches!(
-                                constraint(&join.join_operator),
-                                Some(JoinConstraint::Using(_) | JoinConstraint::Natural)
-                            );
-                            if merges {
-                                return None;
-                            }
-                            columns.extend(self.columns(&join.relation)?);
-                        }
-                    }
-                }
-                _ => return None,
-            }
-        }
-        Some(columns)
-    }
-
-    /// The tables of a query's WITH are known behind it.
-    fn enter(&mut self, query: &Query) {
-        self.tables.push(Vec::new());
-        for table in query.with.iter().flat_map(|with| &with.cte_tables) {
-            let columns = self.of_query(&table.query, &table.alias);
-            let table = (folded(&table.alias.name), columns);
-            if let Some(tables) = self.tables.last_mut() {
-                tables.push(table);
-            }
-        }
-    }
-}
-
-impl VisitorMut for Known<'_> {
+impl VisitorMut for Joins<'_> {
     type Break = ();
 
     fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
-        self.tables.pop();
+        self.known.leave();
         ControlFlow::Continue(())
     }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        self.enter(query);
+        let known = &mut self.known;
+        known.enter(query);
         let order_by = query.order_by.as_mut().map(|order_by| &mut order_by.kind);
         match (&mut *query.body, order_by) {
             (SetExpr::Select(select), Some(OrderByKind::Expressions(items))) => {
-                of_select(select, items, self);
+                of_select(select, items, known);
             }
-            (body, _) => of_body(body, self),
+            (body, _) => of_body(body, known),
         }
         ControlFlow::Continue(())
     }
 }
 
 /// The SELECTs of a UNION and its like; queries in it are visited by themselves.
-fn of_body(body: &mut SetExpr, known: &Known<'_>) {
+fn of_body(body: &mut SetExpr, known: &KnownColumns<'_>) {
     match body {
         SetExpr::Select(select) => of_select(select, &mut [], known),
         SetExpr::SetOperation { left, right, .. } => {
@@ -160,7 +63,10 @@ fn of_body(body: &mut SetExpr, known: &Known<'_>) {
     }
 }
 
-fn of_select(select: &mut Select, order_by: &mut [OrderByExpr], known: &Known<'_>) {
+fn of_select(select: &mut Select, order_by: &mut [OrderByExpr], known: &KnownColumns<'_>) {
+    for item in &mut select.from {
+        known.name_natural(item);
+    }
     if !select.from.iter().any(keeps_right) {
         of_left(select, order_by, known);
         return;
@@ -174,7 +80,7 @@ fn of_select(select: &mut Select, order_by: &mut [OrderByExpr], known: &Known<'_
 }
 
 /// Gives the names that USING has made one the side that they are of.
-fn of_left(select: &mut Select, order_by: &mut [OrderByExpr], known: &Known<'_>) {
+fn of_left(select: &mut Select, order_by: &mut [OrderByExpr], known: &KnownColumns<'_>) {
     let is_using = |join: &JoinOperator| matches!(constraint(join), Some(JoinConstraint::Using(_)));
     let mut joins = select.from.iter().flat_map(|item| &item.joins);
     if !joins.any(|join| is_using(&join.join_operator)) {
@@ -219,19 +125,6 @@ fn of_left(select: &mut Select, order_by: &mut [OrderByExpr], known: &Known<'_>)
             other => vec![other],
         });
         select.projection = outputs.collect();
-    }
-}
-
-fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint) => Some(constraint),
-        _ => None,
     }
 }
 
@@ -336,7 +229,7 @@ impl Merged {
 fn changed_select(
     select: &mut Select,
     order_by: &mut [OrderByExpr],
-    known: &Known<'_>,
+    known: &KnownColumns<'_>,
 ) -> Option<()> {
     let [item] = select.from.as_mut_slice() else {
         return None;
@@ -396,7 +289,7 @@ fn changed_select(
 }
 
 /// Puts ON in the place of a RIGHT or FULL JOIN's USING, and says what the item has.
-fn of_item(item: &mut TableWithJoins, known: &Known<'_>) -> Option<Item> {
+fn of_item(item: &mut TableWithJoins, known: &KnownColumns<'_>) -> Option<Item> {
     let relation = |factor: &TableFactor| {
         Some(Relation {
             name: name_of(factor)?,
@@ -504,13 +397,6 @@ enum Kept {
     Left,
     Right,
     Either,
-}
-
-fn single(name: &ObjectName) -> Option<Ident> {
-    match name.0.as_slice() {
-        [part] => part.as_ident().cloned(),
-        _ => None,
-    }
 }
 
 fn column(relation: &str, name: &Ident) -> Expr {

@@ -51,14 +51,14 @@ pub(super) fn series_arguments(
     schema: &DFSchema,
     input: Input<'_>,
 ) -> Result<Vec<Expr>> {
-    use TypeKind::{Date, Int2, Int4, Int8, Interval, Timestamp, Timestamptz};
+    use TypeKind::{Date, Int2, Int4, Int8, Interval, Numeric, Timestamp, Timestamptz};
     let unknown = SqlType::scalar(TypeKind::Unknown);
     let known = args.iter().take(2).find(|arg| !is_unknown(arg));
     let bound = known.map(|arg| type_of(arg, schema)).transpose()?;
     let (bound, step) = match bound.map(|bound| bound.kind) {
         Some(kind @ (Timestamp | Timestamptz)) => (kind, Interval),
         Some(Date) => (Timestamptz, Interval),
-        Some(kind @ (Int2 | Int4 | Int8)) => (kind, kind),
+        Some(kind @ (Int2 | Int4 | Int8 | Numeric)) => (kind, kind),
         _ => (Int4, Int4),
     };
     let typed = args.into_iter().enumerate().map(|(place, arg)| {

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod members;
+mod memberships;
 mod recursion;
 mod subqueries;
 mod unions;
@@ -31,7 +32,7 @@ use crate::engine::types::number::array::is_exact;
 use crate::engine::types::{self, Input};
 use arguments::{float_arguments, has_argument_to_type, series_arguments, typed_arguments};
 use datafusion::arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{Case, InList, InSubquery, ScalarFunction};
@@ -84,7 +85,8 @@ pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
         .map_data(LogicalPlan::recompute_schema)?
         .map_data(unions::rows_of_one_type)?
         .map_data(keys::node)?
-        .map_data(subqueries::below)
+        .map_data(subqueries::below)?
+        .map_data(memberships::known)
     })?;
     Ok(plan.data)
 }
@@ -115,6 +117,12 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             }
             let from = match type_of(&function.args[0], schema) {
                 Ok(from) => from,
+                Err(_) if is_row(&function.args[0], schema) => {
+                    return Err(failure::external(types::cannot_cast(
+                        SqlType::scalar(TypeKind::Record),
+                        to,
+                    )));
+                }
                 // The column is not there; the planner says so itself.
                 Err(_) => return Ok(Transformed::no(Expr::ScalarFunction(function))),
             };
@@ -500,8 +508,9 @@ fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubque
     // Both sides decide: a marker of the column's type stands for the other plan's column.
     let of_type = Some(super::cast::metadata(sql_type));
     let marker = Expr::Literal(ScalarValue::try_from(&found)?, of_type);
-    let keyed = keys::of(vec![(*membership.expr).clone(), marker.clone()], schema)?;
-    if keyed[0] == *membership.expr {
+    let members = vec![(*membership.expr).clone(), marker.clone()];
+    let keyed = keys::of(members.clone(), schema)?;
+    if keyed == members {
         return Ok(membership);
     }
     membership.expr = Box::new(keyed.into_iter().next().unwrap_or_default());
@@ -516,6 +525,10 @@ fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubque
     let projection = Projection::try_new(vec![column], plan)?;
     membership.subquery.subquery = Arc::new(LogicalPlan::Projection(projection));
     Ok(membership)
+}
+
+fn is_row(expr: &Expr, schema: &DFSchema) -> bool {
+    matches!(expr.get_type(schema), Ok(DataType::Struct(_)))
 }
 
 /// An integer literal that `rewrite::literals` cast to int4.

@@ -8,11 +8,10 @@ pub(super) fn of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
     let width = union.schema.fields().len();
     let mut changed = named_as_the_first(&mut union)?;
     for column in 0..width {
-        changed |= numbers_of_one_type(&mut union.inputs, column, input)?;
         let known = union
             .inputs
             .iter()
-            .filter(|branch| !literal_at(branch, column))
+            .filter(|branch| !literal_at(branch, column) && !null_at(branch, column))
             .map(|branch| types::sql_type(branch.schema().field(column)))
             .next();
         let Some(Ok(known)) = known else {
@@ -35,6 +34,12 @@ pub(super) fn of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
                 *branch = Arc::new(LogicalPlan::Projection(Projection::try_new(
                     exprs, input_plan,
                 )?));
+                changed = true;
+                continue;
+            }
+            if null_at(branch, column) {
+                *branch = Arc::new(null_of_type(branch, column, known)?);
+                changed = true;
                 continue;
             }
             let found =
@@ -63,6 +68,7 @@ pub(super) fn of_one_type(mut union: Union, input: Input<'_>) -> Result<Union> {
                 changed = true;
             }
         }
+        changed |= numbers_of_one_type(&mut union.inputs, column, input)?;
     }
     match changed {
         // Its columns' types are those of its branches.
@@ -179,6 +185,30 @@ fn is_named_oid(kind: TypeKind) -> bool {
         kind,
         TypeKind::Regclass | TypeKind::Regtype | TypeKind::Regproc
     )
+}
+
+/// Whether the column is NULL in every row, and of no type.
+fn null_at(plan: &LogicalPlan, column: usize) -> bool {
+    *plan.schema().field(column).data_type() == DataType::Null
+}
+
+/// A branch of which a column is NULL in every row, as one of this type.
+fn null_of_type(branch: &Arc<LogicalPlan>, column: usize, known: SqlType) -> Result<LogicalPlan> {
+    let to = SqlType {
+        typmod: -1,
+        ..known
+    };
+    let columns = branch.schema().columns().into_iter().enumerate();
+    let columns = columns.map(|(place, found)| {
+        if place != column {
+            return Ok(Expr::Column(found));
+        }
+        let null = ScalarValue::try_from(&types::data_type(to))?;
+        Ok(Expr::Literal(null, Some(crate::engine::query::cast::metadata(to))).alias(found.name))
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let typed = Projection::try_new(columns, branch.clone())?;
+    Ok(LogicalPlan::Projection(typed))
 }
 
 fn literal_at(plan: &LogicalPlan, column: usize) -> bool {

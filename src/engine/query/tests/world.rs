@@ -142,6 +142,7 @@ fn table_u() -> Table {
             body: ConstraintBody::Check {
                 expression: "id > 0".into(),
             },
+            validated: true,
         },
         Constraint {
             oid: Oid(16_411),
@@ -154,6 +155,7 @@ fn table_u() -> Table {
                 on_delete: ReferentialAction::Cascade,
                 deferral: Default::default(),
             },
+            validated: true,
         },
     ];
     u
