@@ -7,7 +7,9 @@ use super::relations::{attributes, own};
 use super::types::array_name;
 use super::{Row, SystemTable, table, tables as all_catalogs};
 use crate::catalog::PrincipalId;
-use crate::catalog::definition::{ConstraintBody, ReferentialAction, Relation, RelationBody};
+use crate::catalog::definition::{
+    ConstraintBody, Privileges, ReferentialAction, Relation, RelationBody,
+};
 use crate::catalog::schema::is_temporary;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::context::StatementContext;
@@ -324,6 +326,63 @@ fn measures(sql_type: SqlType) -> Vec<(&'static str, Cell)> {
         }
         _ => Vec::new(),
     }
+}
+
+/// table_privileges and role_table_grants, which have the same columns: what owners hold and what is granted, to whom of them
+/// the session is or whose tables it may change.
+pub fn table_privileges(context: &StatementContext) -> Vec<Row> {
+    let shape = shape("table_privileges");
+    let catalog = database_name(context);
+    let name = |id: PrincipalId| super::roles::name_of(id, context);
+    let mut rows = Vec::new();
+    for relation in own(context) {
+        if !matches!(
+            relation.body,
+            RelationBody::Table(_) | RelationBody::View(_)
+        ) {
+            continue;
+        }
+        let Some(owner) = name(relation.owner) else {
+            continue;
+        };
+        let all = context.rights.may_own(relation).is_ok();
+        let mut held = vec![(relation.owner, Privileges::ALL, true)];
+        let granted = relation.grants.iter();
+        held.extend(granted.map(|grant| (grant.grantee, grant.privileges, false)));
+        for (grantee, privileges, owns) in held {
+            let Some(grantee_name) = name(grantee) else {
+                continue;
+            };
+            if !all && grantee != context.identity.principal {
+                continue;
+            }
+            let kinds = [
+                ("INSERT", privileges.insert),
+                ("SELECT", privileges.select),
+                ("UPDATE", privileges.update),
+                ("DELETE", privileges.delete),
+                ("TRUNCATE", owns),
+                ("REFERENCES", owns),
+                ("TRIGGER", owns),
+            ];
+            for (kind, _) in kinds.into_iter().filter(|(_, held)| *held) {
+                rows.push(row(
+                    shape,
+                    &[
+                        ("grantor", text(&*owner)),
+                        ("grantee", text(&*grantee_name)),
+                        ("table_catalog", text(&*catalog)),
+                        ("table_schema", text(&*relation.schema)),
+                        ("table_name", text(&*relation.name)),
+                        ("privilege_type", text(kind)),
+                        ("is_grantable", yes_or_no(owns)),
+                        ("with_hierarchy", yes_or_no(kind == "SELECT")),
+                    ],
+                ));
+            }
+        }
+    }
+    rows
 }
 
 fn visible_constraints(context: &StatementContext) -> Vec<Shown<'_>> {

@@ -246,6 +246,9 @@ fn rows_of(schema: &str, name: &str) -> Option<Rows> {
         ("information_schema", "views") => information_schema::views,
         ("information_schema", "columns") => information_schema::columns,
         ("information_schema", "schemata") => information_schema::schemata,
+        ("information_schema", "table_privileges" | "role_table_grants") => {
+            information_schema::table_privileges
+        }
         ("information_schema", "table_constraints") => information_schema::table_constraints,
         ("information_schema", "key_column_usage") => information_schema::key_column_usage,
         ("information_schema", "referential_constraints") => {

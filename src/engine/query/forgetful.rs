@@ -3,6 +3,9 @@
 //! (`WHERE year = 2024 GROUP BY ROLLUP (year, month) ORDER BY year, month`; `a LEFT JOIN b ON b.a = a.id AND b.kind = 'x' ORDER BY
 //! b.kind`).
 //!
+//! What is the same in a branch of a UNION may be something else in another, and the merge of sorted branches leaves it out all the
+//! same.
+//!
 //! Nor is what a hash join gives in the order of the side that it keeps, not even among rows that are alike in the order of the other
 //! side, as the planner takes it to be: those rows may be several.
 //!
@@ -21,6 +24,7 @@ use datafusion::physical_plan::aggregates::{AggregateExec, AggregateInputMode};
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
     ReplaceChildrenOptions,
@@ -71,6 +75,10 @@ pub fn forget(plan: Plan) -> Result<Plan> {
         let below = plan.children().into_iter().zip(forgotten(&plan));
         let below = below.map(|(child, forgotten)| -> Plan {
             let known = child.equivalence_properties();
+            let forgotten = match is_union(child) {
+                true => Some(Forgotten::All),
+                false => forgotten,
+            };
             match forgotten {
                 Some(Forgotten::All) if !known.constants().is_empty() => {}
                 Some(_) if !known.oeq_class().is_empty() => {}
@@ -122,6 +130,11 @@ fn has_grouping_sets(plan: &Plan) -> bool {
     any.downcast_ref::<AggregateExec>().is_some_and(|it| {
         it.group_expr().groups().len() > 1 && it.mode().input_mode() == AggregateInputMode::Raw
     })
+}
+
+fn is_union(plan: &Plan) -> bool {
+    let any: &dyn Any = plan.as_ref();
+    any.is::<UnionExec>()
 }
 
 /// Of which sides a join makes rows of NULLs.

@@ -5,7 +5,7 @@
 //! Operators, IN, BETWEEN and their like compare keys instead of values; GROUP BY and DISTINCT
 //! group by keys and show a value of each group; joins, ORDER BY and windows take keys.
 
-use super::functions::{array_order, float, json, numeric, sliding, time};
+use super::functions::{array_order, float, json, numeric, one_type, sliding, time};
 use super::rewrite::frames::Offset;
 use super::{cast, failure, grouping_sets, operators::decimal};
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -536,6 +536,18 @@ pub fn value_name(place: usize) -> String {
 fn joined(mut join: Join) -> Result<Join> {
     let (left, right) = (join.left.schema().clone(), join.right.schema().clone());
     for (l, r) in &mut join.on {
+        let sides = (cast::type_of(l, &left), cast::type_of(r, &right));
+        if let (Ok(one), Ok(other)) = sides
+            && one.kind != other.kind
+            && let Some(to) = one_type::unlike_library(&[one, other])
+            && to.kind != TypeKind::Numeric
+        {
+            for (side, found) in [(&mut *l, one), (&mut *r, other)] {
+                if found.kind != to.kind {
+                    *side = cast::function(std::mem::take(side), found, to);
+                }
+            }
+        }
         let classes = (Class::of_expr(l, &left)?, Class::of_expr(r, &right)?);
         let exact = is_exact(&l.get_type(&left)?) && is_exact(&r.get_type(&right)?);
         let class = match classes {

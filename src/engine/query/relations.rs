@@ -56,7 +56,12 @@ impl RelationPlanner for Relations {
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
         match relation {
-            TableFactor::Derived { .. } | TableFactor::Table { args: None, .. } => {
+            TableFactor::Derived { ref alias, .. }
+            | TableFactor::Table {
+                args: None,
+                ref alias,
+                ..
+            } if alias.as_ref().is_none_or(|alias| alias.columns.is_empty()) => {
                 self.without_keys(relation, context)
             }
             TableFactor::Table {

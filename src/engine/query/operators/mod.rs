@@ -306,12 +306,15 @@ impl Operands<'_> {
             }
             (false, false) => {}
         }
-        let is = |kind| {
-            [self.left_type, self.right_type]
+        let is = |operands: &Self, kind| {
+            [operands.left_type, operands.right_type]
                 .iter()
                 .any(|one| one.kind == kind && !one.array)
         };
-        let function = match is(Timestamptz) && is(Interval) {
+        if operation == Operation::Subtract && is(&self, Timestamptz) {
+            self = self.with_zones()?;
+        }
+        let function = match is(&self, Timestamptz) && is(&self, Interval) {
             true => operation.zoned_function(),
             false => operation.function(),
         };
@@ -398,21 +401,24 @@ impl Operands<'_> {
         }
     }
 
+    /// The session's time zone says which moment a date or plain timestamp is beside one that has a zone.
+    fn with_zones(self) -> Result<Self> {
+        use TypeKind::{Date, Timestamp, Timestamptz};
+        let zoned = SqlType::scalar(Timestamptz);
+        match (self.left_type.kind, self.right_type.kind) {
+            (Timestamptz, Date | Timestamp) => self.convert_right(zoned),
+            (Date | Timestamp, Timestamptz) => self.convert_left(zoned),
+            _ => Ok(self),
+        }
+    }
+
     fn comparison(self, op: BinaryOperator, schema: &DFSchema) -> Planned {
         let mut operands = self.unified()?;
         let (left, right) = (operands.left_type, operands.right_type);
         if !comparable(left, right) {
             return Err(operands.no_operator(&op.to_string()));
         }
-        // The session's time zone says which moment a date or plain timestamp means.
-        let zoned = SqlType::scalar(TypeKind::Timestamptz);
-        if left.kind != right.kind {
-            if left.kind == TypeKind::Timestamptz {
-                operands = operands.convert_right(zoned)?;
-            } else if right.kind == TypeKind::Timestamptz {
-                operands = operands.convert_left(zoned)?;
-            }
-        }
+        operands = operands.with_zones()?;
         let keys = keys::of(vec![operands.left, operands.right], schema)?;
         [operands.left, operands.right] = <[Expr; 2]>::try_from(keys)
             .map_err(|_| DataFusionError::Internal("two operands".to_owned()))?;

@@ -45,6 +45,20 @@ pub(super) fn typed_arguments(
     typed.collect()
 }
 
+/// Whether a bound of a series has no type, or is a date, which is its midnight in the session's time zone.
+pub(super) fn has_series_to_type(function: &ScalarFunction, schema: &DFSchema) -> bool {
+    let is_moment = |arg: &Expr| {
+        matches!(
+            arg.get_type(schema),
+            Ok(DataType::Date32 | DataType::Timestamp(..))
+        )
+    };
+    function
+        .args
+        .iter()
+        .any(|arg| is_unknown(arg) || is_moment(arg))
+}
+
 /// The bounds of a series are of one type, and the step between moments is an interval.
 pub(super) fn series_arguments(
     args: Vec<Expr>,
@@ -53,9 +67,12 @@ pub(super) fn series_arguments(
 ) -> Result<Vec<Expr>> {
     use TypeKind::{Date, Int2, Int4, Int8, Interval, Numeric, Timestamp, Timestamptz};
     let unknown = SqlType::scalar(TypeKind::Unknown);
-    let known = args.iter().take(2).find(|arg| !is_unknown(arg));
-    let bound = known.map(|arg| type_of(arg, schema)).transpose()?;
-    let (bound, step) = match bound.map(|bound| bound.kind) {
+    let known = args.iter().take(2).filter(|arg| !is_unknown(arg));
+    let known = known.map(|arg| type_of(arg, schema).map(|known| known.kind));
+    let known = known.collect::<Result<Vec<_>>>()?;
+    let moment = |kind| known.contains(&kind).then_some(kind);
+    let bound = moment(Timestamptz).or_else(|| moment(Timestamp));
+    let (bound, step) = match bound.or_else(|| known.first().copied()) {
         Some(kind @ (Timestamp | Timestamptz)) => (kind, Interval),
         Some(Date) => (Timestamptz, Interval),
         Some(kind @ (Int2 | Int4 | Int8 | Numeric)) => (kind, kind),
@@ -63,9 +80,13 @@ pub(super) fn series_arguments(
     };
     let typed = args.into_iter().enumerate().map(|(place, arg)| {
         let to = SqlType::scalar(if place < 2 { bound } else { step });
-        match is_unknown(&arg) {
-            true => explicit(arg, unknown, to, input),
-            false => Ok(arg),
+        if is_unknown(&arg) {
+            return explicit(arg, unknown, to, input);
+        }
+        let found = type_of(&arg, schema)?;
+        match found.kind {
+            Date | Timestamp if place < 2 && found.kind != bound => explicit(arg, found, to, input),
+            _ => Ok(arg),
         }
     });
     typed.collect()

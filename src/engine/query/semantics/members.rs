@@ -34,7 +34,7 @@ pub(super) fn takes_one_type(function: &str) -> bool {
 }
 
 /// Numbers of different types, one of them numeric, as values of one: a float where one is, else numerics, which keep each
-/// its own scale.
+/// its own scale. Moments of different types as those of the widest.
 pub(super) fn one_number_type(
     members: Vec<Expr>,
     schema: &DFSchema,
@@ -85,6 +85,10 @@ pub(super) fn comparable_members(
     let members = same_type(members, schema, input)?;
     let types: Vec<_> = members.iter().flat_map(|it| it.get_type(schema)).collect();
     let is = |of: fn(&DataType) -> bool| types.iter().any(of);
+    // The session's time zone says which moment a date or plain timestamp is.
+    if is(|one| matches!(one, DataType::Timestamp(_, Some(_)))) {
+        return one_number_type(members, schema, input);
+    }
     let is_numeric = |one: &DataType| {
         matches!(
             one,
@@ -156,7 +160,7 @@ pub(super) fn case_of_one_type(
     if let Some(operand) = case.expr.take() {
         let mut members = vec![*operand];
         members.extend(case.when_then_expr.iter().map(|(when, _)| (**when).clone()));
-        let members = same_type(members, schema, input)?;
+        let members = comparable_members(members, Compared::EachWithFirst, schema, input)?;
         let mut members = keys::of(members, schema)?.into_iter();
         case.expr = members.next().map(Box::new);
         for ((when, _), member) in case.when_then_expr.iter_mut().zip(members) {

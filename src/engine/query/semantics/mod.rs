@@ -30,7 +30,9 @@ use crate::diagnostic::SqlState;
 use crate::engine::types::number::Number;
 use crate::engine::types::number::array::is_exact;
 use crate::engine::types::{self, Input};
-use arguments::{float_arguments, has_argument_to_type, series_arguments, typed_arguments};
+use arguments::{
+    float_arguments, has_argument_to_type, has_series_to_type, series_arguments, typed_arguments,
+};
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ScalarValue};
@@ -263,7 +265,7 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
             Expr::ScalarFunction(ScalarFunction::new_udf(function, args))
         }
         Expr::ScalarFunction(function)
-            if function.name() == "generate_series" && function.args.iter().any(is_unknown) =>
+            if function.name() == "generate_series" && has_series_to_type(&function, schema) =>
         {
             let args = series_arguments(function.args, schema, input)?;
             Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
@@ -487,23 +489,23 @@ fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubque
         return Err(failure::external(failure::no_operator("=", left, right)));
     }
     let sql_type = type_of(&column, plan.schema())?;
-    // A numeric beside a float is one.
-    let float = SqlType::scalar(TypeKind::Float8);
-    let is_float = |kind| matches!(kind, TypeKind::Float4 | TypeKind::Float8);
-    match type_of(&membership.expr, schema) {
-        Ok(left) if left.kind == TypeKind::Numeric && is_float(sql_type.kind) => {
+    // A numeric beside a float is one, and a moment of one type beside that of another is of the wider.
+    if let Ok(left) = type_of(&membership.expr, schema)
+        && left.kind != sql_type.kind
+        && let Some(to) = one_type::unlike_library(&[left, sql_type])
+        && to.kind != TypeKind::Numeric
+    {
+        if left.kind != to.kind {
             let expr = std::mem::take(&mut *membership.expr);
-            *membership.expr = super::cast::function(expr, left, float);
-            return Ok(membership);
+            *membership.expr = super::cast::function(expr, left, to);
         }
-        Ok(left) if is_float(left.kind) && sql_type.kind == TypeKind::Numeric => {
+        if sql_type.kind != to.kind {
             let name = column.schema_name().to_string();
-            let column = super::cast::function(column, sql_type, float).alias(name);
+            let column = super::cast::function(column, sql_type, to).alias(name);
             let projection = Projection::try_new(vec![column], plan)?;
             membership.subquery.subquery = Arc::new(LogicalPlan::Projection(projection));
-            return Ok(membership);
         }
-        _ => {}
+        return in_subquery(membership, schema);
     }
     // Both sides decide: a marker of the column's type stands for the other plan's column.
     let of_type = Some(super::cast::metadata(sql_type));
@@ -634,7 +636,7 @@ fn any_of(args: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Ex
     let [left, right] = <[Expr; 2]>::try_from(args)
         .map_err(|_| datafusion::error::DataFusionError::Internal("two arguments".to_owned()))?;
     if !is_unknown(&right) {
-        return Ok(vec![left, right]);
+        return of_one_moment(left, right, schema, input);
     }
     let element = match type_of(&left, schema)? {
         unknown if unknown.kind == TypeKind::Unknown => SqlType::scalar(TypeKind::Text),
@@ -647,4 +649,27 @@ fn any_of(args: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Ex
         input,
     )?;
     Ok(vec![left, right])
+}
+
+/// `x = ANY(array)` of moments of different types, both of the wider.
+fn of_one_moment(
+    left: Expr,
+    right: Expr,
+    schema: &DFSchema,
+    input: Input<'_>,
+) -> Result<Vec<Expr>> {
+    let (Ok(one), Ok(list)) = (type_of(&left, schema), type_of(&right, schema)) else {
+        return Ok(vec![left, right]);
+    };
+    let element = SqlType::scalar(list.kind);
+    let widest = one_type::unlike_library(&[one, element]);
+    let Some(to) = widest.filter(|to| one.kind != list.kind && to.kind == TypeKind::Timestamptz)
+    else {
+        return Ok(vec![left, right]);
+    };
+    let wide = SqlType::array_of(to.kind);
+    Ok(vec![
+        explicit(left, one, to, input)?,
+        explicit(right, list, wide, input)?,
+    ])
 }

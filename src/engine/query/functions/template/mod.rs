@@ -19,7 +19,8 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute;
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Float64Type, IntervalMonthDayNanoType, TimestampMicrosecondType,
+    DataType, Date32Type, Float64Type, IntervalMonthDayNanoType, Time64MicrosecondType,
+    TimestampMicrosecondType,
 };
 use datafusion::error::Result;
 use datafusion::logical_expr::ScalarUDF;
@@ -123,6 +124,10 @@ fn to_char(call: &Call<'_>) -> Result<ArrayRef> {
                 let micros = interval::microseconds(value);
                 let moment = Moment::of_interval(value.months, value.days, micros);
                 Some(print::print(&moment, template))
+            }
+            DataType::Time64(_) => {
+                let of_day = array.as_primitive::<Time64MicrosecondType>().value(row);
+                Some(print::print(&Moment::of_interval(0, 0, of_day), template))
             }
             DataType::Date32 => {
                 let days = array.as_primitive::<Date32Type>().value(row);
