@@ -234,3 +234,28 @@ fn the_side_of_an_outer_join_that_may_be_null_is_the_inner_one() {
         lines(&mut wire, "DEALLOCATE asked");
     }
 }
+
+#[test]
+fn numbers_of_every_type_are_looked_up_by_their_key_and_shown_without_it() {
+    let server = TestServer::start();
+    server.psql(
+        "CREATE TABLE n (k numeric PRIMARY KEY, f float8 UNIQUE);
+         INSERT INTO n SELECT i, i FROM generate_series(1, 100) i;
+         CREATE INDEX ON n (f)",
+    );
+    let mut wire = Wire::log_in(&server);
+    for (prepared, parameter, shown) in [
+        ("k > $1", "1.5", "Filter: (k > 1.5)"),
+        ("f > $1", "1.5", "Filter: (f > 1.5)"),
+        ("f > $1", "0", "Filter: (f > 0)"),
+        ("f = 2 AND $1 = 1", "1", "f = 2"),
+    ] {
+        let text = format!("PREPARE p AS SELECT count(*) FROM n WHERE {prepared}");
+        lines(&mut wire, &text);
+        let told = lines(&mut wire, &format!("EXPLAIN EXECUTE p({parameter})"));
+        let told = told.join("\n");
+        assert!(told.contains("Index Scan"), "{prepared}: {told}");
+        assert!(told.contains(shown), "{prepared}: {told}");
+        lines(&mut wire, "DEALLOCATE p");
+    }
+}

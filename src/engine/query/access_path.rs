@@ -228,11 +228,7 @@ fn condition(expr: &Expr) -> Option<Condition> {
         op,
         Operator::Eq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
     );
-    compares.then(|| Condition {
-        column,
-        op,
-        value: value.clone(),
-    })
+    compares.then(|| Condition { column, op, value })
 }
 
 /// What begins the name of an expression among conditions; no column has a name with it.
@@ -324,9 +320,14 @@ fn column_name(expr: &Expr) -> Option<&str> {
     }
 }
 
-fn constant(expr: &Expr) -> Option<&ScalarValue> {
-    match expr {
-        Expr::Literal(value, _) => Some(value),
+/// A constant, or the key of one, which a parameter has become.
+fn constant(expr: &Expr) -> Option<ScalarValue> {
+    let literal = |expr: &Expr| match expr {
+        Expr::Literal(value, _) => Some(value.clone()),
         _ => None,
+    };
+    if let Some(number) = numeric::keyed(expr) {
+        return literal(&numeric::key_of(number.clone()));
     }
+    literal(float::keyed(expr).unwrap_or(expr))
 }

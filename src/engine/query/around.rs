@@ -1,22 +1,45 @@
-//! An operator around another one, which looks at the other's streams and changes nothing of its rows.
+//! An operator around another one, which changes nothing of its rows: it looks at their streams, gives them in another order, or
+//! tells the planner less of them.
 
+use datafusion::common::Statistics;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
 };
 use std::fmt;
 use std::sync::Arc;
 
-/// What is done around an operator's streams.
+/// What is done around an operator.
 pub trait Around: Clone + fmt::Debug + Send + Sync + 'static {
     /// What the operator is called.
     const NAME: &'static str;
 
+    /// What is known of the rows.
+    fn properties(&self, inner: &Arc<dyn ExecutionPlan>) -> Arc<PlanProperties> {
+        inner.properties().clone()
+    }
+
     /// A stream that gives what the other gives.
-    fn stream(&self, inner: SendableRecordBatchStream) -> SendableRecordBatchStream;
+    fn stream(&self, inner: SendableRecordBatchStream) -> SendableRecordBatchStream {
+        inner
+    }
+
+    /// One of the operator's streams.
+    ///
+    /// # Errors
+    /// The other operator's.
+    fn execute(
+        &self,
+        inner: &Arc<dyn ExecutionPlan>,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        Ok(self.stream(inner.execute(partition, context)?))
+    }
 }
 
 /// The operator.
@@ -24,12 +47,18 @@ pub trait Around: Clone + fmt::Debug + Send + Sync + 'static {
 pub struct AroundExec<A> {
     inner: Arc<dyn ExecutionPlan>,
     around: A,
+    properties: Arc<PlanProperties>,
 }
 
 impl<A: Around> AroundExec<A> {
     /// Around this one.
     pub fn new(inner: Arc<dyn ExecutionPlan>, around: A) -> AroundExec<A> {
-        AroundExec { inner, around }
+        let properties = around.properties(&inner);
+        AroundExec {
+            inner,
+            around,
+            properties,
+        }
     }
 
     /// The operator inside.
@@ -65,7 +94,7 @@ impl<A: Around> ExecutionPlan for AroundExec<A> {
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
-        self.inner.properties()
+        &self.properties
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
@@ -94,12 +123,23 @@ impl<A: Around> ExecutionPlan for AroundExec<A> {
         self.over(children)
     }
 
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        vec![ChildStats::At(partition)]
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        input_stats: &[Arc<Statistics>],
+        _args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        Ok(input_stats[0].clone())
+    }
+
     fn execute(
         &self,
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let inner = self.inner.execute(partition, context)?;
-        Ok(self.around.stream(inner))
+        self.around.execute(&self.inner, partition, context)
     }
 }

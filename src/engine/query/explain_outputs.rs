@@ -2,13 +2,16 @@
 //! things as the expressions that they are. Drivers read from it which columns an outer join may leave NULL.
 //! Source: PostgreSQL 15, EXPLAIN, option VERBOSE.
 
+use super::functions::{float, numeric};
 use super::leaf;
 use super::measure::MeasuredExec;
 use super::rewrite::labels;
-use datafusion::common::JoinType;
+use crate::engine::types::number::Number;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::Column;
+use datafusion::common::{JoinType, ScalarValue};
+use datafusion::error::Result;
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_common::physical_expr::fmt_sql;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
@@ -233,6 +236,8 @@ pub fn projects(plan: &dyn ExecutionPlan) -> bool {
 
 /// An expression over these columns.
 fn printed(expr: &Arc<dyn PhysicalExpr>, below: &[String]) -> String {
+    let bare = expr.clone().transform_down(without_keys);
+    let expr = bare.map_or_else(|_| expr.clone(), |bare| bare.data);
     let named = expr.clone().transform_up(|expr| {
         let any: &dyn Any = expr.as_ref();
         let column = any.downcast_ref::<Column>();
@@ -247,6 +252,48 @@ fn printed(expr: &Arc<dyn PhysicalExpr>, below: &[String]) -> String {
     });
     let expr = named.map_or_else(|_| expr.clone(), |named| named.data);
     fmt_sql(expr.as_ref()).to_string()
+}
+
+/// What is compared, in the place of keys that are our own.
+fn without_keys(expr: Arc<dyn PhysicalExpr>) -> Result<Transformed<Arc<dyn PhysicalExpr>>> {
+    let any: &dyn Any = expr.as_ref();
+    if let Some(value) = keyed(any, &[float::KEY, numeric::KEY]) {
+        let shown = number(value.as_ref() as &dyn Any).unwrap_or(value);
+        return Ok(Transformed::yes(shown));
+    }
+    let Some(binary) = any.downcast_ref::<BinaryExpr>() else {
+        return Ok(Transformed::no(expr));
+    };
+    let sides = [binary.left(), binary.right()];
+    let numbers = sides.iter().any(|side| {
+        let side: &dyn Any = side.as_ref();
+        keyed(side, &[numeric::KEY]).is_some()
+    });
+    if !numbers {
+        return Ok(Transformed::no(expr));
+    }
+    let [left, right] =
+        sides.map(|side| number(side.as_ref() as &dyn Any).unwrap_or_else(|| side.clone()));
+    let shown = BinaryExpr::new(left, *binary.op(), right);
+    Ok(Transformed::yes(Arc::new(shown)))
+}
+
+/// What a key is made of.
+fn keyed(expr: &dyn Any, keys: &[&str]) -> Option<Arc<dyn PhysicalExpr>> {
+    let call = expr.downcast_ref::<ScalarFunctionExpr>()?;
+    let value = call.args().first();
+    value.filter(|_| keys.contains(&call.name())).cloned()
+}
+
+/// A constant number, or the one of a constant key.
+fn number(expr: &dyn Any) -> Option<Arc<dyn PhysicalExpr>> {
+    let number = match expr.downcast_ref::<Literal>()?.value() {
+        ScalarValue::Binary(Some(key)) => numeric::number_of_key(key),
+        value @ ScalarValue::LargeBinary(_) => Number::of_scalar(value),
+        _ => None,
+    };
+    let text = number?.to_string();
+    Some(Arc::new(Literal::new(ScalarValue::Utf8(Some(text)))))
 }
 
 /// What of it a client is shown: keys of rows are our own.

@@ -12,25 +12,20 @@
 //! An operator stands below each such aggregate and join that says nothing of these. It stays in the plan: a sort asks once more,
 //! when it runs, whether its input is in order already.
 
+use super::around::{Around, AroundExec};
+use datafusion::common::JoinType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{JoinType, Statistics};
-use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::error::Result;
+use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateInputMode};
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
-use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::union::UnionExec;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
-    ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, PlanProperties};
 use std::any::Any;
-use std::fmt;
 use std::sync::Arc;
 
 type Plan = Arc<dyn ExecutionPlan>;
@@ -99,7 +94,7 @@ pub fn forget(plan: Plan) -> Result<Plan> {
 
 /// What is forgotten of an input's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Forgotten {
+pub enum Forgotten {
     /// In what order they come.
     Order,
     /// That, and what is the same in all of them.
@@ -159,99 +154,25 @@ fn gets_nulls(plan: &Plan) -> [bool; 2] {
 }
 
 /// The operator: its input's rows, of which less is known.
-#[derive(Debug)]
-pub struct ForgetfulExec {
-    input: Plan,
-    forgotten: Forgotten,
-    properties: Arc<PlanProperties>,
-}
+pub type ForgetfulExec = AroundExec<Forgotten>;
 
-impl ForgetfulExec {
-    fn new(input: Plan, forgotten: Forgotten) -> ForgetfulExec {
-        let known = match forgotten {
-            Forgotten::All => EquivalenceProperties::new(input.schema()),
+impl Around for Forgotten {
+    const NAME: &'static str = "Forgetful";
+
+    fn properties(&self, inner: &Plan) -> Arc<PlanProperties> {
+        let known = match self {
+            Forgotten::All => EquivalenceProperties::new(inner.schema()),
             Forgotten::Order => {
-                let mut known = input.equivalence_properties().clone();
+                let mut known = inner.equivalence_properties().clone();
                 known.clear_orderings();
                 known
             }
         };
-        let properties = PlanProperties::new(
+        Arc::new(PlanProperties::new(
             known,
-            input.properties().output_partitioning().clone(),
-            input.properties().emission_type,
-            input.properties().boundedness,
-        );
-        ForgetfulExec {
-            input,
-            forgotten,
-            properties: Arc::new(properties),
-        }
-    }
-
-    fn over(&self, mut children: Vec<Plan>) -> Result<Plan> {
-        match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(ForgetfulExec::new(input, self.forgotten))),
-            _ => Err(DataFusionError::Internal("it has one input".to_owned())),
-        }
-    }
-}
-
-impl DisplayAs for ForgetfulExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl ExecutionPlan for ForgetfulExec {
-    fn name(&self) -> &str {
-        "Forgetful"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Plan> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Plan>,
-        _options: ReplaceChildrenOptions,
-    ) -> Result<Plan> {
-        self.over(children)
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Plan>) -> Result<Plan> {
-        self.over(children)
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
-    }
-
-    fn statistics_from_inputs(
-        &self,
-        input_stats: &[Arc<Statistics>],
-        _args: &StatisticsArgs,
-    ) -> Result<Arc<Statistics>> {
-        Ok(input_stats[0].clone())
-    }
-
-    fn execute(
-        &self,
-        partition: usize,
-        context: Arc<TaskContext>,
-    ) -> Result<SendableRecordBatchStream> {
-        self.input.execute(partition, context)
+            inner.output_partitioning().clone(),
+            inner.properties().emission_type,
+            inner.properties().boundedness,
+        ))
     }
 }

@@ -6,6 +6,7 @@
 //! group by keys and show a value of each group; joins, ORDER BY and windows take keys.
 
 use super::functions::{array_order, float, json, numeric, one_type, sliding, time};
+use super::rewrite::casts::CAST_TO;
 use super::rewrite::frames::Offset;
 use super::{cast, failure, grouping_sets, operators::decimal};
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -146,6 +147,11 @@ pub fn of(members: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
 fn floats(members: Vec<Expr>, classes: &[Class]) -> Vec<Expr> {
     let by_bits = |member: &Expr| match member {
         Expr::Literal(value, _) => float::compares_by_bits(value),
+        // A literal whose type is not that of its text yet.
+        Expr::ScalarFunction(call) if call.name() == CAST_TO => match call.args.first() {
+            Some(Expr::Literal(value, _)) => float::compares_by_bits(value),
+            _ => false,
+        },
         _ => false,
     };
     let decided = members.iter().filter(|member| !by_bits(member)).count() <= 1;
