@@ -7,6 +7,7 @@ use crate::engine::context::StatementContext;
 use crate::engine::dml::names;
 use crate::engine::query::functions::set_returning;
 use crate::engine::query::resolve::{self, Resolved};
+use crate::engine::query::rewrite::known_columns::constraint;
 use crate::engine::query::rewrite::subqueries;
 use crate::engine::search_path;
 use crate::sql::row_locks::{self, Busy, RowLock, Strength};
@@ -391,16 +392,7 @@ pub fn star(select: &Select, locked: &[Locked]) -> Option<Vec<(String, Option<us
 
 fn merges(operator: &JoinOperator) -> bool {
     use ast::JoinConstraint::{Natural, Using};
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint) => matches!(constraint, Natural | Using(_)),
-        _ => false,
-    }
+    matches!(constraint(operator), Some(Natural | Using(_)))
 }
 
 /// Whether the list has `*` by itself.

@@ -8,11 +8,12 @@ use super::super::view::identifier;
 use super::super::{name, work::Work};
 use crate::catalog::Oid;
 use crate::catalog::definition::{Relation, RelationBody};
+use crate::engine::query::rewrite::known_columns::constraint;
 use crate::engine::search_path;
 use crate::sql::auth_variable::Variable;
 use sqlparser::ast::{
-    self, Expr, Ident, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem,
-    SetExpr, TableFactor, VisitMut, VisitorMut,
+    self, Expr, Ident, JoinConstraint, OrderByKind, Query, Select, SelectItem, SetExpr,
+    TableFactor, VisitMut, VisitorMut,
 };
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -262,20 +263,6 @@ impl Text<'_, '_> {
             )
         });
         (!concerned || !(merged || star)).then_some(items)
-    }
-}
-
-fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint)
-        | JoinOperator::CrossJoin(constraint) => Some(constraint),
-        _ => None,
     }
 }
 

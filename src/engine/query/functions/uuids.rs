@@ -32,10 +32,10 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         Function::volatile("uuid_generate_v1mc", NONE, uuid, |call| each(call, of_time)),
         Function::volatile("uuid_generate_v4", NONE, uuid, |call| each(call, random)),
         Function::immutable("uuid_generate_v3", NAMED, uuid, |call| {
-            named(call, Uuid::new_v3)
+            named(call, "uuid_generate_v3", Uuid::new_v3)
         }),
         Function::immutable("uuid_generate_v5", NAMED, uuid, |call| {
-            named(call, Uuid::new_v5)
+            named(call, "uuid_generate_v5", Uuid::new_v5)
         }),
         Function::immutable("uuid_nil", NONE, uuid, |call| {
             each(call, || Ok(Uuid::nil()))
@@ -64,10 +64,10 @@ fn each(call: &Call<'_>, one: fn() -> Result<Uuid>) -> Result<ArrayRef> {
 }
 
 /// Of a namespace and a name in it (RFC 9562 §5.3 and §5.5).
-fn named(call: &Call<'_>, of: fn(&Uuid, &[u8]) -> Uuid) -> Result<ArrayRef> {
+fn named(call: &Call<'_>, name: &str, of: fn(&Uuid, &[u8]) -> Uuid) -> Result<ArrayRef> {
     let Some(namespaces) = call.args[0].as_fixed_size_binary_opt() else {
         let text = SqlType::scalar(TypeKind::Text);
-        let none = failure::no_function("uuid_generate", &[text, text]);
+        let none = failure::no_function(name, &[text, text]);
         return Err(failure::external(none));
     };
     let mut values = FixedSizeBinaryBuilder::with_capacity(call.rows, 16);

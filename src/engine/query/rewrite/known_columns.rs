@@ -192,7 +192,8 @@ pub fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
         | JoinOperator::LeftOuter(constraint)
         | JoinOperator::Right(constraint)
         | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint) => Some(constraint),
+        | JoinOperator::FullOuter(constraint)
+        | JoinOperator::CrossJoin(constraint) => Some(constraint),
         _ => None,
     }
 }
