@@ -38,6 +38,7 @@ const OBJECTS: &[&str] = &[
     "POLICY",
     "PROCEDURE",
     "PUBLICATION",
+    "RECURSIVE VIEW",
     "ROUTINE",
     "RULE",
     "SERVER",
@@ -87,9 +88,18 @@ const CLAUSES: &[(&[&str], &str)] = &[
     (&["exclude", "group"], "EXCLUDE in a window"),
     (&["exclude", "ties"], "EXCLUDE in a window"),
     (&["exclude", "no", "others"], "EXCLUDE in a window"),
+    (&["match", "full"], "MATCH FULL"),
+    (&["no", "inherit"], "NO INHERIT"),
+    (&["set", "statistics"], "SET STATISTICS"),
+    (&["set", "storage"], "SET STORAGE"),
+    (&["variadic"], "VARIADIC"),
+    (&["with", "ties"], "WITH TIES"),
 ];
 
 fn clause(statement: &str) -> Option<String> {
+    if assigns_part(statement) {
+        return Some("assignment to a part of a column".to_owned());
+    }
     let words: Vec<&str> = statement
         .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
         .filter(|word| !word.is_empty())
@@ -104,6 +114,18 @@ fn clause(statement: &str) -> Option<String> {
     Some(found.1.to_owned())
 }
 
+/// `SET column[…]`
+fn assigns_part(statement: &str) -> bool {
+    let mut words = statement.split_ascii_whitespace();
+    let is_update = words
+        .next()
+        .is_some_and(|word| word.eq_ignore_ascii_case("update"));
+    let assigned = words
+        .skip_while(|word| !word.eq_ignore_ascii_case("set"))
+        .nth(1);
+    is_update && assigned.is_some_and(|assigned| assigned.contains('['))
+}
+
 fn name(words: &[String]) -> Option<String> {
     let begins = |words: &[String], name: &str| {
         name.split(' ')
@@ -114,6 +136,10 @@ fn name(words: &[String]) -> Option<String> {
         return Some((*found).to_owned());
     }
     let (verb, rest) = words.split_first()?;
+    if begins(words, "CREATE SCHEMA") && rest.iter().any(|word| word == "CREATE" || word == "GRANT")
+    {
+        return Some("CREATE SCHEMA with what it has".to_owned());
+    }
     if !matches!(verb.as_str(), "CREATE" | "ALTER" | "DROP") {
         return None;
     }
@@ -170,6 +196,25 @@ mod tests {
             ),
             ("copy t from stdin where id > 1", "COPY FROM … WHERE"),
             ("vacuum t, u", "VACUUM of several tables"),
+            (
+                "create schema s create table t (a int)",
+                "CREATE SCHEMA with what it has",
+            ),
+            (
+                "create recursive view v (n) as select 1",
+                "CREATE RECURSIVE VIEW",
+            ),
+            (
+                "update t set a['k'] = '1' where id = 1",
+                "assignment to a part of a column",
+            ),
+            ("alter table t alter a set storage plain", "SET STORAGE"),
+            ("alter table t add check (a > 0) no inherit", "NO INHERIT"),
+            ("select jsonb_build_array(variadic array[1])", "VARIADIC"),
+            (
+                "create table t (a int references p match full)",
+                "MATCH FULL",
+            ),
             ("analyze t (a), u", "ANALYZE of several tables"),
         ] {
             let error = parse::parse(text).expect_err(text);
@@ -184,7 +229,13 @@ mod tests {
 
     #[test]
     fn what_is_no_command_of_postgresql_stays_a_syntax_error() {
-        for text in ["create nonsense x", "selec 1", "drop rules"] {
+        for text in [
+            "create nonsense x",
+            "selec 1",
+            "drop rules",
+            "create schema",
+            "update t set a = 1 wher b[1] = 2",
+        ] {
             let error = parse::parse(text).expect_err(text);
             assert_eq!(error.sqlstate(), SqlState::SYNTAX_ERROR, "{text}");
         }

@@ -8,6 +8,7 @@ use crate::catalog::definition::{
     Constraint, ConstraintBody, Deferral, ReferentialAction, Relation, Table,
 };
 use crate::catalog::schema::is_temporary;
+use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::search_path;
 use crate::engine::types::{self, CastContext};
@@ -235,7 +236,23 @@ fn is_unique(work: &mut Work<'_>, table: &Table, positions: &[u16]) -> bool {
         .any(|index| index.unique && index.is_plain() && same_columns(&index.columns, positions))
 }
 
-/// Whether the columns of both ends can be compared.
+/// Whether an index over one of the types finds values of the other (PostgreSQL 15, §11.10 "Operator Classes and Operator Families").
+fn of_one_family(one: SqlType, other: SqlType) -> bool {
+    use TypeKind::{
+        Date, Float4, Float8, Int2, Int4, Int8, Name, Text, Timestamp, Timestamptz, Varchar,
+    };
+    let families: [&[TypeKind]; 4] = [
+        &[Int2, Int4, Int8],
+        &[Float4, Float8],
+        &[Date, Timestamp, Timestamptz],
+        &[Text, Varchar, Name],
+    ];
+    let has_both =
+        |family: &&[TypeKind]| family.contains(&one.kind) && family.contains(&other.kind);
+    one.array == other.array && families.iter().any(has_both)
+}
+
+/// Whether the columns of both ends can be compared: the referenced one's index finds what the other one has.
 ///
 /// # Errors
 /// 42804 in PostgreSQL's words.
@@ -255,7 +272,7 @@ pub fn check_types(
     for (from, to) in columns.iter().zip(referenced) {
         let (from, to) = (column(child, *from)?, column(parent, *to)?);
         if !types::can_cast(from.sql_type, to.sql_type, CastContext::Implicit)
-            && !types::can_cast(to.sql_type, from.sql_type, CastContext::Implicit)
+            && !of_one_family(from.sql_type, to.sql_type)
         {
             return Err(Diagnostic::error(
                 SqlState::DATATYPE_MISMATCH,

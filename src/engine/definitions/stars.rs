@@ -1,160 +1,126 @@
-//! `*` in the query of a view, written out as the columns that there are when it is made.
+//! `*` in the query of a view, written out as the columns that there are when it is made; and the columns of a NATURAL JOIN.
 
 use super::name;
 use super::work::Work;
 use crate::catalog::definition::{Relation, RelationBody};
+use crate::engine::query::rewrite::from_items::name_of;
+use crate::engine::query::rewrite::known_columns::{KnownColumns, StarColumn, constraint};
+use crate::engine::search_path;
 use sqlparser::ast::{
-    Expr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, TableFactor, TableWithJoins, Visit, VisitMut, Visitor,
-    VisitorMut,
+    Expr, JoinConstraint, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-/// Writes out each star over tables and views; one over a subquery follows what that selects, and one over a
-/// join with USING stays.
+/// Writes out each star of what has columns that are known: all but functions.
 pub fn write_out(work: &mut Work<'_>, query: &mut Query) {
-    let mut given = Given::default();
-    let _ = Visit::visit(query, &mut given);
+    let (definitions, context) = (work.definitions(), work.context);
+    let columns_of = |name: &ObjectName| {
+        let (schema, bare) = name::parts(name).ok()?;
+        let found = search_path::find(&definitions, schema.as_deref(), &bare, context)?;
+        columns_named(found)
+    };
     let mut stars = Stars {
-        work,
-        given: given.0,
+        known: KnownColumns::new(&columns_of),
     };
     let _ = VisitMut::visit(query, &mut stars);
 }
 
-/// The names that WITH gives, anywhere in the query: they are no relations.
-#[derive(Default)]
-struct Given(BTreeSet<String>);
+struct Stars<'a> {
+    known: KnownColumns<'a>,
+}
 
-impl Visitor for Given {
+impl VisitorMut for Stars<'_> {
     type Break = ();
 
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
-        self.0
-            .extend(tables.map(|table| name::fold(&table.alias.name)));
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        self.known.enter(query);
         ControlFlow::Continue(())
     }
-}
 
-struct Stars<'s, 'w> {
-    work: &'s mut Work<'w>,
-    given: BTreeSet<String>,
-}
-
-/// A relation in FROM: what its columns are qualified by, and their names.
-struct Source {
-    qualifier: Ident,
-    columns: Vec<String>,
-}
-
-impl VisitorMut for Stars<'_, '_> {
-    type Break = ();
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<()> {
+        self.known.leave();
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        let sources: Option<Vec<Source>> = select
-            .from
-            .iter()
-            .map(|from| self.sources(from))
-            .collect::<Option<Vec<_>>>()
-            .map(|sources| sources.into_iter().flatten().collect());
-        let mut projection = Vec::with_capacity(select.projection.len());
-        for item in select.projection.drain(..) {
-            let written = match (&item, &sources) {
-                (SelectItem::Wildcard(options), Some(sources))
-                    if options.to_string().is_empty() =>
-                {
-                    Some(sources.iter().collect::<Vec<_>>())
-                }
-                (
-                    SelectItem::QualifiedWildcard(
-                        SelectItemQualifiedWildcardKind::ObjectName(of),
-                        options,
-                    ),
-                    Some(sources),
-                ) if options.to_string().is_empty() => {
-                    let of = of.0.last().and_then(|part| part.as_ident()).map(name::fold);
-                    let found = sources
-                        .iter()
-                        .find(|source| Some(name::fold(&source.qualifier)) == of);
-                    found.map(|source| vec![source])
-                }
-                _ => None,
-            };
-            match written {
-                None => projection.push(item),
-                Some(sources) => projection.extend(sources.into_iter().flat_map(columns_of)),
-            }
+        for item in &mut select.from {
+            self.known.name_natural(item);
         }
-        select.projection = projection;
+        let from = &select.from;
+        let items = std::mem::take(&mut select.projection).into_iter();
+        let items = items.flat_map(|item| self.written(&item, from).unwrap_or_else(|| vec![item]));
+        select.projection = items.collect();
         ControlFlow::Continue(())
     }
 }
 
-fn columns_of(source: &Source) -> impl Iterator<Item = SelectItem> + '_ {
-    source.columns.iter().map(|column| {
-        let parts = vec![source.qualifier.clone(), super::view::identifier(column)];
-        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts))
+impl Stars<'_> {
+    /// What a star is written as; None for what is none, or cannot be written.
+    fn written(&self, item: &SelectItem, from: &[TableWithJoins]) -> Option<Vec<SelectItem>> {
+        match item {
+            SelectItem::Wildcard(options) if options.to_string().is_empty() => {
+                let items = from.iter().map(|item| self.star(item));
+                Some(items.collect::<Option<Vec<_>>>()?.concat())
+            }
+            SelectItem::QualifiedWildcard(
+                SelectItemQualifiedWildcardKind::ObjectName(of),
+                options,
+            ) if options.to_string().is_empty() => {
+                let of = of.0.last()?.as_ident().map(name::fold);
+                let mut factors = from.iter().flat_map(factors);
+                let factor = factors.find(|factor| name_of(factor) == of)?;
+                Some(self.known.star_of(factor)?.iter().map(output).collect())
+            }
+            _ => None,
+        }
+    }
+
+    fn star(&self, item: &TableWithJoins) -> Option<Vec<SelectItem>> {
+        if let Some(columns) = self.known.star(item) {
+            return Some(columns.iter().map(output).collect());
+        }
+        let mut joins = item.joins.iter();
+        let is_using = joins.any(|join| {
+            matches!(
+                constraint(&join.join_operator),
+                None | Some(JoinConstraint::Using(_) | JoinConstraint::Natural)
+            )
+        });
+        let each = factors(item).map(|factor| match self.known.star_of(factor) {
+            Some(columns) => Some(columns.iter().map(output).collect()),
+            None => Some(vec![star_of(&name_of(factor)?)]),
+        });
+        match is_using {
+            true => None,
+            false => Some(each.collect::<Option<Vec<Vec<_>>>>()?.concat()),
+        }
+    }
+}
+
+fn factors(item: &TableWithJoins) -> impl Iterator<Item = &TableFactor> {
+    std::iter::once(&item.relation).chain(item.joins.iter().map(|join| &join.relation))
+}
+
+/// The column, by its name.
+fn output(column: &StarColumn) -> SelectItem {
+    let name = super::view::identifier(&column.name);
+    SelectItem::UnnamedExpr(match &column.relation {
+        Some(relation) => Expr::CompoundIdentifier(vec![super::view::identifier(relation), name]),
+        None => Expr::Identifier(name),
     })
 }
 
-impl Stars<'_, '_> {
-    /// None where one of them is no table or view, or is joined by USING.
-    fn sources(&mut self, from: &TableWithJoins) -> Option<Vec<Source>> {
-        let mut sources = vec![self.source(&from.relation)?];
-        for join in &from.joins {
-            let by_using = match &join.join_operator {
-                JoinOperator::Join(constraint)
-                | JoinOperator::Inner(constraint)
-                | JoinOperator::Left(constraint)
-                | JoinOperator::LeftOuter(constraint)
-                | JoinOperator::Right(constraint)
-                | JoinOperator::RightOuter(constraint)
-                | JoinOperator::FullOuter(constraint)
-                | JoinOperator::CrossJoin(constraint) => {
-                    matches!(
-                        constraint,
-                        JoinConstraint::Using(_) | JoinConstraint::Natural
-                    )
-                }
-                _ => true,
-            };
-            if by_using {
-                return None;
-            }
-            sources.push(self.source(&join.relation)?);
-        }
-        Some(sources)
-    }
-
-    fn source(&mut self, factor: &TableFactor) -> Option<Source> {
-        let TableFactor::Table {
-            name,
-            alias,
-            args: None,
-            ..
-        } = factor
-        else {
-            return None;
-        };
-        let (schema, bare) = name::parts(name).ok()?;
-        if schema.is_none() && self.given.contains(&bare) {
-            return None;
-        }
-        let relation = self.work.lookup(schema.as_deref(), &bare)?;
-        let qualifier = match alias {
-            Some(alias) if !alias.columns.is_empty() => return None,
-            Some(alias) => alias.name.clone(),
-            None => super::view::identifier(&bare),
-        };
-        let columns = columns_named(&relation)?;
-        Some(Source { qualifier, columns })
-    }
+/// `relation.*`
+fn star_of(relation: &str) -> SelectItem {
+    let name = ObjectName::from(vec![super::view::identifier(relation)]);
+    SelectItem::QualifiedWildcard(
+        SelectItemQualifiedWildcardKind::ObjectName(name),
+        WildcardAdditionalOptions::default(),
+    )
 }
 
-fn columns_named(relation: &Arc<Relation>) -> Option<Vec<String>> {
+fn columns_named(relation: &Relation) -> Option<Vec<String>> {
     match &relation.body {
         RelationBody::Table(table) => Some(
             table

@@ -1,7 +1,6 @@
 //! CREATE VIEW, and which relations a view reads.
 //!
-//! A view's query is kept as text, its stars written out where they are of tables, so that a column that is
-//! added later is none of the view's.
+//! A view's query is kept as text, its stars written out, so that a column that is added later is none of the view's.
 
 use super::enumeration;
 use super::name;
@@ -33,12 +32,17 @@ pub async fn create(work: &mut Work<'_>, statement: &ast::CreateView) -> Result<
     refuse_unsupported(statement)?;
     let new = work.new_name(&statement.name)?;
     enumeration::demand_free(work, &new)?;
-    let columns = columns_of(work, statement).await?;
+    let columns = columns_of(work, statement, &statement.query).await?;
     for (_, sql_type) in &columns {
         enumeration::hold(work, *sql_type).await?;
     }
     let mut query = statement.query.clone();
     super::stars::write_out(work, &mut query);
+    // A name may be one thing in WITH and another behind it.
+    let written = columns_of(work, statement, &query).await;
+    if !written.is_ok_and(|written| written == columns) {
+        query = statement.query.clone();
+    }
     write_schemas(work, &mut query)?;
     let view = View {
         query: Arc::from(query.to_string()),
@@ -103,18 +107,20 @@ fn refuse_unsupported(statement: &ast::CreateView) -> Result<(), Diagnostic> {
     }
 }
 
+/// The columns of the view if this is its query.
 async fn columns_of(
     work: &mut Work<'_>,
     statement: &ast::CreateView,
+    query: &ast::Query,
 ) -> Result<Vec<(Arc<str>, SqlType)>, Diagnostic> {
-    let query = ast::Statement::Query(statement.query.clone());
+    let text: Arc<str> = Arc::from(query.to_string());
+    let query = ast::Statement::Query(Box::new(query.clone()));
     if Parted::answers(&query) {
         return Err(Diagnostic::error(
             SqlState::FEATURE_NOT_SUPPORTED,
             "views must not contain data-modifying statements in WITH",
         ));
     }
-    let text: Arc<str> = Arc::from(statement.query.to_string());
     let plan = work.engine.analyze(query, text, &[], work.context).await?;
     if !plan.parameters.is_empty() {
         return Err(Diagnostic::error(

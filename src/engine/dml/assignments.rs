@@ -10,6 +10,7 @@ use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::query::expression::Scope;
+use crate::engine::query::rewrite::refusals;
 use crate::engine::query::statement::Statement;
 use crate::engine::types::Input;
 use crate::sql::parse;
@@ -207,6 +208,7 @@ pub fn written<'a>(
                 "Column \"{name}\" is an identity column defined as GENERATED ALWAYS."
             )));
         }
+        refusals::check_sets(&value, "in UPDATE")?;
         all.push(Written { position, value });
         Ok(())
     };

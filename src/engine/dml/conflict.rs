@@ -5,7 +5,7 @@ use super::filler::input_of;
 use super::inference;
 use super::target::Target;
 use super::value::{self, Row, Value};
-use super::write::{Arbiters, Found, Writer, project};
+use super::write::{Arbiters, Found, Writer};
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
@@ -139,22 +139,11 @@ impl Conflict {
         matches!(self.action, Action::Update { .. })
     }
 
-    /// Remembers an inserted row, which DO UPDATE may not touch again.
-    ///
-    /// # Errors
-    /// XX000 for a key that cannot be encoded.
-    pub fn remember_inserted(
-        &self,
-        writer: &Writer<'_>,
-        row: &[ScalarValue],
-        resolved: &mut Resolved,
-    ) -> Result<(), Diagnostic> {
-        if let (true, Some(layout)) = (self.updates(), &writer.target.key) {
-            let mut key = Vec::new();
-            layout.encode(&project(row, layout.columns()), &mut key)?;
+    /// A row that the statement has inserted is not to be updated by it.
+    pub fn remember_inserted(&self, key: Vec<u8>, resolved: &mut Resolved) {
+        if self.updates() {
             resolved.0.insert(key);
         }
-        Ok(())
     }
 
     /// Does what the clause says about the row in the way.

@@ -10,7 +10,7 @@ use super::target::Target;
 use super::value::{Row, Value};
 use super::values::{Defaulted, Rows, Typed, compile_rows, typed_outputs, typed_values, values_of};
 use super::write::{Writer, demand_writable};
-use super::{Run, names};
+use super::{Run, names, xmax};
 use crate::catalog::definition::Identity;
 use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
@@ -46,6 +46,8 @@ pub struct Insert {
     fillers: Vec<Option<Filler>>,
     conflict: Option<Conflict>,
     returning: Option<Returning>,
+    /// Whether it asks for [`xmax`].
+    shows_xmax: bool,
 }
 
 /// Where the rows come from.
@@ -206,11 +208,16 @@ impl Insert {
             }
             Some(_) => return Err(Diagnostic::unsupported("ON DUPLICATE KEY UPDATE")),
         };
+        let shows_xmax = insert.returning.as_deref().is_some_and(xmax::is_in);
+        let scope = match shows_xmax {
+            true => xmax::within(target.scope(qualifier), qualifier),
+            false => target.scope(qualifier),
+        };
         let returning = match &insert.returning {
             Some(items) => Some(Returning::new(
                 items,
                 (&target, qualifier),
-                &target.scope(qualifier),
+                &scope,
                 parameters,
                 input_of(context),
             )?),
@@ -223,6 +230,7 @@ impl Insert {
             fillers,
             conflict,
             returning,
+            shows_xmax,
         })
     }
 
@@ -303,6 +311,7 @@ impl Insert {
             resolved: Resolved::default(),
             parameters,
             collector: &mut collector,
+            shows_xmax: self.shows_xmax,
         };
         let transaction = &mut transaction.storage;
         let writer = Writer::new(&self.target, transaction, storage, context, self.purpose());

@@ -4,6 +4,7 @@ use super::conflict::{Conflict, Resolution, Resolved};
 use super::returning::Collector;
 use super::value::Row;
 use super::write::{Arbiters, Insertion, Writer};
+use super::xmax;
 use crate::diagnostic::Diagnostic;
 use datafusion::common::ScalarValue;
 
@@ -17,6 +18,8 @@ pub struct Sink<'a, 'r> {
     pub parameters: &'a [ScalarValue],
     /// What RETURNING gives.
     pub collector: &'a mut Option<Collector<'r>>,
+    /// Whether it asks for [`xmax`].
+    pub shows_xmax: bool,
 }
 
 impl Sink<'_, '_> {
@@ -37,10 +40,11 @@ impl Sink<'_, '_> {
         let (parameters, resolved) = (self.parameters, &mut self.resolved);
         let arbiters = self.conflict.map_or(&Arbiters::None, Conflict::arbiters);
         loop {
+            let mut updated_by = None;
             let written = match writer.insert(&row, arbiters).await? {
-                Insertion::Done => {
+                Insertion::Done(key) => {
                     if let Some(conflict) = self.conflict {
-                        conflict.remember_inserted(writer, &row, resolved)?;
+                        conflict.remember_inserted(key, resolved);
                     }
                     Some(row)
                 }
@@ -52,15 +56,21 @@ impl Sink<'_, '_> {
                     let resolving = conflict.resolve(writer, &key, &row, parameters, resolved);
                     match Box::pin(resolving).await? {
                         Resolution::Skipped => None,
-                        Resolution::Updated(new) => Some(new),
+                        Resolution::Updated(new) => {
+                            updated_by = Some(writer.transaction.id());
+                            Some(new)
+                        }
                         // The row in the way has gone meanwhile.
                         Resolution::Retry => continue,
                     }
                 }
             };
-            let Some(row) = written else {
+            let Some(mut row) = written else {
                 return Ok(0);
             };
+            if self.shows_xmax {
+                row.push(xmax::value(updated_by));
+            }
             if let Some(collector) = self.collector {
                 collector.add(Row {
                     columns: &row,

@@ -38,6 +38,7 @@ pub mod value;
 pub mod values;
 pub mod violation;
 pub mod write;
+mod xmax;
 
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;

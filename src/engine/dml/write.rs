@@ -56,8 +56,8 @@ pub enum Found {
 /// What came of an INSERT of one row.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Insertion {
-    /// The row is in.
-    Done,
+    /// The row is in, under this key.
+    Done(Vec<u8>),
     /// A row with this key is in the way, on one of the arbiters.
     Conflict(Vec<u8>),
 }
@@ -238,7 +238,7 @@ impl<'a> Writer<'a> {
         self.target.layout.encode(row, &mut bytes)?;
         self.transaction.put(self.target.store(), &key, &bytes)?;
         self.check_parents(&key, row, None).await?;
-        Ok(Insertion::Done)
+        Ok(Insertion::Done(key))
     }
 
     /// Replaces a row that this transaction has locked.

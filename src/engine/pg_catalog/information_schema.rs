@@ -8,7 +8,7 @@ use super::types::array_name;
 use super::{Row, SystemTable, table, tables as all_catalogs};
 use crate::catalog::PrincipalId;
 use crate::catalog::definition::{
-    ConstraintBody, Privileges, ReferentialAction, Relation, RelationBody,
+    ConstraintBody, Privileges, ReferentialAction, Relation, RelationBody, Sequence,
 };
 use crate::catalog::schema::is_temporary;
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -193,6 +193,8 @@ pub fn columns(context: &StatementContext) -> Vec<Row> {
                     yes(matches!(relation.body, RelationBody::Table(_))),
                 ),
             ]);
+            let place = usize::from(attribute.number as u16) - 1;
+            cells.extend(identity_of(relation, place, context));
             rows.push(row(shape, &cells));
         }
     }
@@ -209,12 +211,44 @@ pub fn columns(context: &StatementContext) -> Vec<Row> {
                 ("is_nullable", text("YES")),
                 ("is_generated", text("NEVER")),
                 ("is_identity", text("NO")),
+                ("identity_cycle", text("NO")),
                 ("is_updatable", text("NO")),
             ]);
             rows.push(row(shape, &cells));
         }
     }
     rows
+}
+
+/// How the sequence of an identity column counts; another column's does not.
+fn identity_of(
+    relation: &Relation,
+    place: usize,
+    context: &StatementContext,
+) -> Vec<(&'static str, Cell)> {
+    let column = relation.table().and_then(|table| table.columns.get(place));
+    let identity = column.filter(|column| column.identity.is_some());
+    let sequence = identity.and_then(|column| context.snapshot.definitions.get(column.sequence?));
+    let Some(RelationBody::Sequence(sequence)) = sequence.map(|relation| &relation.body) else {
+        return vec![("identity_cycle", yes_or_no(false))];
+    };
+    vec![
+        ("identity_start", text(sequence.start.to_string())),
+        ("identity_increment", text(sequence.increment.to_string())),
+        ("identity_maximum", text(sequence.max.to_string())),
+        ("identity_minimum", text(sequence.min.to_string())),
+        ("identity_cycle", yes_or_no(sequence.cycle)),
+    ]
+}
+
+/// Whether it is an identity column's, which is no sequence to the standard.
+fn is_of_identity(sequence: &Sequence, context: &StatementContext) -> bool {
+    let column = || {
+        let (table, position) = sequence.owned_by?;
+        let table = context.snapshot.definitions.get(table)?.table()?;
+        table.columns.get(usize::from(position))
+    };
+    column().is_some_and(|column| column.identity.is_some())
 }
 
 struct Place<'a> {
@@ -587,10 +621,17 @@ pub fn sequences(context: &StatementContext) -> Vec<Row> {
     let catalog = database_name(context);
     visible(context)
         .filter_map(|relation| match &relation.body {
-            RelationBody::Sequence(sequence) => Some((relation, sequence)),
+            RelationBody::Sequence(sequence) if !is_of_identity(sequence, context) => {
+                Some((relation, sequence))
+            }
             _ => None,
         })
         .map(|(relation, sequence)| {
+            let bits = match sequence.sql_type.kind {
+                TypeKind::Int2 => 16,
+                TypeKind::Int4 => 32,
+                _ => 64,
+            };
             row(
                 shape,
                 &[
@@ -598,6 +639,9 @@ pub fn sequences(context: &StatementContext) -> Vec<Row> {
                     ("sequence_schema", text(&*relation.schema)),
                     ("sequence_name", text(&*relation.name)),
                     ("data_type", text(types::format_type(sequence.sql_type))),
+                    ("numeric_precision", number(bits)),
+                    ("numeric_precision_radix", number(2)),
+                    ("numeric_scale", number(0)),
                     ("start_value", text(sequence.start.to_string())),
                     ("minimum_value", text(sequence.min.to_string())),
                     ("maximum_value", text(sequence.max.to_string())),

@@ -7,7 +7,7 @@
 
 use super::functions::auth_variable::{self, AuthVariable};
 use super::functions::definition::Missing;
-use super::functions::{Functions, uuids};
+use super::functions::{Functions, set_returning, uuids};
 use super::operators::Operators;
 use super::provider::Types;
 use super::statement::Statement;
@@ -388,7 +388,10 @@ impl Analyzed {
         let mut refused = None;
         let walked = self.logical.apply(|node| {
             refused = match node {
-                Expr::ScalarFunction(call) if !admitted(call) => {
+                // Of one row it would give a list.
+                Expr::ScalarFunction(call)
+                    if !admitted(call) || set_returning::is(call.func.name()) =>
+                {
                     Some(format!("function {}() here", call.func.name()))
                 }
                 Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) => {

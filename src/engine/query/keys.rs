@@ -19,8 +19,8 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Projection, SortExpr, WindowFrame,
-    WindowFrameBound, WindowFrameUnits, when,
+    Aggregate, Distinct, Expr, ExprSchemable, Join, JoinConstraint, LogicalPlan, Projection,
+    SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits, when,
 };
 use std::sync::Arc;
 
@@ -565,6 +565,11 @@ fn joined(mut join: Join) -> Result<Join> {
         };
         *l = class.key(std::mem::take(l));
         *r = class.key(std::mem::take(r));
+    }
+    // USING is of columns alone, to the library; what is above has found its own by then.
+    let is_column = |key: &Expr| matches!(key, Expr::Column(_));
+    if !join.on.iter().all(|(l, r)| is_column(l) && is_column(r)) {
+        join.join_constraint = JoinConstraint::On;
     }
     Ok(join)
 }

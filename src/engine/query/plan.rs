@@ -126,7 +126,7 @@ fn of_query(
     with_rows(&query, context, engine, |query| {
         let mut query = Box::new(query.clone());
         rewrite::query(&mut query, context.input(), &|name| {
-            resolve::column_names(name, context)
+            resolve::columns(name, context)
         })?;
         of_rewritten(engine, query, declared, context)
     })
@@ -362,7 +362,7 @@ pub(super) fn view(view: &View, provider: &Provider<'_>) -> Result<LogicalPlan> 
         let mut query = query.clone();
         let context = provider.context();
         rewrite::query(&mut query, context.input(), &|name| {
-            resolve::column_names(name, context)
+            resolve::columns(name, context)
         })?;
         logical(provider, &query, &[]).map_err(failure::diagnostic)
     });

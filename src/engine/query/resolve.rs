@@ -3,6 +3,7 @@
 use super::failure;
 use super::rewrite::labels::folded;
 use crate::catalog::definition::{Relation, RelationBody};
+use crate::catalog::sql_type::SqlType;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::pg_catalog::{self, SystemTable};
@@ -43,8 +44,8 @@ pub fn relation(
     })
 }
 
-/// The columns of the table, view or catalog of a name, as `*` gives them; None where there is none.
-pub fn column_names(name: &ObjectName, context: &StatementContext) -> Option<Vec<String>> {
+/// The columns of the table, view or catalog of a name, as `*` gives them, and their types; None where there is none.
+pub fn columns(name: &ObjectName, context: &StatementContext) -> Option<Vec<(String, SqlType)>> {
     let parts = name.0.iter().map(|part| part.as_ident().map(folded));
     let parts = parts.collect::<Option<Vec<_>>>()?;
     let found = match parts.as_slice() {
@@ -52,19 +53,18 @@ pub fn column_names(name: &ObjectName, context: &StatementContext) -> Option<Vec
         [schema, table] => relation(Some(schema), table, context),
         _ => return None,
     };
+    let of = |(name, sql_type): (&str, SqlType)| (name.to_owned(), sql_type);
     Some(match found.ok()? {
-        Resolved::System(table) => {
-            let names = table.columns.iter().map(|(name, _)| (*name).to_owned());
-            names.collect()
-        }
+        Resolved::System(table) => table.columns.iter().copied().map(of).collect(),
         Resolved::Relation(relation) => match &relation.body {
             RelationBody::Table(table) => {
                 let columns = table.columns.iter().filter(|column| !column.dropped);
-                columns.map(|column| column.name.to_string()).collect()
+                let columns = columns.map(|column| (&*column.name, column.sql_type));
+                columns.map(of).collect()
             }
             RelationBody::View(view) => {
-                let names = view.columns.iter().map(|(name, _)| name.to_string());
-                names.collect()
+                let columns = view.columns.iter().map(|(name, of)| (&**name, *of));
+                columns.map(of).collect()
             }
             _ => return None,
         },

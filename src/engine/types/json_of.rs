@@ -5,7 +5,7 @@ use super::json::write_quoted;
 use super::json_value::Json;
 use super::record;
 use crate::catalog::sql_type::{SqlType, TypeKind};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::settings::Settings;
 use bytes::BytesMut;
 use datafusion::arrow::array::{Array, ArrayRef};
@@ -46,7 +46,25 @@ impl<'a> JsonColumn<'a> {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// The text of the value as a key of an object, and as a cast gives it.
+    /// The value as a key of an object.
+    ///
+    /// # Errors
+    /// 22023 for what is no scalar.
+    pub fn key(&self, row: usize) -> Result<String, Diagnostic> {
+        let scalar = !matches!(
+            self.sql_type.kind,
+            TypeKind::Json | TypeKind::Jsonb | TypeKind::Record
+        );
+        match scalar && !self.sql_type.array {
+            true => Ok(self.text(row)),
+            false => Err(Diagnostic::error(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "key value must be scalar, not array, composite, or json",
+            )),
+        }
+    }
+
+    /// The text of the value as a cast gives it.
     pub fn text(&self, row: usize) -> String {
         let text = self.printed(row);
         match (self.sql_type.array, self.sql_type.kind) {

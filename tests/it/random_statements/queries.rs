@@ -74,6 +74,9 @@ impl Author<'_> {
         if self.sometimes(8) {
             return self.starred(&columns);
         }
+        if self.sometimes(10) {
+            return self.by_key(&columns);
+        }
         let mut scope = Scope::default();
         let mut text = String::new();
         if self.sometimes(15) {
@@ -105,6 +108,27 @@ impl Author<'_> {
             }
         }
         text
+    }
+
+    /// What one row gives that is found by its key, perhaps once for each row of a set that it makes.
+    fn by_key(&mut self, columns: &[&'static str]) -> String {
+        let table = self.table();
+        let scope = table.scope(table.name);
+        let mut list = self.listed(columns, 3, &scope);
+        if self.sometimes(25) {
+            let sets = self.forms.of("sets");
+            let set = self.choice(sets);
+            list = format!("{list}, {}", self.filled(set, 2, &scope));
+        }
+        let mut condition = Vec::new();
+        for column in table.key {
+            condition.push(format!("{column} = {}", self.random.u32(..12)));
+        }
+        if self.sometimes(30) {
+            condition.push(self.expression("bool", 2, &scope));
+        }
+        let condition = condition.join(" AND ");
+        format!("SELECT {list} FROM {} WHERE {condition}", table.name)
     }
 
     /// Columns of these types beside a wildcard, ordered by their names.

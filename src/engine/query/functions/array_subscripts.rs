@@ -79,7 +79,7 @@ pub fn typed(mut call: ScalarFunction, schema: &DFSchema, input: Input<'_>) -> R
     )))
 }
 
-/// `jsonb['key'][0]` is `jsonb -> 'key' -> 0`.
+/// `jsonb['key'][0]` is `jsonb #> '{key}' #> '{0}'`.
 fn parts_of_json(
     whole: Expr,
     call: ScalarFunction,
@@ -89,22 +89,25 @@ fn parts_of_json(
     if call.func.name() == SLICE {
         return Err(mismatch("jsonb subscript does not support slices"));
     }
-    let jsonb = SqlType::scalar(TypeKind::Jsonb);
+    let (jsonb, text) = (
+        SqlType::scalar(TypeKind::Jsonb),
+        SqlType::scalar(TypeKind::Text),
+    );
     let mut part = whole;
     for subscript in call.args {
         let from = cast::type_of(&subscript, schema)?;
-        let found = json::operators::function(&BinaryOperator::Arrow, jsonb, from);
-        let (function, to) = found.ok_or_else(|| {
+        if json::operators::function(&BinaryOperator::Arrow, jsonb, from).is_none() {
             let from = types::format_type(SqlType { typmod: -1, ..from });
             let refused = Diagnostic::error(
                 SqlState::DATATYPE_MISMATCH,
                 format!("subscript type {from} is not supported"),
             );
             let hint = "jsonb subscript must be coercible to either integer or text.";
-            failure::external(refused.with_hint(hint))
-        })?;
-        let subscript = cast::explicit(subscript, from, to, input)?;
-        part = Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![part, subscript]));
+            return Err(failure::external(refused.with_hint(hint)));
+        }
+        let subscript = cast::explicit(subscript, from, text, input)?;
+        let path = json::path();
+        part = Expr::ScalarFunction(ScalarFunction::new_udf(path, vec![part, subscript]));
     }
     Ok(part)
 }

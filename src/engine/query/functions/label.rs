@@ -2,7 +2,7 @@
 //!
 //! A CASE, a coalesce or an array's element forgets what its parts were.
 
-use crate::catalog::sql_type::SqlType;
+use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::query::{cast, failure};
 use crate::engine::types;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
@@ -27,13 +27,12 @@ pub fn kept(found: FieldRef, sql_type: Option<SqlType>) -> FieldRef {
     let Some(sql_type) = sql_type else {
         return found;
     };
-    let labelled = cast::field(
-        found.name(),
-        SqlType {
-            typmod: -1,
-            ..sql_type
-        },
-    );
+    let typmod = match sql_type.kind {
+        // Its blanks are printed by it.
+        TypeKind::Bpchar => sql_type.typmod,
+        _ => -1,
+    };
+    let labelled = cast::field(found.name(), SqlType { typmod, ..sql_type });
     match labelled.data_type() == found.data_type() {
         true => Arc::new(labelled),
         false => found,

@@ -21,10 +21,12 @@ use datafusion::logical_expr::{
 use std::sync::Arc;
 
 const NUMBER: &[&[Argument]] = &[&[Argument::Any]];
+const FLOAT: &[&[Argument]] = &[&[FLOAT8]];
 
 /// The functions.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let int4 = SqlType::scalar(TypeKind::Int4);
+    let float8 = SqlType::scalar(TypeKind::Float8);
     vec![
         Arc::new(ScalarUDF::new_from_impl(Modulo {
             signature: Signature::user_defined(Volatility::Immutable),
@@ -49,7 +51,38 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             int4,
             width_bucket,
         ),
+        Function::immutable("acos", FLOAT, float8, |call| {
+            within(call, |value| value.abs() <= 1.0, f64::acos)
+        }),
+        Function::immutable("asin", FLOAT, float8, |call| {
+            within(call, |value| value.abs() <= 1.0, f64::asin)
+        }),
+        Function::immutable("acosh", FLOAT, float8, |call| {
+            within(call, |value| value >= 1.0, f64::acosh)
+        }),
+        Function::immutable("atanh", FLOAT, float8, |call| {
+            within(call, |value| value.abs() <= 1.0, f64::atanh)
+        }),
     ]
+}
+
+/// A function that is not of every number: 22003 outside, and NaN of NaN.
+fn within(
+    call: &Call<'_>,
+    is_inside: fn(f64) -> bool,
+    value_of: fn(f64) -> f64,
+) -> Result<ArrayRef> {
+    let values = call.args[0].as_primitive::<Float64Type>();
+    call.values::<Float64Type>(|row| {
+        let value = values.is_valid(row).then(|| values.value(row));
+        match value {
+            Some(value) if !value.is_nan() && !is_inside(value) => Err(failure::error(
+                SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+                "input is out of range",
+            )),
+            value => Ok(value.map(value_of)),
+        }
+    })
 }
 
 fn exact(call: &Call<'_>, name: &str) -> Result<()> {

@@ -12,6 +12,7 @@ pub mod array_sets;
 pub mod array_subscripts;
 pub mod auth_variable;
 pub mod binary;
+pub mod blanks;
 pub mod definition;
 mod divisors;
 pub mod enumeration;
@@ -76,8 +77,6 @@ const LIBRARY: &[&str] = &[
     "ltrim",
     "octet_length",
     "overlay",
-    "regexp_count",
-    "regexp_like",
     "replace",
     "reverse",
     "right",
@@ -94,13 +93,9 @@ const LIBRARY: &[&str] = &[
     "sha224",
     "sha384",
     // Mathematics
-    "acos",
-    "acosh",
-    "asin",
     "asinh",
     "atan",
     "atan2",
-    "atanh",
     "cbrt",
     "cos",
     "cosh",

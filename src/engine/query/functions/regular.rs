@@ -35,6 +35,12 @@ const FROM_PLACE: &[&[Argument]] = &[
     &[TEXT, TEXT, INT4, INT4, TEXT],
 ];
 
+const COUNT: &[&[Argument]] = &[
+    &[TEXT, TEXT],
+    &[TEXT, TEXT, INT4],
+    &[TEXT, TEXT, INT4, TEXT],
+];
+
 /// The functions.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let (text, texts) = (
@@ -57,19 +63,29 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             similar_to,
         ),
         Function::immutable("regexp_substr", FROM_PLACE, text, |call| {
+            let mut compiled = Compiled(None);
             call.texts(|row| {
-                let found = nth(call, row)?;
+                let found = nth(call, row, &mut compiled)?;
                 Ok(found.map(|found| found.2))
             })
         }),
         Function::immutable("regexp_instr", FROM_PLACE, int4, |call| {
+            let mut compiled = Compiled(None);
             call.values::<Int32Type>(|row| {
-                let found = nth(call, row)?;
+                let found = nth(call, row, &mut compiled)?;
                 let given = call.text(0, row).is_some() && call.text(1, row).is_some();
                 Ok(given.then(|| found.map_or(0, |found| found.0)))
             })
         }),
+        Function::immutable("regexp_count", COUNT, int4, count),
+        like(),
     ]
+}
+
+/// regexp_like(), which the operators `~` and `~*` are, too.
+pub fn like() -> Arc<ScalarUDF> {
+    let condition = SqlType::scalar(TypeKind::Bool);
+    Function::immutable("regexp_like", TWO, condition, is_like)
 }
 
 /// What SIMILAR TO is rewritten to.
@@ -108,8 +124,9 @@ fn of_similar(pattern: &str, escape: Option<char>) -> String {
     let mut in_class = false;
     while let Some(letter) = letters.next() {
         if Some(letter) == escape {
-            if let Some(literal) = letters.next() {
-                out.push_str(&regex::escape(&literal.to_string()));
+            // Which gives the escapes of regular expressions, too, as PostgreSQL's does.
+            if let Some(escaped) = letters.next() {
+                out.extend(['\\', escaped]);
             }
             continue;
         }
@@ -139,7 +156,7 @@ fn of_similar(pattern: &str, escape: Option<char>) -> String {
 }
 
 /// The options of a flags' text.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Flags {
     all: bool,
     fold: bool,
@@ -148,7 +165,10 @@ struct Flags {
 }
 
 fn flags(text: &str) -> std::result::Result<Flags, Diagnostic> {
-    let mut flags = Flags::default();
+    flags_over(Flags::default(), text)
+}
+
+fn flags_over(mut flags: Flags, text: &str) -> std::result::Result<Flags, Diagnostic> {
     for letter in text.chars() {
         match letter {
             'g' => flags.all = true,
@@ -169,8 +189,21 @@ fn flags(text: &str) -> std::result::Result<Flags, Diagnostic> {
     Ok(flags)
 }
 
-/// PostgreSQL's expression as one of the library's: where words begin and end is written otherwise.
+/// PostgreSQL's expression as one of the library's: its director and embedded options (§9.7.3.4), and where words begin and
+/// end, are written otherwise.
 fn compile(pattern: &str, flags: Flags) -> std::result::Result<Regex, Diagnostic> {
+    if let Some(literal) = pattern.strip_prefix("***=") {
+        return built(&regex::escape(literal), flags);
+    }
+    let pattern = pattern.strip_prefix("***:").unwrap_or(pattern);
+    let (pattern, flags) = embedded(pattern, flags);
+    let around = ["(?=", "(?!", "(?<=", "(?<!"];
+    if around.iter().any(|group| pattern.contains(group)) {
+        return Err(Diagnostic::unsupported(
+            "looking ahead or behind in a regular expression",
+        ));
+    }
+    let pattern = pattern.replace("[[:<:]]", "\\m").replace("[[:>:]]", "\\M");
     let mut written = String::with_capacity(pattern.len());
     let mut letters = pattern.chars();
     while let Some(letter) = letters.next() {
@@ -196,7 +229,30 @@ fn compile(pattern: &str, flags: Flags) -> std::result::Result<Regex, Diagnostic
             None => written.push('\\'),
         }
     }
-    RegexBuilder::new(&written)
+    built(&written, flags)
+}
+
+/// Options at the beginning, `(?i)`, over those that are given.
+fn embedded(pattern: &str, given: Flags) -> (&str, Flags) {
+    let whole = (pattern, given);
+    let Some((letters, rest)) = pattern
+        .strip_prefix("(?")
+        .and_then(|rest| rest.split_once(')'))
+    else {
+        return whole;
+    };
+    // `(?:…)` is a group, and so is what the library alone knows.
+    if letters.is_empty() || !letters.chars().all(|letter| "cimnstx".contains(letter)) {
+        return whole;
+    }
+    match flags_over(given, letters) {
+        Ok(flags) => (rest, flags),
+        Err(_) => whole,
+    }
+}
+
+fn built(written: &str, flags: Flags) -> std::result::Result<Regex, Diagnostic> {
+    RegexBuilder::new(written)
         .case_insensitive(flags.fold)
         .multi_line(flags.newline)
         .dot_matches_new_line(!flags.newline)
@@ -227,16 +283,17 @@ fn reason(error: &regex::Error) -> &'static str {
 }
 
 /// The expression of the calls before: most calls have the same one in every row.
-struct Compiled(Option<(String, Regex)>);
+struct Compiled(Option<(String, Flags, Regex)>);
 
 impl Compiled {
     fn get(&mut self, pattern: &str, flags: Flags) -> Result<&Regex> {
-        if self.0.as_ref().is_none_or(|(known, _)| known != pattern) {
+        let known = |(known, with, _): &(String, Flags, Regex)| known == pattern && *with == flags;
+        if !self.0.as_ref().is_some_and(known) {
             let regex = compile(pattern, flags).map_err(failure::external)?;
-            self.0 = Some((pattern.to_owned(), regex));
+            self.0 = Some((pattern.to_owned(), flags, regex));
         }
         match &self.0 {
-            Some((_, regex)) => Ok(regex),
+            Some((_, _, regex)) => Ok(regex),
             None => Err(failure::external(Diagnostic::internal("no expression"))),
         }
     }
@@ -265,6 +322,7 @@ fn refuse_global(flags: Flags, function: &str) -> Result<()> {
 
 fn split(call: &Call<'_>) -> Result<ArrayRef> {
     let mut out = ListBuilder::new(StringBuilder::new());
+    let mut compiled = Compiled(None);
     for row in 0..call.rows {
         let given = call.text(0, row).zip(call.text(1, row));
         let (Some((text, pattern)), Some(flags)) = (given, flags_at(call, 2, row)?) else {
@@ -272,7 +330,7 @@ fn split(call: &Call<'_>) -> Result<ArrayRef> {
             continue;
         };
         refuse_global(flags, "regexp_split_to_array")?;
-        let regex = compile(pattern, flags).map_err(failure::external)?;
+        let regex = compiled.get(pattern, flags)?;
         let mut start = 0;
         for found in regex.find_iter(text) {
             // No empty match at either end, nor right behind another match, splits.
@@ -492,8 +550,39 @@ fn byte_of(text: &str, place: i32) -> Result<usize> {
         .map_or(text.len(), |(at, _)| at))
 }
 
+fn is_like(call: &Call<'_>) -> Result<ArrayRef> {
+    let mut compiled = Compiled(None);
+    call.bools(|row| {
+        let given = call.text(0, row).zip(call.text(1, row));
+        let (Some((text, pattern)), Some(flags)) = (given, flags_at(call, 2, row)?) else {
+            return Ok(None);
+        };
+        refuse_global(flags, "regexp_like")?;
+        Ok(Some(compiled.get(pattern, flags)?.is_match(text)))
+    })
+}
+
+/// How often the pattern matches from a place.
+fn count(call: &Call<'_>) -> Result<ArrayRef> {
+    let mut compiled = Compiled(None);
+    call.values::<Int32Type>(|row| {
+        let start = match call.args.len() {
+            2 => Some(1),
+            _ => call.int4(2, row),
+        };
+        let given = call.text(0, row).zip(call.text(1, row)).zip(start);
+        let (Some(((text, pattern), start)), Some(flags)) = (given, flags_at(call, 3, row)?) else {
+            return Ok(None);
+        };
+        refuse_global(flags, "regexp_count")?;
+        let from = byte_of(text, start)?;
+        let found = compiled.get(pattern, flags)?.find_iter(&text[from..]);
+        Ok(i32::try_from(found.count()).ok())
+    })
+}
+
 /// The n-th match from a place: where it begins and ends in characters, and its text.
-fn nth(call: &Call<'_>, row: usize) -> Result<Option<(i32, i32, String)>> {
+fn nth(call: &Call<'_>, row: usize, compiled: &mut Compiled) -> Result<Option<(i32, i32, String)>> {
     let Some((text, pattern)) = call.text(0, row).zip(call.text(1, row)) else {
         return Ok(None);
     };
@@ -514,7 +603,7 @@ fn nth(call: &Call<'_>, row: usize) -> Result<Option<(i32, i32, String)>> {
         ));
     }
     let from = byte_of(text, start)?;
-    let regex = compile(pattern, flags).map_err(failure::external)?;
+    let regex = compiled.get(pattern, flags)?;
     let found = regex.find_iter(&text[from..]).nth(wanted as usize - 1);
     Ok(found.map(|found| {
         let place = |at: usize| text[..from + at].chars().count() as i32 + 1;

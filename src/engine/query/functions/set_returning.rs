@@ -3,7 +3,7 @@
 //! In the select list they are lists that the planner unnests; in FROM a large generate_series is
 //! a table that makes its rows as they are read (`table_function`).
 
-use super::definition::{Argument, Call, Function, INT4, INT8, REGCLASS};
+use super::definition::{Argument, Call, Function, INT4, INT8, REGCLASS, TEXT};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::query::failure;
@@ -102,7 +102,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         ),
         Function::immutable(
             "string_to_table",
-            &[&[super::definition::TEXT, super::definition::TEXT]],
+            &[&[TEXT, TEXT], &[TEXT, TEXT, TEXT]],
             SqlType::array_of(TypeKind::Text),
             string_to_table,
         ),
@@ -344,19 +344,22 @@ fn itself(call: &Call<'_>) -> Result<ArrayRef> {
     Ok(Arc::new(out.finish()))
 }
 
+/// The parts of a text; those that are the third argument are NULL.
 fn string_to_table(call: &Call<'_>) -> Result<ArrayRef> {
     let mut out = ListBuilder::new(StringBuilder::new());
     for row in 0..call.rows {
-        if let Some(text) = call.text(0, row) {
-            match call.text(1, row) {
-                Some("") => out.values().append_value(text),
-                Some(separator) => text
-                    .split(separator)
-                    .for_each(|part| out.values().append_value(part)),
-                None => text
-                    .chars()
-                    .for_each(|letter| out.values().append_value(letter.to_string())),
-            }
+        let null = (call.args.len() > 2).then(|| call.text(2, row)).flatten();
+        let mut push = |part: &str| match null {
+            Some(null) if null == part => out.values().append_null(),
+            _ => out.values().append_value(part),
+        };
+        match (call.text(0, row), call.text(1, row)) {
+            (None | Some(""), _) => {}
+            (Some(text), Some("")) => push(text),
+            (Some(text), Some(separator)) => text.split(separator).for_each(push),
+            (Some(text), None) => text
+                .chars()
+                .for_each(|letter| push(letter.encode_utf8(&mut [0; 4]))),
         }
         out.append(true);
     }

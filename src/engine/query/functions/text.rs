@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// The longest text a function may make: PostgreSQL's limit of one value (1 GB) less its header,
 /// here REFERENCE §6's 256 MiB. Functions' memory is outside the statement's pool.
-const TEXT_BYTES_MAX: usize = 256 << 20;
+pub const TEXT_BYTES_MAX: usize = 256 << 20;
 
 /// Whether a text, a list of words with blanks between them, has a word: `CONTAINS` over a text.
 pub fn has_word() -> Arc<ScalarUDF> {

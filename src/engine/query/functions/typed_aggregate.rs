@@ -54,7 +54,9 @@ impl AggregateUDFImpl for Typed {
                 array: true,
                 ..argument
             }),
-            "min" | "max" => of_enumeration.then_some(argument),
+            "min" | "max" => {
+                (of_enumeration || argument.kind == TypeKind::Bpchar).then_some(argument)
+            }
             _ => None,
         };
         Ok(label::kept(found, result))

@@ -10,7 +10,7 @@ pub mod datetime;
 pub mod decimal;
 
 use super::cast::{explicit, is_unknown, type_of};
-use super::functions::{array_elements, label};
+use super::functions::{array_elements, blanks, label};
 use super::{failure, keys, semantics};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::settings::Settings;
@@ -24,7 +24,7 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{BinaryExpr, Like, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator, lit};
 use sqlparser::ast::BinaryOperator;
 use std::sync::Arc;
 
@@ -168,25 +168,31 @@ impl Operands<'_> {
                 self.of_arrays(op)
             }
             AtArrow | ArrowAt => self.of_json(op),
-            StringConcat
-                if [self.left_type, self.right_type]
-                    .iter()
-                    .any(|one| one.kind == TypeKind::Jsonb && !one.array) =>
-            {
-                self.of_json(op)
-            }
+            StringConcat if self.joins_json() => self.of_json(op),
             StringConcat => self.concatenation(),
             PGStartsWith => Ok(self.call(super::functions::text::starts_with())),
             PGLikeMatch => Ok(self.like(false, false)),
             PGILikeMatch => Ok(self.like(false, true)),
             PGNotLikeMatch => Ok(self.like(true, false)),
             PGNotILikeMatch => Ok(self.like(true, true)),
+            PGRegexMatch => self.regular(&op, None, false),
+            PGRegexIMatch => self.regular(&op, Some("i"), false),
+            PGRegexNotMatch => self.regular(&op, None, true),
+            PGRegexNotIMatch => self.regular(&op, Some("i"), true),
             Custom(name) if name == CONTAINS => self.contains(),
             other => match Bits::of(&other) {
                 Some(bits) => self.of_bits(bits),
                 None => self.original(other),
             },
         }
+    }
+
+    /// Whether `||` is jsonb's: beside a text jsonb is one, too.
+    fn joins_json(&self) -> bool {
+        let kinds = [self.left_type, self.right_type];
+        let of_json = |one: &SqlType| one.kind == TypeKind::Jsonb && !one.array;
+        let may_be = |one: &SqlType| of_json(one) || one.kind == TypeKind::Unknown;
+        kinds.iter().any(of_json) && kinds.iter().all(may_be)
     }
 
     fn of_json(mut self, op: BinaryOperator) -> Planned {
@@ -412,8 +418,40 @@ impl Operands<'_> {
         }
     }
 
+    /// A regular expression, which sees the blanks of char(n). The library's are written otherwise than PostgreSQL's.
+    fn regular(mut self, op: &BinaryOperator, flags: Option<&str>, negated: bool) -> Planned {
+        let text =
+            |one: SqlType| !one.array && (is_text(one.kind) || one.kind == TypeKind::Unknown);
+        if !text(self.left_type) || !text(self.right_type) {
+            return Err(self.no_operator(&op.to_string()));
+        }
+        self.left = blanks::shown(self.left, self.left_type);
+        let mut args = vec![self.left, self.right];
+        args.extend(flags.map(lit));
+        let function = super::functions::regular::like();
+        let found = Expr::ScalarFunction(ScalarFunction::new_udf(function, args));
+        Ok(PlannerResult::Planned(match negated {
+            true => Expr::Not(Box::new(found)),
+            false => found,
+        }))
+    }
+
+    /// Of varchar beside char(n) blanks at its end do not count.
+    fn without_blanks(self) -> Result<Self> {
+        let is = |one: SqlType, kind| one.kind == kind && !one.array;
+        let (left, right) = (self.left_type, self.right_type);
+        let bpchar = SqlType::scalar(TypeKind::Bpchar);
+        if is(left, TypeKind::Bpchar) && is(right, TypeKind::Varchar) {
+            return self.convert_right(bpchar);
+        }
+        match is(left, TypeKind::Varchar) && is(right, TypeKind::Bpchar) {
+            true => self.convert_left(bpchar),
+            false => Ok(self),
+        }
+    }
+
     fn comparison(self, op: BinaryOperator, schema: &DFSchema) -> Planned {
-        let mut operands = self.unified()?;
+        let mut operands = self.unified()?.without_blanks()?;
         let (left, right) = (operands.left_type, operands.right_type);
         if !comparable(left, right) {
             return Err(operands.no_operator(&op.to_string()));

@@ -4,7 +4,10 @@
 
 use super::labels::folded;
 use super::syntax::last_name;
+use crate::catalog::sql_type::TypeKind;
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::functions::json::AS_ARRAY;
+use crate::engine::types;
 use crate::sql::parse;
 use sqlparser::ast::{
     DataType, Expr, FunctionArg, FunctionArgExpr, Query, SetExpr, Statement, TableAlias,
@@ -18,7 +21,7 @@ const ARGUMENT: &str = "\u{1}argument";
 /// The item as a subquery, if it is a call of one of these functions.
 ///
 /// # Errors
-/// 42601 without a list of definitions, 0A000 of an array in it.
+/// 42601 without a list of definitions.
 pub fn of(factor: &TableFactor) -> Result<Option<TableFactor>, Diagnostic> {
     let TableFactor::Table {
         name,
@@ -48,7 +51,7 @@ pub fn of(factor: &TableFactor) -> Result<Option<TableFactor>, Diagnostic> {
     let mut columns = Vec::with_capacity(alias.columns.len());
     for column in &alias.columns {
         let data_type = column.data_type.as_ref().ok_or_else(undefined)?;
-        columns.push(value_of(&folded(&column.name), data_type, kind)?);
+        columns.push(value_of(&folded(&column.name), data_type, kind));
     }
     let columns = columns.join(", ");
     let rows = match many {
@@ -90,17 +93,20 @@ fn returns_records(name: &str) -> Option<(&'static str, bool)> {
 }
 
 /// A member as a value of the type; a null of JSON is NULL.
-fn value_of(key: &str, data_type: &DataType, kind: &str) -> Result<String, Diagnostic> {
+fn value_of(key: &str, data_type: &DataType, kind: &str) -> String {
     let quoted = key.replace('\'', "''");
+    if let Some(array) = types::built_in(data_type).ok().filter(|one| one.array) {
+        let of_json = matches!(array.kind, TypeKind::Json | TypeKind::Jsonb);
+        return format!(
+            "CAST(\"{AS_ARRAY}\"(record.value -> '{quoted}', {of_json}) AS {data_type})"
+        );
+    }
     match data_type {
-        DataType::Array(_) => Err(Diagnostic::unsupported(
-            "an array in a column definition list",
-        )),
-        DataType::JSON | DataType::JSONB => Ok(format!(
+        DataType::JSON | DataType::JSONB => format!(
             "CASE WHEN {kind}_typeof(record.value -> '{quoted}') <> 'null' \
              THEN CAST(record.value -> '{quoted}' AS {data_type}) END"
-        )),
-        other => Ok(format!("CAST(record.value ->> '{quoted}' AS {other})")),
+        ),
+        other => format!("CAST(record.value ->> '{quoted}' AS {other})"),
     }
 }
 

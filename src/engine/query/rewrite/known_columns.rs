@@ -1,5 +1,6 @@
 //! What columns the tables of a query have, before it is planned: those of its WITH before the catalog's.
 
+use super::from_items::name_of;
 use super::labels::{folded, label};
 use sqlparser::ast::{
     Expr, Ident, JoinConstraint, JoinOperator, ObjectName, Query, SelectItem, SetExpr, TableAlias,
@@ -8,6 +9,14 @@ use sqlparser::ast::{
 
 /// The columns of the relation of a name; None where there is none.
 pub type ColumnsOf<'a> = &'a dyn Fn(&ObjectName) -> Option<Vec<String>>;
+
+/// A column that `*` stands for.
+pub struct StarColumn {
+    /// What it is qualified by; one that USING has made of several goes by its name alone.
+    pub relation: Option<String>,
+    /// Its name.
+    pub name: String,
+}
 
 /// What columns tables have: those of WITH, query by query, before those of the catalog.
 pub struct KnownColumns<'a> {
@@ -86,7 +95,8 @@ impl<'a> KnownColumns<'a> {
                 SelectItem::ExprWithAlias { alias, .. } => columns.push(folded(alias)),
                 SelectItem::Wildcard(_) => {
                     for item in &select.from {
-                        columns.extend(self.of_item(item)?);
+                        let star = self.star(item)?.into_iter();
+                        columns.extend(star.map(|column| column.name));
                     }
                 }
                 _ => return None,
@@ -95,24 +105,35 @@ impl<'a> KnownColumns<'a> {
         Some(columns)
     }
 
-    /// The columns of an item of FROM, as `*` has them.
-    fn of_item(&self, item: &TableWithJoins) -> Option<Vec<String>> {
-        let mut columns = self.columns(&item.relation)?;
+    /// The columns of an item of FROM, as `*` has them; None where they are not known.
+    pub fn star(&self, item: &TableWithJoins) -> Option<Vec<StarColumn>> {
+        let mut columns = self.star_of(&item.relation)?;
         for join in &item.joins {
-            let right = self.columns(&join.relation)?;
+            let right = self.star_of(&join.relation)?;
             let merged = merged(constraint(&join.join_operator), &columns, &right)?;
             columns = joined(merged, columns, right);
         }
         Some(columns)
     }
 
+    /// Those of one table, a WITH query or a subquery.
+    pub fn star_of(&self, factor: &TableFactor) -> Option<Vec<StarColumn>> {
+        let relation = name_of(factor)?;
+        let columns = self.columns(factor)?.into_iter();
+        let columns = columns.map(|name| StarColumn {
+            relation: Some(relation.clone()),
+            name,
+        });
+        Some(columns.collect())
+    }
+
     /// Puts USING in the place of NATURAL, where it is known which columns both sides have.
     pub fn name_natural(&self, item: &mut TableWithJoins) {
-        let Some(mut columns) = self.columns(&item.relation) else {
+        let Some(mut columns) = self.star_of(&item.relation) else {
             return;
         };
         for join in &mut item.joins {
-            let Some(right) = self.columns(&join.relation) else {
+            let Some(right) = self.star_of(&join.relation) else {
                 return;
             };
             let Some(merged) = merged(constraint(&join.join_operator), &columns, &right) else {
@@ -152,8 +173,8 @@ impl<'a> KnownColumns<'a> {
 /// The columns that a join makes one of; None where one is there twice.
 fn merged(
     constraint: Option<&JoinConstraint>,
-    left: &[String],
-    right: &[String],
+    left: &[StarColumn],
+    right: &[StarColumn],
 ) -> Option<Vec<String>> {
     match constraint {
         Some(JoinConstraint::Using(names)) => names
@@ -161,26 +182,33 @@ fn merged(
             .map(|name| single(name).map(|name| folded(&name)))
             .collect(),
         Some(JoinConstraint::Natural) => {
-            let common: Vec<_> = left.iter().filter(|name| right.contains(name)).collect();
-            let once = |name: &&String| {
-                [left, right]
-                    .iter()
-                    .all(|side| side.iter().filter(|one| one == name).count() == 1)
+            let count = |side: &[StarColumn], name: &str| {
+                side.iter().filter(|column| column.name == name).count()
             };
-            let all_once = common.iter().all(once);
-            all_once.then(|| common.into_iter().cloned().collect())
+            let common: Vec<_> = left
+                .iter()
+                .map(|column| &column.name)
+                .filter(|name| count(right, name) > 0)
+                .collect();
+            let mut all = common.iter();
+            all.all(|name| count(left, name) == 1 && count(right, name) == 1)
+                .then(|| common.into_iter().cloned().collect())
         }
         _ => Some(Vec::new()),
     }
 }
 
 /// The columns of a join: those that it has made one of first, then what else each side has.
-fn joined(merged: Vec<String>, left: Vec<String>, right: Vec<String>) -> Vec<String> {
+fn joined(merged: Vec<String>, left: Vec<StarColumn>, right: Vec<StarColumn>) -> Vec<StarColumn> {
     let rest = left.into_iter().chain(right);
-    let rest: Vec<_> = rest.filter(|name| !merged.contains(name)).collect();
-    let mut columns = merged;
-    columns.extend(rest);
-    columns
+    let rest: Vec<_> = rest
+        .filter(|column| !merged.contains(&column.name))
+        .collect();
+    let merged = merged.into_iter().map(|name| StarColumn {
+        relation: None,
+        name,
+    });
+    merged.chain(rest).collect()
 }
 
 /// The condition of a join that has one.

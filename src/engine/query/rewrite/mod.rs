@@ -15,7 +15,7 @@ mod column_definitions;
 pub mod exists;
 mod filters;
 pub mod frames;
-mod from_items;
+pub mod from_items;
 mod having;
 mod join_subqueries;
 pub mod known_columns;
@@ -23,9 +23,11 @@ pub mod labels;
 mod lag_defaults;
 pub mod literals;
 pub mod named_arguments;
+mod named_joins;
 mod ordered_sets;
 pub mod outer_names;
 mod patterns;
+mod populated;
 pub mod records;
 mod recursion;
 pub mod refusals;
@@ -45,17 +47,22 @@ use crate::diagnostic::Diagnostic;
 use crate::engine::types::Input;
 use sqlparser::ast::{Expr, Query};
 
-/// Rewrites a whole query; `columns_of` tells the columns of relations.
+/// Rewrites a whole query; `types_of` tells the columns of relations.
 ///
 /// # Errors
 /// 0A000 for what is not supported, naming it.
 pub fn query(
     query: &mut Query,
     input: Input<'_>,
-    columns_of: known_columns::ColumnsOf<'_>,
+    types_of: populated::TypesOf<'_>,
 ) -> Result<(), Diagnostic> {
     records::rewrite(query)?;
-    using::rewrite(query, columns_of);
+    named_joins::rewrite(query);
+    populated::rewrite(query, types_of)?;
+    using::rewrite(query, &|name| {
+        let columns = types_of(name)?.into_iter();
+        Some(columns.map(|(name, _)| name).collect())
+    });
     refusals::check(query)?;
     windows::rewrite(query)?;
     frames::rewrite(query, input);

@@ -1,6 +1,7 @@
 //! What is refused before planning, because it would be planned and mean something else.
 
 use super::labels::folded;
+use super::set_lists::gives_set;
 use super::subqueries::is_aggregate;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::query::functions::uuids;
@@ -26,13 +27,27 @@ pub fn check(tree: &impl Visit) -> Result<(), Diagnostic> {
 /// Looks for what an expression that stands alone cannot have besides.
 ///
 /// # Errors
-/// 42803 for an aggregate, in PostgreSQL's words.
+/// 42803 for an aggregate, in PostgreSQL's words; as [`check_sets`].
 pub fn check_alone(expression: &Expr) -> Result<(), Diagnostic> {
-    match calls_itself(expression, is_aggregate) {
-        false => Ok(()),
-        true => Err(Diagnostic::error(
+    if calls_itself(expression, is_aggregate) {
+        return Err(Diagnostic::error(
             SqlState::GROUPING_ERROR,
             "aggregate functions are not allowed here",
+        ));
+    }
+    check_sets(expression, "here")
+}
+
+/// Looks for a function that returns a set where one value is wanted.
+///
+/// # Errors
+/// 0A000 in PostgreSQL's words.
+pub fn check_sets(expression: &Expr, place: &str) -> Result<(), Diagnostic> {
+    match calls_itself(expression, gives_set) {
+        false => Ok(()),
+        true => Err(Diagnostic::error(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("set-returning functions are not allowed {place}"),
         )),
     }
 }
@@ -128,6 +143,22 @@ fn as_wide_as(values: &Expr, subquery: &Query) -> ControlFlow<Diagnostic> {
         SqlState::SYNTAX_ERROR,
         format!("subquery has too {how} columns"),
     ))
+}
+
+fn demand_single(expression: &Expr, place: &str) -> ControlFlow<Diagnostic> {
+    match check_sets(expression, place) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(refusal) => ControlFlow::Break(refusal),
+    }
+}
+
+/// As [`demand_single`], of what a query beside LATERAL can do instead.
+fn demand_single_within(expression: &Expr, place: &str) -> ControlFlow<Diagnostic> {
+    let hint = "You might be able to move the set-returning function into a LATERAL FROM item.";
+    match check_sets(expression, place) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(refusal) => ControlFlow::Break(refusal.with_hint(hint)),
+    }
 }
 
 fn refuse(feature: &str) -> ControlFlow<Diagnostic> {
@@ -275,6 +306,10 @@ impl Visitor for Refusals {
                     "window functions are not allowed in WHERE",
                 ));
             }
+            demand_single(condition, "in WHERE")?;
+        }
+        if let Some(condition) = &select.having {
+            demand_single(condition, "in HAVING")?;
         }
         for join in select.from.iter().flat_map(|table| &table.joins) {
             let natural = matches!(
@@ -328,6 +363,12 @@ impl Visitor for Refusals {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Diagnostic> {
         match expr {
+            Expr::Case { .. } => demand_single_within(expr, "in CASE"),
+            Expr::Function(function)
+                if super::syntax::last_name(&function.name).as_deref() == Some("coalesce") =>
+            {
+                demand_single_within(expr, "in COALESCE")
+            }
             Expr::Function(function)
                 if super::syntax::last_name(&function.name).as_deref() == Some("count") =>
             {

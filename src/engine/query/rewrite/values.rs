@@ -1,6 +1,6 @@
 //! VALUES whose rows write one column as a number here and as a quoted literal there: the quoted
 //! ones take the number's type, as PostgreSQL resolves them, and moments the latest's. Numbers of different
-//! scales keep them.
+//! scales keep them, and of lengths that differ the column has none.
 
 use super::casts;
 use super::subqueries::nothing;
@@ -91,7 +91,9 @@ fn selects(rows: Vec<Parens<Vec<Expr>>>) -> SetExpr {
 }
 
 fn unify(mut cells: Vec<&mut Expr>, input: Input<'_>) {
-    let of_all = array_of_all(&cells, input).or_else(|| moment_of_all(&cells, input));
+    let of_all = array_of_all(&cells, input)
+        .or_else(|| moment_of_all(&cells, input))
+        .or_else(|| without_length(&cells, input));
     if let Some(one) = of_all {
         for cell in cells {
             let written = std::mem::replace(cell, Expr::value(Value::Null));
@@ -300,6 +302,29 @@ fn is_condition(expr: &Expr) -> bool {
         }
         _ => false,
     }
+}
+
+/// The type of all cells without a length, where they are of one type and not of one length; a quoted one has none
+/// (select_common_typmod of PostgreSQL).
+fn without_length(cells: &[&mut Expr], input: Input<'_>) -> Option<SqlType> {
+    let free = |one: SqlType| SqlType { typmod: -1, ..one };
+    let mut found: Vec<SqlType> = Vec::new();
+    let mut lengths = Vec::with_capacity(cells.len());
+    for cell in cells {
+        match written_type(cell, input) {
+            Some(one) => {
+                found.push(free(one));
+                lengths.push(one.typmod);
+            }
+            None if is_untyped(cell) => lengths.push(-1),
+            None => return None,
+        }
+    }
+    // Numbers have seen to their scales.
+    let first = *found.first().filter(|one| one.kind != TypeKind::Numeric)?;
+    let alike = found.iter().all(|one| *one == first);
+    let differ = lengths.windows(2).any(|pair| pair[0] != pair[1]);
+    (alike && differ).then_some(first)
 }
 
 /// The latest kind of moment, where the cells are moments of several kinds.

@@ -17,7 +17,7 @@ use super::cast::{Written, explicit, is_unknown, type_of};
 use super::functions::definition::Function;
 use super::functions::recursion::{RecursiveColumn, SEED, STEP};
 use super::functions::{
-    array_elements, array_subscripts, enumeration, label, numeric, one_type, ordered_sets,
+    array_elements, array_subscripts, blanks, enumeration, label, numeric, one_type, ordered_sets,
 };
 use super::grouping_sets;
 use super::multisets;
@@ -37,7 +37,7 @@ use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::expr::{Case, InList, InSubquery, ScalarFunction};
+use datafusion::logical_expr::expr::{Case, InList, InSubquery, Like, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::logical_plan::Subquery;
 use datafusion::logical_expr::utils::merge_schema;
@@ -323,7 +323,16 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
                 let none = failure::no_operator(operator, left, right);
                 return Err(failure::external(none));
             }
-            return Ok(Transformed::no(Expr::Like(like)));
+            return Ok(with_blanks(like, schema));
+        }
+        Expr::ScalarFunction(mut function)
+            if blanks::are_seen_by(function.name()) && has_blanks(&function.args, schema) =>
+        {
+            for argument in &mut function.args {
+                let sql_type = type_of(argument, schema)?;
+                *argument = blanks::shown(std::mem::take(argument), sql_type);
+            }
+            Expr::ScalarFunction(function)
         }
         Expr::ScalarFunction(function) => match float_arguments(&function, schema, input)? {
             None if is_of_text(&function) => {
@@ -346,6 +355,22 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         other => return Ok(Transformed::no(other)),
     };
     Ok(Transformed::yes(rewritten))
+}
+
+fn has_blanks(args: &[Expr], schema: &DFSchema) -> bool {
+    let mut types = args.iter().map(|arg| type_of(arg, schema));
+    types.any(|one| one.is_ok_and(|one| one.kind == TypeKind::Bpchar))
+}
+
+/// What is compared with a pattern has the blanks of char(n).
+fn with_blanks(mut like: Like, schema: &DFSchema) -> Transformed<Expr> {
+    match type_of(&like.expr, schema) {
+        Ok(sql_type) if sql_type.kind == TypeKind::Bpchar => {
+            *like.expr = blanks::shown(std::mem::take(&mut *like.expr), sql_type);
+            Transformed::yes(Expr::Like(like))
+        }
+        _ => Transformed::no(Expr::Like(like)),
+    }
 }
 
 /// Memory that one constant may take, written once for each of those that it is looked for among.

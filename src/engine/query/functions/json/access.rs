@@ -4,8 +4,10 @@ use super::{JSON, JSONB, TEXTS, json, texts};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::query::failure;
-use crate::engine::query::functions::definition::{Argument, Call, Function, INT4, TEXT};
+use crate::engine::query::functions::definition::{Argument, BOOL, Call, Function, INT4, TEXT};
+use crate::engine::types::array;
 use crate::engine::types::json_value::{Json, Kind};
+use bytes::{BufMut, BytesMut};
 use datafusion::arrow::array::{ArrayRef, BinaryArray};
 use datafusion::arrow::datatypes::{DataType, Int32Type};
 use datafusion::error::Result;
@@ -68,7 +70,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
             |call| call.texts(|row| Ok(plain(element_or_scalar(call, row)))),
         ),
         Function::immutable("json_extract_path", JSON_PATHS, json, at_path),
-        Function::immutable("jsonb_extract_path", JSONB_PATHS, jsonb, at_path),
+        path(),
         Function::immutable("json_extract_path_text", JSON_PATHS, text, at_path_text),
         Function::immutable("jsonb_extract_path_text", JSONB_PATHS, text, at_path_text),
         Function::immutable("json_typeof", &[&[JSON]], text, kind),
@@ -93,8 +95,59 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Function::immutable("jsonb_exists_all", &[&[JSONB, TEXTS]], bool, |call| {
             having(call, |keys, has| keys.iter().flatten().all(|key| has(key)))
         }),
+        Function::immutable(AS_ARRAY, &[&[JSON, BOOL], &[JSONB, BOOL]], text, as_array),
         key(),
     ]
+}
+
+/// The text of an SQL array of an array's elements, given whether these are JSON themselves.
+pub const AS_ARRAY: &str = "\u{1}json_as_array";
+
+fn as_array(call: &Call<'_>) -> Result<ArrayRef> {
+    call.texts(|row| {
+        let (Some(value), Some(of_json)) = (json(call, 0, row), call.bool(1, row)) else {
+            return Ok(None);
+        };
+        match value.kind() {
+            Kind::Null => Ok(None),
+            Kind::Array => array_text(value, of_json).map(Some),
+            // Which may be an array's text.
+            Kind::String => Ok(plain(Some(value))),
+            _ => Err(failure::error(
+                SqlState::INVALID_TEXT_REPRESENTATION,
+                "expected JSON array",
+            )),
+        }
+    })
+}
+
+fn array_text(value: Json<'_>, of_json: bool) -> Result<String> {
+    let mut out = BytesMut::from("{");
+    for (place, element) in value.elements().enumerate() {
+        if place > 0 {
+            out.put_u8(b',');
+        }
+        if element.kind() == Kind::Array && !of_json {
+            return Err(failure::unsupported("an array of more than one dimension"));
+        }
+        let start = out.len();
+        match element.to_text() {
+            None => out.put_slice(b"NULL"),
+            Some(text) => {
+                let text = if of_json { element.raw() } else { &text };
+                out.put_slice(text.as_bytes());
+                array::quote_element(start, &mut out);
+            }
+        }
+    }
+    out.put_u8(b'}');
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// `jsonb #> path`
+pub fn path() -> Arc<ScalarUDF> {
+    let jsonb = SqlType::scalar(TypeKind::Jsonb);
+    Function::immutable("jsonb_extract_path", JSONB_PATHS, jsonb, at_path)
 }
 
 /// What jsonb is compared by.

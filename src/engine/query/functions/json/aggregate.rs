@@ -165,7 +165,7 @@ impl Gathered {
                         "field name must not be null",
                     ));
                 }
-                json::write_quoted(&key.text(row), &mut part);
+                json::write_quoted(&key.key(row)?, &mut part);
                 part.push_str(" : ");
                 value.write(row, &mut part)?;
             } else {

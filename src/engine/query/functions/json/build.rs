@@ -133,7 +133,7 @@ impl Build {
                     _ => invalid(format!("argument {}: key must not be null", index * 2 + 1)),
                 });
             }
-            json::write_quoted(&pair[0].text(row), out);
+            json::write_quoted(&pair[0].key(row)?, out);
             out.push_str(" : ");
             pair[1].write(row, out)?;
         }

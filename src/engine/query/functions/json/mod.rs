@@ -32,7 +32,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     found
 }
 
-pub use access::key;
+pub use access::{AS_ARRAY, key, path};
 
 /// The aggregates.
 pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
