@@ -88,7 +88,6 @@ const CLAUSES: &[(&[&str], &str)] = &[
     (&["exclude", "group"], "EXCLUDE in a window"),
     (&["exclude", "ties"], "EXCLUDE in a window"),
     (&["exclude", "no", "others"], "EXCLUDE in a window"),
-    (&["match", "full"], "MATCH FULL"),
     (&["no", "inherit"], "NO INHERIT"),
     (&["set", "statistics"], "SET STATISTICS"),
     (&["set", "storage"], "SET STORAGE"),
@@ -211,10 +210,6 @@ mod tests {
             ("alter table t alter a set storage plain", "SET STORAGE"),
             ("alter table t add check (a > 0) no inherit", "NO INHERIT"),
             ("select jsonb_build_array(variadic array[1])", "VARIADIC"),
-            (
-                "create table t (a int references p match full)",
-                "MATCH FULL",
-            ),
             ("analyze t (a), u", "ANALYZE of several tables"),
         ] {
             let error = parse::parse(text).expect_err(text);

@@ -18,6 +18,7 @@ use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
+use datafusion::logical_expr::logical_plan::Subquery;
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, ExprSchemable, Join, JoinConstraint, LogicalPlan, Projection,
     SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits, when,
@@ -217,8 +218,11 @@ fn sorted(items: Vec<SortExpr>, schema: &DFSchema) -> Result<Vec<SortExpr>> {
 /// As [`of`].
 pub fn window(mut call: WindowFunction, schema: &DFSchema) -> Result<WindowFunction> {
     let params = &mut call.params;
+    // One value parts nothing, and would leave a window of no columns to the library.
+    let parts = |expr: &Expr| !matches!(expr, Expr::ScalarSubquery(of) if is_single(of));
     let partitions = std::mem::take(&mut params.partition_by);
-    let partitions = partitions.into_iter().map(|expr| single(expr, schema));
+    let partitions = partitions.into_iter().filter(parts);
+    let partitions = partitions.map(|expr| single(expr, schema));
     params.partition_by = partitions.collect::<Result<_>>()?;
     params.order_by = sorted(std::mem::take(&mut params.order_by), schema)?;
     if params.window_frame.units == WindowFrameUnits::Range {
@@ -235,6 +239,16 @@ pub fn window(mut call: WindowFunction, schema: &DFSchema) -> Result<WindowFunct
     }
     call.fun = sliding::over(call.fun, &call.params.window_frame);
     Ok(call)
+}
+
+/// Whether a subquery gives one value, which is that of every row: it groups all, and looks at nothing outside.
+fn is_single(subquery: &Subquery) -> bool {
+    let mut plan = &*subquery.subquery;
+    while let LogicalPlan::Projection(projection) = plan {
+        plan = &projection.input;
+    }
+    let of_all = matches!(plan, LogicalPlan::Aggregate(of) if of.group_expr.is_empty());
+    of_all && subquery.outer_ref_columns.is_empty()
 }
 
 /// Offsets of RANGE as the type of the order takes them: an interval by moments, where a date is its midnight

@@ -97,7 +97,11 @@ async fn run() -> Findings {
             aliases: 0,
             subqueries: 3,
         };
-        let compared = step(&pair, &mut author).await;
+        // Of a run that lasts each eighth statement looks a row up by its key.
+        let compared = match until.is_some() && number % 8 == 7 {
+            true => pair.both(&author.by_key()).await,
+            false => step(&pair, &mut author).await,
+        };
         let lost = matches!(compared.nodedb, Answer::Lost(_));
         findings.note(compared);
         if lost {

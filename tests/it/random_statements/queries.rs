@@ -74,9 +74,6 @@ impl Author<'_> {
         if self.sometimes(8) {
             return self.starred(&columns);
         }
-        if self.sometimes(10) {
-            return self.by_key(&columns);
-        }
         let mut scope = Scope::default();
         let mut text = String::new();
         if self.sometimes(15) {
@@ -111,10 +108,11 @@ impl Author<'_> {
     }
 
     /// What one row gives that is found by its key, perhaps once for each row of a set that it makes.
-    fn by_key(&mut self, columns: &[&'static str]) -> String {
+    pub fn by_key(&mut self) -> String {
         let table = self.table();
         let scope = table.scope(table.name);
-        let mut list = self.listed(columns, 3, &scope);
+        let columns = [self.any_type(), self.any_type()];
+        let mut list = self.listed(&columns, 3, &scope);
         if self.sometimes(25) {
             let sets = self.forms.of("sets");
             let set = self.choice(sets);

@@ -66,9 +66,10 @@ impl VisitorMut for Ordered {
                 continue;
             };
             let name = folded(alias);
-            // The output's own expression is the output: `date_trunc('day', at) AS at … ORDER BY date_trunc('day', at)`.
+            // The output's own expression is the output: `date_trunc('day', at) AS at … ORDER BY date_trunc('day', at)`. But a
+            // number is an output's place, whatever the list has: `SELECT 2, name … ORDER BY 2`.
             let same = |item: &&mut OrderByExpr| {
-                !matches!(item.expr, Expr::Identifier(_)) && item.expr == *expr
+                !matches!(item.expr, Expr::Identifier(_) | Expr::Value(_)) && item.expr == *expr
             };
             for item in items.iter_mut().filter(same) {
                 item.expr = Expr::Identifier(Ident::with_quote('"', &name));
