@@ -38,7 +38,7 @@ fn analyze_runs_the_query_and_tells_what_each_operator_gave() {
     let mut wire = Wire::log_in(&server);
     let told = lines(
         &mut wire,
-        "EXPLAIN ANALYZE SELECT t.id FROM t JOIN u ON u.id = t.id ORDER BY t.id DESC LIMIT 3",
+        "EXPLAIN ANALYZE SELECT t.id FROM t JOIN u ON u.id = t.id ORDER BY t.owner DESC LIMIT 3",
     );
     let untimed: Vec<_> = told.iter().map(|line| untimed(line)).collect();
     let has = |what: &str| untimed.iter().any(|line| line.contains(what));
@@ -72,6 +72,78 @@ fn analyze_runs_the_query_and_tells_what_each_operator_gave() {
     assert_eq!(lines(&mut wire, "SELECT nextval('s')"), ["2"]);
     lines(&mut wire, "EXPLAIN SELECT nextval('s')");
     assert_eq!(lines(&mut wire, "SELECT nextval('s')"), ["3"]);
+}
+
+#[test]
+fn few_keys_are_looked_up_and_the_first_rows_of_an_order_are_read_in_it() {
+    let server = TestServer::start();
+    server.psql(
+        "CREATE TABLE big (id int PRIMARY KEY, k int, at timestamp NOT NULL);
+         INSERT INTO big SELECT n, n / 2, timestamp '2024-01-01' + n * interval '1 minute'
+             FROM generate_series(1, 30000) n;
+         CREATE INDEX big_k ON big (k);
+         CREATE INDEX big_at ON big (at);
+         CREATE TABLE small (id int PRIMARY KEY, big_id int);
+         INSERT INTO small VALUES (1, 777), (2, 29999), (3, NULL)",
+    );
+    let mut wire = Wire::log_in(&server);
+    for (text, scan) in [
+        (
+            "SELECT * FROM big WHERE id IN (5, 29999, 3, 40000)",
+            "Index Scan using big_pkey on big (actual rows=3 loops=1)",
+        ),
+        (
+            "SELECT * FROM big WHERE k = ANY ('{5,7}')",
+            "Index Scan using big_k on big (actual rows=4 loops=1)",
+        ),
+        (
+            "SELECT * FROM big WHERE id = 5 OR id = 7",
+            "Index Scan using big_pkey on big (actual rows=2 loops=1)",
+        ),
+        (
+            "SELECT s.id, b.k FROM small s JOIN big b ON b.id = s.big_id",
+            "Seq Scan on big (actual rows=2 loops=1)",
+        ),
+        (
+            "SELECT s.id, b.k FROM big b RIGHT JOIN small s ON b.id = s.big_id",
+            "Seq Scan on big (actual rows=2 loops=1)",
+        ),
+        (
+            "SELECT s.id, b.id FROM small s JOIN big b ON b.k = s.big_id",
+            "Seq Scan on big (actual rows=2 loops=1)",
+        ),
+        (
+            "SELECT id FROM big WHERE id IN (SELECT big_id FROM small)",
+            "Seq Scan on big (actual rows=2 loops=1)",
+        ),
+        (
+            "SELECT id, (SELECT count(*) FROM big b WHERE b.k = s.big_id) FROM small s",
+            "Seq Scan on big (actual rows=1 loops=2)",
+        ),
+        (
+            "SELECT id FROM big ORDER BY id DESC LIMIT 3",
+            "Index Scan Backward using big_pkey on big (actual rows=3 loops=1)",
+        ),
+        (
+            "SELECT id FROM big ORDER BY at LIMIT 3",
+            "Index Scan using big_at on big (actual rows=3 loops=1)",
+        ),
+        (
+            "SELECT max(at) FROM big",
+            "Index Scan Backward using big_at on big (actual rows=1 loops=1)",
+        ),
+        (
+            "SELECT a.id, b.k FROM big a JOIN big b ON b.id = a.k ORDER BY a.at DESC LIMIT 3",
+            "Index Scan Backward using big_at on big (actual rows=256 loops=1)",
+        ),
+    ] {
+        let explained = format!("EXPLAIN (ANALYZE, TIMING off, SUMMARY off) {text}");
+        let told = lines(&mut wire, &explained);
+        assert!(
+            told.iter().any(|line| line.ends_with(scan)),
+            "{text}: {told:#?}"
+        );
+    }
 }
 
 #[test]

@@ -1,18 +1,22 @@
-//! How a scan reaches its rows: all of them, a range of keys, or through an index.
+//! How a scan reaches its rows: all of them, ranges of keys, or through an index.
 //!
-//! Looks at conditions of the form `column op constant`. What it chooses reads a superset of the
-//! rows wanted; the conditions themselves are checked on the rows.
+//! Looks at conditions of the form `column op constant`, and at lists of constants that a column is among
+//! (`IN`, `= ANY`, `=` on both sides of OR). What it chooses reads a superset of the rows wanted; the
+//! conditions themselves are checked on the rows.
 
 use crate::catalog::RelationId;
 use crate::catalog::definition::{Index, Relation, Table};
 use crate::engine::query::expression::{self, Scope};
+use crate::engine::query::functions::quantified::EQUALS_ANY;
 use crate::engine::query::functions::{float, numeric};
 use crate::engine::row::{KeyLayout, KeyRange, RowError};
 use crate::engine::types::UserTypes;
+use crate::engine::types::number::array::Numbers;
+use datafusion::arrow::array::{Array, ArrayRef, ListArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, ScalarValue};
-use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::utils::{split_binary, split_conjunction};
 use datafusion::logical_expr::{Expr, Operator};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -20,9 +24,9 @@ use std::sync::Arc;
 /// Where to read.
 #[derive(Clone, Debug)]
 pub enum AccessPath {
-    /// The table's keys in this range.
-    Table(KeyRange),
-    /// An index's entries in this range, then the rows they name.
+    /// The table's own keys.
+    Table(Keys),
+    /// An index's entries, then the rows they name.
     Index {
         /// The index's name, for EXPLAIN.
         name: Arc<str>,
@@ -31,17 +35,52 @@ pub enum AccessPath {
         /// Its columns.
         layout: KeyLayout,
         /// Which entries.
-        range: KeyRange,
+        keys: Keys,
     },
     /// Nothing: a condition cannot be true.
     Nothing,
 }
 
-/// One condition.
+/// Which keys are read.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// Ranges that do not meet, in the order of keys.
+    pub ranges: Vec<KeyRange>,
+    /// How many of the first columns have one value in all of them.
+    pub fixed: usize,
+}
+
+impl Keys {
+    /// All of a table or an index.
+    pub fn all() -> Keys {
+        Keys::of((Bound::Unbounded, Bound::Unbounded))
+    }
+
+    /// Those of one range.
+    pub fn of(range: KeyRange) -> Keys {
+        Keys {
+            ranges: vec![range],
+            fixed: 0,
+        }
+    }
+
+    /// Whether these are all.
+    pub fn are_all(&self) -> bool {
+        matches!(
+            self.ranges.as_slice(),
+            [(Bound::Unbounded, Bound::Unbounded)]
+        )
+    }
+}
+
+/// Ranges of one path at most; a list that comes to more is not looked up.
+pub const RANGES_MAX: usize = 16 * 1024;
+
+/// One condition. Several values are those of a list, of which the column has one.
 struct Condition {
     column: String,
     op: Operator,
-    value: ScalarValue,
+    values: Vec<ScalarValue>,
 }
 
 /// Chooses the path with the longest run of equal columns, the table's own key before an index.
@@ -57,22 +96,25 @@ pub fn choose(
     demanded: &[(usize, ScalarValue)],
     types: Option<UserTypes<'_>>,
 ) -> Result<AccessPath, RowError> {
-    let whole = AccessPath::Table((Bound::Unbounded, Bound::Unbounded));
-    let conditions: Vec<_> = filters
+    let whole = AccessPath::Table(Keys::all());
+    let mut conditions: Vec<_> = filters
         .iter()
         .flat_map(|filter| split_conjunction(filter))
         .filter_map(condition)
         .chain(demanded.iter().map(|(position, value)| Condition {
             column: table.columns[*position].name.to_string(),
             op: Operator::Eq,
-            value: value.clone(),
+            values: vec![value.clone()],
         }))
         .collect();
     if conditions.is_empty() {
         return Ok(whole);
     }
-    if conditions.iter().any(|condition| condition.value.is_null()) {
-        return Ok(AccessPath::Nothing);
+    for condition in &mut conditions {
+        condition.values.retain(|value| !value.is_null());
+        if condition.values.is_empty() {
+            return Ok(AccessPath::Nothing);
+        }
     }
     let shown: Vec<String> = filters
         .iter()
@@ -81,9 +123,9 @@ pub fn choose(
         .collect();
     let mut best: (u32, AccessPath) = (0, whole);
     if let Some(layout) = KeyLayout::of_table(table)?
-        && let Some((score, range)) = range((table, None, types), &layout, &conditions)?
+        && let Some((score, keys)) = keys((table, None, types), &layout, &conditions)?
     {
-        best = (score * 2 + 1, AccessPath::Table(range));
+        best = (score * 2 + 1, AccessPath::Table(keys));
     }
     for relation in indexes {
         let Some(index) = relation.index() else {
@@ -97,7 +139,7 @@ pub fn choose(
         if !has_all((relation, index), (table, types), &shown, &conditions) {
             continue;
         }
-        let Some((score, range)) = range((table, Some(index), types), &layout, &conditions)? else {
+        let Some((score, keys)) = keys((table, Some(index), types), &layout, &conditions)? else {
             continue;
         };
         if score * 2 > best.0 {
@@ -107,7 +149,7 @@ pub fn choose(
                     name: relation.name.clone(),
                     store: index.store,
                     layout,
-                    range,
+                    keys,
                 },
             );
         }
@@ -115,14 +157,21 @@ pub fn choose(
     Ok(best.1)
 }
 
-/// The range of keys and how good it is: two for each equal column, one for a bounded one.
-fn range(
+/// How good it is for a path that a column has one value.
+const EQUAL: u32 = 4;
+/// That it has one of several.
+const AMONG: u32 = 3;
+/// That it lies between bounds.
+const BOUNDED: u32 = 2;
+
+/// The keys and how good they are, column for column.
+fn keys(
     (table, index, types): (&Table, Option<&Index>, Option<UserTypes<'_>>),
     layout: &KeyLayout,
     conditions: &[Condition],
-) -> Result<Option<(u32, KeyRange)>, RowError> {
-    let mut equal = Vec::new();
-    let mut score = 0;
+) -> Result<Option<(u32, Keys)>, RowError> {
+    let mut begun = vec![Vec::new()];
+    let (mut score, mut fixed) = (0, 0);
     let mut lower = Bound::Unbounded;
     let mut upper = Bound::Unbounded;
     for position in layout.columns() {
@@ -147,14 +196,26 @@ fn range(
         };
         let exact = of_column()
             .filter(|condition| condition.op == Operator::Eq)
-            .find_map(|condition| exactly(&condition.value, &data_type));
-        if let Some(value) = exact {
-            equal.push(value);
-            score += 2;
+            .filter_map(|condition| {
+                let values = condition.values.iter();
+                let values = values.map(|value| exactly(value, &data_type));
+                values.collect::<Option<Vec<_>>>()
+            })
+            .min_by_key(Vec::len)
+            .filter(|values| begun.len().saturating_mul(values.len()) <= RANGES_MAX);
+        if let Some(values) = exact {
+            if values.len() == 1 && begun.len() == 1 {
+                fixed += 1;
+            }
+            score += if values.len() == 1 { EQUAL } else { AMONG };
+            begun = continued(begun, &values);
             continue;
         }
         for condition in of_column() {
-            let Some(value) = exactly(&condition.value, &data_type) else {
+            let [value] = condition.values.as_slice() else {
+                continue;
+            };
+            let Some(value) = exactly(value, &data_type) else {
                 continue;
             };
             match condition.op {
@@ -168,17 +229,46 @@ fn range(
         break;
     }
     if !matches!((&lower, &upper), (Bound::Unbounded, Bound::Unbounded)) {
-        score += 1;
+        score += BOUNDED;
     }
     if score == 0 {
         return Ok(None);
     }
-    let range = layout.range(&equal, lower.as_ref(), upper.as_ref())?;
-    Ok(Some((score, range)))
+    let ranges = begun
+        .iter()
+        .map(|equal| layout.range(equal, lower.as_ref(), upper.as_ref()));
+    let ranges = in_order(ranges.collect::<Result<_, _>>()?);
+    Ok(Some((score, Keys { ranges, fixed })))
+}
+
+/// Each of the beginnings of keys with each of the next column's values.
+fn continued(begun: Vec<Vec<ScalarValue>>, values: &[ScalarValue]) -> Vec<Vec<ScalarValue>> {
+    let with = |equal: &Vec<ScalarValue>, value: &ScalarValue| {
+        let mut equal = equal.clone();
+        equal.push(value.clone());
+        equal
+    };
+    let each = begun
+        .iter()
+        .flat_map(|equal| values.iter().map(move |value| with(equal, value)));
+    each.collect()
+}
+
+/// Ranges of keys of which one begins with none of the others' beginnings, in order, each once.
+pub fn in_order(mut ranges: Vec<KeyRange>) -> Vec<KeyRange> {
+    fn start(range: &KeyRange) -> &[u8] {
+        match &range.0 {
+            Bound::Included(key) | Bound::Excluded(key) => key,
+            Bound::Unbounded => &[],
+        }
+    }
+    ranges.sort_by(|one, other| start(one).cmp(start(other)));
+    ranges.dedup();
+    ranges
 }
 
 /// The constant as a value of the column's type, where that is the same value.
-fn exactly(value: &ScalarValue, data_type: &DataType) -> Option<ScalarValue> {
+pub fn exactly(value: &ScalarValue, data_type: &DataType) -> Option<ScalarValue> {
     if let ScalarValue::Binary(Some(key)) = value
         && !matches!(data_type, DataType::Binary)
     {
@@ -216,19 +306,81 @@ fn of_key(key: &[u8], data_type: &DataType) -> Option<ScalarValue> {
 }
 
 fn condition(expr: &Expr) -> Option<Condition> {
-    let Expr::BinaryExpr(binary) = expr else {
+    match expr {
+        Expr::BinaryExpr(binary) if binary.op == Operator::Or => either(expr),
+        Expr::BinaryExpr(binary) => {
+            let (column, op, value) = match (constant(&binary.left), constant(&binary.right)) {
+                (None, Some(value)) => (side(&binary.left), binary.op, value),
+                (Some(value), None) => (side(&binary.right), binary.op.swap()?, value),
+                _ => return None,
+            };
+            let compares = matches!(
+                op,
+                Operator::Eq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
+            );
+            compares.then(|| Condition {
+                column,
+                op,
+                values: vec![value],
+            })
+        }
+        Expr::InList(list) if !list.negated && list.list.len() <= RANGES_MAX => {
+            let values = list.list.iter().map(constant);
+            Some(Condition {
+                column: side(&list.expr),
+                op: Operator::Eq,
+                values: values.collect::<Option<_>>()?,
+            })
+        }
+        Expr::ScalarFunction(function) if function.name() == EQUALS_ANY => {
+            let [value, Expr::Literal(ScalarValue::List(array), _)] = function.args.as_slice()
+            else {
+                return None;
+            };
+            Some(Condition {
+                column: side(value),
+                op: Operator::Eq,
+                values: members(array)?,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Equalities of one column, of which one is to be true.
+fn either(expr: &Expr) -> Option<Condition> {
+    let mut alternatives = split_binary(expr, Operator::Or).into_iter().map(condition);
+    let mut first = alternatives.next()??;
+    for other in alternatives {
+        let other = other?;
+        let alike = other.op == Operator::Eq && other.column == first.column;
+        if !alike || first.values.len() + other.values.len() > RANGES_MAX {
+            return None;
+        }
+        first.values.extend(other.values);
+    }
+    (first.op == Operator::Eq).then_some(first)
+}
+
+/// A constant array's elements, numbers as their keys; None where they are too many, or arrays themselves.
+fn members(array: &ListArray) -> Option<Vec<ScalarValue>> {
+    if array.is_null(0) {
+        return Some(vec![ScalarValue::Null]);
+    }
+    let elements = array.value(0);
+    if elements.len() > RANGES_MAX {
         return None;
+    }
+    let elements: ArrayRef = match elements.data_type() {
+        DataType::List(_) => return None,
+        DataType::LargeBinary | DataType::Decimal128(..) => {
+            Arc::new(Numbers::new(&elements).keys())
+        }
+        DataType::Float32 | DataType::Float64 => float::keys(&elements),
+        _ => elements,
     };
-    let (column, op, value) = match (constant(&binary.left), constant(&binary.right)) {
-        (None, Some(value)) => (side(&binary.left), binary.op, value),
-        (Some(value), None) => (side(&binary.right), binary.op.swap()?, value),
-        _ => return None,
-    };
-    let compares = matches!(
-        op,
-        Operator::Eq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
-    );
-    compares.then(|| Condition { column, op, value })
+    let values = (0..elements.len()).map(|place| ScalarValue::try_from_array(&elements, place));
+    values.collect::<Result<_, _>>().ok()
 }
 
 /// What begins the name of an expression among conditions; no column has a name with it.

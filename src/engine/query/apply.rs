@@ -6,6 +6,7 @@
 //! columns that it names. The function fills in their values, plans the rest and runs it on the
 //! spot, remembering results within a batch. Slow where rows are many, and right.
 
+use super::functions::quantified::{Comparison, Quantifier};
 use super::memory::StatementMemory;
 use super::statement::Statement;
 use super::{failure, plan, pool, state};
@@ -146,8 +147,8 @@ fn is_decorrelated(subquery: &Subquery, considered: bool, schema: &DFSchema) -> 
 /// `x [NOT] IN (subquery)`, the subquery run for each row.
 fn membership(member: &InSubquery, schema: &DFSchema) -> Result<Expr> {
     let list = call(&member.subquery, Gives::List, schema)?;
-    let found =
-        super::functions::array::equals_any().call(vec![member.expr.as_ref().clone(), list]);
+    let equals_any = Comparison::Equal.function(Quantifier::Any);
+    let found = equals_any.call(vec![member.expr.as_ref().clone(), list]);
     Ok(match member.negated {
         true => Expr::Not(Box::new(found)),
         false => found,

@@ -406,14 +406,16 @@ fn node_name(operator: &str) -> Option<Node> {
         | "CoalesceBatchesExec"
         | "CoalescePartitionsExec"
         | super::watched::NAME
+        | super::noted::NAME
+        | super::forgetful::NAME
         | "RepartitionExec" => {
             return None;
         }
         "HashJoinExec" => "Hash Join",
-        "NestedLoopJoinExec" | "CrossJoinExec" => "Nested Loop",
+        "NestedLoopJoinExec" | "CrossJoinExec" | super::in_turn::NAME => "Nested Loop",
         "SortMergeJoinExec" => "Merge Join",
         "AggregateExec" => "Aggregate",
-        "SortExec" | "SortPreservingMergeExec" => "Sort",
+        "SortExec" | "SortExec(TopK)" | "SortPreservingMergeExec" => "Sort",
         "GlobalLimitExec" | "LocalLimitExec" => "Limit",
         "WindowAggExec" | "BoundedWindowAggExec" => "WindowAgg",
         "UnionExec" | "InterleaveExec" => "Append",

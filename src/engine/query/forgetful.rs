@@ -153,6 +153,9 @@ fn gets_nulls(plan: &Plan) -> [bool; 2] {
     }
 }
 
+/// What the operator is called.
+pub const NAME: &str = <Forgotten as Around>::NAME;
+
 /// The operator: its input's rows, of which less is known.
 pub type ForgetfulExec = AroundExec<Forgotten>;
 

@@ -2,6 +2,7 @@
 //! from.
 
 use super::statement::Statement;
+use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -21,6 +22,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+/// A column that rows are in order of.
+#[derive(Clone, Copy, Debug)]
+pub struct Sorted {
+    /// Its place in the output.
+    pub column: usize,
+    /// Which way.
+    pub options: SortOptions,
+}
+
 /// Where the rows of an operator without inputs come from.
 pub trait Leaf: Send + Sync + 'static {
     /// As EXPLAIN shows it.
@@ -34,8 +44,8 @@ pub trait Leaf: Send + Sync + 'static {
         1
     }
 
-    /// The columns that its rows are in ascending order of, as far as they are.
-    fn order(&self, _schema: &Schema) -> Vec<usize> {
+    /// The columns that its rows are in order of, as far as they are.
+    fn order(&self, _schema: &Schema) -> Vec<Sorted> {
         Vec::new()
     }
 
@@ -50,9 +60,9 @@ pub trait Leaf: Send + Sync + 'static {
         statement: Arc<Statement>,
     ) -> Result<SendableRecordBatchStream>;
 
-    /// A line that EXPLAIN shows below it.
-    fn remark(&self) -> Option<String> {
-        None
+    /// Lines that EXPLAIN shows below it.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
@@ -65,11 +75,9 @@ pub struct LeafExec<L> {
 impl<L: Leaf> LeafExec<L> {
     /// Giving rows of this schema.
     pub fn new(leaf: L, schema: SchemaRef) -> LeafExec<L> {
-        let order = leaf.order(&schema).into_iter().map(|column| {
-            let of = Column::new(schema.field(column).name(), column);
-            PhysicalSortExpr::new_default(Arc::new(of))
-                .asc()
-                .nulls_last()
+        let order = leaf.order(&schema).into_iter().map(|sorted| {
+            let of = Column::new(schema.field(sorted.column).name(), sorted.column);
+            PhysicalSortExpr::new(Arc::new(of), sorted.options)
         });
         let order: Vec<_> = order.collect();
         let properties = PlanProperties::new(
@@ -114,10 +122,8 @@ impl<L: Leaf> fmt::Debug for LeafExec<L> {
 impl<L: Leaf> DisplayAs for LeafExec<L> {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
         self.leaf.describe(f)?;
-        match self.leaf.remark() {
-            Some(remark) => write!(f, "\n{remark}"),
-            None => Ok(()),
-        }
+        let mut remarks = self.leaf.remarks().into_iter();
+        remarks.try_for_each(|remark| write!(f, "\n{remark}"))
     }
 }
 

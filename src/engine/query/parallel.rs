@@ -142,7 +142,12 @@ fn exchanged(plan: Plan, view: &View) -> Result<Plan> {
     };
     let either_way = matches!(
         join.join_type(),
-        JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full
+        JoinType::Inner
+            | JoinType::Left
+            | JoinType::Right
+            | JoinType::Full
+            | JoinType::LeftSemi
+            | JoinType::LeftAnti
     );
     if !either_way || join.null_aware {
         return Ok(plan);
@@ -194,7 +199,7 @@ impl Spread<'_> {
     fn streams_of(&self, plan: &Plan) -> Result<Option<Plan>> {
         let any: &dyn Any = plan.as_ref();
         if let Some(scan) = any.downcast_ref::<LeafExec<TableScan>>() {
-            if scan.leaf().shareable().is_none() || estimated(plan, self.view)? < ROWS_MIN {
+            if !scan.leaf().is_shareable() || estimated(plan, self.view)? < ROWS_MIN {
                 return Ok(None);
             }
             let shared = scan.leaf().shared(self.streams);

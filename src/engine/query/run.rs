@@ -11,7 +11,9 @@ use super::memory::StatementMemory;
 use super::plan::{self, Form, Kept, QueryPlan};
 use super::pour::{BATCHES_AHEAD, Batch, send};
 use super::statement::Statement;
-use super::{Inner, cancel, failure, in_order, parallel, state, watched};
+use super::{
+    Inner, cancel, failure, in_order, lookups, ordered, parallel, reconsidered, state, watched,
+};
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
 use crate::engine::outcome::{Coming, CommandTag, Outcome, Rows, Source};
@@ -114,7 +116,11 @@ async fn physical(
     let physical = match &statement.view {
         Some(view) => {
             let order = parallel::Order::of(&logical);
-            parallel::spread(physical, order, view).map_err(failure::diagnostic)?
+            let physical = ordered::place(physical, view)
+                .and_then(|physical| reconsidered::paths(physical, view))
+                .and_then(|physical| parallel::spread(physical, order, view))
+                .and_then(lookups::place);
+            physical.map_err(failure::diagnostic)?
         }
         None => physical,
     };

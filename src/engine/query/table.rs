@@ -211,6 +211,7 @@ impl TableProvider for UserTable {
                         .collect(),
                     path,
                     limit,
+                    self.indexes.clone(),
                 )
                 .guarded(guard);
                 let schema = Arc::new(self.schema.project(columns)?);

@@ -178,6 +178,14 @@ impl KeyLayout {
         self.columns[place].descending
     }
 
+    /// The keys whose first column is not NULL.
+    pub fn not_null(&self) -> KeyRange {
+        let present = self.columns.first().map(|column| column.present(&[]));
+        let present = present.unwrap_or_default();
+        let end = prefix_end(&present);
+        (Bound::Included(present), end)
+    }
+
     /// The keys whose first columns equal `equal` and whose next column lies between the bounds.
     /// NULLs of that next column are outside unless both bounds are unbounded.
     ///
@@ -206,15 +214,7 @@ impl KeyLayout {
             column.put(bound, &mut key).map(|()| key)
         };
         // Where a side is open, the column's values that are not NULL end it.
-        let present = || {
-            let mut key = prefix.clone();
-            if column.nullable {
-                let start = key.len();
-                key.push(PRESENT);
-                column.end(start, &mut key);
-            }
-            key
-        };
+        let present = || column.present(&prefix);
         let start = match low {
             Bound::Included(value) => Bound::Included(edge(value)?),
             // Past every key that begins with this value.
@@ -238,6 +238,17 @@ fn sql_type_at(table: &Table, position: u16) -> SqlType {
 }
 
 impl KeyColumn {
+    /// How keys go on behind a prefix where this column is not NULL.
+    fn present(&self, prefix: &[u8]) -> Vec<u8> {
+        let mut key = prefix.to_vec();
+        if self.nullable {
+            let start = key.len();
+            key.push(PRESENT);
+            self.end(start, &mut key);
+        }
+        key
+    }
+
     fn new(sql_type: SqlType, descending: bool, nullable: bool) -> Result<KeyColumn, RowError> {
         if sql_type.array || matches!(sql_type.kind, TypeKind::Json | TypeKind::Jsonb) {
             return Err(RowError::KeyType { sql_type });

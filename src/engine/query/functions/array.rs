@@ -1,15 +1,12 @@
 //! Array functions that the library does not have, or has with another meaning.
 
 use super::definition::{Argument, Call, Function, INT4, TEXT};
-use super::float;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::engine::query::failure;
 use crate::engine::types;
-use crate::engine::types::number::array::{Numbers, is_exact};
 use bytes::BytesMut;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray};
 use datafusion::arrow::buffer::NullBuffer;
-use datafusion::arrow::compute::kernels::cmp;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Int32Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
@@ -17,9 +14,6 @@ use datafusion::logical_expr::{
     Volatility,
 };
 use std::sync::Arc;
-
-/// `x = ANY(array)` where the array is a literal or a parameter.
-pub const EQUALS_ANY: &str = "equals_any";
 
 const ANY_ARRAY: &[&[Argument]] = &[&[Argument::AnyArray, INT4]];
 
@@ -30,7 +24,6 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         Arc::new(ScalarUDF::new_from_impl(ArrayOrEmpty {
             signature: Signature::any(1, Volatility::Immutable),
         })),
-        equals_any(),
         Function::immutable("array_upper", ANY_ARRAY, int4, |call| {
             length(call, |length| length)
         }),
@@ -72,13 +65,6 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
             array_to_string,
         ),
     ]
-}
-
-/// The function behind [`EQUALS_ANY`].
-pub fn equals_any() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(EqualsAny {
-        signature: Signature::any(2, Volatility::Immutable),
-    }))
 }
 
 /// The array as lists; None where it is NULL throughout.
@@ -228,68 +214,5 @@ impl ScalarUDFImpl for ArrayOrEmpty {
         };
         let result = ListArray::try_new(field.clone(), offsets, values, None::<NullBuffer>)?;
         Ok(ColumnarValue::Array(Arc::new(result)))
-    }
-}
-
-/// True if an element equals; NULL if none does and one is NULL, as SQL has it.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct EqualsAny {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for EqualsAny {
-    fn name(&self) -> &str {
-        EQUALS_ANY
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Boolean)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let rows = args.number_rows;
-        let values = args.args[0].to_array(rows)?;
-        let arrays = args.args[1].to_array(rows)?;
-        let Some(lists) = list(&arrays)? else {
-            return Ok(ColumnarValue::Array(Arc::new(BooleanArray::new_null(rows))));
-        };
-        let element = lists.value_type();
-        // Numbers of any scale are equal by their keys.
-        let by_key = is_exact(values.data_type())
-            && is_exact(&element)
-            && (element == DataType::LargeBinary || *values.data_type() == DataType::LargeBinary);
-        let values: ArrayRef = match by_key {
-            true => Arc::new(Numbers::new(&values).keys()),
-            false => float::keys(&datafusion::arrow::compute::cast(&values, &element)?),
-        };
-        let mut found = Vec::with_capacity(rows);
-        for row in 0..rows {
-            if lists.is_valid(row) && lists.value_length(row) == 0 {
-                // Nothing is a member, not even what is not known.
-                found.push(Some(false));
-                continue;
-            }
-            if lists.is_null(row) || values.is_null(row) {
-                found.push(None);
-                continue;
-            }
-            let elements = lists.value(row);
-            let elements: ArrayRef = match by_key {
-                true => Arc::new(Numbers::new(&elements).keys()),
-                false => float::keys(&elements),
-            };
-            let one = datafusion::arrow::array::Scalar::new(values.slice(row, 1));
-            let equal = cmp::eq(&elements, &one)?;
-            if equal.true_count() > 0 {
-                found.push(Some(true));
-            } else {
-                found.push((equal.null_count() == 0).then_some(false));
-            }
-        }
-        Ok(ColumnarValue::Array(Arc::new(BooleanArray::from(found))))
     }
 }

@@ -38,6 +38,7 @@ pub mod ordered_sets;
 mod overloaded;
 pub mod peers;
 pub mod postgresql;
+pub mod quantified;
 mod ranks;
 pub mod recursion;
 pub mod regular;
@@ -248,6 +249,7 @@ fn scalar() -> HashMap<String, Arc<ScalarUDF>> {
         null_counts::functions(),
         math::functions(),
         negative::functions(),
+        quantified::functions(),
         moments::functions(),
         regular::functions(),
         template::functions(),

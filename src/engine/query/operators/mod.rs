@@ -10,6 +10,7 @@ pub mod datetime;
 pub mod decimal;
 
 use super::cast::{explicit, is_unknown, type_of};
+use super::functions::quantified::{Comparison, Quantifier};
 use super::functions::{array_elements, blanks, label};
 use super::{failure, keys, semantics};
 use crate::catalog::sql_type::{SqlType, TypeKind};
@@ -236,7 +237,7 @@ impl Operands<'_> {
             if !comparable(element, self.right_type) {
                 return Err(self.no_operator(CONTAINS));
             }
-            let function = super::functions::array::equals_any();
+            let function = Comparison::Equal.function(Quantifier::Any);
             return Ok(PlannerResult::Planned(Expr::ScalarFunction(
                 ScalarFunction::new_udf(function, vec![self.right, self.left]),
             )));
@@ -532,7 +533,7 @@ fn is_number(kind: TypeKind) -> bool {
 }
 
 /// Whether PostgreSQL has = and < between the types.
-fn comparable(left: SqlType, right: SqlType) -> bool {
+pub fn comparable(left: SqlType, right: SqlType) -> bool {
     use TypeKind::{Date, Json, Timestamp, Timestamptz};
     if left.array != right.array {
         return false;

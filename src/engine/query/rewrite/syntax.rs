@@ -13,6 +13,7 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::extensions;
 use crate::engine::query::functions::negative::NEGATIVE;
+use crate::engine::query::functions::quantified::{Comparison, Quantifier};
 use crate::engine::query::functions::regular::SIMILAR_TO;
 use crate::engine::query::functions::set_returning;
 use crate::engine::query::functions::zones::TIME_ZONE;
@@ -322,20 +323,15 @@ pub(super) fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
             compare_op,
             right,
             ..
-        } if is_untyped(right) => {
-            let args = vec![taken(left), taken(right)];
-            *expr = equals_any(compare_op, &BinaryOperator::Eq, "ANY", args)?;
+        } if !matches!(**right, Expr::Subquery(_)) => {
+            *expr = quantified(compare_op, Quantifier::Any, vec![taken(left), taken(right)])?;
         }
         Expr::AllOp {
             left,
             compare_op,
             right,
-        } if is_untyped(right) => {
-            let args = vec![taken(left), taken(right)];
-            *expr = Expr::UnaryOp {
-                op: UnaryOperator::Not,
-                expr: Box::new(equals_any(compare_op, &BinaryOperator::NotEq, "ALL", args)?),
-            };
+        } if !matches!(**right, Expr::Subquery(_)) => {
+            *expr = quantified(compare_op, Quantifier::All, vec![taken(left), taken(right)])?;
         }
         Expr::Identifier(name) if super::labels::is_current_schema(name) => {
             *expr = call_of("current_schema", Vec::new());
@@ -491,18 +487,6 @@ fn taken(expr: &mut Expr) -> Expr {
     std::mem::replace(expr, Expr::value(Value::Null))
 }
 
-/// A literal or parameter, whose type as an array nothing says yet.
-fn is_untyped(expr: &Expr) -> bool {
-    match expr {
-        Expr::Nested(inner) => is_untyped(inner),
-        Expr::Value(value) => matches!(
-            value.value,
-            Value::SingleQuotedString(_) | Value::Placeholder(_) | Value::Null
-        ),
-        _ => false,
-    }
-}
-
 fn is_power(expr: &Expr) -> bool {
     matches!(
         expr,
@@ -594,21 +578,15 @@ fn overlaps(left: &mut Expr, right: &mut Expr) -> Result<Expr, Diagnostic> {
     Ok(call_of("overlaps", args))
 }
 
-fn equals_any(
-    op: &BinaryOperator,
-    supported: &BinaryOperator,
-    quantifier: &str,
+fn quantified(
+    operator: &BinaryOperator,
+    quantifier: Quantifier,
     args: Vec<Expr>,
 ) -> Result<Expr, Diagnostic> {
-    if op != supported {
-        return Err(Diagnostic::unsupported(format!(
-            "{op} {quantifier} of a literal or parameter"
-        )));
-    }
-    Ok(call_of(
-        crate::engine::query::functions::array::EQUALS_ANY,
-        args,
-    ))
+    let comparison = Comparison::of(operator);
+    let comparison = comparison
+        .ok_or_else(|| Diagnostic::unsupported(format!("{operator} ANY or ALL of an array")))?;
+    Ok(call_of(comparison.function_name(quantifier), args))
 }
 
 /// There is one collation, C (REFERENCE §8).

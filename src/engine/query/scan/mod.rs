@@ -3,27 +3,41 @@
 //! Row policies have their place here ([`TableScan::guarded`]): what they hide never leaves the scan, so
 //! that no predicate of a user sees it (DESIGN §7, invariant 3).
 
+mod cost;
+mod lookup;
+mod order;
 mod share;
 mod source;
 mod stream;
 
-use super::access_path::AccessPath;
-use super::leaf::Leaf;
+use super::access_path::{AccessPath, Keys};
+use super::leaf::{Leaf, Sorted};
+use super::noted;
 use super::statement::Statement;
 use crate::catalog::RelationId;
-use crate::catalog::definition::Relation;
+use crate::catalog::definition::{Index, Relation};
 use crate::engine::policy::Guard;
-use crate::engine::row::{KeyRange, RowLayout};
+use crate::engine::row::{KeyLayout, KeyRange, RowLayout};
+use crate::storage::{Direction, StorageError, View};
+pub use cost::NAMED as COST_OF_NAMED;
 use datafusion::arrow::array::BinaryBuilder;
-use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::arrow::compute::SortOptions;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
+use lookup::{Lookup, Waiting};
+pub use order::{FirstRows, Through};
+use order::{KeyOrder, is_in_key_order};
 use share::Rounds;
 use source::{Lane, Source};
 use std::fmt;
-use std::ops::Bound;
 use std::sync::Arc;
 use stream::{BATCH_ROWS_MAX, Guarding, ScanStream, Work};
+
+/// Ranges that are read without asking whether all of the table would cost less.
+const RANGES_FEW: usize = 16;
+/// What a path may cost without that.
+const COST_SMALL: u64 = 4096;
 
 /// A table's scan.
 pub struct TableScan {
@@ -31,8 +45,15 @@ pub struct TableScan {
     /// For each output column its position in the table; None is the storage key.
     columns: Vec<Option<u16>>,
     path: AccessPath,
+    direction: Direction,
+    /// Whether somebody relies on the order that the path has the rows in.
+    in_order: bool,
     limit: Option<usize>,
     guard: Option<Guard>,
+    /// The table's indexes.
+    indexes: Vec<Arc<Relation>>,
+    /// What may be looked up once it is known, each instead of the path.
+    lookups: Vec<Lookup>,
     /// Where several streams share the work: who has taken what.
     rounds: Option<Rounds>,
 }
@@ -44,13 +65,18 @@ impl TableScan {
         columns: Vec<Option<u16>>,
         path: AccessPath,
         limit: Option<usize>,
+        indexes: Vec<Arc<Relation>>,
     ) -> TableScan {
         TableScan {
             relation,
             columns,
             path,
+            direction: Direction::Forward,
+            in_order: false,
             limit,
             guard: None,
+            indexes,
+            lookups: Vec::new(),
             rounds: None,
         }
     }
@@ -62,27 +88,208 @@ impl TableScan {
         self
     }
 
-    /// The keys that it goes through, where its rows can be shared among streams: a range of the table,
-    /// read to its end.
-    pub fn shareable(&self) -> Option<(RelationId, &KeyRange)> {
+    /// Of a table or an index, the ranges that it goes through.
+    pub fn reach(&self) -> Option<(RelationId, &[KeyRange])> {
         match &self.path {
-            AccessPath::Table(range) if self.limit.is_none() => {
-                Some((self.relation.table()?.store, range))
-            }
-            _ => None,
+            AccessPath::Table(keys) => Some((self.relation.table()?.store, &keys.ranges)),
+            AccessPath::Index { store, keys, .. } => Some((*store, &keys.ranges)),
+            AccessPath::Nothing => None,
         }
+    }
+
+    /// Whether its rows can be shared among streams: they are a range of the table, read to its end.
+    pub fn is_shareable(&self) -> bool {
+        let one_range = matches!(&self.path, AccessPath::Table(keys) if keys.ranges.len() == 1);
+        one_range && self.limit.is_none()
     }
 
     /// The same rows, dealt out to so many streams.
     pub fn shared(&self, streams: usize) -> TableScan {
         TableScan {
+            rounds: Some(Rounds::new(streams)),
+            ..self.again()
+        }
+    }
+
+    /// The same rows, of which those of other values in some columns may be left out: each of these has its place among
+    /// the output's columns, and one among those of the values. None where no key and no index begins with such columns.
+    pub fn looked_up(
+        &self,
+        columns: &[(usize, usize)],
+        values: &Arc<noted::Rounds>,
+    ) -> Option<TableScan> {
+        let table = self.relation.table().filter(|_| self.limit.is_none())?;
+        let of_layout = |layout: &KeyLayout, index: Option<&Index>| {
+            let of_values = layout.columns().iter().map_while(|position| {
+                let plain = index.is_none_or(|index| index.expression(*position).is_none());
+                let output = self.columns.iter().position(|it| *it == Some(*position))?;
+                let (_, value) = columns.iter().find(|(column, _)| *column == output)?;
+                let sql_type = table.columns[usize::from(*position)].sql_type;
+                plain.then(|| (*value, crate::engine::types::data_type(sql_type)))
+            });
+            of_values.collect::<Vec<_>>()
+        };
+        let mut found = Vec::new();
+        if let Some(layout) = KeyLayout::of_table(table).ok()? {
+            found.push(Lookup {
+                name: format!("{}_pkey", self.relation.name).into(),
+                index: None,
+                columns: of_layout(&layout, None),
+                unique: true,
+                layout,
+                values: values.clone(),
+            });
+        }
+        for relation in &self.indexes {
+            let Some(index) = relation.index() else {
+                continue;
+            };
+            if index.store == table.store || index.details.predicate.is_some() {
+                continue;
+            }
+            let layout = KeyLayout::of_index(table, index).ok()?;
+            found.push(Lookup {
+                name: relation.name.clone(),
+                index: Some(index.store),
+                columns: of_layout(&layout, Some(index)),
+                unique: index.unique,
+                layout,
+                values: values.clone(),
+            });
+        }
+        for lookup in &mut found {
+            lookup.unique &= lookup.columns.len() == lookup.layout.columns().len();
+        }
+        let good = |lookup: &Lookup| {
+            let own = lookup.index.is_none();
+            (lookup.unique, lookup.columns.len(), own)
+        };
+        let best = found.into_iter().max_by_key(good)?;
+        if best.columns.is_empty() {
+            return None;
+        }
+        let mut again = self.again();
+        again.lookups.push(best);
+        Some(again)
+    }
+
+    /// The first rows of an order; None where what it reads is in no such order.
+    pub fn ordered(&self, wanted: &FirstRows) -> Option<TableScan> {
+        let table = self.relation.table()?;
+        if self.rounds.is_some() || !self.lookups.is_empty() || self.limit.is_some() {
+            return None;
+        }
+        let of_table = wanted.order.iter().map(|sorted| {
+            let position = *self.columns.get(sorted.column)?;
+            Some((position?, sorted.options))
+        });
+        let mut of_table = of_table.collect::<Option<Vec<_>>>()?;
+        let (own, keys) = match &self.path {
+            AccessPath::Table(keys) => (KeyOrder::of_table(table), keys),
+            AccessPath::Index { name, keys, .. } => {
+                let relation = self
+                    .indexes
+                    .iter()
+                    .find(|relation| relation.name == *name)?;
+                (KeyOrder::of_index(table, relation.index()?), keys)
+            }
+            AccessPath::Nothing => return None,
+        };
+        let own = own.and_then(|own| own.direction(keys.fixed, &of_table));
+        let all = wanted.through == Through::AnyIndex && keys.are_all() && self.guard.is_none();
+        if let (true, [(_, options), ..]) = (wanted.without_nulls, of_table.as_mut_slice()) {
+            // Where there are none it does not matter where they are.
+            options.nulls_first = options.descending;
+        }
+        let mut indexes = self.indexes.iter().filter(|_| all);
+        let (path, direction) = match own {
+            Some(direction) => (self.path.clone(), direction),
+            None => indexes.find_map(|relation| {
+                let index = relation.index()?;
+                let direction = KeyOrder::of_index(table, index)?.direction(0, &of_table)?;
+                let layout = KeyLayout::of_index(table, index).ok()?;
+                let keys = match wanted.without_nulls {
+                    true => Keys::of(layout.not_null()),
+                    false => Keys::all(),
+                };
+                let path = AccessPath::Index {
+                    name: relation.name.clone(),
+                    store: index.store,
+                    layout,
+                    keys,
+                };
+                let whole = index.store != table.store && index.details.predicate.is_none();
+                whole.then_some((path, direction))
+            })?,
+        };
+        Some(TableScan {
+            path,
+            direction,
+            in_order: true,
+            limit: wanted.limited.then_some(wanted.most),
+            ..self.again()
+        })
+    }
+
+    /// The scan of the whole table, where its own path costs more and nobody relies on the order of that.
+    ///
+    /// # Errors
+    /// Storage's.
+    pub fn whole_if_cheaper(&self, view: &View) -> Result<Option<TableScan>, StorageError> {
+        let is_one_range = match &self.path {
+            AccessPath::Table(keys) => keys.ranges.len() <= RANGES_FEW,
+            AccessPath::Index { .. } => false,
+            AccessPath::Nothing => true,
+        };
+        let Some(table) = self.relation.table().filter(|_| !is_one_range) else {
+            return Ok(None);
+        };
+        if self.in_order || self.limit.is_some() {
+            return Ok(None);
+        }
+        let own = cost::of_path(view, table.store, &self.path)?;
+        let whole = AccessPath::Table(Keys::all());
+        if own <= COST_SMALL || own <= cost::of_path(view, table.store, &whole)? {
+            return Ok(None);
+        }
+        Ok(Some(TableScan {
+            path: whole,
+            ..self.again()
+        }))
+    }
+
+    /// The scan once more, its streams from the beginning.
+    fn again(&self) -> TableScan {
+        TableScan {
             relation: self.relation.clone(),
             columns: self.columns.clone(),
             path: self.path.clone(),
+            direction: self.direction,
+            in_order: self.in_order,
             limit: self.limit,
             guard: self.guard.clone(),
-            rounds: Some(Rounds::new(streams)),
+            indexes: self.indexes.clone(),
+            lookups: self.lookups.clone(),
+            rounds: self
+                .rounds
+                .as_ref()
+                .map(|rounds| Rounds::new(rounds.streams())),
         }
+    }
+
+    /// What EXPLAIN says of policies.
+    fn policies(&self) -> Option<String> {
+        if !self.relation.row_security.in_force() {
+            return None;
+        }
+        let Some(guard) = &self.guard else {
+            return Some("Row Policies: bypassed by superuser".to_owned());
+        };
+        let names = guard.policies();
+        Some(match names.is_empty() {
+            true => "Row Policies: none applies, no row is shown".to_owned(),
+            false => format!("Row Policies: {}", names.join(", ")),
+        })
     }
 
     /// The columns of the table that are read: those given, then those that only the guard looks at.
@@ -102,39 +309,47 @@ impl TableScan {
 impl Leaf for TableScan {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let table = &self.relation.name;
+        let backward = match self.direction {
+            Direction::Forward => "",
+            Direction::Backward => " Backward",
+        };
         match &self.path {
-            AccessPath::Table((Bound::Unbounded, Bound::Unbounded)) => {
+            AccessPath::Table(keys) if keys.are_all() && self.direction == Direction::Forward => {
                 write!(f, "Seq Scan on {table}")
             }
-            AccessPath::Table(_) => write!(f, "Index Scan using {table}_pkey on {table}"),
-            AccessPath::Index { name, .. } => write!(f, "Index Scan using {name} on {table}"),
+            AccessPath::Table(_) => write!(f, "Index Scan{backward} using {table}_pkey on {table}"),
+            AccessPath::Index { name, .. } => {
+                write!(f, "Index Scan{backward} using {name} on {table}")
+            }
             AccessPath::Nothing => write!(f, "Result (One-Time Filter: false)"),
         }
     }
 
-    fn remark(&self) -> Option<String> {
-        if !self.relation.row_security.in_force() {
-            return None;
-        }
-        let Some(guard) = &self.guard else {
-            return Some("Row Policies: bypassed by superuser".to_owned());
-        };
-        let names = guard.policies();
-        Some(match names.is_empty() {
-            true => "Row Policies: none applies, no row is shown".to_owned(),
-            false => format!("Row Policies: {}", names.join(", ")),
-        })
+    fn remarks(&self) -> Vec<String> {
+        let lookups = self.lookups.iter();
+        let lookups = lookups.map(|lookup| format!("Looked Up by Join, If Few: {}", lookup.name));
+        lookups.chain(self.policies()).collect()
     }
 
-    fn order(&self, schema: &Schema) -> Vec<usize> {
-        let (Some(table), AccessPath::Table(_), None) =
-            (self.relation.table(), &self.path, &self.rounds)
-        else {
+    fn order(&self, schema: &Schema) -> Vec<Sorted> {
+        let (Some(table), AccessPath::Table(_), Direction::Forward, None) = (
+            self.relation.table(),
+            &self.path,
+            self.direction,
+            &self.rounds,
+        ) else {
             return Vec::new();
         };
         let given = table.primary_key.iter().map_while(|position| {
             let given = self.columns.iter().position(|it| *it == Some(*position))?;
-            is_in_key_order(schema.field(given).data_type()).then_some(given)
+            let options = SortOptions {
+                descending: false,
+                nulls_first: false,
+            };
+            is_in_key_order(schema.field(given).data_type()).then_some(Sorted {
+                column: given,
+                options,
+            })
         });
         given.collect()
     }
@@ -156,14 +371,22 @@ impl Leaf for TableScan {
         let layout = RowLayout::new(table);
         let wanted = self.wanted();
         let view = statement.view()?.clone();
+        let lookups = self.lookups.iter();
+        let lookups = lookups.map(|lookup| (lookup.clone(), lookup.values.current()));
+        let waiting = (!self.lookups.is_empty()).then(|| Waiting {
+            view: view.clone(),
+            table: table.store,
+            path: self.path.clone(),
+            lookups: lookups.collect(),
+            stream: (stream, self.streams()),
+            in_order: !self.order(&schema).is_empty(),
+        });
         let work = match (&self.rounds, &self.path) {
-            (Some(rounds), AccessPath::Table(range)) => Work::Shared(Lane::new(
-                view,
-                (table.store, range.clone()),
-                rounds.begin(stream),
-                stream,
-            )),
-            _ => Work::Alone(Source::open(&view, table.store, &self.path)?),
+            (Some(rounds), AccessPath::Table(keys)) if let [range] = keys.ranges.as_slice() => {
+                let share = rounds.begin(stream);
+                Work::Shared(Lane::new(view, (table.store, range.clone()), share, stream))
+            }
+            _ => Work::Alone(Source::open(&view, table.store, &self.path, self.direction)),
         };
         Ok(Box::pin(ScanStream {
             decoder: layout.decoder(&wanted, BATCH_ROWS_MAX),
@@ -181,27 +404,9 @@ impl Leaf for TableScan {
             }),
             left: self.limit,
             rows_next: stream::BATCH_ROWS_FIRST,
+            waiting,
             work,
             statement,
         }))
     }
-}
-
-/// Whether keys of values compare as the values do in Arrow: of the others what is equal differs there.
-fn is_in_key_order(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Boolean
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::Decimal128(..)
-            | DataType::Date32
-            | DataType::Time64(_)
-            | DataType::Timestamp(..)
-            | DataType::FixedSizeBinary(_)
-            | DataType::Utf8
-            | DataType::Binary
-            | DataType::BinaryView
-    )
 }

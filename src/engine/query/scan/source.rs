@@ -2,7 +2,7 @@
 
 use super::share::{Share, Taken};
 use crate::catalog::RelationId;
-use crate::engine::query::access_path::AccessPath;
+use crate::engine::query::access_path::{AccessPath, Keys};
 use crate::engine::query::failure;
 use crate::engine::row::{IndexEntry, KeyLayout, KeyRange};
 use crate::storage::{Direction, Scan, StorageError, View};
@@ -11,77 +11,166 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::task::Context;
 
+/// Entries of an index whose keys are read before the rows that they name.
+const NAMED_AT_ONCE: usize = 64;
+
 /// Where rows come from.
 pub(super) enum Source {
-    Table(Scan),
-    Index {
-        entries: Scan,
-        layout: KeyLayout,
-        view: View,
-        table: RelationId,
-    },
+    Table(Ranges),
+    Index(Named),
     Nothing,
 }
 
 impl Source {
-    pub(super) fn open(view: &View, table: RelationId, path: &AccessPath) -> Result<Source> {
-        let open = |store, range: &KeyRange| {
-            view.scan(
-                store,
-                (borrowed(&range.0), borrowed(&range.1)),
-                Direction::Forward,
-            )
-            .map_err(failed)
-        };
-        Ok(match path {
-            AccessPath::Table(range) => Source::Table(open(table, range)?),
+    pub(super) fn open(
+        view: &View,
+        table: RelationId,
+        path: &AccessPath,
+        direction: Direction,
+    ) -> Source {
+        let open = |store, keys: &Keys| Ranges::new(view, store, keys.ranges.clone(), direction);
+        match path {
+            AccessPath::Table(keys) => Source::Table(open(table, keys)),
             AccessPath::Index {
                 store,
                 layout,
-                range,
+                keys,
                 ..
-            } => Source::Index {
-                entries: open(*store, range)?,
-                layout: layout.clone(),
-                view: view.clone(),
-                table,
-            },
+            } => Source::Index(Named::by(open(*store, keys), layout.clone(), table)),
             AccessPath::Nothing => Source::Nothing,
-        })
+        }
     }
 
     /// Hands up to `most` keys and rows over until there is enough; false at the end.
-    pub(super) fn read(&mut self, most: usize, mut take: impl Take) -> Result<bool> {
+    pub(super) fn read(&mut self, most: usize, take: impl Take) -> Result<bool> {
         match self {
             Source::Nothing => Ok(false),
-            Source::Table(scan) => read_table(scan, most, take),
-            Source::Index {
-                entries,
-                layout,
-                view,
-                table,
-            } => {
-                for _ in 0..most {
-                    let entry = entries.next().map_err(failed)?;
-                    let Some((key, value)) = entry else {
-                        return Ok(false);
-                    };
-                    let row_key = IndexEntry::row_key(layout, key, value)
-                        .map_err(|error| failure::external(error.into()))?;
-                    // An entry and its row are written together; one without the other is damage.
-                    let Some(row) = view.get(*table, row_key).map_err(failed)? else {
-                        return Err(failure::error(
-                            crate::diagnostic::SqlState::DATA_CORRUPTED,
-                            "an index entry names a row that is not there",
-                        ));
-                    };
-                    if take(row_key, &row)?.is_break() {
-                        break;
-                    }
-                }
-                Ok(true)
+            Source::Table(ranges) => ranges.read(most, take),
+            Source::Index(named) => named.read(most, take),
+        }
+    }
+}
+
+/// Rows that an index names.
+pub(super) struct Named {
+    entries: Ranges,
+    layout: KeyLayout,
+    table: RelationId,
+    /// Keys that have been read already.
+    keys: std::vec::IntoIter<Vec<u8>>,
+}
+
+impl Named {
+    pub(super) fn by(entries: Ranges, layout: KeyLayout, table: RelationId) -> Named {
+        Named {
+            entries,
+            layout,
+            table,
+            keys: Vec::new().into_iter(),
+        }
+    }
+
+    /// The same rows in the order of their keys; None where they are more than so many.
+    pub(super) fn in_order(mut self, most: usize) -> Result<Option<Named>> {
+        let mut keys = self.next_keys(most + 1)?;
+        keys.sort_unstable();
+        self.keys = keys.into_iter();
+        Ok((self.keys.len() <= most).then_some(self))
+    }
+
+    /// The next entries' keys, none at the end.
+    fn next_keys(&mut self, most: usize) -> Result<Vec<Vec<u8>>> {
+        let mut keys = Vec::new();
+        self.entries.read(most, |key, value| {
+            let key = IndexEntry::row_key(&self.layout, key, value)
+                .map_err(|error| failure::external(error.into()))?;
+            keys.push(key.to_vec());
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(keys)
+    }
+
+    /// As [`Source::read`]. The rows are read one by one, and not while the entries are: both wait for the reader.
+    fn read(&mut self, most: usize, mut take: impl Take) -> Result<bool> {
+        for read in 0..most {
+            if self.keys.len() == 0 {
+                self.keys = self
+                    .next_keys((most - read).min(NAMED_AT_ONCE))?
+                    .into_iter();
+            }
+            let Some(key) = self.keys.next() else {
+                return Ok(false);
+            };
+            // An entry and its row are written together; one without the other is damage.
+            let row = self.entries.view.get(self.table, &key).map_err(failed)?;
+            let row = row.ok_or_else(|| {
+                failure::error(
+                    crate::diagnostic::SqlState::DATA_CORRUPTED,
+                    "an index entry names a row that is not there",
+                )
+            })?;
+            if take(&key, &row)?.is_break() {
+                break;
             }
         }
+        Ok(true)
+    }
+}
+
+/// One range of keys after another.
+pub(super) struct Ranges {
+    view: View,
+    store: RelationId,
+    direction: Direction,
+    scan: Option<Scan>,
+    rest: std::vec::IntoIter<KeyRange>,
+}
+
+impl Ranges {
+    pub(super) fn new(
+        view: &View,
+        store: RelationId,
+        mut ranges: Vec<KeyRange>,
+        direction: Direction,
+    ) -> Ranges {
+        if direction == Direction::Backward {
+            ranges.reverse();
+        }
+        Ranges {
+            direction,
+            view: view.clone(),
+            store,
+            scan: None,
+            rest: ranges.into_iter(),
+        }
+    }
+
+    /// As [`Source::read`].
+    pub(super) fn read(&mut self, most: usize, mut take: impl Take) -> Result<bool> {
+        let (mut left, mut enough) = (most, false);
+        while left > 0 && !enough {
+            if self.scan.is_none() {
+                let Some((from, to)) = self.rest.next() else {
+                    return Ok(false);
+                };
+                let range = (borrowed(&from), borrowed(&to));
+                let scan = self.view.scan(self.store, range, self.direction);
+                self.scan = Some(scan.map_err(failed)?);
+            }
+            let Some(scan) = &mut self.scan else {
+                continue;
+            };
+            let more = read_table(scan, left, |key, row| {
+                left -= 1;
+                let flow = take(key, row)?;
+                enough = flow.is_break();
+                Ok(flow)
+            })?;
+            if !more {
+                self.scan = None;
+            }
+        }
+        Ok(true)
     }
 }
 

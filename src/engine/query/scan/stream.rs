@@ -1,5 +1,6 @@
 //! A scan's rows as batches: decoded, and those left out that policies hide.
 
+use super::lookup::Waiting;
 use super::source::{Lane, Source, Take, Turn};
 use crate::engine::policy::Guard;
 use crate::engine::query::failure;
@@ -29,6 +30,8 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 
 /// The rows of a scan, or of one of its lanes, in batches.
 pub(super) struct ScanStream {
+    /// What it waits for before it begins.
+    pub(super) waiting: Option<Waiting>,
     pub(super) work: Work,
     pub(super) decoder: RowDecoder,
     pub(super) keys: Option<BinaryBuilder>,
@@ -150,6 +153,15 @@ impl Stream for ScanStream {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.left == Some(0) {
             return Poll::Ready(None);
+        }
+        if let Some(waiting) = &self.waiting {
+            let Poll::Ready(looked_up) = waiting.poll(context)? else {
+                return Poll::Pending;
+            };
+            self.waiting = None;
+            if let Some(source) = looked_up {
+                self.work = Work::Alone(source);
+            }
         }
         loop {
             if let Work::Shared(lane) = &mut self.work {

@@ -7,6 +7,7 @@
 mod arguments;
 mod members;
 mod memberships;
+mod quantified;
 mod recursion;
 mod subqueries;
 mod unions;
@@ -15,6 +16,7 @@ pub use members::same_type;
 
 use super::cast::{Written, explicit, is_unknown, type_of};
 use super::functions::definition::Function;
+use super::functions::quantified::Comparison;
 use super::functions::recursion::{RecursiveColumn, SEED, STEP};
 use super::functions::{
     array_elements, array_subscripts, blanks, enumeration, label, numeric, one_type, ordered_sets,
@@ -229,12 +231,15 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
                     let args = numbers.collect::<Result<_>>()?;
                     let call = one_type::call(&function.func, args);
                     // An array of the library's does not tell json from text, or a row from bytes.
-                    let said = type_of(&call, schema)?;
+                    let says_so = match (type_of(&call, schema), element.kind) {
+                        (Err(_), TypeKind::Enum(_)) => false,
+                        (said, kind) => said?.kind == kind,
+                    };
                     let of_first = match call.get_type(schema)? {
                         DataType::List(field) => *field.data_type() == first.get_type(schema)?,
                         _ => false,
                     };
-                    match element.array || said.kind == element.kind || untyped || !of_first {
+                    match element.array || says_so || untyped || !of_first {
                         true => call,
                         false => label::as_type(call, SqlType::array_of(element.kind)),
                     }
@@ -254,15 +259,10 @@ fn node(expr: Expr, schema: &DFSchema, input: Input<'_>) -> Result<Transformed<E
         Expr::AggregateFunction(call) => Expr::AggregateFunction(keys::aggregate(call, schema)?),
         Expr::InSubquery(membership) => Expr::InSubquery(in_subquery(membership, schema)?),
         Expr::ScalarFunction(function)
-            if function.name() == super::functions::array::EQUALS_ANY =>
+            if let Some(symbol) = Comparison::of_function(function.name()) =>
         {
-            let args = any_of(function.args, schema, input)?;
+            let args = quantified::typed(symbol, function.args, schema, input)?;
             Expr::ScalarFunction(ScalarFunction::new_udf(function.func, args))
-        }
-        Expr::ScalarFunction(function) if function.name() == ARRAY_HAS => {
-            let args = member_of(function.args, schema, input)?;
-            let function = super::functions::array::equals_any();
-            Expr::ScalarFunction(ScalarFunction::new_udf(function, args))
         }
         Expr::ScalarFunction(function)
             if function.name() == "generate_series" && has_series_to_type(&function, schema) =>
@@ -631,70 +631,4 @@ fn negative(inner: Expr, schema: &DFSchema) -> Result<Expr> {
         Operation::Subtract.function(),
         vec![Expr::Literal(zero, None), inner],
     )))
-}
-
-/// What the planner makes of `x = ANY(column)`: `array_has(column, x)`.
-const ARRAY_HAS: &str = "array_has";
-
-/// `'1' = ANY(column)`: the literal is of the elements' type.
-fn member_of(args: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Expr>> {
-    let [list, member] = <[Expr; 2]>::try_from(args)
-        .map_err(|_| DataFusionError::Internal("two arguments".to_owned()))?;
-    let list_type = type_of(&list, schema)?;
-    if !list_type.array && list_type.kind != TypeKind::Unknown {
-        return Err(failure::error(
-            SqlState::WRONG_OBJECT_TYPE,
-            "op ANY/ALL (array) requires array on right side",
-        ));
-    }
-    if !is_unknown(&member) {
-        return any_of(vec![member, list], schema, input);
-    }
-    let element = SqlType::scalar(list_type.kind);
-    let unknown = SqlType::scalar(TypeKind::Unknown);
-    let member = explicit(member, unknown, element, input)?;
-    Ok(vec![member, list])
-}
-
-/// `x = ANY('{…}')`: the literal is an array of x's type.
-fn any_of(args: Vec<Expr>, schema: &DFSchema, input: Input<'_>) -> Result<Vec<Expr>> {
-    let [left, right] = <[Expr; 2]>::try_from(args)
-        .map_err(|_| datafusion::error::DataFusionError::Internal("two arguments".to_owned()))?;
-    if !is_unknown(&right) {
-        return of_one_moment(left, right, schema, input);
-    }
-    let element = match type_of(&left, schema)? {
-        unknown if unknown.kind == TypeKind::Unknown => SqlType::scalar(TypeKind::Text),
-        known => known,
-    };
-    let right = explicit(
-        right,
-        SqlType::scalar(TypeKind::Unknown),
-        SqlType::array_of(element.kind),
-        input,
-    )?;
-    Ok(vec![left, right])
-}
-
-/// `x = ANY(array)` of moments of different types, both of the wider.
-fn of_one_moment(
-    left: Expr,
-    right: Expr,
-    schema: &DFSchema,
-    input: Input<'_>,
-) -> Result<Vec<Expr>> {
-    let (Ok(one), Ok(list)) = (type_of(&left, schema), type_of(&right, schema)) else {
-        return Ok(vec![left, right]);
-    };
-    let element = SqlType::scalar(list.kind);
-    let widest = one_type::unlike_library(&[one, element]);
-    let Some(to) = widest.filter(|to| one.kind != list.kind && to.kind == TypeKind::Timestamptz)
-    else {
-        return Ok(vec![left, right]);
-    };
-    let wide = SqlType::array_of(to.kind);
-    Ok(vec![
-        explicit(left, one, to, input)?,
-        explicit(right, list, wide, input)?,
-    ])
 }
