@@ -1,4 +1,4 @@
-"""Statements of a hundred rows: a range of the key, a page by the key, equality on a secondary index."""
+"""Statements of few rows: a range of the key, a page by the key, equality on a secondary index; a list of keys, rows with their partners."""
 
 import analytic
 import pgbench
@@ -18,6 +18,14 @@ SCRIPTS = {
     INDEX: f"{BATCH}SELECT {COLUMNS} FROM orders WHERE batch = :batch;\n",
     INDEX_ONLY: f"{BATCH}SELECT count(*) FROM orders WHERE batch = :batch;\n",
 }
+# What is compared, and nothing was promised of.
+LIST, PARTNER, LAST_WITH = "3 rows, a list of keys", "1 row and its partner", "20 rows, the last ones with their partners"
+JOINED = "SELECT orders.id, customers.name FROM orders JOIN customers ON customers.id = orders.customer"
+SCRIPTS_BESIDE = {
+    LIST: "".join(f"\\set {key} random(1, {LAST})\n" for key in "abc") + f"SELECT {COLUMNS} FROM orders WHERE id IN (:a, :b, :c);\n",
+    PARTNER: f"{LOW}{JOINED} WHERE orders.id = :low;\n",
+    LAST_WITH: f"{JOINED} ORDER BY orders.id DESC LIMIT 20;\n",
+}
 KEYS = {KEY: "range_key", PAGE: "range_page", INDEX: "range_index", INDEX_ONLY: "range_index_count"}
 MODES = ("simple", "prepared")
 
@@ -29,7 +37,7 @@ def measure(bench):
     try:
         for server in servers:
             analytic.prepare(server)
-        for subject, script in SCRIPTS.items():
+        for subject, script in (SCRIPTS | SCRIPTS_BESIDE).items():
             path = bench.where / "range.sql"
             path.write_text(script)
             for mode in MODES:
@@ -41,7 +49,7 @@ def measure(bench):
 
 
 def has(subject):
-    return subject.startswith(tuple(SCRIPTS))
+    return subject.startswith((*SCRIPTS, *SCRIPTS_BESIDE))
 
 
 def goals(rows):
@@ -57,7 +65,7 @@ def section(rows):
     measured = [subject for subject in subjects_of(rows) if has(subject)]
     if not measured:
         return []
-    lines = ["## Statements of a hundred rows", "",
+    lines = ["## Statements of few rows", "",
              "| subject | statements a second: NodeDB | PostgreSQL | server CPU µs: NodeDB | PostgreSQL | NodeDB : PostgreSQL |",
              "|---|--:|--:|--:|--:|--:|"]
     for subject in measured:

@@ -1,21 +1,17 @@
 //! How a scan reaches its rows: all of them, ranges of keys, or through an index.
 //!
-//! Looks at conditions of the form `column op constant`, and at lists of constants that a column is among
-//! (`IN`, `= ANY`, `=` on both sides of OR). What it chooses reads a superset of the rows wanted; the
-//! conditions themselves are checked on the rows.
+//! Goes by what filters say of single columns (`conditions`). What it chooses reads a superset of the rows wanted; the filters
+//! themselves are checked on the rows.
 
 use crate::catalog::RelationId;
 use crate::catalog::definition::{Index, Relation, Table};
+use crate::engine::query::conditions::{self, Condition, EXPRESSION, Said, VALUES_MAX, normal};
 use crate::engine::query::expression::{self, Scope};
-use crate::engine::query::functions::quantified::EQUALS_ANY;
-use crate::engine::query::functions::{float, numeric};
+use crate::engine::query::functions::numeric;
 use crate::engine::row::{KeyLayout, KeyRange, RowError};
 use crate::engine::types::UserTypes;
-use crate::engine::types::number::array::Numbers;
-use datafusion::arrow::array::{Array, ArrayRef, ListArray};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, ScalarValue};
+use datafusion::common::ScalarValue;
 use datafusion::logical_expr::utils::{split_binary, split_conjunction};
 use datafusion::logical_expr::{Expr, Operator};
 use std::ops::Bound;
@@ -37,6 +33,8 @@ pub enum AccessPath {
         /// Which entries.
         keys: Keys,
     },
+    /// What one of these leads to.
+    Either(Vec<AccessPath>),
     /// Nothing: a condition cannot be true.
     Nothing,
 }
@@ -74,14 +72,9 @@ impl Keys {
 }
 
 /// Ranges of one path at most; a list that comes to more is not looked up.
-pub const RANGES_MAX: usize = 16 * 1024;
-
-/// One condition. Several values are those of a list, of which the column has one.
-struct Condition {
-    column: String,
-    op: Operator,
-    values: Vec<ScalarValue>,
-}
+const RANGES_MAX: usize = VALUES_MAX;
+/// Alternatives of one filter at most that are looked into for paths of their own.
+const ALTERNATIVES_MAX: usize = 64;
 
 /// Chooses the path with the longest run of equal columns, the table's own key before an index.
 /// `demanded` are values that columns must have besides (a row policy's), by their positions; `types` are
@@ -97,24 +90,26 @@ pub fn choose(
     types: Option<UserTypes<'_>>,
 ) -> Result<AccessPath, RowError> {
     let whole = AccessPath::Table(Keys::all());
-    let mut conditions: Vec<_> = filters
-        .iter()
-        .flat_map(|filter| split_conjunction(filter))
-        .filter_map(condition)
-        .chain(demanded.iter().map(|(position, value)| Condition {
-            column: table.columns[*position].name.to_string(),
-            op: Operator::Eq,
-            values: vec![value.clone()],
-        }))
-        .collect();
-    if conditions.is_empty() {
-        return Ok(whole);
-    }
+    let mut conditions = conditions::of_filters(filters);
+    conditions.extend(demanded.iter().map(|(position, value)| Condition {
+        column: table.columns[*position].name.to_string(),
+        said: Said::Among(vec![value.clone()]),
+    }));
     for condition in &mut conditions {
-        condition.values.retain(|value| !value.is_null());
-        if condition.values.is_empty() {
+        let impossible = match &mut condition.said {
+            Said::Among(values) => {
+                values.retain(|value| !value.is_null());
+                values.is_empty()
+            }
+            Said::Compares(_, value) => value.is_null(),
+            Said::IsNull => false,
+        };
+        if impossible {
             return Ok(AccessPath::Nothing);
         }
+    }
+    if conditions.is_empty() {
+        return alternatives(table, indexes, filters, types);
     }
     let shown: Vec<String> = filters
         .iter()
@@ -154,7 +149,46 @@ pub fn choose(
             );
         }
     }
-    Ok(best.1)
+    match best.0 {
+        0 => alternatives(table, indexes, filters, types),
+        _ => Ok(best.1),
+    }
+}
+
+/// The paths of alternatives that each have one of their own (`email = $1 OR name = $1`); else the whole table.
+fn alternatives(
+    table: &Table,
+    indexes: &[Arc<Relation>],
+    filters: &[Expr],
+    types: Option<UserTypes<'_>>,
+) -> Result<AccessPath, RowError> {
+    for filter in filters.iter().flat_map(|filter| split_conjunction(filter)) {
+        let alternatives = split_binary(filter, Operator::Or);
+        if !(2..=ALTERNATIVES_MAX).contains(&alternatives.len()) {
+            continue;
+        }
+        let mut paths = Vec::with_capacity(alternatives.len());
+        let mut all = true;
+        for alternative in alternatives {
+            let path = choose(
+                table,
+                indexes,
+                std::slice::from_ref(alternative),
+                &[],
+                types,
+            )?;
+            match path {
+                AccessPath::Nothing => {}
+                AccessPath::Either(within) => paths.extend(within),
+                AccessPath::Table(keys) if keys.are_all() => all = false,
+                other => paths.push(other),
+            }
+        }
+        if all {
+            return Ok(AccessPath::Either(paths));
+        }
+    }
+    Ok(AccessPath::Table(Keys::all()))
 }
 
 /// How good it is for a path that a column has one value.
@@ -195,11 +229,12 @@ fn keys(
                 .filter(|condition| condition.column == name)
         };
         let exact = of_column()
-            .filter(|condition| condition.op == Operator::Eq)
-            .filter_map(|condition| {
-                let values = condition.values.iter();
-                let values = values.map(|value| exactly(value, &data_type));
-                values.collect::<Option<Vec<_>>>()
+            .filter_map(|condition| match &condition.said {
+                Said::Among(values) => among(values, &data_type),
+                Said::IsNull if index.is_some() => ScalarValue::try_new_null(&data_type)
+                    .ok()
+                    .map(|null| vec![null]),
+                _ => None,
             })
             .min_by_key(Vec::len)
             .filter(|values| begun.len().saturating_mul(values.len()) <= RANGES_MAX);
@@ -212,13 +247,13 @@ fn keys(
             continue;
         }
         for condition in of_column() {
-            let [value] = condition.values.as_slice() else {
+            let Said::Compares(op, value) = &condition.said else {
                 continue;
             };
             let Some(value) = exactly(value, &data_type) else {
                 continue;
             };
-            match condition.op {
+            match op {
                 Operator::Gt => lower = Bound::Excluded(value),
                 Operator::GtEq => lower = Bound::Included(value),
                 Operator::Lt => upper = Bound::Excluded(value),
@@ -239,6 +274,18 @@ fn keys(
         .map(|equal| layout.range(equal, lower.as_ref(), upper.as_ref()));
     let ranges = in_order(ranges.collect::<Result<_, _>>()?);
     Ok(Some((score, Keys { ranges, fixed })))
+}
+
+/// The values that a column of the type can have; None where that is not known of one.
+fn among(values: &[ScalarValue], data_type: &DataType) -> Option<Vec<ScalarValue>> {
+    let possible = values.iter().filter(|value| !is_none_of(value, data_type));
+    possible.map(|value| exactly(value, data_type)).collect()
+}
+
+/// Whether a number is none that a column of the type can have.
+pub fn is_none_of(value: &ScalarValue, data_type: &DataType) -> bool {
+    let integers = value.data_type().is_integer() && data_type.is_integer();
+    integers && exactly(value, data_type).is_none()
 }
 
 /// Each of the beginnings of keys with each of the next column's values.
@@ -305,109 +352,6 @@ fn of_key(key: &[u8], data_type: &DataType) -> Option<ScalarValue> {
     }
 }
 
-fn condition(expr: &Expr) -> Option<Condition> {
-    match expr {
-        Expr::BinaryExpr(binary) if binary.op == Operator::Or => either(expr),
-        Expr::BinaryExpr(binary) => {
-            let (column, op, value) = match (constant(&binary.left), constant(&binary.right)) {
-                (None, Some(value)) => (side(&binary.left), binary.op, value),
-                (Some(value), None) => (side(&binary.right), binary.op.swap()?, value),
-                _ => return None,
-            };
-            let compares = matches!(
-                op,
-                Operator::Eq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
-            );
-            compares.then(|| Condition {
-                column,
-                op,
-                values: vec![value],
-            })
-        }
-        Expr::InList(list) if !list.negated && list.list.len() <= RANGES_MAX => {
-            let values = list.list.iter().map(constant);
-            Some(Condition {
-                column: side(&list.expr),
-                op: Operator::Eq,
-                values: values.collect::<Option<_>>()?,
-            })
-        }
-        Expr::ScalarFunction(function) if function.name() == EQUALS_ANY => {
-            let [value, Expr::Literal(ScalarValue::List(array), _)] = function.args.as_slice()
-            else {
-                return None;
-            };
-            Some(Condition {
-                column: side(value),
-                op: Operator::Eq,
-                values: members(array)?,
-            })
-        }
-        _ => None,
-    }
-}
-
-/// Equalities of one column, of which one is to be true.
-fn either(expr: &Expr) -> Option<Condition> {
-    let mut alternatives = split_binary(expr, Operator::Or).into_iter().map(condition);
-    let mut first = alternatives.next()??;
-    for other in alternatives {
-        let other = other?;
-        let alike = other.op == Operator::Eq && other.column == first.column;
-        if !alike || first.values.len() + other.values.len() > RANGES_MAX {
-            return None;
-        }
-        first.values.extend(other.values);
-    }
-    (first.op == Operator::Eq).then_some(first)
-}
-
-/// A constant array's elements, numbers as their keys; None where they are too many, or arrays themselves.
-fn members(array: &ListArray) -> Option<Vec<ScalarValue>> {
-    if array.is_null(0) {
-        return Some(vec![ScalarValue::Null]);
-    }
-    let elements = array.value(0);
-    if elements.len() > RANGES_MAX {
-        return None;
-    }
-    let elements: ArrayRef = match elements.data_type() {
-        DataType::List(_) => return None,
-        DataType::LargeBinary | DataType::Decimal128(..) => {
-            Arc::new(Numbers::new(&elements).keys())
-        }
-        DataType::Float32 | DataType::Float64 => float::keys(&elements),
-        _ => elements,
-    };
-    let values = (0..elements.len()).map(|place| ScalarValue::try_from_array(&elements, place));
-    values.collect::<Result<_, _>>().ok()
-}
-
-/// What begins the name of an expression among conditions; no column has a name with it.
-const EXPRESSION: char = '\0';
-
-/// The column of a condition, or the expression in its place.
-fn side(expr: &Expr) -> String {
-    match column_name(expr) {
-        Some(column) => column.to_owned(),
-        None => format!("{EXPRESSION}{}", normal(expr)),
-    }
-}
-
-/// An expression's text, whatever its columns are qualified by.
-fn normal(expr: &Expr) -> String {
-    let bare = expr.clone().transform_up(|node| {
-        Ok(match node {
-            Expr::Column(column) => {
-                Transformed::yes(Expr::Column(Column::new_unqualified(column.name)))
-            }
-            other => Transformed::no(other),
-        })
-    });
-    bare.data()
-        .map_or_else(|_| String::new(), |bare| bare.to_string())
-}
-
 /// An index's expression as the planner shows it; None where it does not compile any more.
 fn planned(text: &str, table: &Table, types: Option<UserTypes<'_>>) -> Option<String> {
     planned_parts(text, table, types)?.pop()
@@ -449,37 +393,11 @@ fn has_all(
             || part
                 .strip_suffix(" = Boolean(true)")
                 .is_some_and(|column| shown.iter().any(|it| it == column))
-            || part
-                .strip_suffix(" IS NOT NULL")
-                .is_some_and(|column| conditions.iter().any(|it| it.column == column))
+            || part.strip_suffix(" IS NOT NULL").is_some_and(|column| {
+                let compares = |it: &Condition| !matches!(it.said, Said::IsNull);
+                conditions
+                    .iter()
+                    .any(|it| it.column == column && compares(it))
+            })
     })
-}
-
-fn column_name(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Column(column) => Some(&column.name),
-        // A numeric column beside a number, or a float.
-        Expr::ScalarFunction(_) => match numeric::keyed(expr).or_else(|| float::keyed(expr))? {
-            Expr::Column(column) => Some(&column.name),
-            _ => None,
-        },
-        // An integer column beside a wider constant.
-        Expr::Cast(cast) if cast.field.data_type().is_integer() => match &*cast.expr {
-            Expr::Column(column) => Some(&column.name),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// A constant, or the key of one, which a parameter has become.
-fn constant(expr: &Expr) -> Option<ScalarValue> {
-    let literal = |expr: &Expr| match expr {
-        Expr::Literal(value, _) => Some(value.clone()),
-        _ => None,
-    };
-    if let Some(number) = numeric::keyed(expr) {
-        return literal(&numeric::key_of(number.clone()));
-    }
-    literal(float::keyed(expr).unwrap_or(expr))
 }

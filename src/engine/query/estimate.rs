@@ -24,7 +24,7 @@ pub fn rows(plan: &dyn ExecutionPlan, view: &View) -> Result<u64, StorageError> 
     if let Some(scan) = any.downcast_ref::<LeafExec<TableScan>>() {
         return match scan.leaf().reach() {
             Some((store, ranges)) => in_ranges(view, store, ranges),
-            None => Ok(0),
+            None => Ok(ELSEWHERE),
         };
     }
     let mut below = Vec::new();

@@ -12,6 +12,7 @@ mod apply;
 mod around;
 mod cancel;
 pub(super) mod cast;
+mod conditions;
 mod estimate;
 pub mod explain;
 pub mod explain_options;

@@ -168,7 +168,8 @@ fn of_join(join: &HashJoinExec, mut wanted: FirstRows, view: &View) -> Result<Op
         .collect();
     let [left, right] = lookups::sides(join, &order);
     let of_left = left.len() == order.len();
-    if join.null_aware || !of_left && right.len() < order.len() {
+    let is_whole = join.fetch().is_none() && !join.null_aware;
+    if !is_whole || !of_left && right.len() < order.len() {
         return Ok(None);
     }
     if of_left {

@@ -24,6 +24,10 @@ pub fn of(rows: u64, ranges: usize, by_index: bool) -> u64 {
 pub fn of_path(view: &View, table: RelationId, path: &AccessPath) -> Result<u64, StorageError> {
     let (store, keys, by_index) = match path {
         AccessPath::Nothing => return Ok(0),
+        AccessPath::Either(paths) => {
+            let costs = paths.iter().map(|path| of_path(view, table, path));
+            return costs.sum();
+        }
         AccessPath::Table(keys) => (table, keys, false),
         AccessPath::Index { store, keys, .. } => (*store, keys, true),
     };

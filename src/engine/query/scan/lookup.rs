@@ -16,9 +16,6 @@ use datafusion::error::{DataFusionError, Result};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// Rows whose keys are put in order at most.
-const KEYS_MAX: usize = 64 * 1024;
-
 /// Where values that become known while the statement runs are looked up.
 #[derive(Clone)]
 pub struct Lookup {
@@ -40,16 +37,22 @@ impl Lookup {
     /// The ranges that these values are in; None where one is none of the columns'.
     fn ranges(&self, values: &[ArrayRef]) -> Option<Vec<KeyRange>> {
         let rows = values.first().map_or(0, |column| column.len());
-        let ranges = (0..rows).map(|row| {
-            let equal = self.columns.iter().map(|(place, data_type)| {
+        let mut ranges = Vec::with_capacity(rows);
+        for row in 0..rows {
+            let mut equal = Vec::with_capacity(self.columns.len());
+            for (place, data_type) in &self.columns {
                 let value = ScalarValue::try_from_array(values.get(*place)?, row).ok()?;
-                access_path::exactly(&value, data_type)
-            });
-            let equal = equal.collect::<Option<Vec<_>>>()?;
-            let unbounded = std::ops::Bound::Unbounded;
-            self.layout.range(&equal, unbounded, unbounded).ok()
-        });
-        Some(access_path::in_order(ranges.collect::<Option<_>>()?))
+                if value.is_null() || access_path::is_none_of(&value, data_type) {
+                    break;
+                }
+                equal.push(access_path::exactly(&value, data_type)?);
+            }
+            if equal.len() == self.columns.len() {
+                let unbounded = std::ops::Bound::Unbounded;
+                ranges.push(self.layout.range(&equal, unbounded, unbounded).ok()?);
+            }
+        }
+        Some(access_path::in_order(ranges))
     }
 
     fn cost(&self, view: &View, table: RelationId, ranges: &[KeyRange]) -> Result<u64> {
@@ -119,10 +122,9 @@ impl Waiting {
         };
         let entries = Ranges::new(&self.view, index, own, Direction::Forward);
         let named = Named::by(entries, lookup.layout.clone(), self.table);
-        let named = match self.in_order {
-            true => named.in_order(KEYS_MAX)?,
-            false => Some(named),
-        };
-        Ok(named.map(Source::Index))
+        Ok(match self.in_order {
+            true => named.in_order()?.map(Source::Keys),
+            false => Some(Source::Index(named)),
+        })
     }
 }

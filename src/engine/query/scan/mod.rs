@@ -93,7 +93,7 @@ impl TableScan {
         match &self.path {
             AccessPath::Table(keys) => Some((self.relation.table()?.store, &keys.ranges)),
             AccessPath::Index { store, keys, .. } => Some((*store, &keys.ranges)),
-            AccessPath::Nothing => None,
+            AccessPath::Either(_) | AccessPath::Nothing => None,
         }
     }
 
@@ -193,7 +193,7 @@ impl TableScan {
                     .find(|relation| relation.name == *name)?;
                 (KeyOrder::of_index(table, relation.index()?), keys)
             }
-            AccessPath::Nothing => return None,
+            AccessPath::Either(_) | AccessPath::Nothing => return None,
         };
         let own = own.and_then(|own| own.direction(keys.fixed, &of_table));
         let all = wanted.through == Through::AnyIndex && keys.are_all() && self.guard.is_none();
@@ -238,7 +238,7 @@ impl TableScan {
     pub fn whole_if_cheaper(&self, view: &View) -> Result<Option<TableScan>, StorageError> {
         let is_one_range = match &self.path {
             AccessPath::Table(keys) => keys.ranges.len() <= RANGES_FEW,
-            AccessPath::Index { .. } => false,
+            AccessPath::Index { .. } | AccessPath::Either(_) => false,
             AccessPath::Nothing => true,
         };
         let Some(table) = self.relation.table().filter(|_| !is_one_range) else {
@@ -274,6 +274,15 @@ impl TableScan {
                 .rounds
                 .as_ref()
                 .map(|rounds| Rounds::new(rounds.streams())),
+        }
+    }
+
+    /// The index that a path goes through, in EXPLAIN's words.
+    fn index_name(&self, path: &AccessPath) -> Option<String> {
+        match path {
+            AccessPath::Table(_) => Some(format!("{}_pkey", self.relation.name)),
+            AccessPath::Index { name, .. } => Some(name.to_string()),
+            AccessPath::Either(_) | AccessPath::Nothing => None,
         }
     }
 
@@ -320,6 +329,13 @@ impl Leaf for TableScan {
             AccessPath::Table(_) => write!(f, "Index Scan{backward} using {table}_pkey on {table}"),
             AccessPath::Index { name, .. } => {
                 write!(f, "Index Scan{backward} using {name} on {table}")
+            }
+            AccessPath::Either(paths) => {
+                let names: Vec<_> = paths
+                    .iter()
+                    .filter_map(|path| self.index_name(path))
+                    .collect();
+                write!(f, "Index Scans using {} on {table}", names.join(", "))
             }
             AccessPath::Nothing => write!(f, "Result (One-Time Filter: false)"),
         }
@@ -386,7 +402,12 @@ impl Leaf for TableScan {
                 let share = rounds.begin(stream);
                 Work::Shared(Lane::new(view, (table.store, range.clone()), share, stream))
             }
-            _ => Work::Alone(Source::open(&view, table.store, &self.path, self.direction)),
+            _ => Work::Alone(Source::open(
+                &view,
+                table.store,
+                &self.path,
+                self.direction,
+            )?),
         };
         Ok(Box::pin(ScanStream {
             decoder: layout.decoder(&wanted, BATCH_ROWS_MAX),

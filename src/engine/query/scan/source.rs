@@ -14,22 +14,28 @@ use std::task::Context;
 /// Entries of an index whose keys are read before the rows that they name.
 const NAMED_AT_ONCE: usize = 64;
 
+/// Keys that are put in order at most; rows of more are read otherwise.
+const KEYS_MAX: usize = 64 * 1024;
+
 /// Where rows come from.
 pub(super) enum Source {
     Table(Ranges),
     Index(Named),
+    Keys(Keyed),
     Nothing,
 }
 
 impl Source {
+    /// # Errors
+    /// Storage's.
     pub(super) fn open(
         view: &View,
         table: RelationId,
         path: &AccessPath,
         direction: Direction,
-    ) -> Source {
+    ) -> Result<Source> {
         let open = |store, keys: &Keys| Ranges::new(view, store, keys.ranges.clone(), direction);
-        match path {
+        Ok(match path {
             AccessPath::Table(keys) => Source::Table(open(table, keys)),
             AccessPath::Index {
                 store,
@@ -37,8 +43,12 @@ impl Source {
                 keys,
                 ..
             } => Source::Index(Named::by(open(*store, keys), layout.clone(), table)),
+            AccessPath::Either(paths) => match keys_of(view, table, paths)? {
+                Some(keys) => Source::Keys(Keyed::new(view, table, keys)),
+                None => Source::Table(open(table, &Keys::all())),
+            },
             AccessPath::Nothing => Source::Nothing,
-        }
+        })
     }
 
     /// Hands up to `most` keys and rows over until there is enough; false at the end.
@@ -47,35 +57,55 @@ impl Source {
             Source::Nothing => Ok(false),
             Source::Table(ranges) => ranges.read(most, take),
             Source::Index(named) => named.read(most, take),
+            Source::Keys(keyed) => keyed.read(most, take),
         }
     }
+}
+
+/// The keys that the paths lead to; None where they are too many.
+fn keys_of(view: &View, table: RelationId, paths: &[AccessPath]) -> Result<Option<Vec<Vec<u8>>>> {
+    let mut found = Vec::new();
+    for path in paths {
+        let most = KEYS_MAX + 1 - found.len();
+        match Source::open(view, table, path, Direction::Forward)? {
+            Source::Nothing => {}
+            Source::Table(mut ranges) => {
+                ranges.read(most, |key, _| {
+                    found.push(key.to_vec());
+                    Ok(ControlFlow::Continue(()))
+                })?;
+            }
+            Source::Index(mut named) => found.append(&mut named.next_keys(most)?),
+            Source::Keys(keyed) => found.extend(keyed.keys),
+        }
+        if found.len() > KEYS_MAX {
+            return Ok(None);
+        }
+    }
+    Ok(Some(found))
 }
 
 /// Rows that an index names.
 pub(super) struct Named {
     entries: Ranges,
     layout: KeyLayout,
-    table: RelationId,
-    /// Keys that have been read already.
-    keys: std::vec::IntoIter<Vec<u8>>,
+    rows: Keyed,
 }
 
 impl Named {
     pub(super) fn by(entries: Ranges, layout: KeyLayout, table: RelationId) -> Named {
         Named {
+            rows: Keyed::new(&entries.view, table, Vec::new()),
             entries,
             layout,
-            table,
-            keys: Vec::new().into_iter(),
         }
     }
 
-    /// The same rows in the order of their keys; None where they are more than so many.
-    pub(super) fn in_order(mut self, most: usize) -> Result<Option<Named>> {
-        let mut keys = self.next_keys(most + 1)?;
-        keys.sort_unstable();
-        self.keys = keys.into_iter();
-        Ok((self.keys.len() <= most).then_some(self))
+    /// The same rows in the order of their keys; None where they are too many.
+    pub(super) fn in_order(mut self) -> Result<Option<Keyed>> {
+        let keys = self.next_keys(KEYS_MAX + 1)?;
+        let few = keys.len() <= KEYS_MAX;
+        Ok(few.then(|| Keyed::new(&self.rows.view, self.rows.table, keys)))
     }
 
     /// The next entries' keys, none at the end.
@@ -90,19 +120,55 @@ impl Named {
         Ok(keys)
     }
 
-    /// As [`Source::read`]. The rows are read one by one, and not while the entries are: both wait for the reader.
+    /// As [`Source::read`]. Rows are not read while entries are: both wait for the reader.
     fn read(&mut self, most: usize, mut take: impl Take) -> Result<bool> {
-        for read in 0..most {
-            if self.keys.len() == 0 {
-                self.keys = self
-                    .next_keys((most - read).min(NAMED_AT_ONCE))?
-                    .into_iter();
+        let (mut left, mut enough) = (most, false);
+        while left > 0 && !enough {
+            if self.rows.keys.len() == 0 {
+                let keys = self.next_keys(left.min(NAMED_AT_ONCE))?;
+                if keys.is_empty() {
+                    return Ok(false);
+                }
+                self.rows.keys = keys.into_iter();
             }
+            self.rows.read(left, |key, row| {
+                left -= 1;
+                let flow = take(key, row)?;
+                enough = flow.is_break();
+                Ok(flow)
+            })?;
+        }
+        Ok(true)
+    }
+}
+
+/// Rows whose keys are known.
+pub(super) struct Keyed {
+    view: View,
+    table: RelationId,
+    keys: std::vec::IntoIter<Vec<u8>>,
+}
+
+impl Keyed {
+    /// In the order of the keys, each once.
+    fn new(view: &View, table: RelationId, mut keys: Vec<Vec<u8>>) -> Keyed {
+        keys.sort_unstable();
+        keys.dedup();
+        Keyed {
+            view: view.clone(),
+            table,
+            keys: keys.into_iter(),
+        }
+    }
+
+    /// As [`Source::read`].
+    fn read(&mut self, most: usize, mut take: impl Take) -> Result<bool> {
+        for _ in 0..most {
             let Some(key) = self.keys.next() else {
                 return Ok(false);
             };
             // An entry and its row are written together; one without the other is damage.
-            let row = self.entries.view.get(self.table, &key).map_err(failed)?;
+            let row = self.view.get(self.table, &key).map_err(failed)?;
             let row = row.ok_or_else(|| {
                 failure::error(
                     crate::diagnostic::SqlState::DATA_CORRUPTED,
