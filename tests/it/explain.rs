@@ -82,7 +82,10 @@ fn few_keys_are_looked_up_and_the_first_rows_of_an_order_are_read_in_it() {
          INSERT INTO big SELECT n, n / 2, timestamp '2024-01-01' + n * interval '1 minute'
              FROM generate_series(1, 30000) n;
          CREATE INDEX big_k ON big (k);
-         CREATE INDEX big_at ON big (at);
+         CREATE INDEX big_at ON big (at, id);
+         CREATE INDEX big_third ON big ((k % 3));
+         CREATE TABLE named (id int PRIMARY KEY, email text UNIQUE, name text UNIQUE);
+         INSERT INTO named SELECT n, 'm' || n, 'n' || n FROM generate_series(1, 1000) n;
          CREATE TABLE small (id int PRIMARY KEY, big_id int);
          INSERT INTO small VALUES (1, 777), (2, 29999), (3, NULL)",
     );
@@ -99,6 +102,27 @@ fn few_keys_are_looked_up_and_the_first_rows_of_an_order_are_read_in_it() {
         (
             "SELECT * FROM big WHERE id = 5 OR id = 7",
             "Index Scan using big_pkey on big (actual rows=2 loops=1)",
+        ),
+        (
+            "SELECT * FROM big WHERE k IS NULL",
+            "Index Scan using big_k on big (actual rows=0 loops=1)",
+        ),
+        (
+            "SELECT * FROM named WHERE email = 'm7' OR name = 'n9'",
+            "Index Scans using named_email_key, named_name_key on named (actual rows=2 loops=1)",
+        ),
+        (
+            "SELECT * FROM named WHERE name LIKE 'n99%'",
+            "Index Scan using named_name_key on named (actual rows=11 loops=1)",
+        ),
+        (
+            "SELECT id FROM big WHERE (at, id) < ('2024-01-03', 5) ORDER BY at DESC, id DESC LIMIT 3",
+            "Index Scan Backward using big_at on big (actual rows=256 loops=1)",
+        ),
+        (
+            // Most of the table.
+            "SELECT * FROM big WHERE k % 3 >= 0",
+            "Seq Scan on big (actual rows=30000 loops=1)",
         ),
         (
             "SELECT s.id, b.k FROM small s JOIN big b ON b.id = s.big_id",

@@ -1,5 +1,5 @@
 //! Which rows in a row a WHERE means: those of a primary key or an index whose first columns equal
-//! something and whose next column lies between bounds; and whether their order is the one asked for.
+//! something and whose next column lies between bounds, or is one of a list; and whether their order is the one asked for.
 
 use super::key::{KeyValue, column_of, conjunction, fitted, key_value, key_values_of, rest_of};
 use crate::catalog::RelationId;
@@ -7,7 +7,7 @@ use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
 use crate::engine::dml::target::Target;
 use crate::engine::dml::value::Row;
-use crate::engine::row::{KeyLayout, KeyRange};
+use crate::engine::row::{KeyLayout, KeyRange, in_order};
 use crate::engine::types::Input;
 use crate::storage::Direction;
 use datafusion::common::ScalarValue;
@@ -28,6 +28,8 @@ pub struct PointRange {
     equal: Vec<KeyValue>,
     lower: Option<Edge>,
     upper: Option<Edge>,
+    /// What the next column is one of, instead of lying between the ends.
+    among: Option<Vec<KeyValue>>,
 }
 
 /// An end of a range.
@@ -46,6 +48,17 @@ struct Comparison<'e> {
     /// Which part it is.
     term: usize,
 }
+
+/// A part of a WHERE that says what a column is one of: `column IN (…)`.
+struct Membership<'e> {
+    column: usize,
+    list: &'e [Expr],
+    /// Which part it is.
+    term: usize,
+}
+
+/// Values of a list at most; a longer one is the query pool's.
+const MEMBERS_MAX: usize = 64;
 
 /// What is asked for: a WHERE, an order, and whether few rows are enough.
 pub struct Asked<'q> {
@@ -71,9 +84,12 @@ impl PointRange {
             conjunction(selection, &mut terms);
         }
         let mut comparisons = Vec::new();
+        let mut memberships = Vec::new();
         for (term, expression) in terms.iter().enumerate() {
             compared(expression, term, target, qualifier, &mut comparisons);
+            memberships.extend(membership(expression, term, target, qualifier));
         }
+        let parts = (comparisons.as_slice(), memberships.as_slice());
         let primary = target.key.iter().map(|key| (key, None));
         let others = target
             .indexes
@@ -83,8 +99,7 @@ impl PointRange {
         let mut best: Option<(usize, PointRange, Vec<Option<SqlType>>)> = None;
         for (layout, index) in primary.chain(others) {
             let mut attempt = parameters.clone();
-            let Some((range, used)) =
-                between(layout, index, target, &comparisons, &mut attempt, input)
+            let Some((range, used)) = between((layout, index), target, parts, &mut attempt, input)
             else {
                 continue;
             };
@@ -92,7 +107,8 @@ impl PointRange {
                 continue;
             };
             let bounds = usize::from(range.lower.is_some()) + usize::from(range.upper.is_some());
-            let score = range.equal.len() * 3 + bounds;
+            let among = if range.among.is_some() { 2 } else { 0 };
+            let score = range.equal.len() * 3 + bounds + among;
             let reason = score > 0 || (asked.limited && !asked.order.is_empty());
             if !reason || best.as_ref().is_some_and(|(known, ..)| *known >= score) {
                 continue;
@@ -160,7 +176,7 @@ impl PointRange {
         Some(direction.unwrap_or(Direction::Forward))
     }
 
-    /// The keys; None where no row can have one of them.
+    /// The keys: ranges that do not meet, as they are gone through; none where no row can have one of them.
     ///
     /// # Errors
     /// What the expressions raise.
@@ -168,18 +184,21 @@ impl PointRange {
         &self,
         parameters: &[ScalarValue],
         input: Input<'_>,
-    ) -> Result<Option<KeyRange>, Diagnostic> {
+    ) -> Result<Vec<KeyRange>, Diagnostic> {
         let row = Row {
             columns: &[],
             parameters,
             input,
         };
-        let mut equal = Vec::with_capacity(self.equal.len());
+        let mut equal = Vec::with_capacity(self.equal.len() + 1);
         for key in &self.equal {
             match fitted(key.value.evaluate(row)?, key.to) {
                 Some(value) => equal.push(value),
-                None => return Ok(None),
+                None => return Ok(Vec::new()),
             }
+        }
+        if let Some(among) = &self.among {
+            return self.among(among, equal, row);
         }
         let mut edges = [Bound::Unbounded, Bound::Unbounded];
         for (side, edge) in [(Side::Lower, &self.lower), (Side::Upper, &self.upper)] {
@@ -188,16 +207,38 @@ impl PointRange {
             };
             let value = edge.value.value.evaluate(row)?;
             let Some(bound) = bound(value, edge, side) else {
-                return Ok(None);
+                return Ok(Vec::new());
             };
             edges[side as usize] = bound;
         }
         let [lower, upper] = &edges;
-        Ok(Some(self.layout.range(
-            &equal,
-            lower.as_ref(),
-            upper.as_ref(),
-        )?))
+        let range = self.layout.range(&equal, lower.as_ref(), upper.as_ref())?;
+        Ok(vec![range])
+    }
+
+    /// A range for each value that the column behind those that are equal may have.
+    fn among(
+        &self,
+        among: &[KeyValue],
+        mut equal: Vec<ScalarValue>,
+        row: Row<'_>,
+    ) -> Result<Vec<KeyRange>, Diagnostic> {
+        let mut ranges = Vec::with_capacity(among.len());
+        for member in among {
+            // What is NULL, or none of the column's values, no row has.
+            let Some(value) = fitted(member.value.evaluate(row)?, member.to) else {
+                continue;
+            };
+            equal.push(value);
+            let unbounded = Bound::Unbounded;
+            ranges.push(self.layout.range(&equal, unbounded, unbounded)?);
+            equal.pop();
+        }
+        let mut ranges = in_order(ranges);
+        if self.direction == Direction::Backward {
+            ranges.reverse();
+        }
+        Ok(ranges)
     }
 }
 
@@ -238,10 +279,9 @@ fn bound(value: ScalarValue, edge: &Edge, side: Side) -> Option<Bound<ScalarValu
 
 /// The range that the comparisons give of a key, and which terms it takes the place of.
 fn between(
-    layout: &KeyLayout,
-    index: Option<RelationId>,
+    (layout, index): (&KeyLayout, Option<RelationId>),
     target: &Target,
-    comparisons: &[Comparison<'_>],
+    (comparisons, memberships): (&[Comparison<'_>], &[Membership<'_>]),
     parameters: &mut Vec<Option<SqlType>>,
     input: Input<'_>,
 ) -> Option<(PointRange, Vec<usize>)> {
@@ -259,12 +299,20 @@ fn between(
         equal,
         lower: None,
         upper: None,
+        among: None,
     };
     let Some(next) = layout.columns().get(range.equal.len()) else {
         return Some((range, used));
     };
     let next = usize::from(*next);
     let sql_type = target.columns()[next].sql_type;
+    if let Some(membership) = memberships.iter().find(|it| it.column == next) {
+        let values = membership.list.iter();
+        let values = values.map(|value| key_value(value, sql_type, parameters, input));
+        range.among = Some(values.collect::<Option<_>>()?);
+        used.push(membership.term);
+        return Some((range, used));
+    }
     for comparison in comparisons {
         let (place, within) = match comparison.op {
             BinaryOperator::Gt => (&mut range.lower, false),
@@ -286,6 +334,31 @@ fn between(
         parts == used.iter().filter(|it| *it == term).count()
     });
     whole.then_some((range, used))
+}
+
+/// The membership that a term is, of a list that is short enough.
+fn membership<'e>(
+    term: &'e Expr,
+    place: usize,
+    target: &Target,
+    qualifier: &str,
+) -> Option<Membership<'e>> {
+    let Expr::InList {
+        expr,
+        list,
+        negated: false,
+    } = term
+    else {
+        return None;
+    };
+    let column = column_of(expr, target, qualifier)?;
+    (1..=MEMBERS_MAX)
+        .contains(&list.len())
+        .then_some(Membership {
+            column,
+            list,
+            term: place,
+        })
 }
 
 /// The comparisons that a term is: one, or two of BETWEEN.

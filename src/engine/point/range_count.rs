@@ -104,11 +104,11 @@ impl RangeCount {
         let (parameters, context) = (run.parameters, run.context);
         context.rights.may_select(&self.named.target.relation)?;
         let keys = self.range.keys(parameters, input_of(context))?;
-        let Some(keys) = keys else {
+        if keys.is_empty() {
             return self.answer(0);
-        };
+        }
         let view = run.transaction.storage.view(1)?;
-        let of = (&self.named, &self.range, &keys);
+        let of = (&self.named, &self.range, keys);
         let mut rows = RangeRows::begin(&self.reading, of, view, (parameters, context))?;
         let mut pace = Pace::new(context.cancel.clone());
         let mut count = 0;

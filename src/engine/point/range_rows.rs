@@ -2,6 +2,7 @@
 //! are many.
 
 use super::range::PointRange;
+use crate::catalog::RelationId;
 use crate::diagnostic::{Diagnostic, SqlState};
 use crate::engine::context::StatementContext;
 use crate::engine::dml::filler::input_of;
@@ -10,12 +11,11 @@ use crate::engine::dml::value::Value;
 use crate::engine::outcome::ResultField;
 use crate::engine::policy::{Guard, Purpose};
 use crate::engine::row::{IndexEntry, KeyLayout, KeyRange, RowDecoder};
-use crate::storage::{Scan, View};
+use crate::storage::{Direction, Scan, StorageError, View};
 use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, NullArray, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
-use std::ops::Bound;
 use std::sync::Arc;
 
 /// Rows that are read on the session core.
@@ -43,9 +43,13 @@ pub(super) struct Reading {
 pub(super) struct RangeRows {
     // Before `view`, whose snapshot it reads.
     scan: Scan,
+    /// Ranges that come behind the one that is scanned.
+    ranges: std::vec::IntoIter<KeyRange>,
+    /// The table or the index that they are in, and which way they are gone through.
+    within: (RelationId, Direction),
     pub(super) view: View,
     /// Through an index: its columns, and the table whose rows it names.
-    index: Option<(KeyLayout, crate::catalog::RelationId)>,
+    index: Option<(KeyLayout, RelationId)>,
     decoder: RowDecoder,
     reading: Arc<Reading>,
     wanted: Vec<u16>,
@@ -61,13 +65,13 @@ pub(super) struct RangeRows {
 }
 
 impl RangeRows {
-    /// Begins to read the rows of these keys.
+    /// Begins to read the rows of these keys, of which there are some.
     ///
     /// # Errors
     /// Storage's.
     pub(super) fn begin(
         reading: &Arc<Reading>,
-        (named, range, keys): (&Named, &PointRange, &KeyRange),
+        (named, range, keys): (&Named, &PointRange, Vec<KeyRange>),
         view: View,
         (parameters, context): (&[ScalarValue], &StatementContext),
     ) -> Result<RangeRows, Diagnostic> {
@@ -78,8 +82,11 @@ impl RangeRows {
             wanted.extend(guard.columns().into_iter().map(|column| column as u16));
         }
         let (table, store) = (target.store(), range.index);
-        let keys = (bytes(&keys.0), bytes(&keys.1));
-        let scan = view.scan(store.unwrap_or(table), keys, range.direction)?;
+        let within = (store.unwrap_or(table), range.direction);
+        let mut ranges = keys.into_iter();
+        let first = ranges.next();
+        let first = first.ok_or_else(|| Diagnostic::internal("a scan of no range"))?;
+        let scan = scan(&view, within, &first)?;
         Ok(RangeRows {
             decoder: target.layout.decoder(&wanted, CORE_ROWS_AT_ONCE),
             index: store.map(|_| (range.layout.clone(), table)),
@@ -90,6 +97,8 @@ impl RangeRows {
             wanted,
             guard,
             scan,
+            ranges,
+            within,
             view,
             skip: 0,
             left: usize::MAX,
@@ -107,6 +116,15 @@ impl RangeRows {
         self.skip.saturating_add(self.left)
     }
 
+    /// Goes on to the next range; false where there is none.
+    fn next_range(&mut self) -> Result<bool, Diagnostic> {
+        let Some(range) = self.ranges.next() else {
+            return Ok(false);
+        };
+        self.scan = scan(&self.view, self.within, &range)?;
+        Ok(true)
+    }
+
     /// Reads up to so many rows into the decoder.
     ///
     /// # Errors
@@ -116,11 +134,16 @@ impl RangeRows {
             true => most.min(self.needed() - self.decoder.rows()),
             false => most,
         };
-        for _ in 0..most {
+        let mut read = 0;
+        while read < most {
             let Some((key, row)) = self.scan.next()? else {
-                self.ended = true;
-                return Ok(());
+                if !self.next_range()? {
+                    self.ended = true;
+                    return Ok(());
+                }
+                continue;
             };
+            read += 1;
             self.seen += 1;
             let Some((layout, table)) = &self.index else {
                 self.decoder.append(row)?;
@@ -147,11 +170,12 @@ impl RangeRows {
         if self.all_count {
             let before = self.seen;
             while self.seen - before < most {
-                if self.scan.next()?.is_none() {
+                if self.scan.next()?.is_some() {
+                    self.seen += 1;
+                } else if !self.next_range()? {
                     self.ended = true;
                     break;
                 }
-                self.seen += 1;
             }
             return Ok(self.seen - before);
         }
@@ -234,6 +258,15 @@ fn hide(columns: &[ArrayRef], shown: &BooleanArray) -> Result<Vec<ArrayRef>, Dia
         .map_err(|error| Diagnostic::internal(error.to_string()))
 }
 
-fn bytes(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
-    bound.as_ref().map(Vec::as_slice)
+fn scan(
+    view: &View,
+    (store, direction): (RelationId, Direction),
+    range: &KeyRange,
+) -> Result<Scan, StorageError> {
+    let (from, to) = range;
+    let range = (
+        from.as_ref().map(Vec::as_slice),
+        to.as_ref().map(Vec::as_slice),
+    );
+    view.scan(store, range, direction)
 }

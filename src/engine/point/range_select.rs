@@ -142,11 +142,11 @@ impl RangeSelect {
         let skip = count(self.offset.as_ref(), row, "2201X", "OFFSET")?.unwrap_or(0);
         let left = count(self.limit.as_ref(), row, "2201W", "LIMIT")?.unwrap_or(usize::MAX);
         let keys = self.range.keys(parameters, input)?;
-        let Some(keys) = keys.filter(|_| left > 0) else {
+        if keys.is_empty() || left == 0 {
             return Ok(self.rows(Source::Ready(Vec::new().into_iter())));
-        };
+        }
         let view = run.transaction.storage.view(1)?;
-        let of = (&self.named, &self.range, &keys);
+        let of = (&self.named, &self.range, keys);
         let mut rows = RangeRows::begin(&self.reading, of, view, (parameters, context))?;
         (rows.skip, rows.left) = (skip, left);
         let mut pace = Pace::new(context.cancel.clone());

@@ -8,7 +8,7 @@ use crate::catalog::definition::{Index, Relation, Table};
 use crate::engine::query::conditions::{self, Condition, EXPRESSION, Said, VALUES_MAX, normal};
 use crate::engine::query::expression::{self, Scope};
 use crate::engine::query::functions::numeric;
-use crate::engine::row::{KeyLayout, KeyRange, RowError};
+use crate::engine::row::{KeyLayout, KeyRange, RowError, in_order};
 use crate::engine::types::UserTypes;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -299,19 +299,6 @@ fn continued(begun: Vec<Vec<ScalarValue>>, values: &[ScalarValue]) -> Vec<Vec<Sc
         .iter()
         .flat_map(|equal| values.iter().map(move |value| with(equal, value)));
     each.collect()
-}
-
-/// Ranges of keys of which one begins with none of the others' beginnings, in order, each once.
-pub fn in_order(mut ranges: Vec<KeyRange>) -> Vec<KeyRange> {
-    fn start(range: &KeyRange) -> &[u8] {
-        match &range.0 {
-            Bound::Included(key) | Bound::Excluded(key) => key,
-            Bound::Unbounded => &[],
-        }
-    }
-    ranges.sort_by(|one, other| start(one).cmp(start(other)));
-    ranges.dedup();
-    ranges
 }
 
 /// The constant as a value of the column's type, where that is the same value.

@@ -597,6 +597,19 @@ pub fn decode_row_number(key: &[u8]) -> Result<u64, RowError> {
     Ok(u64::from_be_bytes(bytes))
 }
 
+/// Ranges of keys of which one begins with none of the others' beginnings, in order, each once.
+pub fn in_order(mut ranges: Vec<KeyRange>) -> Vec<KeyRange> {
+    fn start(range: &KeyRange) -> &[u8] {
+        match &range.0 {
+            Bound::Included(key) | Bound::Excluded(key) => key,
+            Bound::Unbounded => &[],
+        }
+    }
+    ranges.sort_by(|one, other| start(one).cmp(start(other)));
+    ranges.dedup();
+    ranges
+}
+
 /// The least key above all that begin with the prefix: the end of a scan of it.
 pub fn prefix_end(prefix: &[u8]) -> Bound<Vec<u8>> {
     let kept = prefix.iter().rposition(|byte| *byte != 0xFF);

@@ -19,5 +19,5 @@ pub use decoder::RowDecoder;
 pub use encoder::RowEncoder;
 pub use error::RowError;
 pub use index::IndexEntry;
-pub use key::{KeyLayout, KeyRange, decode_row_number, encode_row_number, prefix_end};
+pub use key::{KeyLayout, KeyRange, decode_row_number, encode_row_number, in_order, prefix_end};
 pub use layout::{ROW_BYTES_MAX, RowLayout, encode_missing};

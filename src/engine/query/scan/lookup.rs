@@ -7,7 +7,7 @@ use crate::catalog::RelationId;
 use crate::engine::query::access_path::{self, AccessPath};
 use crate::engine::query::noted::{Noted, Rounds};
 use crate::engine::query::{failure, range_sizes};
-use crate::engine::row::{KeyLayout, KeyRange};
+use crate::engine::row::{KeyLayout, KeyRange, in_order};
 use crate::storage::{Direction, StorageError, View};
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::datatypes::DataType;
@@ -52,7 +52,7 @@ impl Lookup {
                 ranges.push(self.layout.range(&equal, unbounded, unbounded).ok()?);
             }
         }
-        Some(access_path::in_order(ranges))
+        Some(in_order(ranges))
     }
 
     fn cost(&self, view: &View, table: RelationId, ranges: &[KeyRange]) -> Result<u64> {
