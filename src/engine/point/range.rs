@@ -70,6 +70,15 @@ pub struct Asked<'q> {
     pub limited: bool,
 }
 
+/// The best range so far.
+struct Best {
+    score: usize,
+    range: PointRange,
+    /// The parts of the WHERE that it takes the place of.
+    used: Vec<usize>,
+    parameters: Vec<Option<SqlType>>,
+}
+
 impl PointRange {
     /// Of one table; None where no key leads to the rows, or not in their order.
     pub fn of(
@@ -96,34 +105,56 @@ impl PointRange {
             .iter()
             .filter(|index| index.values.is_plain())
             .map(|index| (&index.key, Some(index.store)));
-        let mut best: Option<(usize, PointRange, Vec<Option<SqlType>>)> = None;
+        let mut best: Option<Best> = None;
+        let mut leading: Vec<Vec<usize>> = Vec::new();
         for (layout, index) in primary.chain(others) {
             let mut attempt = parameters.clone();
             let Some((range, used)) = between((layout, index), target, parts, &mut attempt, input)
             else {
                 continue;
             };
+            if !used.is_empty() {
+                leading.push(used.clone());
+            }
             let Some(direction) = range.direction_of(asked.order, target, qualifier) else {
                 continue;
             };
             let bounds = usize::from(range.lower.is_some()) + usize::from(range.upper.is_some());
             let among = if range.among.is_some() { 2 } else { 0 };
             let score = range.equal.len() * 3 + bounds + among;
-            let reason = score > 0 || (asked.limited && !asked.order.is_empty());
-            if !reason || best.as_ref().is_some_and(|(known, ..)| *known >= score) {
+            let rest = rest_of(&terms, &used);
+            // In the order alone, nobody knows how many rows lie before the first that the WHERE lets through.
+            let by_order = asked.limited && !asked.order.is_empty() && rest.is_none();
+            let reason = score > 0 || by_order;
+            if !reason || best.as_ref().is_some_and(|known| known.score >= score) {
                 continue;
             }
-            let rest = rest_of(&terms, &used);
             let range = PointRange {
                 direction,
                 rest,
                 ..range
             };
-            best = Some((score, range, attempt));
+            best = Some(Best {
+                score,
+                range,
+                used,
+                parameters: attempt,
+            });
         }
-        let (_, range, attempt) = best?;
-        *parameters = attempt;
-        Some(range)
+        let best = best?;
+        // Where another key leads to the rows by other parts of the WHERE, it may be to fewer: the query pool looks.
+        let by_others = |used: &Vec<usize>| used.iter().any(|term| !best.used.contains(term));
+        if !best.range.is_of_whole_keys() && leading.iter().any(by_others) {
+            return None;
+        }
+        *parameters = best.parameters;
+        Some(best.range)
+    }
+
+    /// Whether each of the keys is a row's own, so that the rows are few.
+    fn is_of_whole_keys(&self) -> bool {
+        let known = self.equal.len() + usize::from(self.among.is_some());
+        self.index.is_none() && known == self.layout.columns().len()
     }
 
     /// Which way to go for this order; None where neither way has it.

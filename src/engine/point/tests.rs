@@ -400,6 +400,8 @@ fn what_is_no_point_statement_is_left_to_the_general_way() {
         "SELECT * FROM t WHERE id = 1.5",
         "SELECT * FROM t WHERE id = n",
         "SELECT * FROM t WHERE id > 1 ORDER BY n",
+        // Nobody knows how many rows lie before the first.
+        "SELECT * FROM t WHERE n = 2 ORDER BY id LIMIT 1",
         "SELECT * FROM t WHERE id = 1 ORDER BY 1",
         "SELECT count(n) FROM t WHERE id = 1",
         "SELECT nextval('s') FROM t WHERE id = 1",

@@ -236,12 +236,12 @@ impl TableScan {
     /// # Errors
     /// Storage's.
     pub fn whole_if_cheaper(&self, view: &View) -> Result<Option<TableScan>, StorageError> {
-        let is_one_range = match &self.path {
+        let is_short = match &self.path {
             AccessPath::Table(keys) => keys.ranges.len() <= RANGES_FEW,
             AccessPath::Index { .. } | AccessPath::Either(_) => false,
             AccessPath::Nothing => true,
         };
-        let Some(table) = self.relation.table().filter(|_| !is_one_range) else {
+        let Some(table) = self.relation.table().filter(|_| !is_short) else {
             return Ok(None);
         };
         if self.in_order || self.limit.is_some() {
