@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// Values of one list at most; of a longer one nothing is said.
 pub const VALUES_MAX: usize = 16 * 1024;
 
+/// Columns at most that alternatives are asked about; of further ones they say nothing.
+const COLUMNS_MAX: usize = 32;
+
 /// One condition.
 #[derive(Clone, Debug)]
 pub struct Condition {
@@ -138,7 +141,10 @@ fn either(expr: &Expr) -> Vec<Condition> {
     let first = alternatives.next().unwrap_or_default();
     let others: Vec<_> = alternatives.collect();
     let mut columns: Vec<&String> = first.iter().map(|condition| &condition.column).collect();
+    columns.sort_unstable();
     columns.dedup();
+    // Each is looked for in every alternative.
+    columns.truncate(COLUMNS_MAX);
     let of_column = |column: &String| {
         let spans = std::iter::once(&first).chain(&others);
         let mut spans = spans.map(|alternative| Span::of(alternative, column));

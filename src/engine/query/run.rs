@@ -12,7 +12,7 @@ use super::plan::{self, Form, Kept, QueryPlan};
 use super::pour::{BATCHES_AHEAD, Batch, send};
 use super::statement::Statement;
 use super::{
-    Inner, cancel, failure, in_order, lookups, ordered, parallel, reconsidered, state, watched,
+    Inner, cancel, failure, first_rows, in_order, lookups, parallel, reconsidered, state, watched,
 };
 use crate::diagnostic::Diagnostic;
 use crate::engine::context::StatementContext;
@@ -116,7 +116,7 @@ async fn physical(
     let physical = match &statement.view {
         Some(view) => {
             let order = parallel::Order::of(&logical);
-            let physical = ordered::place(physical, view)
+            let physical = first_rows::place(physical, view)
                 .and_then(|physical| reconsidered::paths(physical, view))
                 .and_then(|physical| parallel::spread(physical, order, view))
                 .and_then(lookups::place);

@@ -3,7 +3,7 @@
 //! They run in this order, before the planner sees the tree: `records` (fields of rows), `using`
 //! (columns of both sides), `refusals` (what would half-work),
 //! `windows` (made of named ones), `frames` (intervals as offsets), `join_subqueries` (subqueries in conditions of joins),
-//! `labels` (output names as PostgreSQL gives them), `with_columns` (names that WITH leaves out), `recursion` (WITH RECURSIVE), `set_lists` (names beside sets), `filters` (arguments that FILTER leaves out), `lag_defaults` (defaults of the row), `auth_variables` ($auth.*), `syntax` (catalog notation, set-returning
+//! `labels` (output names as PostgreSQL gives them), `with_columns` (names that WITH leaves out), `recursion` (WITH RECURSIVE), `set_lists` (names and orders beside sets), `filters` (arguments that FILTER leaves out), `lag_defaults` (defaults of the row), `auth_variables` ($auth.*), `syntax` (catalog notation, set-returning
 //! functions), `having`, `values`, `casts`, `exists` (EXISTS and IN as values), `subqueries` (scalar and ARRAY
 //! subqueries), `literals` (int4 and numeric).
 //! The tree's depth has been bounded already (`sql::depth`).

@@ -132,7 +132,7 @@ impl TableScan {
         let mut found = Vec::new();
         if let Some(layout) = KeyLayout::of_table(table).ok()? {
             found.push(Lookup {
-                name: format!("{}_pkey", self.relation.name).into(),
+                name: self.key_name().into(),
                 index: None,
                 columns: of_layout(&layout, None),
                 unique: true,
@@ -277,10 +277,15 @@ impl TableScan {
         }
     }
 
+    /// What EXPLAIN calls the table's own keys.
+    fn key_name(&self) -> String {
+        format!("{}_pkey", self.relation.name)
+    }
+
     /// The index that a path goes through, in EXPLAIN's words.
     fn index_name(&self, path: &AccessPath) -> Option<String> {
         match path {
-            AccessPath::Table(_) => Some(format!("{}_pkey", self.relation.name)),
+            AccessPath::Table(_) => Some(self.key_name()),
             AccessPath::Index { name, .. } => Some(name.to_string()),
             AccessPath::Either(_) | AccessPath::Nothing => None,
         }
