@@ -76,7 +76,11 @@ const RANGES_MAX: usize = VALUES_MAX;
 /// Alternatives of one filter at most that are looked into for paths of their own.
 const ALTERNATIVES_MAX: usize = 64;
 
-/// Chooses the path with the longest run of equal columns, the table's own key before an index.
+/// Paths of one scan at most that are compared by the rows they lead to.
+const PATHS_MAX: usize = 8;
+
+/// The paths that conditions lead to, the one with the longest run of equal columns first, the table's own key before an
+/// index; a path that leads to one row is the only one. The whole table where there is none.
 /// `demanded` are values that columns must have besides (a row policy's), by their positions; `types` are
 /// those that expressions of indexes may name.
 ///
@@ -88,8 +92,7 @@ pub fn choose(
     filters: &[Expr],
     demanded: &[(usize, ScalarValue)],
     types: Option<UserTypes<'_>>,
-) -> Result<AccessPath, RowError> {
-    let whole = AccessPath::Table(Keys::all());
+) -> Result<Vec<AccessPath>, RowError> {
     let mut conditions = conditions::of_filters(filters);
     conditions.extend(demanded.iter().map(|(position, value)| Condition {
         column: table.columns[*position].name.to_string(),
@@ -105,63 +108,63 @@ pub fn choose(
             Said::IsNull => false,
         };
         if impossible {
-            return Ok(AccessPath::Nothing);
+            return Ok(vec![AccessPath::Nothing]);
         }
     }
-    if conditions.is_empty() {
-        return alternatives(table, indexes, filters, types);
-    }
-    let shown: Vec<String> = filters
-        .iter()
-        .flat_map(|filter| split_conjunction(filter))
-        .map(normal)
-        .collect();
-    let mut best: (u32, AccessPath) = (0, whole);
-    if let Some(layout) = KeyLayout::of_table(table)?
-        && let Some((score, keys)) = keys((table, None, types), &layout, &conditions)?
-    {
-        best = (score * 2 + 1, AccessPath::Table(keys));
-    }
-    for relation in indexes {
-        let Some(index) = relation.index() else {
-            continue;
-        };
-        // The primary key's index is the table itself.
-        if index.store == table.store {
-            continue;
+    let mut found: Vec<(Reached, AccessPath)> = Vec::new();
+    let mut add = |reached: Reached, path: AccessPath| found.push((reached, path));
+    if !conditions.is_empty() {
+        let shown: Vec<String> = filters
+            .iter()
+            .flat_map(|filter| split_conjunction(filter))
+            .map(normal)
+            .collect();
+        if let Some(layout) = KeyLayout::of_table(table)?
+            && let Some((reached, keys)) = keys((table, None, types), &layout, &conditions)?
+        {
+            add(reached, AccessPath::Table(keys));
         }
-        let layout = KeyLayout::of_index(table, index)?;
-        if !has_all((relation, index), (table, types), &shown, &conditions) {
-            continue;
-        }
-        let Some((score, keys)) = keys((table, Some(index), types), &layout, &conditions)? else {
-            continue;
-        };
-        if score * 2 > best.0 {
-            best = (
-                score * 2,
-                AccessPath::Index {
+        for relation in indexes {
+            // The primary key's index is the table itself.
+            let Some(index) = relation.index().filter(|index| index.store != table.store) else {
+                continue;
+            };
+            let layout = KeyLayout::of_index(table, index)?;
+            if !has_all((relation, index), (table, types), &shown, &conditions) {
+                continue;
+            }
+            if let Some((reached, keys)) = keys((table, Some(index), types), &layout, &conditions)? {
+                let path = AccessPath::Index {
                     name: relation.name.clone(),
                     store: index.store,
                     layout,
                     keys,
-                },
-            );
+                };
+                add(reached, path);
+            }
         }
     }
-    match best.0 {
-        0 => alternatives(table, indexes, filters, types),
-        _ => Ok(best.1),
+    // Those found first stay before others that are as good.
+    found.sort_by_key(|(reached, _)| std::cmp::Reverse(*reached));
+    let one_row = matches!(found.first(), Some((reached, _)) if reached.one_row);
+    found.truncate(if one_row { 1 } else { PATHS_MAX });
+    let mut paths: Vec<_> = found.into_iter().map(|(_, path)| path).collect();
+    if !one_row && let Some(either) = alternatives(table, indexes, filters, types)? {
+        paths.push(either);
     }
+    if paths.is_empty() {
+        paths.push(AccessPath::Table(Keys::all()));
+    }
+    Ok(paths)
 }
 
-/// The paths of alternatives that each have one of their own (`email = $1 OR name = $1`); else the whole table.
+/// The paths of alternatives that each have one of their own (`email = $1 OR name = $1`).
 fn alternatives(
     table: &Table,
     indexes: &[Arc<Relation>],
     filters: &[Expr],
     types: Option<UserTypes<'_>>,
-) -> Result<AccessPath, RowError> {
+) -> Result<Option<AccessPath>, RowError> {
     for filter in filters.iter().flat_map(|filter| split_conjunction(filter)) {
         let alternatives = split_binary(filter, Operator::Or);
         if !(2..=ALTERNATIVES_MAX).contains(&alternatives.len()) {
@@ -170,25 +173,31 @@ fn alternatives(
         let mut paths = Vec::with_capacity(alternatives.len());
         let mut all = true;
         for alternative in alternatives {
-            let path = choose(
-                table,
-                indexes,
-                std::slice::from_ref(alternative),
-                &[],
-                types,
-            )?;
-            match path {
-                AccessPath::Nothing => {}
-                AccessPath::Either(within) => paths.extend(within),
-                AccessPath::Table(keys) if keys.are_all() => all = false,
-                other => paths.push(other),
+            let alternative = std::slice::from_ref(alternative);
+            let path = choose(table, indexes, alternative, &[], types)?;
+            match path.into_iter().next() {
+                Some(AccessPath::Nothing) => {}
+                Some(AccessPath::Either(within)) => paths.extend(within),
+                Some(AccessPath::Table(keys)) if keys.are_all() => all = false,
+                other => paths.extend(other),
             }
         }
         if all {
-            return Ok(AccessPath::Either(paths));
+            return Ok(Some(AccessPath::Either(paths)));
         }
     }
-    Ok(AccessPath::Table(Keys::all()))
+    Ok(None)
+}
+
+/// How good a path is by the form of conditions alone, the best the greatest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Reached {
+    /// Whether it leads to one row at most.
+    one_row: bool,
+    /// What its columns' conditions come to.
+    score: u32,
+    /// Whether it is the table's own key, where no other row need be looked for.
+    own: bool,
 }
 
 /// How good it is for a path that a column has one value.
@@ -203,9 +212,9 @@ fn keys(
     (table, index, types): (&Table, Option<&Index>, Option<UserTypes<'_>>),
     layout: &KeyLayout,
     conditions: &[Condition],
-) -> Result<Option<(u32, Keys)>, RowError> {
+) -> Result<Option<(Reached, Keys)>, RowError> {
     let mut begun = vec![Vec::new()];
-    let (mut score, mut fixed) = (0, 0);
+    let (mut score, mut fixed, mut equal) = (0, 0, 0);
     let mut lower = Bound::Unbounded;
     let mut upper = Bound::Unbounded;
     for position in layout.columns() {
@@ -241,6 +250,7 @@ fn keys(
         if let Some(values) = exact {
             if values.len() == 1 && begun.len() == 1 {
                 fixed += 1;
+                equal += usize::from(!values[0].is_null());
             }
             score += if values.len() == 1 { EQUAL } else { AMONG };
             begun = continued(begun, &values);
@@ -273,7 +283,12 @@ fn keys(
         .iter()
         .map(|equal| layout.range(equal, lower.as_ref(), upper.as_ref()));
     let ranges = in_order(ranges.collect::<Result<_, _>>()?);
-    Ok(Some((score, Keys { ranges, fixed })))
+    let reached = Reached {
+        one_row: equal == layout.columns().len() && index.is_none_or(|index| index.unique),
+        score,
+        own: index.is_none(),
+    };
+    Ok(Some((reached, Keys { ranges, fixed })))
 }
 
 /// The values that a column of the type can have; None where that is not known of one.

@@ -9,7 +9,7 @@
 use super::functions::quantified::{Comparison, Quantifier};
 use super::memory::StatementMemory;
 use super::statement::Statement;
-use super::{failure, plan, pool, state};
+use super::{failure, lone_groups, plan, pool, state};
 use crate::diagnostic::{Diagnostic, SqlState};
 use datafusion::arrow::array::{
     Array, ArrayRef, BooleanArray, ListArray, RecordBatch, StructArray,
@@ -98,6 +98,12 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
                 {
                     subquery_call(expr, &schema)
                 }
+                // As a join it would have no row for one without a partner.
+                Expr::Exists(Exists { subquery, .. })
+                    if lone_groups::is_of_lone_group(&subquery.subquery) =>
+                {
+                    subquery_call(expr, &schema)
+                }
                 // The planner's anti join takes a NULL that the condition excludes for a member, and does
                 // not look for one where no column of its own is compared.
                 Expr::InSubquery(member)
@@ -159,7 +165,10 @@ fn membership(member: &InSubquery, schema: &DFSchema) -> Result<Expr> {
 fn becomes_join(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Projection(projection) => {
-            !projection.expr.iter().any(Expr::contains_outer) && becomes_join(&projection.input)
+            let schema = projection.input.schema();
+            let mut exprs = projection.expr.iter();
+            !exprs.any(|expr| expr.contains_outer() || asks_further_out(expr, schema))
+                && becomes_join(&projection.input)
         }
         LogicalPlan::Aggregate(aggregate) => {
             let inside = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
@@ -167,6 +176,24 @@ fn becomes_join(plan: &LogicalPlan) -> bool {
         }
         other => conditions_only(other),
     }
+}
+
+/// Whether a subquery in the expression names columns of a query around that of this schema.
+fn asks_further_out(expr: &Expr, schema: &DFSchema) -> bool {
+    let further = |outer: &Expr| match outer {
+        Expr::OuterReferenceColumn(_, column) => !schema.has_column(column),
+        _ => false,
+    };
+    let asks = |expr: &Expr| {
+        let subquery = match expr {
+            Expr::ScalarSubquery(subquery) => subquery,
+            Expr::Exists(exists) => &exists.subquery,
+            Expr::InSubquery(member) => &member.subquery,
+            _ => return Ok(false),
+        };
+        Ok(outer_columns(subquery)?.iter().any(further))
+    };
+    expr.exists(asks).unwrap_or(true)
 }
 
 /// Whether it is an aggregate of what anything but an equality with the outer columns chooses: the groups that
@@ -405,7 +432,7 @@ fn call(subquery: &Subquery, gives: Gives, schema: &DFSchema) -> Result<Expr> {
 }
 
 /// Whether it looks at a query around it, be it for a subquery further inside.
-fn names_outer(subquery: &Subquery) -> bool {
+pub fn names_outer(subquery: &Subquery) -> bool {
     !subquery.outer_ref_columns.is_empty()
         || outer_columns(subquery).is_ok_and(|found| !found.is_empty())
 }

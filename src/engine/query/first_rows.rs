@@ -11,9 +11,12 @@ use datafusion::common::JoinType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
@@ -21,6 +24,7 @@ use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::union::UnionExec;
 use std::any::Any;
 use std::sync::Arc;
 
@@ -28,6 +32,9 @@ type Plan = Arc<dyn ExecutionPlan>;
 
 /// Rows that a filter gathers before it hands them on, where few are wanted.
 const FILTERED_AT_ONCE: usize = 256;
+
+/// Least and greatest values at most that are looked for one by one.
+const EXTREMES_MAX: usize = 4;
 
 /// The plan, its sorts of which the first rows are wanted replaced where a scan gives these as they come.
 ///
@@ -76,39 +83,78 @@ fn first_rows(sort: &SortExec, view: &View) -> Result<Option<Plan>> {
     first(sort.input(), wanted, view)
 }
 
-/// The one row that the least or the greatest of all values is in.
+/// The rows that the least or the greatest values of columns are in, where an aggregate asks for nothing else.
 fn extreme(aggregate: &AggregateExec, view: &View) -> Result<Option<Plan>> {
     let plain = *aggregate.mode() == AggregateMode::Single
         && aggregate.group_expr().is_empty()
         && aggregate.filter_expr().iter().all(Option::is_none);
-    let [function] = aggregate.aggr_expr() else {
-        return Ok(None);
+    let functions = aggregate.aggr_expr();
+    let read = match functions.len() {
+        1 => true,
+        several => several <= EXTREMES_MAX && can_be_read_again(aggregate.input()),
     };
-    let values = function.expressions();
-    let (true, [value]) = (plain, values.as_slice()) else {
+    if !plain || !read {
         return Ok(None);
-    };
+    }
+    let mut rows = Vec::with_capacity(functions.len());
+    for function in functions {
+        let Some(sorted) = extreme_of(function) else {
+            return Ok(None);
+        };
+        let wanted = FirstRows {
+            order: vec![sorted],
+            most: 1,
+            limited: true,
+            through: Through::AnyIndex,
+            without_nulls: true,
+        };
+        match first(aggregate.input(), wanted, view)? {
+            Some(row) => rows.push(row),
+            None => return Ok(None),
+        }
+    }
+    match rows.len() {
+        0 | 1 => Ok(rows.pop()),
+        _ => UnionExec::try_new(rows).and_then(|union| {
+            let one_after_another = CoalescePartitionsExec::new(union);
+            Ok(Some(Arc::new(one_after_another) as Plan))
+        }),
+    }
+}
+
+/// The order whose first row has a function's value.
+fn extreme_of(function: &AggregateFunctionExpr) -> Option<Sorted> {
     let descending = match function.fun().name() {
         "min" => false,
         "max" => true,
-        _ => return Ok(None),
+        _ => return None,
     };
-    let Some(column) = column(value) else {
-        return Ok(None);
+    let values = function.expressions();
+    let [value] = values.as_slice() else {
+        return None;
     };
     // NULL is the result only where there is nothing else, so it is to be the last.
     let options = SortOptions {
         descending,
         nulls_first: false,
     };
-    let wanted = FirstRows {
-        order: vec![Sorted { column, options }],
-        most: 1,
-        limited: true,
-        through: Through::AnyIndex,
-        without_nulls: true,
+    let column = column(value)?;
+    Some(Sorted { column, options })
+}
+
+/// Whether an operator's rows may be read several times, and are the same: those of one table that no volatile condition chooses.
+fn can_be_read_again(plan: &Plan) -> bool {
+    let any: &dyn Any = plan.as_ref();
+    let same = match any.downcast_ref::<FilterExec>() {
+        Some(filter) => !is_volatile(filter.predicate()),
+        None => {
+            any.is::<LeafExec<TableScan>>()
+                || any.is::<ProjectionExec>()
+                || any.is::<CooperativeExec>()
+                || any.is::<ForgetfulExec>()
+        }
     };
-    first(aggregate.input(), wanted, view)
+    same && plan.children().into_iter().all(can_be_read_again)
 }
 
 /// The operator's first rows in an order that it has them in.
@@ -125,7 +171,8 @@ fn in_order(plan: &Plan, mut wanted: FirstRows, view: &View) -> Result<Option<Pl
         if !is_worth_an_index(scan.leaf(), &wanted, view)? {
             wanted.through = Through::OwnPath;
         }
-        let ordered = scan.leaf().ordered(&wanted);
+        let ordered = scan.leaf().ordered(&wanted, view);
+        let ordered = ordered.map_err(|error| failure::external(error.into()))?;
         return Ok(ordered.map(|scan| Arc::new(LeafExec::new(scan, plan.schema())) as Plan));
     }
     if let Some(join) = any.downcast_ref::<HashJoinExec>() {

@@ -52,12 +52,32 @@ impl OptimizerRule for HeldBack {
     }
 }
 
+/// Whether a condition without columns stands over a lone group, HAVING between them or not: the rule takes filters that follow
+/// each other for one.
 fn decides_of_a_row(filter: &Filter) -> bool {
-    let LogicalPlan::Aggregate(aggregate) = &*filter.input else {
-        return false;
-    };
-    let mut conditions = split_conjunction(&filter.predicate).into_iter();
-    has_lone_group(aggregate) && conditions.any(|one| one.column_refs().is_empty())
+    let without_columns = split_conjunction(&filter.predicate)
+        .into_iter()
+        .any(|one| one.column_refs().is_empty());
+    without_columns && is_of_lone_group(&filter.input)
+}
+
+/// Whether a plan is that of a group of all rows, be there any or none.
+pub fn is_of_lone_group(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Filter(filter) => is_of_lone_group(&filter.input),
+        LogicalPlan::Projection(projection) => is_of_lone_group(&projection.input),
+        LogicalPlan::Aggregate(aggregate) => has_lone_group(aggregate),
+        _ => false,
+    }
+}
+
+/// Whether a plan gives one row, whatever rows there are.
+pub fn is_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => is_one_row(&projection.input),
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        _ => false,
+    }
 }
 
 /// Whether there is a group of all rows, be there any or none.

@@ -30,6 +30,7 @@ mod keys;
 mod leaf;
 mod lone_groups;
 mod lookups;
+mod marks;
 mod measure;
 pub mod memory;
 mod multisets;

@@ -1,5 +1,5 @@
-//! A path that was chosen by the form of conditions alone, given up where it leads to so many rows that reading all of the table
-//! costs less: an index that names most of them, or a list of keys longer than the table.
+//! Paths that were chosen by the form of conditions alone, given up where another leads to fewer rows, or to so many that reading
+//! all of the table costs less: an index that names most of them, or a list of keys longer than the table.
 
 use super::failure;
 use super::leaf::LeafExec;
@@ -11,7 +11,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use std::any::Any;
 use std::sync::Arc;
 
-/// The plan, such scans reading their tables. Costs some microseconds a scan through an index.
+/// The plan, such scans by their cheapest paths. Costs some microseconds a scan through an index.
 ///
 /// # Errors
 /// Storage's; the planner's, where an operator cannot be made.
@@ -21,11 +21,11 @@ pub fn paths(plan: Arc<dyn ExecutionPlan>, view: &View) -> Result<Arc<dyn Execut
         let Some(scan) = any.downcast_ref::<LeafExec<TableScan>>() else {
             return Ok(Transformed::no(plan));
         };
-        let whole = scan.leaf().whole_if_cheaper(view);
-        let whole = whole.map_err(|error| failure::external(error.into()))?;
-        Ok(match whole {
+        let cheapest = scan.leaf().by_cheapest(view);
+        let cheapest = cheapest.map_err(|error| failure::external(error.into()))?;
+        Ok(match cheapest {
             None => Transformed::no(plan),
-            Some(whole) => Transformed::yes(Arc::new(LeafExec::new(whole, plan.schema()))),
+            Some(scan) => Transformed::yes(Arc::new(LeafExec::new(scan, plan.schema()))),
         })
     })
     .map(|reconsidered| reconsidered.data)

@@ -42,7 +42,9 @@ pub fn shared(options: &Options, functions: &Functions) -> Result<SessionState, 
         .with_session_id("nodedb".to_owned())
         .with_config(config())
         .with_runtime_env(Arc::new(runtime))
-        .with_optimizer_rules(super::unnested::rules(super::lone_groups::rules()))
+        .with_optimizer_rules(super::unnested::rules(super::marks::rules(
+            super::lone_groups::rules(),
+        )))
         .with_physical_optimizer_rules(super::forgetful::rules())
         .with_expr_planners(expr_planners())
         .with_scalar_functions(functions.scalar.values().cloned().collect())

@@ -198,7 +198,7 @@ impl TableProvider for UserTable {
                 let demanded = guard.as_ref().map_or_else(Vec::new, Guard::demanded);
                 let statement = Statement::of(state.config_options()).ok();
                 let types = statement.as_ref().map(|it| it.context.user_types());
-                let path = access_path::choose(table, &self.indexes, filters, &demanded, types)
+                let paths = access_path::choose(table, &self.indexes, filters, &demanded, types)
                     .map_err(|error| failure::external(error.into()))?;
                 let all: Vec<usize> = (0..self.schema.fields().len()).collect();
                 let columns = projection.unwrap_or(&all);
@@ -209,7 +209,7 @@ impl TableProvider for UserTable {
                         .iter()
                         .map(|column| self.positions.get(*column).copied())
                         .collect(),
-                    path,
+                    paths,
                     limit,
                     self.indexes.clone(),
                 )

@@ -1,9 +1,12 @@
 //! min, max and array_agg, whose results are of their argument's type where Arrow's does not say it: the
-//! library keeps no metadata of an aggregate's argument. And string_agg in any number of orders.
+//! library keeps no metadata of an aggregate's argument. And string_agg in any number of orders, and the least and the greatest
+//! float of each group, NaN above infinity as PostgreSQL has it (§8.1.3): the library's begin with the largest finite number.
 
 use super::label;
 use crate::catalog::sql_type::{SqlType, TypeKind};
-use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::arrow::datatypes::{
+    ArrowPrimitiveType, DataType, FieldRef, Float32Type, Float64Type,
+};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -12,6 +15,8 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, SetMonotonicity,
     Signature, StatisticsArgs,
 };
+use datafusion_functions_aggregate_common::aggregate::groups_accumulator::prim_op::PrimitiveGroupsAccumulator;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// The library's, or one in its place.
@@ -82,7 +87,16 @@ impl AggregateUDFImpl for Typed {
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        self.library.create_groups_accumulator(args)
+        let kept = match self.name() {
+            "min" => Ordering::Less,
+            "max" => Ordering::Greater,
+            _ => return self.library.create_groups_accumulator(args),
+        };
+        match args.return_field.data_type() {
+            DataType::Float32 => Ok(extreme::<Float32Type>(kept, f32::INFINITY, f32::NAN)),
+            DataType::Float64 => Ok(extreme::<Float64Type>(kept, f64::INFINITY, f64::NAN)),
+            _ => self.library.create_groups_accumulator(args),
+        }
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
@@ -143,4 +157,32 @@ impl AggregateUDFImpl for Typed {
     fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
         self.library.inner().set_monotonicity(data_type)
     }
+}
+
+/// The least or the greatest float of each group.
+fn extreme<T: ArrowPrimitiveType + Send>(
+    kept: Ordering,
+    infinity: T::Native,
+    nan: T::Native,
+) -> Box<dyn GroupsAccumulator>
+where
+    T::Native: PartialOrd + std::ops::Neg<Output = T::Native>,
+{
+    let start = match kept {
+        Ordering::Less => nan,
+        _ => -infinity,
+    };
+    let keep = move |found: &mut T::Native, new: T::Native| {
+        if float_order(*found, new) != kept {
+            *found = new;
+        }
+    };
+    Box::new(PrimitiveGroupsAccumulator::<T, _>::new(&T::DATA_TYPE, keep).with_starting_value(start))
+}
+
+/// PostgreSQL's order of floats (§8.1.3): NaN equals itself and is greater than all others.
+fn float_order<T: PartialOrd>(one: T, other: T) -> Ordering {
+    let is_nan = |value: &T| value.partial_cmp(value).is_none();
+    let by_nan = || is_nan(&one).cmp(&is_nan(&other));
+    one.partial_cmp(&other).unwrap_or_else(by_nan)
 }

@@ -74,11 +74,11 @@ pub fn query(
     filters::rewrite(query);
     lag_defaults::rewrite(query);
     auth_variables::rewrite(query)?;
+    exists::rewrite(query);
     syntax::rewrite(query)?;
     having::rewrite(query);
     values::rewrite(query, input);
     casts::rewrite(query, input)?;
-    exists::rewrite(query);
     subqueries::rewrite(query);
     literals::rewrite(query);
     Ok(())

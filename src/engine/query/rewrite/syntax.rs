@@ -730,6 +730,15 @@ pub fn call_of(name: &str, args: Vec<Expr>) -> Expr {
     })
 }
 
+/// ARRAY(query), as it is parsed.
+pub fn array_of(query: Query) -> Expr {
+    let mut call = call_of("array", Vec::new());
+    if let Expr::Function(function) = &mut call {
+        function.args = FunctionArguments::Subquery(Box::new(query));
+    }
+    call
+}
+
 fn arguments(args: Vec<Expr>) -> FunctionArguments {
     FunctionArguments::List(FunctionArgumentList {
         duplicate_treatment: None,

@@ -6,6 +6,7 @@
 mod cost;
 mod lookup;
 mod order;
+mod paths;
 mod share;
 mod source;
 mod stream;
@@ -18,7 +19,7 @@ use crate::catalog::RelationId;
 use crate::catalog::definition::{Index, Relation};
 use crate::engine::policy::Guard;
 use crate::engine::row::{KeyLayout, KeyRange, RowLayout};
-use crate::storage::{Direction, StorageError, View};
+use crate::storage::Direction;
 pub use cost::NAMED as COST_OF_NAMED;
 use datafusion::arrow::array::BinaryBuilder;
 use datafusion::arrow::compute::SortOptions;
@@ -27,7 +28,7 @@ use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
 use lookup::{Lookup, Waiting};
 pub use order::{FirstRows, Through};
-use order::{KeyOrder, is_in_key_order};
+use order::is_in_key_order;
 use share::Rounds;
 use source::{Lane, Source};
 use std::fmt;
@@ -45,6 +46,8 @@ pub struct TableScan {
     /// For each output column its position in the table; None is the storage key.
     columns: Vec<Option<u16>>,
     path: AccessPath,
+    /// Paths that lead to the rows as well, one of which may be read instead.
+    others: Vec<AccessPath>,
     direction: Direction,
     /// Whether somebody relies on the order that the path has the rows in.
     in_order: bool,
@@ -59,18 +62,20 @@ pub struct TableScan {
 }
 
 impl TableScan {
-    /// Of a table, giving these columns.
+    /// Of a table, giving these columns, by the first of these paths unless another turns out to lead to fewer rows.
     pub fn new(
         relation: Arc<Relation>,
         columns: Vec<Option<u16>>,
-        path: AccessPath,
+        paths: Vec<AccessPath>,
         limit: Option<usize>,
         indexes: Vec<Arc<Relation>>,
     ) -> TableScan {
+        let mut paths = paths.into_iter();
         TableScan {
             relation,
             columns,
-            path,
+            path: paths.next().unwrap_or(AccessPath::Table(Keys::all())),
+            others: paths.collect(),
             direction: Direction::Forward,
             in_order: false,
             limit,
@@ -173,97 +178,13 @@ impl TableScan {
         Some(again)
     }
 
-    /// The first rows of an order; None where what it reads is in no such order.
-    pub fn ordered(&self, wanted: &FirstRows) -> Option<TableScan> {
-        let table = self.relation.table()?;
-        if self.rounds.is_some() || !self.lookups.is_empty() || self.limit.is_some() {
-            return None;
-        }
-        let of_table = wanted.order.iter().map(|sorted| {
-            let position = *self.columns.get(sorted.column)?;
-            Some((position?, sorted.options))
-        });
-        let mut of_table = of_table.collect::<Option<Vec<_>>>()?;
-        let (own, keys) = match &self.path {
-            AccessPath::Table(keys) => (KeyOrder::of_table(table), keys),
-            AccessPath::Index { name, keys, .. } => {
-                let relation = self
-                    .indexes
-                    .iter()
-                    .find(|relation| relation.name == *name)?;
-                (KeyOrder::of_index(table, relation.index()?), keys)
-            }
-            AccessPath::Either(_) | AccessPath::Nothing => return None,
-        };
-        let own = own.and_then(|own| own.direction(keys.fixed, &of_table));
-        let all = wanted.through == Through::AnyIndex && keys.are_all() && self.guard.is_none();
-        if let (true, [(_, options), ..]) = (wanted.without_nulls, of_table.as_mut_slice()) {
-            // Where there are none it does not matter where they are.
-            options.nulls_first = options.descending;
-        }
-        let mut indexes = self.indexes.iter().filter(|_| all);
-        let (path, direction) = match own {
-            Some(direction) => (self.path.clone(), direction),
-            None => indexes.find_map(|relation| {
-                let index = relation.index()?;
-                let direction = KeyOrder::of_index(table, index)?.direction(0, &of_table)?;
-                let layout = KeyLayout::of_index(table, index).ok()?;
-                let keys = match wanted.without_nulls {
-                    true => Keys::of(layout.not_null()),
-                    false => Keys::all(),
-                };
-                let path = AccessPath::Index {
-                    name: relation.name.clone(),
-                    store: index.store,
-                    layout,
-                    keys,
-                };
-                let whole = index.store != table.store && index.details.predicate.is_none();
-                whole.then_some((path, direction))
-            })?,
-        };
-        Some(TableScan {
-            path,
-            direction,
-            in_order: true,
-            limit: wanted.limited.then_some(wanted.most),
-            ..self.again()
-        })
-    }
-
-    /// The scan of the whole table, where its own path costs more and nobody relies on the order of that.
-    ///
-    /// # Errors
-    /// Storage's.
-    pub fn whole_if_cheaper(&self, view: &View) -> Result<Option<TableScan>, StorageError> {
-        let is_short = match &self.path {
-            AccessPath::Table(keys) => keys.ranges.len() <= RANGES_FEW,
-            AccessPath::Index { .. } | AccessPath::Either(_) => false,
-            AccessPath::Nothing => true,
-        };
-        let Some(table) = self.relation.table().filter(|_| !is_short) else {
-            return Ok(None);
-        };
-        if self.in_order || self.limit.is_some() {
-            return Ok(None);
-        }
-        let own = cost::of_path(view, table.store, &self.path)?;
-        let whole = AccessPath::Table(Keys::all());
-        if own <= COST_SMALL || own <= cost::of_path(view, table.store, &whole)? {
-            return Ok(None);
-        }
-        Ok(Some(TableScan {
-            path: whole,
-            ..self.again()
-        }))
-    }
-
     /// The scan once more, its streams from the beginning.
     fn again(&self) -> TableScan {
         TableScan {
             relation: self.relation.clone(),
             columns: self.columns.clone(),
             path: self.path.clone(),
+            others: self.others.clone(),
             direction: self.direction,
             in_order: self.in_order,
             limit: self.limit,
@@ -353,9 +274,10 @@ impl Leaf for TableScan {
     }
 
     fn order(&self, schema: &Schema) -> Vec<Sorted> {
-        let (Some(table), AccessPath::Table(_), Direction::Forward, None) = (
+        let (Some(table), AccessPath::Table(_), [], Direction::Forward, None) = (
             self.relation.table(),
             &self.path,
+            self.others.as_slice(),
             self.direction,
             &self.rounds,
         ) else {

@@ -70,7 +70,7 @@ pub fn plan(plan: LogicalPlan, input: Input<'_>) -> Result<LogicalPlan> {
             LogicalPlan::Join(join) if multisets::is(&join) => {
                 return Ok(Transformed::yes(multisets::counted(join)?));
             }
-            other => other,
+            other => memberships::equalities(other),
         };
         let mut schema = merge_schema(&node.inputs());
         if let LogicalPlan::TableScan(scan) = &node {
@@ -505,10 +505,8 @@ fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubque
     if let (Ok(left), Ok(right)) = (
         type_of(&membership.expr, schema),
         type_of(&column, plan.schema()),
-    ) && left.kind != right.kind
-        && [left, right]
-            .iter()
-            .any(|side| matches!(side.kind, TypeKind::Enum(_)))
+    ) && right.kind != TypeKind::Unknown
+        && !operators::comparable(left, right)
         && !is_unknown(&membership.expr)
     {
         return Err(failure::external(failure::no_operator("=", left, right)));

@@ -1,7 +1,8 @@
-//! Correlated subqueries in ORDER BY and inside aggregates: their values become columns below the sort or the
-//! aggregate, where the planner looks for subqueries.
+//! Subqueries in ORDER BY, in GROUP BY and inside aggregates: correlated ones and those that ask whether there is a row. Their values
+//! become columns below the sort or the aggregate, where the planner looks for subqueries.
 
 use super::*;
+use super::memberships;
 use datafusion::logical_expr::logical_plan::Aggregate;
 use datafusion::logical_expr::{Sort, SortExpr};
 
@@ -41,7 +42,8 @@ fn sorted(sort: Sort) -> Result<LogicalPlan> {
 fn aggregated(aggregate: Aggregate) -> Result<LogicalPlan> {
     let schema = aggregate.input.schema().clone();
     let asks = |expr: &Expr| asks_of(expr, &schema);
-    if !aggregate.aggr_expr.iter().any(asks) {
+    let mut all = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
+    if !all.any(asks) {
         return Ok(LogicalPlan::Aggregate(aggregate));
     }
     let mut columns = Columns::of(&schema);
@@ -58,9 +60,10 @@ fn aggregated(aggregate: Aggregate) -> Result<LogicalPlan> {
             false => lifted.data,
         })
     };
+    let groups: Result<Vec<_>> = aggregate.group_expr.into_iter().map(&mut lift).collect();
     let exprs: Result<Vec<_>> = aggregate.aggr_expr.into_iter().map(&mut lift).collect();
     let input = columns.over(aggregate.input)?;
-    let lifted = Aggregate::try_new(input, aggregate.group_expr, exprs?)?;
+    let lifted = Aggregate::try_new(input, groups?, exprs?)?;
     Ok(LogicalPlan::Aggregate(lifted))
 }
 
@@ -84,7 +87,7 @@ impl Columns {
 
     fn over(self, input: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
         let projection = Projection::try_new(self.exprs, input)?;
-        Ok(Arc::new(LogicalPlan::Projection(projection)))
+        memberships::known(LogicalPlan::Projection(projection)).map(Arc::new)
     }
 }
 
@@ -94,8 +97,10 @@ fn asks_of(expr: &Expr, schema: &DFSchema) -> bool {
 }
 
 fn is_of(expr: &Expr, schema: &DFSchema) -> bool {
-    let Expr::ScalarSubquery(subquery) = expr else {
-        return false;
+    let subquery = match expr {
+        Expr::ScalarSubquery(subquery) => subquery,
+        Expr::Exists(_) | Expr::InSubquery(_) => return true,
+        _ => return false,
     };
     let mut outer = subquery.outer_ref_columns.iter();
     let of_schema = |outer: &Expr| match outer {
