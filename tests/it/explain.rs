@@ -160,6 +160,39 @@ fn few_keys_are_looked_up_and_the_first_rows_of_an_order_are_read_in_it() {
             "SELECT a.id, b.k FROM big a JOIN big b ON b.id = a.k ORDER BY a.at DESC LIMIT 3",
             "Index Scan Backward using big_at on big (actual rows=256 loops=1)",
         ),
+        (
+            "SELECT id FROM big WHERE id = (SELECT max(id) FROM small)",
+            "Seq Scan on big (actual rows=1 loops=1)",
+        ),
+        (
+            "SELECT id FROM big WHERE k = ANY (ARRAY (SELECT big_id FROM small))",
+            "Seq Scan on big (actual rows=2 loops=1)",
+        ),
+        (
+            "SELECT id, EXISTS (SELECT FROM big b WHERE b.k = s.big_id LIMIT 1) FROM small s",
+            "Seq Scan on big (actual rows=2 loops=1)",
+        ),
+        (
+            "SELECT sum((big_id IN (SELECT id FROM big))::int) FROM small",
+            "Seq Scan on big (actual rows=2 loops=1)",
+        ),
+        (
+            "SELECT min(id), max(id) FROM big",
+            "Append (actual rows=2 loops=1)",
+        ),
+        (
+            // Each leads to 10,000 rows or to one.
+            "SELECT id FROM big WHERE k % 3 = 1 AND k = 777",
+            "Index Scan using big_k on big (actual rows=2 loops=1)",
+        ),
+        (
+            "SELECT id FROM big WHERE k % 3 = 1 AND at = timestamp '2024-01-02'",
+            "Index Scan using big_at on big (actual rows=1 loops=1)",
+        ),
+        (
+            "SELECT id FROM big WHERE k % 3 = 1 ORDER BY id DESC LIMIT 3",
+            "Index Scan Backward using big_pkey on big (actual rows=256 loops=1)",
+        ),
     ] {
         let explained = format!("EXPLAIN (ANALYZE, TIMING off, SUMMARY off) {text}");
         let told = lines(&mut wire, &explained);

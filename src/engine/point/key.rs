@@ -238,15 +238,40 @@ pub(super) fn key_value(
     if column.array || value.sql_type.array || !value.is_free_of_columns() {
         return None;
     }
-    let integer = |kind| matches!(kind, TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8);
-    let text = |kind| matches!(kind, TypeKind::Text | TypeKind::Varchar);
     let (own, other) = (column.kind, value.sql_type.kind);
     let same = match own {
         TypeKind::Numeric => value.sql_type == column,
-        _ => own == other,
+        _ => compares_as_it_is(own, other),
     };
-    let comparable = same || (integer(own) && integer(other)) || (text(own) && text(other));
-    comparable.then_some(KeyValue { value, to: own })
+    same.then_some(KeyValue { value, to: own })
+}
+
+/// An array whose elements are compared with a key column, likewise. Of numerics each has a scale of its own.
+pub(super) fn key_elements(
+    expression: &Expr,
+    column: SqlType,
+    parameters: &mut Vec<Option<SqlType>>,
+    input: Input<'_>,
+) -> Option<KeyValue> {
+    if column.array || column.kind == TypeKind::Numeric {
+        return None;
+    }
+    let array = SqlType::array_of(column.kind);
+    let value =
+        value::compile_compared(expression, array, &Scope::empty(), parameters, input).ok()?;
+    let same = compares_as_it_is(column.kind, value.sql_type.kind);
+    let plain = value.sql_type.array && value.is_free_of_columns();
+    (plain && same).then_some(KeyValue {
+        value,
+        to: column.kind,
+    })
+}
+
+/// Whether a value of the other type is one of the column's, or none, as the column's own values are compared.
+fn compares_as_it_is(column: TypeKind, other: TypeKind) -> bool {
+    let integer = |kind| matches!(kind, TypeKind::Int2 | TypeKind::Int4 | TypeKind::Int8);
+    let text = |kind| matches!(kind, TypeKind::Text | TypeKind::Varchar);
+    column == other || (integer(column) && integer(other)) || (text(column) && text(other))
 }
 
 /// The value in the column's own type; None where the column cannot hold it.

@@ -1,15 +1,19 @@
 //! Which rows in a row a WHERE means: those of a primary key or an index whose first columns equal
 //! something and whose next column lies between bounds, or is one of a list; and whether their order is the one asked for.
 
-use super::key::{KeyValue, column_of, conjunction, fitted, key_value, key_values_of, rest_of};
+use super::key::{
+    KeyValue, column_of, conjunction, fitted, key_elements, key_value, key_values_of, rest_of,
+};
 use crate::catalog::RelationId;
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::Diagnostic;
 use crate::engine::dml::target::Target;
 use crate::engine::dml::value::Row;
+use crate::engine::query::QueryEngine;
 use crate::engine::row::{KeyLayout, KeyRange, in_order};
 use crate::engine::types::Input;
 use crate::storage::Direction;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::common::ScalarValue;
 use sqlparser::ast::{BinaryOperator, Expr, OrderByExpr};
 use std::ops::Bound;
@@ -29,7 +33,16 @@ pub struct PointRange {
     lower: Option<Edge>,
     upper: Option<Edge>,
     /// What the next column is one of, instead of lying between the ends.
-    among: Option<Vec<KeyValue>>,
+    among: Option<Among>,
+}
+
+/// What a column is one of.
+#[derive(Debug)]
+enum Among {
+    /// `IN (…)`
+    List(Vec<KeyValue>),
+    /// `= ANY (array)`
+    Array(KeyValue),
 }
 
 /// An end of a range.
@@ -49,16 +62,24 @@ struct Comparison<'e> {
     term: usize,
 }
 
-/// A part of a WHERE that says what a column is one of: `column IN (…)`.
+/// A part of a WHERE that says what a column is one of.
 struct Membership<'e> {
     column: usize,
-    list: &'e [Expr],
+    members: Members<'e>,
     /// Which part it is.
     term: usize,
 }
 
+/// As they are written.
+enum Members<'e> {
+    List(&'e [Expr]),
+    Array(&'e Expr),
+}
+
 /// Values of a list at most; a longer one is the query pool's.
 const MEMBERS_MAX: usize = 64;
+/// Elements of an array whose ranges are made on the session core; those of a longer one are on the pool.
+const ELEMENTS_ON_CORE: usize = 256;
 
 /// What is asked for: a WHERE, an order, and whether few rows are enough.
 pub struct Asked<'q> {
@@ -207,14 +228,16 @@ impl PointRange {
         Some(direction.unwrap_or(Direction::Forward))
     }
 
-    /// The keys: ranges that do not meet, as they are gone through; none where no row can have one of them.
+    /// The keys: ranges that do not meet, as they are gone through; none where no row can have one of them. Those of a long
+    /// array are made on the query pool.
     ///
     /// # Errors
     /// What the expressions raise.
-    pub fn keys(
+    pub async fn keys(
         &self,
         parameters: &[ScalarValue],
         input: Input<'_>,
+        query: Option<&QueryEngine>,
     ) -> Result<Vec<KeyRange>, Diagnostic> {
         let row = Row {
             columns: &[],
@@ -228,8 +251,28 @@ impl PointRange {
                 None => return Ok(Vec::new()),
             }
         }
-        if let Some(among) = &self.among {
-            return self.among(among, equal, row);
+        match &self.among {
+            Some(Among::List(list)) => {
+                let mut members = Vec::with_capacity(list.len());
+                for member in list {
+                    // What is NULL, or none of the column's values, no row has.
+                    members.extend(fitted(member.value.evaluate(row)?, member.to));
+                }
+                return among(&self.layout, self.direction, equal, members);
+            }
+            Some(Among::Array(array)) => {
+                let elements = elements(array.value.evaluate(row)?)?;
+                let (to, layout, direction) = (array.to, self.layout.clone(), self.direction);
+                let is_long = elements
+                    .as_ref()
+                    .is_some_and(|elements| elements.len() > ELEMENTS_ON_CORE);
+                let ranges = move || among_elements(&layout, direction, equal, (elements, to));
+                return match query {
+                    Some(query) if is_long => query.pool().run(async { ranges() }).await?,
+                    _ => ranges(),
+                };
+            }
+            None => {}
         }
         let mut edges = [Bound::Unbounded, Bound::Unbounded];
         for (side, edge) in [(Side::Lower, &self.lower), (Side::Upper, &self.upper)] {
@@ -246,31 +289,59 @@ impl PointRange {
         let range = self.layout.range(&equal, lower.as_ref(), upper.as_ref())?;
         Ok(vec![range])
     }
+}
 
-    /// A range for each value that the column behind those that are equal may have.
-    fn among(
-        &self,
-        among: &[KeyValue],
-        mut equal: Vec<ScalarValue>,
-        row: Row<'_>,
-    ) -> Result<Vec<KeyRange>, Diagnostic> {
-        let mut ranges = Vec::with_capacity(among.len());
-        for member in among {
-            // What is NULL, or none of the column's values, no row has.
-            let Some(value) = fitted(member.value.evaluate(row)?, member.to) else {
-                continue;
-            };
-            equal.push(value);
-            let unbounded = Bound::Unbounded;
-            ranges.push(self.layout.range(&equal, unbounded, unbounded)?);
-            equal.pop();
-        }
-        let mut ranges = in_order(ranges);
-        if self.direction == Direction::Backward {
-            ranges.reverse();
-        }
-        Ok(ranges)
+/// A range for each value that the column behind those that are equal may have.
+fn among(
+    layout: &KeyLayout,
+    direction: Direction,
+    mut equal: Vec<ScalarValue>,
+    members: Vec<ScalarValue>,
+) -> Result<Vec<KeyRange>, Diagnostic> {
+    let mut ranges = Vec::with_capacity(members.len());
+    for member in members {
+        equal.push(member);
+        let unbounded = Bound::Unbounded;
+        ranges.push(layout.range(&equal, unbounded, unbounded)?);
+        equal.pop();
     }
+    let mut ranges = in_order(ranges);
+    if direction == Direction::Backward {
+        ranges.reverse();
+    }
+    Ok(ranges)
+}
+
+/// As [`among`], of those elements of an array that a column of the type can have.
+fn among_elements(
+    layout: &KeyLayout,
+    direction: Direction,
+    equal: Vec<ScalarValue>,
+    (elements, to): (Option<ArrayRef>, TypeKind),
+) -> Result<Vec<KeyRange>, Diagnostic> {
+    let Some(elements) = elements else {
+        return Ok(Vec::new());
+    };
+    let values = (0..elements.len()).map(|place| ScalarValue::try_from_array(&elements, place));
+    let values = values.filter_map(|value| value.map(|value| fitted(value, to)).transpose());
+    let members = values.collect::<Result<_, _>>();
+    let members = members.map_err(|error| Diagnostic::internal(error.to_string()))?;
+    among(layout, direction, equal, members)
+}
+
+/// The elements of an array of any number of dimensions; None of NULL.
+fn elements(array: ScalarValue) -> Result<Option<ArrayRef>, Diagnostic> {
+    if array.is_null() {
+        return Ok(None);
+    }
+    let array = array.to_array();
+    let mut elements = array.map_err(|error| Diagnostic::internal(error.to_string()))?;
+    while let Some(list) = elements.as_list_opt::<i32>() {
+        let ends = list.offsets();
+        let (first, last) = (ends[0] as usize, ends[list.len()] as usize);
+        elements = list.values().slice(first, last - first);
+    }
+    Ok(Some(elements))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -338,9 +409,16 @@ fn between(
     let next = usize::from(*next);
     let sql_type = target.columns()[next].sql_type;
     if let Some(membership) = memberships.iter().find(|it| it.column == next) {
-        let values = membership.list.iter();
-        let values = values.map(|value| key_value(value, sql_type, parameters, input));
-        range.among = Some(values.collect::<Option<_>>()?);
+        range.among = Some(match membership.members {
+            Members::List(list) => {
+                let values = list.iter();
+                let values = values.map(|value| key_value(value, sql_type, parameters, input));
+                Among::List(values.collect::<Option<_>>()?)
+            }
+            Members::Array(array) => {
+                Among::Array(key_elements(array, sql_type, parameters, input)?)
+            }
+        });
         used.push(membership.term);
         return Some((range, used));
     }
@@ -367,29 +445,32 @@ fn between(
     whole.then_some((range, used))
 }
 
-/// The membership that a term is, of a list that is short enough.
+/// The membership that a term is, of a list that is short enough or of an array.
 fn membership<'e>(
     term: &'e Expr,
     place: usize,
     target: &Target,
     qualifier: &str,
 ) -> Option<Membership<'e>> {
-    let Expr::InList {
-        expr,
-        list,
-        negated: false,
-    } = term
-    else {
-        return None;
-    };
-    let column = column_of(expr, target, qualifier)?;
-    (1..=MEMBERS_MAX)
-        .contains(&list.len())
-        .then_some(Membership {
-            column,
+    let (expr, members) = match term {
+        Expr::InList {
+            expr,
             list,
-            term: place,
-        })
+            negated: false,
+        } if (1..=MEMBERS_MAX).contains(&list.len()) => (expr, Members::List(list)),
+        Expr::AnyOp {
+            left,
+            compare_op: BinaryOperator::Eq,
+            right,
+            ..
+        } if !matches!(**right, Expr::Subquery(_)) => (left, Members::Array(right)),
+        _ => return None,
+    };
+    Some(Membership {
+        column: column_of(expr, target, qualifier)?,
+        members,
+        term: place,
+    })
 }
 
 /// The comparisons that a term is: one, or two of BETWEEN.

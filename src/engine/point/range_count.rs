@@ -103,7 +103,10 @@ impl RangeCount {
     pub async fn execute(&self, run: Run<'_>) -> Result<Outcome, Diagnostic> {
         let (parameters, context) = (run.parameters, run.context);
         context.rights.may_select(&self.named.target.relation)?;
-        let keys = self.range.keys(parameters, input_of(context))?;
+        let keys = self
+            .range
+            .keys(parameters, input_of(context), run.query)
+            .await?;
         if keys.is_empty() {
             return self.answer(0);
         }
@@ -112,7 +115,7 @@ impl RangeCount {
         let mut rows = RangeRows::begin(&self.reading, of, view, (parameters, context))?;
         let mut pace = Pace::new(context.cancel.clone());
         let mut count = 0;
-        while !rows.is_over() && rows.seen < CORE_ROWS {
+        while !rows.is_over() && rows.looked() < CORE_ROWS {
             count += rows.count(CORE_ROWS_AT_ONCE)?;
             pace.look().await?;
         }

@@ -61,6 +61,8 @@ pub(super) struct RangeRows {
     pub(super) skip: usize,
     pub(super) left: usize,
     pub(super) seen: usize,
+    /// Ranges that have been begun: of keys that are not there, each is some work, too.
+    begun: usize,
     ended: bool,
 }
 
@@ -103,12 +105,18 @@ impl RangeRows {
             skip: 0,
             left: usize::MAX,
             seen: 0,
+            begun: 1,
             ended: false,
         })
     }
 
     pub(super) fn is_over(&self) -> bool {
         self.ended || self.left == 0 || (self.all_count && self.decoder.rows() >= self.needed())
+    }
+
+    /// Rows and ranges that have been looked at.
+    pub(super) fn looked(&self) -> usize {
+        self.seen + self.begun
     }
 
     /// Rows that are still to be skipped or given.
@@ -122,10 +130,11 @@ impl RangeRows {
             return Ok(false);
         };
         self.scan = scan(&self.view, self.within, &range)?;
+        self.begun += 1;
         Ok(true)
     }
 
-    /// Reads up to so many rows into the decoder.
+    /// Looks at so many rows and ranges, reading the rows into the decoder.
     ///
     /// # Errors
     /// Storage's; XX001 for an index entry without its row.
@@ -134,8 +143,8 @@ impl RangeRows {
             true => most.min(self.needed() - self.decoder.rows()),
             false => most,
         };
-        let mut read = 0;
-        while read < most {
+        let before = self.looked();
+        while self.looked() - before < most {
             let Some((key, row)) = self.scan.next()? else {
                 if !self.next_range()? {
                     self.ended = true;
@@ -143,7 +152,6 @@ impl RangeRows {
                 }
                 continue;
             };
-            read += 1;
             self.seen += 1;
             let Some((layout, table)) = &self.index else {
                 self.decoder.append(row)?;
@@ -168,8 +176,8 @@ impl RangeRows {
     /// As [`RangeRows::read`], and what the expressions raise.
     pub(super) fn count(&mut self, most: usize) -> Result<usize, Diagnostic> {
         if self.all_count {
-            let before = self.seen;
-            while self.seen - before < most {
+            let (seen, before) = (self.seen, self.looked());
+            while self.looked() - before < most {
                 if self.scan.next()?.is_some() {
                     self.seen += 1;
                 } else if !self.next_range()? {
@@ -177,7 +185,7 @@ impl RangeRows {
                     break;
                 }
             }
-            return Ok(self.seen - before);
+            return Ok(self.seen - seen);
         }
         self.read(most)?;
         let rows = self.decoder.rows();

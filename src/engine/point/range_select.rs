@@ -141,7 +141,7 @@ impl RangeSelect {
         };
         let skip = count(self.offset.as_ref(), row, "2201X", "OFFSET")?.unwrap_or(0);
         let left = count(self.limit.as_ref(), row, "2201W", "LIMIT")?.unwrap_or(usize::MAX);
-        let keys = self.range.keys(parameters, input)?;
+        let keys = self.range.keys(parameters, input, run.query).await?;
         if keys.is_empty() || left == 0 {
             return Ok(self.rows(Source::Ready(Vec::new().into_iter())));
         }
@@ -150,7 +150,7 @@ impl RangeSelect {
         let mut rows = RangeRows::begin(&self.reading, of, view, (parameters, context))?;
         (rows.skip, rows.left) = (skip, left);
         let mut pace = Pace::new(context.cancel.clone());
-        while !rows.is_over() && rows.seen < CORE_ROWS {
+        while !rows.is_over() && rows.looked() < CORE_ROWS {
             rows.read(CORE_ROWS_AT_ONCE)?;
             pace.look().await?;
         }

@@ -133,7 +133,8 @@ pub fn choose(
             if !has_all((relation, index), (table, types), &shown, &conditions) {
                 continue;
             }
-            if let Some((reached, keys)) = keys((table, Some(index), types), &layout, &conditions)? {
+            if let Some((reached, keys)) = keys((table, Some(index), types), &layout, &conditions)?
+            {
                 let path = AccessPath::Index {
                     name: relation.name.clone(),
                     store: index.store,

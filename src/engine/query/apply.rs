@@ -111,6 +111,7 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
                         || member.negated && becomes_constant(&member.expr, &schema)
                         || names_outer(&member.subquery)
                             && (member.negated
+                                || lone_groups::is_of_lone_group(&member.subquery.subquery)
                                 || !is_decorrelated(&member.subquery, considered, &schema)) =>
                 {
                     Ok(Transformed::yes(membership(member, &schema)?))

@@ -115,9 +115,9 @@ fn extreme(aggregate: &AggregateExec, view: &View) -> Result<Option<Plan>> {
     }
     match rows.len() {
         0 | 1 => Ok(rows.pop()),
-        _ => UnionExec::try_new(rows).and_then(|union| {
+        _ => UnionExec::try_new(rows).map(|union| {
             let one_after_another = CoalescePartitionsExec::new(union);
-            Ok(Some(Arc::new(one_after_another) as Plan))
+            Some(Arc::new(one_after_another) as Plan)
         }),
     }
 }

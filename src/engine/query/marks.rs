@@ -59,11 +59,7 @@ impl OptimizerRule for Marks {
 }
 
 impl Marks {
-    fn marked(
-        &self,
-        projection: Projection,
-        config: &dyn OptimizerConfig,
-    ) -> Result<LogicalPlan> {
+    fn marked(&self, projection: Projection, config: &dyn OptimizerConfig) -> Result<LogicalPlan> {
         let mut input = projection.input.clone();
         let plan = LogicalPlan::Projection(projection);
         let names = NamePreserver::new(&plan);

@@ -111,9 +111,16 @@ fn joins(plan: Plan, order: Order, view: &View) -> Result<Plan> {
     }
     let plan = replace_children_if_necessary(plan, children)?;
     match order {
-        Order::Matters => Ok(plan),
-        Order::Free => exchanged(plan, view),
+        Order::Matters if !gives_left_in_order(&plan) => Ok(plan),
+        _ => exchanged(plan, view),
     }
+}
+
+/// Whether a join gives rows of its left side alone, in their order whichever side it keeps.
+fn gives_left_in_order(plan: &Plan) -> bool {
+    let any: &dyn Any = plan.as_ref();
+    any.downcast_ref::<HashJoinExec>()
+        .is_some_and(|join| matches!(join.join_type(), JoinType::LeftSemi | JoinType::LeftAnti))
 }
 
 /// Whether an aggregate gives the same in whatever order its rows come.

@@ -34,6 +34,7 @@ mod number_sum;
 pub mod numeric;
 pub mod numeric_math;
 pub mod one_type;
+mod ordered_arrays;
 pub mod ordered_sets;
 mod overloaded;
 pub mod peers;

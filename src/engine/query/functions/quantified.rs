@@ -11,7 +11,7 @@ use crate::engine::types::number::array::{Numbers, is_exact};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Datum, ListArray, Scalar, UInt64Array,
 };
-use datafusion::arrow::compute::kernels::{boolean, cmp};
+use datafusion::arrow::compute::kernels::{boolean, cmp, comparison};
 use datafusion::arrow::compute::{cast, take};
 use datafusion::arrow::datatypes::{DataType, Field, IntervalMonthDayNanoType};
 use datafusion::arrow::row::{RowConverter, SortField};
@@ -41,6 +41,14 @@ pub enum Comparison {
     Greater,
     /// `>=`
     AtLeast,
+    /// `LIKE`
+    Like,
+    /// `NOT LIKE`
+    NotLike,
+    /// `ILIKE`
+    ILike,
+    /// `NOT ILIKE`
+    NotILike,
 }
 
 /// With how many of them it must compare so.
@@ -56,7 +64,7 @@ pub enum Quantifier {
 pub const EQUALS_ANY: &str = "equals_any";
 
 /// The functions' names: of ANY, and of ALL.
-const NAMES: [(Comparison, &str, [&str; 2]); 6] = [
+const NAMES: [(Comparison, &str, [&str; 2]); 10] = [
     (Comparison::Equal, "=", [EQUALS_ANY, "equals_all"]),
     (
         Comparison::Unequal,
@@ -71,6 +79,14 @@ const NAMES: [(Comparison, &str, [&str; 2]); 6] = [
         ["greater_than_any", "greater_than_all"],
     ),
     (Comparison::AtLeast, ">=", ["at_least_any", "at_least_all"]),
+    (Comparison::Like, "~~", ["like_any", "like_all"]),
+    (Comparison::NotLike, "!~~", ["not_like_any", "not_like_all"]),
+    (Comparison::ILike, "~~*", ["ilike_any", "ilike_all"]),
+    (
+        Comparison::NotILike,
+        "!~~*",
+        ["not_ilike_any", "not_ilike_all"],
+    ),
 ];
 
 impl Comparison {
@@ -83,6 +99,10 @@ impl Comparison {
             BinaryOperator::LtEq => Comparison::AtMost,
             BinaryOperator::Gt => Comparison::Greater,
             BinaryOperator::GtEq => Comparison::AtLeast,
+            BinaryOperator::PGLikeMatch => Comparison::Like,
+            BinaryOperator::PGNotLikeMatch => Comparison::NotLike,
+            BinaryOperator::PGILikeMatch => Comparison::ILike,
+            BinaryOperator::PGNotILikeMatch => Comparison::NotILike,
             _ => return None,
         })
     }
@@ -111,6 +131,10 @@ impl Comparison {
             Comparison::AtMost => Comparison::Greater,
             Comparison::Greater => Comparison::AtMost,
             Comparison::AtLeast => Comparison::Less,
+            Comparison::Like => Comparison::NotLike,
+            Comparison::NotLike => Comparison::Like,
+            Comparison::ILike => Comparison::NotILike,
+            Comparison::NotILike => Comparison::ILike,
         }
     }
 
@@ -131,6 +155,10 @@ impl Comparison {
             Comparison::AtMost => cmp::lt_eq(values, elements),
             Comparison::Greater => cmp::gt(values, elements),
             Comparison::AtLeast => cmp::gt_eq(values, elements),
+            Comparison::Like => comparison::like(values, elements),
+            Comparison::NotLike => comparison::nlike(values, elements),
+            Comparison::ILike => comparison::ilike(values, elements),
+            Comparison::NotILike => comparison::nilike(values, elements),
         };
         Ok(compared?)
     }

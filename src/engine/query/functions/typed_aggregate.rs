@@ -3,6 +3,7 @@
 //! float of each group, NaN above infinity as PostgreSQL has it (§8.1.3): the library's begin with the largest finite number.
 
 use super::label;
+use super::ordered_arrays::{OrderedArray, OrderedArrays};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use datafusion::arrow::datatypes::{
     ArrowPrimitiveType, DataType, FieldRef, Float32Type, Float64Type,
@@ -32,6 +33,16 @@ pub fn typed(library: Arc<AggregateUDF>) -> Arc<AggregateUDF> {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Typed {
     library: Arc<AggregateUDF>,
+}
+
+impl Typed {
+    /// What gathers array_agg's values where they have an order.
+    fn ordered(&self, args: &AccumulatorArgs<'_>) -> Result<Option<OrderedArrays>> {
+        match self.name() {
+            "array_agg" => OrderedArrays::of(args),
+            _ => Ok(None),
+        }
+    }
 }
 
 impl AggregateUDFImpl for Typed {
@@ -72,7 +83,10 @@ impl AggregateUDFImpl for Typed {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.library.accumulator(args)
+        match self.ordered(&args)? {
+            Some(arrays) => Ok(Box::new(OrderedArray::new(arrays))),
+            None => self.library.accumulator(args),
+        }
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -80,13 +94,17 @@ impl AggregateUDFImpl for Typed {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        self.library.groups_accumulator_supported(args)
+        matches!(self.ordered(&args), Ok(Some(_)))
+            || self.library.groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
+        if let Some(arrays) = self.ordered(&args)? {
+            return Ok(Box::new(arrays));
+        }
         let kept = match self.name() {
             "min" => Ordering::Less,
             "max" => Ordering::Greater,
@@ -177,7 +195,9 @@ where
             *found = new;
         }
     };
-    Box::new(PrimitiveGroupsAccumulator::<T, _>::new(&T::DATA_TYPE, keep).with_starting_value(start))
+    Box::new(
+        PrimitiveGroupsAccumulator::<T, _>::new(&T::DATA_TYPE, keep).with_starting_value(start),
+    )
 }
 
 /// PostgreSQL's order of floats (§8.1.3): NaN equals itself and is greater than all others.

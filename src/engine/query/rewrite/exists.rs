@@ -8,8 +8,8 @@ use super::subqueries::{VALUE, nothing, over_expression};
 use super::syntax::{array_of, last_name};
 use crate::engine::query::functions::quantified::Comparison;
 use sqlparser::ast::{
-    BinaryOperator, Expr, FunctionArguments, Ident, Query, Select, SelectItem, SetExpr,
-    Value, VisitMut, VisitorMut,
+    BinaryOperator, Expr, FunctionArguments, Ident, Query, Select, SelectItem, SetExpr, Value,
+    VisitMut, VisitorMut,
 };
 use std::ops::ControlFlow;
 

@@ -5,6 +5,7 @@ use super::rows;
 use super::subqueries::{self, VALUE, over_expression};
 use super::syntax::{call_of, last_name, rewrite_expr};
 use crate::diagnostic::{Diagnostic, SqlState};
+use crate::engine::query::functions::quantified::{self, Comparison};
 use sqlparser::ast::{
     ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, FunctionArg,
     FunctionArgExpr, FunctionArguments, Ident, SelectItem, SetExpr, UnaryOperator, Value,
@@ -27,6 +28,9 @@ pub fn compared(expr: &Expr) -> Result<Option<Expr>, Diagnostic> {
     let Some((quantifier, patterns)) = patterns(expr) else {
         return Ok(None);
     };
+    if let Some(call) = of_array(expr, quantifier, &patterns) {
+        return Ok(Some(call));
+    }
     let template = without_patterns(expr);
     // It is written more than once, and so is what is inside of it, comparison by comparison.
     if !is_small(&template, 1) {
@@ -76,6 +80,56 @@ pub fn compared(expr: &Expr) -> Result<Option<Expr>, Diagnostic> {
             found,
         ),
     }))
+}
+
+/// LIKE with an array that is not written out, which is looked through for all texts; None of another operator.
+fn of_array(expr: &Expr, quantifier: Quantifier, patterns: &Expr) -> Option<Expr> {
+    use BinaryOperator::{PGILikeMatch, PGLikeMatch, PGNotILikeMatch, PGNotLikeMatch};
+    if matches!(patterns, Expr::Array(_) | Expr::Subquery(_)) {
+        return None;
+    }
+    let (text, operator) = match expr {
+        Expr::Like {
+            negated,
+            expr,
+            escape_char: None,
+            ..
+        } => (
+            expr,
+            if *negated {
+                PGNotLikeMatch
+            } else {
+                PGLikeMatch
+            },
+        ),
+        Expr::ILike {
+            negated,
+            expr,
+            escape_char: None,
+            ..
+        } => (
+            expr,
+            if *negated {
+                PGNotILikeMatch
+            } else {
+                PGILikeMatch
+            },
+        ),
+        Expr::AnyOp {
+            left, compare_op, ..
+        }
+        | Expr::AllOp {
+            left, compare_op, ..
+        } => (left, compare_op.clone()),
+        _ => return None,
+    };
+    let quantifier = match quantifier {
+        Quantifier::Any => quantified::Quantifier::Any,
+        Quantifier::All => quantified::Quantifier::All,
+    };
+    let name = Comparison::of(&operator)?.function_name(quantifier);
+    let array = of_texts(patterns.clone());
+    Some(call_of(name, vec![(**text).clone(), array]))
 }
 
 fn chosen(conditions: Vec<CaseWhen>, otherwise: Expr) -> Expr {

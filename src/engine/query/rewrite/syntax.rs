@@ -277,6 +277,16 @@ pub(super) fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
             };
             *expr = call_of(prefix_function(*op).unwrap_or_default(), vec![inner]);
         }
+        // NOT is of the whole: `NOT EXISTS (…) IS NULL` is true, and there is nothing that is not known in it.
+        Expr::IsNull(inner) | Expr::IsNotNull(inner)
+            if matches!(&**inner, Expr::Exists { negated: true, .. }) =>
+        {
+            let inner = taken(inner);
+            *expr = match expr {
+                Expr::IsNull(_) => Expr::IsNotNull(Box::new(inner)),
+                _ => Expr::IsNull(Box::new(inner)),
+            };
+        }
         Expr::IsNull(inner) | Expr::IsNotNull(inner) if rows::is(inner) => {
             let columns = rows::row_of(inner).unwrap_or_default();
             *expr = rows::null_test(columns, matches!(expr, Expr::IsNull(_)));

@@ -114,7 +114,10 @@ impl TableScan {
     ) -> Result<Option<(AccessPath, Direction)>, StorageError> {
         let whole = AccessPath::Table(Keys::all());
         let mut paths: Vec<_> = [&self.path].into_iter().chain(&self.others).collect();
-        match (paths.as_slice(), self.direction_of(table, &self.path, order)) {
+        match (
+            paths.as_slice(),
+            self.direction_of(table, &self.path, order),
+        ) {
             ([AccessPath::Nothing], _) => return Ok(None),
             ([only], Some(direction)) => return Ok(Some(((*only).clone(), direction))),
             ([AccessPath::Table(keys)], None) if keys.are_all() => return Ok(None),

@@ -156,9 +156,10 @@ fn rows_in_any_order(plan: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
             let skipped = limit.get_skip_type()?;
             let wanted = limit.get_fetch_type()?;
             match (skipped, wanted) {
-                (SkipType::Literal(0), FetchType::Literal(Some(1..)) | FetchType::Literal(None)) => {
-                    rows_in_any_order(limit.input.clone())?
-                }
+                (
+                    SkipType::Literal(0),
+                    FetchType::Literal(Some(1..)) | FetchType::Literal(None),
+                ) => rows_in_any_order(limit.input.clone())?,
                 _ => plan,
             }
         }

@@ -497,6 +497,7 @@ fn demand_comparable(operator: &str, members: &[Expr], schema: &DFSchema) -> Res
 
 /// `x IN (SELECT y …)`: both as keys where their type needs it.
 fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubquery> {
+    use TypeKind::{Int2, Int4, Int8, Numeric};
     let plan = membership.subquery.subquery.clone();
     let [column] = <[_; 1]>::try_from(plan.schema().columns())
         .map_err(|_| failure::error(SqlState::SYNTAX_ERROR, "subquery has too many columns"))?;
@@ -512,11 +513,11 @@ fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubque
         return Err(failure::external(failure::no_operator("=", left, right)));
     }
     let sql_type = type_of(&column, plan.schema())?;
-    // A numeric beside a float is one, and a moment of one type beside that of another is of the wider.
+    // A number beside a float is one, and a moment of one type beside that of another is of the wider.
     if let Ok(left) = type_of(&membership.expr, schema)
         && left.kind != sql_type.kind
-        && let Some(to) = one_type::unlike_library(&[left, sql_type])
-        && to.kind != TypeKind::Numeric
+        && let Some(to) = one_type::common_type(&[left, sql_type])
+        && !matches!(to.kind, Numeric | Int2 | Int4 | Int8)
     {
         if left.kind != to.kind {
             let expr = std::mem::take(&mut *membership.expr);

@@ -1,8 +1,8 @@
 //! Subqueries in ORDER BY, in GROUP BY and inside aggregates: correlated ones and those that ask whether there is a row. Their values
 //! become columns below the sort or the aggregate, where the planner looks for subqueries.
 
-use super::*;
 use super::memberships;
+use super::*;
 use datafusion::logical_expr::logical_plan::Aggregate;
 use datafusion::logical_expr::{Sort, SortExpr};
 
@@ -17,25 +17,53 @@ pub(super) fn below(plan: LogicalPlan) -> Result<LogicalPlan> {
 
 fn sorted(sort: Sort) -> Result<LogicalPlan> {
     let schema = sort.input.schema().clone();
-    if !sort.expr.iter().any(|item| asks_of(&item.expr, &schema)) {
-        return Ok(LogicalPlan::Sort(sort));
-    }
-    let mut columns = Columns::of(&schema);
-    let by = |item: SortExpr| match asks_of(&item.expr, &schema) {
-        true => SortExpr {
-            expr: columns.added(item.expr),
-            ..item
-        },
-        false => item,
+    // What is not shown is a column below the projection only.
+    let hidden = match &*sort.input {
+        LogicalPlan::Projection(projection) => Some(projection.input.schema().clone()),
+        _ => None,
     };
-    let expr = sort.expr.into_iter().map(by).collect();
-    let own = Columns::of(&schema).exprs;
+    let mut columns = Columns::of(&schema);
+    let mut further = Columns::default();
+    let mut lift = |expr: Expr| {
+        let lifted = expr.transform_up(|expr| {
+            Ok(match &hidden {
+                _ if is_of(&expr, &schema) => Transformed::yes(columns.added(expr)),
+                Some(hidden) if is_of(&expr, hidden) => Transformed::yes(further.added(expr)),
+                _ => Transformed::no(expr),
+            })
+        })?;
+        Ok::<_, DataFusionError>(lifted)
+    };
+    let (mut by, mut found) = (Vec::with_capacity(sort.expr.len()), false);
+    for item in sort.expr {
+        let lifted = lift(item.expr)?;
+        found |= lifted.transformed;
+        by.push(SortExpr {
+            expr: lifted.data,
+            ..item
+        });
+    }
+    let (expr, fetch) = (by, sort.fetch);
+    if !found {
+        let input = sort.input;
+        return Ok(LogicalPlan::Sort(Sort { expr, input, fetch }));
+    }
+    let input = match Arc::unwrap_or_clone(sort.input) {
+        LogicalPlan::Projection(projection) if !further.exprs.is_empty() => {
+            let shown = projection.expr.into_iter();
+            columns.exprs.extend(further.names());
+            let all = shown.chain(further.exprs).collect();
+            let below = Projection::try_new(all, projection.input)?;
+            Arc::new(memberships::known(LogicalPlan::Projection(below))?)
+        }
+        input => Arc::new(input),
+    };
     let sorted = LogicalPlan::Sort(Sort {
         expr,
-        input: columns.over(sort.input)?,
-        fetch: sort.fetch,
+        input: columns.over(input)?,
+        fetch,
     });
-    let shown = Projection::try_new(own, Arc::new(sorted))?;
+    let shown = Projection::try_new(Columns::of(&schema).exprs, Arc::new(sorted))?;
     Ok(LogicalPlan::Projection(shown))
 }
 
@@ -68,21 +96,33 @@ fn aggregated(aggregate: Aggregate) -> Result<LogicalPlan> {
 }
 
 /// Columns of a projection: those of its input, and more.
+#[derive(Default)]
 struct Columns {
     exprs: Vec<Expr>,
+    added: usize,
 }
 
 impl Columns {
     fn of(schema: &DFSchema) -> Columns {
         let exprs = schema.columns().into_iter().map(Expr::Column).collect();
-        Columns { exprs }
+        Columns { exprs, added: 0 }
     }
 
     /// One more, and the name it is asked for by.
     fn added(&mut self, expr: Expr) -> Expr {
-        let name = format!("\u{1}below{}", self.exprs.len());
+        let name = format!("\u{1}below{}_{}", self.exprs.len(), self.added);
+        self.added += 1;
         self.exprs.push(expr.alias(&name));
         Expr::Column(Column::new_unqualified(name))
+    }
+
+    /// Those that were added, by their names.
+    fn names(&self) -> Vec<Expr> {
+        let names = self.exprs.iter().filter_map(|expr| match expr {
+            Expr::Alias(alias) => Some(Expr::Column(Column::new_unqualified(&alias.name))),
+            _ => None,
+        });
+        names.collect()
     }
 
     fn over(self, input: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
@@ -98,14 +138,23 @@ fn asks_of(expr: &Expr, schema: &DFSchema) -> bool {
 
 fn is_of(expr: &Expr, schema: &DFSchema) -> bool {
     let subquery = match expr {
+        Expr::ScalarSubquery(subquery) if subquery.outer_ref_columns.is_empty() => return false,
         Expr::ScalarSubquery(subquery) => subquery,
-        Expr::Exists(_) | Expr::InSubquery(_) => return true,
+        Expr::Exists(exists) => &exists.subquery,
+        Expr::InSubquery(member)
+            if member
+                .expr
+                .column_refs()
+                .iter()
+                .all(|it| schema.has_column(it)) =>
+        {
+            &member.subquery
+        }
         _ => return false,
     };
     let mut outer = subquery.outer_ref_columns.iter();
-    let of_schema = |outer: &Expr| match outer {
+    outer.all(|outer| match outer {
         Expr::OuterReferenceColumn(_, column) => schema.has_column(column),
         _ => false,
-    };
-    !subquery.outer_ref_columns.is_empty() && outer.all(of_schema)
+    })
 }
