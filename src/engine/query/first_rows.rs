@@ -25,13 +25,14 @@ use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::unnest::UnnestExec;
 use std::any::Any;
 use std::sync::Arc;
 
 type Plan = Arc<dyn ExecutionPlan>;
 
-/// Rows that a filter gathers before it hands them on, where few are wanted.
-const FILTERED_AT_ONCE: usize = 256;
+/// Rows that are read at once at first, and that a filter gathers before it hands them on: as many as are wanted, within these.
+const AT_ONCE: (usize, usize) = (8, 256);
 
 /// Least and greatest values at most that are looked for one by one.
 const EXTREMES_MAX: usize = 4;
@@ -76,6 +77,7 @@ fn first_rows(sort: &SortExec, view: &View) -> Result<Option<Plan>> {
     let wanted = FirstRows {
         order,
         most,
+        at_once: most.clamp(AT_ONCE.0, AT_ONCE.1),
         limited: true,
         through: Through::AnyIndex,
         without_nulls: false,
@@ -104,6 +106,7 @@ fn extreme(aggregate: &AggregateExec, view: &View) -> Result<Option<Plan>> {
         let wanted = FirstRows {
             order: vec![sorted],
             most: 1,
+            at_once: AT_ONCE.0,
             limited: true,
             through: Through::AnyIndex,
             without_nulls: true,
@@ -180,7 +183,7 @@ fn in_order(plan: &Plan, mut wanted: FirstRows, view: &View) -> Result<Option<Pl
     }
     let mut plan = plan.clone();
     let order = if let Some(filter) = any.downcast_ref::<FilterExec>() {
-        plan = Arc::new(filter.with_batch_size(FILTERED_AT_ONCE)?);
+        plan = Arc::new(filter.with_batch_size(wanted.at_once)?);
         // Nobody knows how many it leaves out.
         (wanted.limited, wanted.through) = (false, Through::OwnPath);
         let projection = filter.projection().as_ref();
@@ -191,6 +194,18 @@ fn in_order(plan: &Plan, mut wanted: FirstRows, view: &View) -> Result<Option<Pl
     } else if let Some(projection) = any.downcast_ref::<ProjectionExec>() {
         let of = |place: usize| column(&projection.expr().get(place)?.expr);
         through(&wanted.order, of)
+    } else if let Some(unnest) = any.downcast_ref::<UnnestExec>() {
+        // A row's elements come together, in the order of the rows; how many rows have some nobody knows.
+        (wanted.limited, wanted.through) = (false, Through::OwnPath);
+        let unnested = unnest.list_column_indices();
+        let plain = |column: &usize| {
+            let mut lists = unnested.iter().map(|list| list.index_in_input_schema);
+            lists.all(|list| list != *column)
+        };
+        match unnest.struct_column_indices() {
+            [] => through(&wanted.order, |column| Some(column).filter(plain)),
+            _ => None,
+        }
     } else if any.is::<CooperativeExec>() || any.is::<ForgetfulExec>() {
         Some(wanted.order)
     } else {
@@ -233,6 +248,8 @@ fn of_join(join: &HashJoinExec, mut wanted: FirstRows, view: &View) -> Result<Op
         }
         return Ok(None);
     }
+    // It takes a few turns in this way before it reads all of its other side.
+    wanted.at_once = AT_ONCE.1;
     let sorted = right.into_iter();
     wanted.order = sorted
         .map(|(column, options)| Sorted { column, options })

@@ -1,9 +1,9 @@
-//! array_agg(x ORDER BY y): the rows of all groups are kept as they come, and put in order when they are asked for. The library
-//! keeps each value and what it is ordered by as values of their own, hundreds of bytes a row.
+//! array_agg(x ORDER BY y) and string_agg(x, ',' ORDER BY y): the rows of all groups are kept as they come, and put in order when they
+//! are asked for. The library keeps each value and what it is ordered by as values of their own, hundreds of bytes a row.
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, ListArray, StructArray, UInt32Array, UInt64Array,
-    new_empty_array,
+    Array, ArrayRef, AsArray, BooleanArray, LargeStringBuilder, ListArray, StructArray,
+    UInt32Array, UInt64Array, new_empty_array,
 };
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::compute::{self, SortOptions, prep_null_mask_filter};
@@ -13,12 +13,23 @@ use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
+use datafusion::physical_expr::expressions::Literal;
 use datafusion_functions_aggregate_common::utils::ordering_fields;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
+
+/// What is made of a group's values.
+#[derive(Clone, Debug)]
+enum Made {
+    Array,
+    /// A text, with this between each two of them.
+    Text(Box<str>),
+}
 
 /// The arrays of groups.
 #[derive(Debug)]
 pub(super) struct OrderedArrays {
+    made: Made,
     element: FieldRef,
     /// What is ordered by.
     by: Fields,
@@ -34,7 +45,7 @@ pub(super) struct OrderedArrays {
 }
 
 impl OrderedArrays {
-    /// Of array_agg's arguments; None where it has no order, or where DISTINCT or IGNORE NULLS leave out rows.
+    /// Of the arguments of array_agg or string_agg; None where it has no order, or where DISTINCT or IGNORE NULLS leave out rows.
     ///
     /// # Errors
     /// The library's, for an expression without a type.
@@ -42,11 +53,24 @@ impl OrderedArrays {
         if args.order_bys.is_empty() || args.is_distinct || args.ignore_nulls {
             return Ok(None);
         }
+        let made = match args.exprs {
+            [_] => Made::Array,
+            [_, between] => match between.downcast_ref::<Literal>().map(Literal::value) {
+                Some(value) if value.is_null() => Made::Text("".into()),
+                Some(value) => match value.try_as_str().flatten() {
+                    Some(between) => Made::Text(between.into()),
+                    None => return Ok(None),
+                },
+                None => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
         let types = args.order_bys.iter();
         let types = types.map(|item| item.expr.data_type(args.schema));
         let by = ordering_fields(args.order_bys, &types.collect::<Result<Vec<_>>>()?);
         let element = args.expr_fields[0].data_type().clone();
         Ok(Some(OrderedArrays {
+            made,
             element: Arc::new(Field::new_list_field(element, true)),
             by: by.into(),
             options: args.order_bys.iter().map(|item| item.options).collect(),
@@ -61,6 +85,7 @@ impl OrderedArrays {
     /// The same, of nothing yet.
     fn empty(&self) -> OrderedArrays {
         OrderedArrays {
+            made: self.made.clone(),
             element: self.element.clone(),
             by: self.by.clone(),
             options: self.options.clone(),
@@ -70,6 +95,42 @@ impl OrderedArrays {
             total: 0,
             bytes: 0,
         }
+    }
+
+    /// Of the arguments' columns those that are kept.
+    fn kept(&self, columns: &[ArrayRef]) -> Vec<ArrayRef> {
+        let mut columns = columns.to_vec();
+        if let Made::Text(_) = self.made {
+            columns.remove(1);
+        }
+        columns
+    }
+
+    /// What is made of the groups' arrays.
+    fn made_of(&self, lists: ArrayRef) -> Result<ArrayRef> {
+        let Made::Text(between) = &self.made else {
+            return Ok(lists);
+        };
+        let lists = lists.as_list::<i32>();
+        let values = compute::cast(lists.values(), &DataType::LargeUtf8)?;
+        let values = values.as_string::<i64>();
+        let mut texts = LargeStringBuilder::new();
+        for ends in lists.value_offsets().windows(2) {
+            let group = values.slice(ends[0] as usize, (ends[1] - ends[0]) as usize);
+            let mut any = false;
+            for text in group.iter().flatten() {
+                if any {
+                    texts.write_str(between).map_err(unwritten)?;
+                }
+                texts.write_str(text).map_err(unwritten)?;
+                any = true;
+            }
+            match any {
+                true => texts.append_value(""),
+                false => texts.append_null(),
+            }
+        }
+        Ok(Arc::new(texts.finish()))
     }
 
     fn add(&mut self, batch: Vec<ArrayRef>, groups: &[usize]) {
@@ -176,6 +237,10 @@ impl OrderedArrays {
     }
 }
 
+fn unwritten(error: fmt::Error) -> DataFusionError {
+    DataFusionError::Internal(error.to_string())
+}
+
 impl GroupsAccumulator for OrderedArrays {
     fn update_batch(
         &mut self,
@@ -185,8 +250,9 @@ impl GroupsAccumulator for OrderedArrays {
         total_num_groups: usize,
     ) -> Result<()> {
         self.total = total_num_groups;
+        let values = self.kept(values);
         let Some(filter) = opt_filter else {
-            self.add(values.to_vec(), group_indices);
+            self.add(values, group_indices);
             return Ok(());
         };
         let filter = match filter.null_count() {
@@ -203,7 +269,8 @@ impl GroupsAccumulator for OrderedArrays {
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        self.taken(emit_to).map(|(values, _)| values)
+        let (lists, _) = self.taken(emit_to)?;
+        self.made_of(lists)
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
@@ -281,8 +348,8 @@ impl Accumulator for OrderedArray {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let (values, _) = self.0.lists(1)?;
-        ScalarValue::try_from_array(&values, 0)
+        let (lists, _) = self.0.lists(1)?;
+        ScalarValue::try_from_array(&self.0.made_of(lists)?, 0)
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {

@@ -36,10 +36,10 @@ struct Typed {
 }
 
 impl Typed {
-    /// What gathers array_agg's values where they have an order.
+    /// What gathers the values where they have an order.
     fn ordered(&self, args: &AccumulatorArgs<'_>) -> Result<Option<OrderedArrays>> {
         match self.name() {
-            "array_agg" => OrderedArrays::of(args),
+            "array_agg" | "string_agg" => OrderedArrays::of(args),
             _ => Ok(None),
         }
     }

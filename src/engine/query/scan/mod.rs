@@ -51,6 +51,8 @@ pub struct TableScan {
     direction: Direction,
     /// Whether somebody relies on the order that the path has the rows in.
     in_order: bool,
+    /// Rows of the first batch.
+    at_once: usize,
     limit: Option<usize>,
     guard: Option<Guard>,
     /// The table's indexes.
@@ -78,6 +80,7 @@ impl TableScan {
             others: paths.collect(),
             direction: Direction::Forward,
             in_order: false,
+            at_once: stream::BATCH_ROWS_FIRST,
             limit,
             guard: None,
             indexes,
@@ -187,6 +190,7 @@ impl TableScan {
             others: self.others.clone(),
             direction: self.direction,
             in_order: self.in_order,
+            at_once: self.at_once,
             limit: self.limit,
             guard: self.guard.clone(),
             indexes: self.indexes.clone(),
@@ -351,7 +355,7 @@ impl Leaf for TableScan {
                 width: table.columns.len(),
             }),
             left: self.limit,
-            rows_next: stream::BATCH_ROWS_FIRST,
+            rows_next: self.at_once,
             waiting,
             work,
             statement,

@@ -15,6 +15,8 @@ pub struct FirstRows {
     pub order: Vec<Sorted>,
     /// How many are wanted.
     pub most: usize,
+    /// How many are read at once at first.
+    pub at_once: usize,
     /// Whether no others are, for all of them are kept.
     pub limited: bool,
     /// What the order may be had through.

@@ -98,6 +98,7 @@ impl TableScan {
             others: Vec::new(),
             direction,
             in_order: true,
+            at_once: wanted.at_once,
             limit: wanted.limited.then_some(wanted.most),
             ..self.again()
         }))
