@@ -81,7 +81,7 @@ fn equality(condition: Expr) -> Expr {
     match (*left, op, *right) {
         (value, Operator::Eq, Expr::ScalarSubquery(subquery))
         | (Expr::ScalarSubquery(subquery), Operator::Eq, value)
-            if matches!(value, Expr::Column(_)) && subquery.outer_ref_columns.is_empty() =>
+            if matches!(value, Expr::Column(_)) && !names_outer(&subquery) =>
         {
             Expr::InSubquery(InSubquery::new(Box::new(value), subquery, false))
         }

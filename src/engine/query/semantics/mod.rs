@@ -376,14 +376,16 @@ fn with_blanks(mut like: Like, schema: &DFSchema) -> Transformed<Expr> {
 /// Memory that one constant may take, written once for each of those that it is looked for among.
 const NEEDLES_BYTES_MAX: usize = 1024 * 1024;
 
-/// A constant looked for among what is none: as comparisons, for a filter of the library's takes NULL of all rows for the
-/// first one's.
+/// A constant, or what becomes one, looked for among what is none: as comparisons, for a filter of the library's takes NULL of
+/// all rows for the first one's.
 fn constant_in_list(list: InList) -> Expr {
     let is_constant = |one: &Expr| matches!(one, Expr::Literal(..));
-    let bytes = match &*list.expr {
-        Expr::Literal(value, _) => value.size().saturating_mul(list.list.len()),
+    let size = match &*list.expr {
+        Expr::Literal(value, _) => value.size(),
+        other if is_same_for_all_rows(other) => other.to_string().len(),
         _ => return Expr::InList(list),
     };
+    let bytes = size.saturating_mul(list.list.len());
     if bytes > NEEDLES_BYTES_MAX || list.list.iter().all(is_constant) {
         return Expr::InList(list);
     }
@@ -395,6 +397,21 @@ fn constant_in_list(list: InList) -> Expr {
     let compared = list.list.into_iter();
     let compared = compared.map(|one| operators::binary(needle.clone(), each, one));
     balanced(compared.collect(), both)
+}
+
+/// Whether an expression names no column and calls nothing that gives another value each time.
+fn is_same_for_all_rows(expr: &Expr) -> bool {
+    let varies = |expr: &Expr| {
+        Ok(match expr {
+            Expr::Column(_)
+            | Expr::OuterReferenceColumn(..)
+            | Expr::ScalarSubquery(_)
+            | Expr::Exists(_)
+            | Expr::InSubquery(_) => true,
+            other => other.is_volatile(),
+        })
+    };
+    !expr.exists(varies).unwrap_or(true)
 }
 
 /// The conditions put together in a tree as flat as can be.
