@@ -1,8 +1,7 @@
 //! EXISTS and IN (SELECT …) as values: `SELECT id, EXISTS (SELECT FROM orders …) FROM users`. The library makes joins of them in
 //! conditions only, which mark the rows that have a partner; here the marks of such a condition are a projection's columns.
 
-use datafusion::common::tree_node::Transformed;
-use datafusion::common::tree_node::TreeNode;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection};
@@ -107,6 +106,7 @@ fn is_asking(expr: &Expr) -> bool {
     matches!(expr, Expr::Exists(_) | Expr::InSubquery(_))
 }
 
-fn asks(expr: &Expr) -> bool {
+/// Whether EXISTS or IN (SELECT …) is in an expression.
+pub fn asks(expr: &Expr) -> bool {
     expr.exists(|expr| Ok(is_asking(expr))).unwrap_or(false)
 }

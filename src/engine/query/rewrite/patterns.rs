@@ -5,20 +5,13 @@ use super::rows;
 use super::subqueries::{self, VALUE, over_expression};
 use super::syntax::{call_of, last_name, rewrite_expr};
 use crate::diagnostic::{Diagnostic, SqlState};
-use crate::engine::query::functions::quantified::{self, Comparison};
+use crate::engine::query::functions::quantified::{Comparison, Quantifier};
 use sqlparser::ast::{
     ArrayElemTypeDef, BinaryOperator, CaseWhen, CastKind, DataType, Expr, FunctionArg,
     FunctionArgExpr, FunctionArguments, Ident, SelectItem, SetExpr, UnaryOperator, Value,
     helpers::attached_token::AttachedToken,
 };
 use std::fmt::{self, Write as _};
-
-/// With how many of the patterns a text agrees.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Quantifier {
-    Any,
-    All,
-}
 
 /// The comparison with each pattern of such an expression, put together; None of another expression.
 ///
@@ -91,30 +84,24 @@ fn of_array(expr: &Expr, quantifier: Quantifier, patterns: &Expr) -> Option<Expr
     let (text, operator) = match expr {
         Expr::Like {
             negated,
-            expr,
+            expr: text,
             escape_char: None,
             ..
-        } => (
-            expr,
-            if *negated {
-                PGNotLikeMatch
-            } else {
-                PGLikeMatch
-            },
-        ),
-        Expr::ILike {
+        }
+        | Expr::ILike {
             negated,
-            expr,
+            expr: text,
             escape_char: None,
             ..
-        } => (
-            expr,
-            if *negated {
-                PGNotILikeMatch
-            } else {
-                PGILikeMatch
-            },
-        ),
+        } => {
+            let operator = match (expr, negated) {
+                (Expr::Like { .. }, false) => PGLikeMatch,
+                (Expr::Like { .. }, true) => PGNotLikeMatch,
+                (_, false) => PGILikeMatch,
+                (_, true) => PGNotILikeMatch,
+            };
+            (text, operator)
+        }
         Expr::AnyOp {
             left, compare_op, ..
         }
@@ -122,10 +109,6 @@ fn of_array(expr: &Expr, quantifier: Quantifier, patterns: &Expr) -> Option<Expr
             left, compare_op, ..
         } => (left, compare_op.clone()),
         _ => return None,
-    };
-    let quantifier = match quantifier {
-        Quantifier::Any => quantified::Quantifier::Any,
-        Quantifier::All => quantified::Quantifier::All,
     };
     let name = Comparison::of(&operator)?.function_name(quantifier);
     let array = of_texts(patterns.clone());

@@ -35,11 +35,6 @@ use std::fmt;
 use std::sync::Arc;
 use stream::{BATCH_ROWS_MAX, Guarding, ScanStream, Work};
 
-/// Ranges that are read without asking whether all of the table would cost less.
-const RANGES_FEW: usize = 16;
-/// What a path may cost without that.
-const COST_SMALL: u64 = 4096;
-
 /// A table's scan.
 pub struct TableScan {
     relation: Arc<Relation>,

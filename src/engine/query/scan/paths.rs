@@ -1,9 +1,9 @@
 //! Which of the paths that conditions lead to is read. How many rows each leads to is looked at when the statement runs
 //! (`range_sizes`): of two indexes that both fit, one may name five rows and the other half of the table.
 
+use super::TableScan;
 use super::cost;
 use super::order::{FirstRows, KeyOrder, Through};
-use super::{COST_SMALL, RANGES_FEW, TableScan};
 use crate::catalog::definition::{Relation, Table};
 use crate::engine::query::access_path::{AccessPath, Keys};
 use crate::engine::row::KeyLayout;
@@ -11,6 +11,10 @@ use crate::storage::{Direction, StorageError, View};
 use datafusion::arrow::compute::SortOptions;
 use std::sync::Arc;
 
+/// Ranges that are read without asking whether all of the table would cost less.
+const RANGES_FEW: usize = 16;
+/// What a path may cost without that, either.
+const COST_SMALL: u64 = 4096;
 /// What a path may cost without that others are looked at.
 const COST_NOTHING: u64 = 8 * cost::NAMED;
 

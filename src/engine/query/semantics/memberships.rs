@@ -10,6 +10,7 @@
 use super::*;
 use crate::engine::query::apply::names_outer;
 use crate::engine::query::lone_groups;
+use crate::engine::query::marks::asks;
 use datafusion::functions_aggregate::bool_and_or::bool_or_udaf;
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::logical_expr::expr::Exists;
@@ -55,12 +56,6 @@ pub(super) fn known(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
         other => Ok(other),
     }
-}
-
-/// Whether EXISTS or IN (SELECT …) is in an expression.
-pub(super) fn asks(expr: &Expr) -> bool {
-    let is = |expr: &Expr| Ok(matches!(expr, Expr::Exists(_) | Expr::InSubquery(_)));
-    expr.exists(is).unwrap_or(false)
 }
 
 /// A condition's equalities with a subquery's value, as memberships.
