@@ -90,17 +90,22 @@ impl Dialect for NodeDialect {
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
-        if at_contains(parser) {
-            return Some(Ok(INNER.prec_value(Precedence::PgOther)));
-        }
-        INNER.get_next_precedence(parser)
+        let precedence = match expressions::at_other_operator(parser) {
+            _ if at_contains(parser) => Precedence::PgOther,
+            true => Precedence::PgOther,
+            false if expressions::at_isnull(parser) => Precedence::Is,
+            false => return INNER.get_next_precedence(parser),
+        };
+        Some(Ok(INNER.prec_value(precedence)))
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
-        expressions::trim_of_spaces(parser).or_else(|| INNER.parse_prefix(parser))
+        expressions::trim_of_spaces(parser)
+            .or_else(|| expressions::prefix_operator(parser))
+            .or_else(|| INNER.parse_prefix(parser))
     }
 
-    /// `list CONTAINS member`, `value BETWEEN SYMMETRIC one AND other`.
+    /// `list CONTAINS member`, `value BETWEEN SYMMETRIC one AND other`, `value IS DISTINCT FROM other`.
     fn parse_infix(
         &self,
         parser: &mut Parser,
@@ -109,6 +114,13 @@ impl Dialect for NodeDialect {
     ) -> Option<Result<Expr, ParserError>> {
         if let Some(negated) = expressions::at_between_symmetric(parser) {
             return Some(expressions::between_symmetric(parser, left, negated));
+        }
+        if let Some(negated) = expressions::at_distinct(parser) {
+            return Some(expressions::distinct(parser, left, negated));
+        }
+        if expressions::at_isnull(parser) {
+            parser.advance_token();
+            return Some(Ok(Expr::IsNull(Box::new(left.clone()))));
         }
         if let Some(negated) = expressions::at_list_of_queries(parser) {
             return Some(expressions::list_of_queries(parser, left, negated));

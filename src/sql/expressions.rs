@@ -1,7 +1,7 @@
 //! Forms of expressions that sqlparser's own PostgreSQL dialect does not read.
 
 use super::utility::word;
-use sqlparser::ast::{BinaryOperator, Expr, TrimWhereField};
+use sqlparser::ast::{BinaryOperator, Expr, TrimWhereField, UnaryOperator};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -46,6 +46,80 @@ pub fn between_symmetric(
         },
         right: Box::new(between(&other, &one)),
     })))
+}
+
+/// Whether `IS [NOT] DISTINCT FROM` comes next, and with NOT.
+pub fn at_distinct(parser: &Parser) -> Option<bool> {
+    let keyword = |ahead| keyword(parser, ahead);
+    let negated = keyword(0) == Keyword::IS && keyword(1) == Keyword::NOT;
+    let last = 1 + usize::from(negated);
+    let here = [keyword(0), keyword(last), keyword(last + 1)];
+    (here == [Keyword::IS, Keyword::DISTINCT, Keyword::FROM]).then_some(negated)
+}
+
+/// The comparison with what follows, which ends where an operator binds no tighter than IS: `a IS DISTINCT FROM b AND c` are two
+/// conditions (PostgreSQL §4.1.6).
+///
+/// # Errors
+/// What is wrong with the other value.
+pub fn distinct(parser: &mut Parser, value: &Expr, negated: bool) -> Result<Expr, ParserError> {
+    for _ in 0..3 + usize::from(negated) {
+        parser.advance_token();
+    }
+    let other = parser.parse_subexpr(PostgreSqlDialect {}.prec_value(Precedence::Is))?;
+    let (value, other) = (Box::new(value.clone()), Box::new(other));
+    Ok(match negated {
+        true => Expr::IsNotDistinctFrom(value, other),
+        false => Expr::IsDistinctFrom(value, other),
+    })
+}
+
+/// The keyword that comes next, or after so many others; `NoKeyword` where none does.
+fn keyword(parser: &Parser, ahead: usize) -> Keyword {
+    match &parser.peek_nth_token_ref(ahead).token {
+        Token::Word(word) if word.quote_style.is_none() => word.keyword,
+        _ => Keyword::NoKeyword,
+    }
+}
+
+/// Whether `ISNULL` comes next.
+pub fn at_isnull(parser: &Parser) -> bool {
+    let next = &parser.peek_token_ref().token;
+    matches!(next, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("isnull"))
+}
+
+/// Whether an operator comes next that binds as all do without a place of their own (PostgreSQL §4.1.6, "any other operator"),
+/// though the library takes it for a comparison: `a ~ b || c` is `(a ~ b) || c`.
+pub fn at_other_operator(parser: &Parser) -> bool {
+    match &parser.peek_token_ref().token {
+        Token::Tilde
+        | Token::TildeAsterisk
+        | Token::ExclamationMarkTilde
+        | Token::ExclamationMarkTildeAsterisk
+        | Token::DoubleTilde
+        | Token::DoubleTildeAsterisk
+        | Token::ExclamationMarkDoubleTilde
+        | Token::ExclamationMarkDoubleTildeAsterisk => true,
+        Token::Word(word) => word.keyword == Keyword::OPERATOR,
+        _ => false,
+    }
+}
+
+/// An operator before its value, if one comes next: `@ -5 + 2` is the absolute value of a sum.
+pub fn prefix_operator(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    let op = match parser.peek_token_ref().token {
+        Token::AtSign => UnaryOperator::PGAbs,
+        Token::PGSquareRoot => UnaryOperator::PGSquareRoot,
+        Token::PGCubeRoot => UnaryOperator::PGCubeRoot,
+        Token::Tilde => UnaryOperator::BitwiseNot,
+        _ => return None,
+    };
+    parser.advance_token();
+    let value = parser.parse_subexpr(PostgreSqlDialect {}.prec_value(Precedence::PgOther));
+    Some(value.map(|value| Expr::UnaryOp {
+        op,
+        expr: Box::new(value),
+    }))
 }
 
 /// Whether `[NOT] IN ((query), …)` comes next, and with NOT: a list whose first member is a subquery

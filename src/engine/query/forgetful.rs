@@ -19,7 +19,6 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateInputMode};
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
@@ -31,8 +30,9 @@ use std::sync::Arc;
 type Plan = Arc<dyn ExecutionPlan>;
 
 /// The library's rules, and the operators put in: before them, and where sides of joins have been exchanged.
-pub fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = PhysicalOptimizer::new().rules;
+pub fn rules(
+    mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
+) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let exchanged = rules.iter().position(|rule| rule.name() == EXCHANGES);
     rules.insert(exchanged.map_or(0, |place| place + 1), Arc::new(Forget));
     rules.insert(0, Arc::new(Forget));

@@ -13,6 +13,7 @@ mod around;
 mod cancel;
 pub(super) mod cast;
 mod conditions;
+mod dependencies;
 mod estimate;
 pub mod explain;
 pub mod explain_options;
@@ -59,9 +60,9 @@ pub mod statement;
 pub mod table;
 #[cfg(test)]
 mod tests;
-mod unnested;
 mod unused_parts;
 mod watched;
+mod whole_filters;
 
 pub use plan::QueryPlan;
 pub use table::{KEY_COLUMN, KEYED_SCHEMA, keyed_name};

@@ -5,7 +5,7 @@
 
 use super::functions::{json, set_returning};
 use super::rewrite::records::{EXPAND_ARRAY, EXPANDED};
-use super::{Inner, failure, resolve, semantics, series, unnested};
+use super::{Inner, dependencies, failure, resolve, semantics, series};
 use crate::catalog::sql_type::{SqlType, TypeKind};
 use crate::diagnostic::SqlState;
 use crate::engine::context::StatementContext;
@@ -315,7 +315,7 @@ impl Relations {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         }
         self.asked.store(true, Ordering::Relaxed);
-        let plan = unnested::without_keys(context.plan(relation)?)?;
+        let plan = dependencies::mend(context.plan(relation)?)?;
         let planned = PlannedRelation::new(plan, None);
         Ok(RelationPlanning::Planned(Box::new(planned)))
     }

@@ -20,6 +20,8 @@ use datafusion::functions_nested::planner::{FieldAccessPlanner, NestedFunctionPl
 use datafusion::functions_window::planner::WindowFunctionPlanner;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -42,16 +44,24 @@ pub fn shared(options: &Options, functions: &Functions) -> Result<SessionState, 
         .with_session_id("nodedb".to_owned())
         .with_config(config())
         .with_runtime_env(Arc::new(runtime))
-        .with_optimizer_rules(super::unnested::rules(super::marks::rules(
+        .with_optimizer_rules(super::dependencies::rules(super::marks::rules(
             super::lone_groups::rules(),
         )))
-        .with_physical_optimizer_rules(super::forgetful::rules())
+        .with_physical_optimizer_rules(physical_rules())
         .with_expr_planners(expr_planners())
         .with_scalar_functions(functions.scalar.values().cloned().collect())
         .with_aggregate_functions(functions.aggregate.values().cloned().collect())
         .with_window_functions(functions.window.values().cloned().collect())
         .build();
     Ok(state)
+}
+
+/// The library's rules for operators, but for those that move conditions down: where one may go the logical rules have seen to, and
+/// these take a column for the first of its name, which in a join may be the other side's. And ours.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    super::whole_filters::rules(super::forgetful::rules(rules))
 }
 
 /// The library's own planners of operators and syntax, asked after ours; not the one of fields, which no column

@@ -62,13 +62,7 @@ pub fn as_value(expr: &mut Expr) {
 /// 42601 for rows of different length, 54000 for very long ones, 0A000 for operators that compare
 /// nothing.
 pub fn compare(op: &BinaryOperator, left: Vec<Expr>, right: Vec<Expr>) -> Result<Expr, Diagnostic> {
-    if left.len() != right.len() {
-        return Err(Diagnostic::error(
-            SqlState::SYNTAX_ERROR,
-            "unequal number of entries in row expressions",
-        ));
-    }
-    let pairs = left.into_iter().zip(right);
+    let pairs = pairs(left, right)?;
     let each = pairs
         .clone()
         .map(|(left, right)| binary(left, op.clone(), right));
@@ -83,6 +77,39 @@ pub fn compare(op: &BinaryOperator, left: Vec<Expr>, right: Vec<Expr>) -> Result
         BinaryOperator::Gt | BinaryOperator::GtEq => ordered(op, BinaryOperator::Gt, pairs),
         other => Err(Diagnostic::unsupported(format!("{other} of rows"))),
     }
+}
+
+/// The columns of two rows of one length.
+fn pairs(
+    left: Vec<Expr>,
+    right: Vec<Expr>,
+) -> Result<std::iter::Zip<std::vec::IntoIter<Expr>, std::vec::IntoIter<Expr>>, Diagnostic> {
+    if left.len() != right.len() {
+        return Err(Diagnostic::error(
+            SqlState::SYNTAX_ERROR,
+            "unequal number of entries in row expressions",
+        ));
+    }
+    Ok(left.into_iter().zip(right))
+}
+
+/// `row IS DISTINCT FROM row`: some column is; NOT DISTINCT: none is.
+///
+/// # Errors
+/// 42601 for rows of different length.
+pub fn distinct(left: Vec<Expr>, right: Vec<Expr>, negated: bool) -> Result<Expr, Diagnostic> {
+    let each = pairs(left, right)?.map(|(left, right)| {
+        let (left, right) = (Box::new(nested(left)), Box::new(nested(right)));
+        match negated {
+            true => Expr::IsNotDistinctFrom(left, right),
+            false => Expr::IsDistinctFrom(left, right),
+        }
+    });
+    let both = match negated {
+        true => BinaryOperator::And,
+        false => BinaryOperator::Or,
+    };
+    Ok(joined(each.collect(), &both, negated))
 }
 
 /// The first columns that differ decide: `a < c OR a = c AND b < d`.

@@ -291,6 +291,15 @@ pub(super) fn rewrite_expr(expr: &mut Expr) -> Result<(), Diagnostic> {
             let columns = rows::row_of(inner).unwrap_or_default();
             *expr = rows::null_test(columns, matches!(expr, Expr::IsNull(_)));
         }
+        Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right)
+            if rows::is(left) && rows::is(right) =>
+        {
+            let rows = (rows::row_of(left), rows::row_of(right));
+            if let (Some(left), Some(right)) = rows {
+                let negated = matches!(expr, Expr::IsNotDistinctFrom(..));
+                *expr = rows::distinct(left, right, negated)?;
+            }
+        }
         Expr::Like {
             pattern,
             escape_char: escape @ Some(_),

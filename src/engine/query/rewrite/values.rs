@@ -1,6 +1,7 @@
 //! VALUES whose rows write one column as a number here and as a quoted literal there: the quoted
 //! ones take the number's type, as PostgreSQL resolves them, and moments the latest's. Numbers of different
-//! scales keep them, and of lengths that differ the column has none.
+//! scales keep them, and of lengths that differ the column has none. Where a type is known only when the expression is planned, the
+//! rows are branches of a UNION ALL.
 
 use super::casts;
 use super::subqueries::nothing;
@@ -10,7 +11,7 @@ use crate::engine::query::functions::numeric::OF as NUMERIC_OF;
 use crate::engine::types::{self, Input};
 use sqlparser::ast::{
     BinaryOperator, Expr, Ident, Parens, Query, SelectItem, SetExpr, SetOperator, SetQuantifier,
-    UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
+    UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut, visit_expressions,
 };
 use std::ops::ControlFlow;
 
@@ -32,7 +33,7 @@ impl VisitorMut for Lists<'_> {
 
 fn body(set: &mut SetExpr, input: Input<'_>) {
     if let SetExpr::Values(values) = set
-        && values.rows.iter().flat_map(|row| row.iter()).any(asks)
+        && (values.rows.iter().flat_map(|row| row.iter()).any(asks) || mixed(&values.rows, input))
     {
         *set = selects(std::mem::take(&mut values.rows));
         return;
@@ -63,6 +64,58 @@ fn asks(cell: &Expr) -> bool {
         }
     }
     cell.visit(&mut Queries).is_break()
+}
+
+/// Rows of which each may be a branch of a UNION: planning one takes some tens of microseconds.
+const UNITED_ROWS_MAX: usize = 100;
+
+/// Whether a column's cells may have different types, of which one is not to be read from its text.
+fn mixed(rows: &[Parens<Vec<Expr>>], input: Input<'_>) -> bool {
+    let width = rows.first().map_or(0, |row| row.len());
+    let mixed = |column| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        let mut cells = cells.filter(|cell| !is_untyped(cell));
+        let Some(first) = cells.next() else {
+            return false;
+        };
+        // One function throughout, say.
+        let alike = |cell: &Expr| {
+            std::mem::discriminant(cell) == std::mem::discriminant(first)
+                && named(cell) == named(first)
+        };
+        let mut computed = is_computed(first, input);
+        let mut differ = false;
+        for cell in cells {
+            computed |= is_computed(cell, input);
+            differ |= !alike(cell);
+        }
+        computed && differ
+    };
+    // A lateral list names columns of other tables, which branches of a union cannot.
+    let refers = |row: &Parens<Vec<Expr>>| row.content.iter().any(refers);
+    (2..=UNITED_ROWS_MAX).contains(&rows.len()) && (0..width).any(mixed) && !rows.iter().any(refers)
+}
+
+/// Whether a column is named in it.
+fn refers(cell: &Expr) -> bool {
+    let named = visit_expressions(cell, |part| match part {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    named.is_break()
+}
+
+fn is_computed(cell: &Expr, input: Input<'_>) -> bool {
+    let written = is_untyped(cell) || written_type(cell, input).is_some();
+    !written && decimals(cell).is_none() && !matches!(cell, Expr::Array(_))
+}
+
+/// The name of the function that a cell calls.
+fn named(cell: &Expr) -> Option<String> {
+    match cell {
+        Expr::Function(function) => last_name(&function.name),
+        _ => None,
+    }
 }
 
 /// `SELECT … UNION ALL SELECT …` of the rows.

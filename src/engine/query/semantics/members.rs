@@ -40,6 +40,16 @@ pub(super) fn one_number_type(
     schema: &DFSchema,
     input: Input<'_>,
 ) -> Result<Vec<Expr>> {
+    one_type_by(one_type::unlike_library, members, schema, input)
+}
+
+/// Members of different types as values of the one that `common` says they have together, where it knows one.
+pub(super) fn one_type_by(
+    common: fn(&[SqlType]) -> Option<SqlType>,
+    members: Vec<Expr>,
+    schema: &DFSchema,
+    input: Input<'_>,
+) -> Result<Vec<Expr>> {
     let mut types = Vec::with_capacity(members.len());
     for member in &members {
         let Ok((_, field)) = member.to_field(schema) else {
@@ -52,7 +62,7 @@ pub(super) fn one_number_type(
     }
     let alike = types.iter().all(|(_, data_type)| *data_type == types[0].1);
     let kinds: Vec<_> = types.iter().map(|(sql_type, _)| *sql_type).collect();
-    let Some(to) = one_type::unlike_library(&kinds).filter(|_| !alike) else {
+    let Some(to) = common(&kinds).filter(|_| !alike) else {
         return Ok(members);
     };
     let unified = members

@@ -98,9 +98,10 @@ fn part(expr: Expr, place: Place, schema: &DFSchema) -> Result<Expr> {
         Expr::InSubquery(membership) => match (place, membership.negated) {
             (Place::Demanded, _) => {
                 let column = membership.subquery.subquery.head_output_expr()?;
+                // What is cast keeps its name, which a column beside it may have, too, that a condition with the outer row needs.
                 let known = match column {
-                    Some(_) => membership,
-                    None => marked(membership)?,
+                    Some(_) if !names_outer(&membership.subquery) => membership,
+                    _ => marked(membership)?,
                 };
                 Ok(Expr::InSubquery(known))
             }

@@ -48,7 +48,7 @@ use datafusion::logical_expr::{
 };
 use members::{
     Compared, case_of_one_type, comparable_members, labelled, null_where_equal, one_number_type,
-    takes_one_type,
+    one_type_by, takes_one_type,
 };
 use std::sync::Arc;
 

@@ -130,7 +130,7 @@ pub(super) fn rows_of_one_type(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(LogicalPlan::Values(values))
 }
 
-/// Number columns of different types, one of them numeric, as [`one_number_type`] makes them alike.
+/// Number columns of different types as of the one that they have together: a union of this one has to know it.
 fn numbers_of_one_type(
     branches: &mut [Arc<LogicalPlan>],
     column: usize,
@@ -153,7 +153,7 @@ fn numbers_of_one_type(
     let columns: Vec<_> = names
         .map(|name| Expr::Column(Column::new_unqualified(name)))
         .collect();
-    let unified = one_number_type(columns.clone(), &schema, input)?;
+    let unified = one_type_by(one_type::common_type, columns.clone(), &schema, input)?;
     if unified == columns {
         return Ok(false);
     }
