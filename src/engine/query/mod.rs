@@ -14,6 +14,7 @@ mod cancel;
 pub(super) mod cast;
 mod conditions;
 mod dependencies;
+mod distinct_sums;
 mod estimate;
 pub mod explain;
 pub mod explain_options;

@@ -20,6 +20,7 @@ use datafusion::functions_nested::planner::{FieldAccessPlanner, NestedFunctionPl
 use datafusion::functions_window::planner::WindowFunctionPlanner;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult};
+use datafusion::optimizer::OptimizerRule;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
@@ -44,9 +45,7 @@ pub fn shared(options: &Options, functions: &Functions) -> Result<SessionState, 
         .with_session_id("nodedb".to_owned())
         .with_config(config())
         .with_runtime_env(Arc::new(runtime))
-        .with_optimizer_rules(super::dependencies::rules(super::marks::rules(
-            super::lone_groups::rules(),
-        )))
+        .with_optimizer_rules(logical_rules())
         .with_physical_optimizer_rules(physical_rules())
         .with_expr_planners(expr_planners())
         .with_scalar_functions(functions.scalar.values().cloned().collect())
@@ -54,6 +53,12 @@ pub fn shared(options: &Options, functions: &Functions) -> Result<SessionState, 
         .with_window_functions(functions.window.values().cloned().collect())
         .build();
     Ok(state)
+}
+
+/// The library's rules for relations, and ours.
+fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let rules = super::distinct_sums::rules(super::lone_groups::rules());
+    super::dependencies::rules(super::marks::rules(rules))
 }
 
 /// The library's rules for operators, but for those that move conditions down: where one may go the logical rules have seen to, and

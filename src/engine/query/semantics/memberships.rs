@@ -171,6 +171,9 @@ fn rows_in_any_order(plan: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
     })
 }
 
+/// What a column is called that is made of the subquery's for the comparison: one beside it may have that one's name.
+pub(super) const CONVERTED: &str = "\u{1}converted";
+
 /// What the column is called that is looked for among.
 const MEMBER: &str = "\u{1}member";
 

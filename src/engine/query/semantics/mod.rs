@@ -541,8 +541,7 @@ fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubque
             *membership.expr = super::cast::function(expr, left, to);
         }
         if sql_type.kind != to.kind {
-            let name = column.schema_name().to_string();
-            let column = super::cast::function(column, sql_type, to).alias(name);
+            let column = super::cast::function(column, sql_type, to).alias(memberships::CONVERTED);
             let projection = Projection::try_new(vec![column], plan)?;
             membership.subquery.subquery = Arc::new(LogicalPlan::Projection(projection));
         }
@@ -557,15 +556,14 @@ fn in_subquery(mut membership: InSubquery, schema: &DFSchema) -> Result<InSubque
         return Ok(membership);
     }
     membership.expr = Box::new(keyed.into_iter().next().unwrap_or_default());
-    let name = column.schema_name().to_string();
     // A number becomes a key whatever its own type is.
     let marker = match is_exact(&found) {
         true => Expr::Literal(ScalarValue::LargeBinary(None), None),
         false => marker,
     };
     let keyed = keys::of(vec![column, marker], plan.schema())?;
-    let column = keyed.into_iter().next().unwrap_or_default().alias(name);
-    let projection = Projection::try_new(vec![column], plan)?;
+    let column = keyed.into_iter().next().unwrap_or_default();
+    let projection = Projection::try_new(vec![column.alias(memberships::CONVERTED)], plan)?;
     membership.subquery.subquery = Arc::new(LogicalPlan::Projection(projection));
     Ok(membership)
 }
