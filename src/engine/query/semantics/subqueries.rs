@@ -1,16 +1,18 @@
-//! Subqueries in ORDER BY, in GROUP BY and inside aggregates: correlated ones and those that ask whether there is a row. Their values
-//! become columns below the sort or the aggregate, where the planner looks for subqueries.
+//! Subqueries in ORDER BY, in GROUP BY, inside aggregates and in ON of outer joins: correlated ones and those that ask whether there is
+//! a row. Their values become columns below the sort, the aggregate or the join, where the planner looks for subqueries.
 
 use super::memberships;
 use super::*;
-use datafusion::logical_expr::logical_plan::Aggregate;
+use datafusion::logical_expr::logical_plan::{Aggregate, Join, JoinType};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Sort, SortExpr};
 
-/// A sort or an aggregate of columns of its input, and nothing else as it is.
+/// A sort, an aggregate or a join of columns of its input, and nothing else as it is.
 pub(super) fn below(plan: LogicalPlan) -> Result<LogicalPlan> {
     match plan {
         LogicalPlan::Sort(sort) => sorted(sort),
         LogicalPlan::Aggregate(aggregate) => aggregated(aggregate),
+        LogicalPlan::Join(join) => joined(join),
         other => Ok(other),
     }
 }
@@ -94,6 +96,67 @@ fn aggregated(aggregate: Aggregate) -> Result<LogicalPlan> {
     let lifted = Aggregate::try_new(input, groups?, exprs?)?;
     Ok(LogicalPlan::Aggregate(lifted))
 }
+
+/// A join whose condition asks subqueries of one side each: of that side's rows they are asked before.
+fn joined(mut join: Join) -> Result<LogicalPlan> {
+    let Some(condition) = join.filter.take() else {
+        return Ok(LogicalPlan::Join(join));
+    };
+    let sides = [join.left.schema().clone(), join.right.schema().clone()];
+    // What a condition of its own says of the side that may be absent is a condition of that side's rows.
+    let own = match join.join_type {
+        JoinType::Left => Some(&sides[1]),
+        JoinType::Right => Some(&sides[0]),
+        _ => None,
+    };
+    let stays = |part: &Expr| {
+        let asked = match part {
+            Expr::Not(inner) => inner,
+            other => other,
+        };
+        let is_condition = matches!(asked, Expr::Exists(_) | Expr::InSubquery(_));
+        is_condition && own.is_some_and(|own| is_of(asked, own))
+    };
+    let mut columns = [Columns::of(&sides[0]), Columns::of(&sides[1])];
+    columns[1].added = SECOND_SIDE;
+    let mut found = false;
+    let parts = split_conjunction_owned(condition).into_iter().map(|part| {
+        if stays(&part) {
+            return Ok(part);
+        }
+        let lifted = part.transform_up(|expr| {
+            let side = (0..2).find(|side| is_of(&expr, &sides[*side]));
+            Ok(match side {
+                Some(side) => Transformed::yes(columns[side].added(expr)),
+                None => Transformed::no(expr),
+            })
+        })?;
+        found |= lifted.transformed;
+        Ok(lifted.data)
+    });
+    let parts = parts.collect::<Result<Vec<_>>>()?;
+    join.filter = conjunction(parts);
+    if !found {
+        return Ok(LogicalPlan::Join(join));
+    }
+    let shown = Columns::of(&join.schema).exprs;
+    let [left, right] = columns;
+    let lifted = Join::try_new(
+        left.over(join.left)?,
+        right.over(join.right)?,
+        join.on,
+        join.filter,
+        join.join_type,
+        join.join_constraint,
+        join.null_equality,
+        join.null_aware,
+    )?;
+    let shown = Projection::try_new(shown, Arc::new(LogicalPlan::Join(lifted)))?;
+    Ok(LogicalPlan::Projection(shown))
+}
+
+/// Where the numbers of a join's second side begin, so that no name is one of the first's.
+const SECOND_SIDE: usize = 1 << 32;
 
 /// Columns of a projection: those of its input, and more.
 #[derive(Default)]
