@@ -9,7 +9,7 @@
 use super::functions::quantified::{Comparison, Quantifier};
 use super::memory::StatementMemory;
 use super::statement::Statement;
-use super::{failure, lone_groups, plan, pool, state};
+use super::{compared, failure, lone_groups, plan, pool, state};
 use crate::diagnostic::{Diagnostic, SqlState};
 use datafusion::arrow::array::{
     Array, ArrayRef, BooleanArray, ListArray, RecordBatch, StructArray,
@@ -67,61 +67,81 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// Replaces the correlated subqueries that the optimizer is known not to take apart, before it
 /// tries: on some of them it fails rather than leaves them.
 pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
-    plan.transform_up_with_subqueries(|node| {
+    // From the outside inwards: what takes them inside may be no join any more when it has been seen to.
+    let plan = plan.transform_down_with_subqueries(|node| {
         let node = match node {
-            LogicalPlan::Join(join) => {
-                let hard = lateral_subquery(&join).is_some_and(|subquery| {
-                    !becomes_join(&subquery.subquery)
-                        || aggregates_unequals(&subquery.subquery)
-                        || join.join_type == JoinType::Left
-                            && conditions(&join).any(|one| !is_true(&one))
-                });
-                match if hard { lateral(&join)? } else { None } {
-                    Some(plan) => return Ok(Transformed::yes(plan)),
-                    None => LogicalPlan::Join(join),
-                }
-            }
-            other => other,
+            LogicalPlan::Subquery(subquery) => match own_outer(&subquery)? {
+                Some(own) => Transformed::yes(LogicalPlan::Subquery(own)),
+                None => Transformed::no(LogicalPlan::Subquery(subquery)),
+            },
+            other => Transformed::no(other),
         };
-        let names = NamePreserver::new(&node);
-        let schema = merge_schema(&node.inputs());
-        // Elsewhere the optimizer does not look for them.
-        let considered = matches!(
-            node,
-            LogicalPlan::Filter(_) | LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_)
-        );
-        node.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let rewritten = expr.transform_up(|expr| match &expr {
-                Expr::ScalarSubquery(subquery) | Expr::Exists(Exists { subquery, .. })
-                    if !is_decorrelated(subquery, considered, &schema) =>
-                {
-                    subquery_call(expr, &schema)
-                }
-                // As a join it would have no row for one without a partner.
-                Expr::Exists(Exists { subquery, .. })
-                    if lone_groups::is_of_lone_group(&subquery.subquery) =>
-                {
-                    subquery_call(expr, &schema)
-                }
-                // The planner's anti join takes a NULL that the condition excludes for a member, and does
-                // not look for one where no column of its own is compared.
-                Expr::InSubquery(member)
-                    if !names_column(&member.expr)
-                        || member.negated && becomes_constant(&member.expr, &schema)
-                        || names_outer(&member.subquery)
-                            && (member.negated
-                                || lone_groups::is_of_lone_group(&member.subquery.subquery)
-                                || !is_decorrelated(&member.subquery, considered, &schema)) =>
-                {
-                    Ok(Transformed::yes(membership(member, &schema)?))
-                }
-                _ => Ok(Transformed::no(expr)),
-            })?;
-            Ok(rewritten.update_data(|expr| name.restore(expr)))
+        node.transform_data(|node| {
+            node.map_expressions(|expr| expr.transform_up(|expr| map_subquery(expr, own_outer)))
         })
-    })
-    .map(|transformed| transformed.data)
+    })?;
+    plan.data
+        .transform_up_with_subqueries(|node| {
+            let node = match node {
+                LogicalPlan::Join(join) => {
+                    let hard = lateral_subquery(&join).is_some_and(|subquery| {
+                        !becomes_join(&subquery.subquery)
+                            || aggregates_unequals(&subquery.subquery)
+                            || join.join_type == JoinType::Left
+                                && conditions(&join).any(|one| !is_true(&one))
+                    });
+                    let taken = match hard {
+                        true => lateral(&join)?,
+                        false => renamed(&join)?,
+                    };
+                    match taken {
+                        Some(plan) => return Ok(Transformed::yes(plan)),
+                        None => LogicalPlan::Join(join),
+                    }
+                }
+                other => other,
+            };
+            let names = NamePreserver::new(&node);
+            let schema = merge_schema(&node.inputs());
+            // Elsewhere the optimizer does not look for them.
+            let considered = matches!(
+                node,
+                LogicalPlan::Filter(_) | LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_)
+            );
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let rewritten = expr.transform_up(|expr| match &expr {
+                    Expr::ScalarSubquery(subquery) | Expr::Exists(Exists { subquery, .. })
+                        if !is_decorrelated(subquery, considered, &schema) =>
+                    {
+                        subquery_call(expr, &schema)
+                    }
+                    // As a join it would have no row for one without a partner.
+                    Expr::Exists(Exists { subquery, .. })
+                        if lone_groups::is_of_lone_group(&subquery.subquery) =>
+                    {
+                        subquery_call(expr, &schema)
+                    }
+                    // The planner's anti join takes a NULL that the condition excludes for a member, and does
+                    // not look for one where no column of its own is compared.
+                    Expr::InSubquery(member)
+                        if !names_column(&member.expr)
+                            || member.negated && becomes_constant(&member.expr, &schema)
+                            || names_outer(&member.subquery)
+                                && (member.negated
+                                    || lone_groups::is_of_lone_group(
+                                        &member.subquery.subquery,
+                                    )
+                                    || !is_decorrelated(&member.subquery, considered, &schema)) =>
+                    {
+                        Ok(Transformed::yes(membership(member, &schema)?))
+                    }
+                    _ => map_subquery(expr, compared::apart),
+                })?;
+                Ok(rewritten.update_data(|expr| name.restore(expr)))
+            })
+        })
+        .map(|transformed| transformed.data)
 }
 
 /// Whether it names a column of this query; one of a query around is a constant here.
@@ -144,11 +164,9 @@ fn becomes_constant(expr: &Expr, schema: &DFSchema) -> bool {
 /// Whether the optimizer will make a join of it; `considered` says whether it looks at the node.
 fn is_decorrelated(subquery: &Subquery, considered: bool, schema: &DFSchema) -> bool {
     // A column of a query further out is none of the join's.
-    let of_this = |outer: &Expr| match outer {
-        Expr::OuterReferenceColumn(_, column) => schema.has_column(column),
-        _ => true,
-    };
-    considered && subquery.outer_ref_columns.iter().all(of_this) && becomes_join(&subquery.subquery)
+    let of_this = outer_columns(subquery);
+    let of_this = of_this.is_ok_and(|outer| outer.iter().all(|one| is_of(one, schema)));
+    considered && of_this && becomes_join(&subquery.subquery)
 }
 
 /// `x [NOT] IN (subquery)`, the subquery run for each row.
@@ -181,10 +199,7 @@ fn becomes_join(plan: &LogicalPlan) -> bool {
 
 /// Whether a subquery in the expression names columns of a query around that of this schema.
 fn asks_further_out(expr: &Expr, schema: &DFSchema) -> bool {
-    let further = |outer: &Expr| match outer {
-        Expr::OuterReferenceColumn(_, column) => !schema.has_column(column),
-        _ => false,
-    };
+    let further = |outer: &Expr| !is_of(outer, schema);
     let asks = |expr: &Expr| {
         let subquery = match expr {
             Expr::ScalarSubquery(subquery) => subquery,
@@ -343,6 +358,26 @@ fn lateral(join: &Join) -> Result<Option<LogicalPlan>> {
     builder.build().map(Some)
 }
 
+/// A lateral join of which the optimizer will make a join, compared columns having names of their own.
+fn renamed(join: &Join) -> Result<Option<LogicalPlan>> {
+    let Some(subquery) = lateral_subquery(join) else {
+        return Ok(None);
+    };
+    let Some(subquery) = compared::apart(subquery)? else {
+        return Ok(None);
+    };
+    let right = LogicalPlan::Subquery(subquery);
+    let right = match &*join.right {
+        LogicalPlan::SubqueryAlias(alias) => LogicalPlanBuilder::from(right)
+            .alias(alias.alias.clone())?
+            .build()?,
+        _ => right,
+    };
+    let mut renamed = join.clone();
+    renamed.right = Arc::new(right);
+    Ok(Some(LogicalPlan::Join(renamed)))
+}
+
 fn conditions(join: &Join) -> impl Iterator<Item = Expr> {
     let equal = join.on.iter().cloned();
     let equal = equal.map(|(left, right)| left.eq(right));
@@ -434,14 +469,75 @@ fn call(subquery: &Subquery, gives: Gives, schema: &DFSchema) -> Result<Expr> {
 
 /// Whether it looks at a query around it, be it for a subquery further inside.
 pub fn names_outer(subquery: &Subquery) -> bool {
-    !subquery.outer_ref_columns.is_empty()
-        || outer_columns(subquery).is_ok_and(|found| !found.is_empty())
+    outer_columns(subquery).is_ok_and(|found| !found.is_empty())
 }
 
-/// The outer columns that the subquery says it has, and those in its own expressions.
+/// The outer columns that the subquery says it has, and those in its own expressions; not those that a lateral item inside it takes
+/// from the items in front.
 fn outer_columns(subquery: &Subquery) -> Result<Vec<Expr>> {
-    let mut found = subquery.outer_ref_columns.clone();
+    let mut inside = Vec::new();
     subquery.subquery.apply(|node| {
+        if let LogicalPlan::Join(join) = node
+            && let Some(lateral) = lateral_subquery(join)
+        {
+            let mut taken = outer_references(&lateral.subquery)?;
+            taken.retain(|outer| is_of(outer, join.left.schema()));
+            inside.append(&mut taken);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let mut found = outer_references(&subquery.subquery)?;
+    for outer in &inside {
+        if let Some(place) = found.iter().position(|one| one == outer) {
+            found.swap_remove(place);
+        }
+    }
+    let said = subquery.outer_ref_columns.iter();
+    let said = said.filter(|outer| !inside.contains(outer) || found.contains(outer));
+    Ok(said.chain(&found).cloned().collect())
+}
+
+/// The subquery that says of no other outer columns than it has, where it does.
+fn own_outer(subquery: &Subquery) -> Result<Option<Subquery>> {
+    let own = outer_columns(subquery)?;
+    if subquery
+        .outer_ref_columns
+        .iter()
+        .all(|outer| own.contains(outer))
+    {
+        return Ok(None);
+    }
+    let mut subquery = subquery.clone();
+    subquery
+        .outer_ref_columns
+        .retain(|outer| own.contains(outer));
+    Ok(Some(subquery))
+}
+
+/// The expression with another subquery, if it is one and there is another.
+fn map_subquery(
+    expr: Expr,
+    other: impl FnOnce(&Subquery) -> Result<Option<Subquery>>,
+) -> Result<Transformed<Expr>> {
+    let (Expr::ScalarSubquery(subquery)
+    | Expr::Exists(Exists { subquery, .. })
+    | Expr::InSubquery(InSubquery { subquery, .. })) = &expr
+    else {
+        return Ok(Transformed::no(expr));
+    };
+    let Some(subquery) = other(subquery)? else {
+        return Ok(Transformed::no(expr));
+    };
+    Ok(Transformed::yes(match expr {
+        Expr::Exists(exists) => Expr::Exists(Exists { subquery, ..exists }),
+        Expr::InSubquery(member) => Expr::InSubquery(InSubquery { subquery, ..member }),
+        _ => Expr::ScalarSubquery(subquery),
+    }))
+}
+
+fn outer_references(plan: &LogicalPlan) -> Result<Vec<Expr>> {
+    let mut found = Vec::new();
+    plan.apply(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 if matches!(expr, Expr::OuterReferenceColumn(..)) {
@@ -452,6 +548,14 @@ fn outer_columns(subquery: &Subquery) -> Result<Vec<Expr>> {
         })
     })?;
     Ok(found)
+}
+
+/// Whether an outer column is one of this schema.
+fn is_of(outer: &Expr, schema: &DFSchema) -> bool {
+    match outer {
+        Expr::OuterReferenceColumn(_, column) => schema.has_column(column),
+        _ => false,
+    }
 }
 
 /// A subquery as a function of outer columns.

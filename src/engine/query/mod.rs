@@ -12,6 +12,7 @@ mod apply;
 mod around;
 mod cancel;
 pub(super) mod cast;
+mod compared;
 mod conditions;
 mod dependencies;
 mod distinct_sums;

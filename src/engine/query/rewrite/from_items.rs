@@ -40,6 +40,19 @@ pub fn name_of(factor: &TableFactor) -> Option<String> {
     alias.as_ref().map(|alias| folded(&alias.name)).or(name)
 }
 
+/// Whether an item may be of this name: what is called nothing known may be.
+pub fn may_have(from: &TableWithJoins, name: &str) -> bool {
+    let joined = from.joins.iter().map(|join| &join.relation);
+    let mut factors = std::iter::once(&from.relation).chain(joined);
+    factors.any(|factor| match factor {
+        TableFactor::NestedJoin {
+            table_with_joins,
+            alias: None,
+        } => may_have(table_with_joins, name),
+        other => name_of(other).is_none_or(|it| it == name),
+    })
+}
+
 /// The columns of a subquery in FROM whose names are written, so that it need not be planned without what
 /// it may refer to.
 pub fn written_names(factor: &TableFactor) -> Option<Vec<String>> {

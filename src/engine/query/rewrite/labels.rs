@@ -3,12 +3,13 @@
 //! The planner wants every output name of a SELECT to differ; PostgreSQL does not. Where two would
 //! be the same the later one gets a suffix that [`visible`] takes off again.
 
+use super::from_items::may_have;
 use crate::diagnostic::Diagnostic;
 use crate::sql::auth_variable::Variable;
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, DataType, Distinct, Expr, Function, Ident, OrderByExpr,
-    OrderByKind, Query, Select, SelectItem, SetExpr, TrimWhereField, VisitMut, VisitorMut,
-    visit_expressions,
+    OrderByKind, Query, Select, SelectItem, SetExpr, TableWithJoins, TrimWhereField, VisitMut,
+    VisitorMut, visit_expressions,
 };
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -190,7 +191,10 @@ fn name_select(select: &mut Select, level: Level) -> Vec<Renamed> {
     let mut renamed = Vec::new();
     for (index, item) in select.projection.iter_mut().enumerate() {
         let (expr, name, plain) = match &*item {
-            SelectItem::UnnamedExpr(expr) => (expr, figure(expr).1, is_column(expr)),
+            SelectItem::UnnamedExpr(expr) => {
+                let plain = is_column(expr) && !is_of_query_around(expr, &select.from);
+                (expr, figure(expr).1, plain)
+            }
             SelectItem::ExprWithAlias { expr, alias } => (expr, folded(alias), false),
             _ => continue,
         };
@@ -226,6 +230,17 @@ fn is_column(expr: &Expr) -> bool {
     match expr {
         Expr::Identifier(name) => !is_current_schema(name),
         Expr::CompoundIdentifier(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether a column's item is not in this FROM: beside LATERAL it is an output as any other, which the planner would not name so.
+fn is_of_query_around(column: &Expr, from: &[TableWithJoins]) -> bool {
+    match column {
+        Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+            [item, _] => !from.iter().any(|it| may_have(it, &folded(item))),
+            _ => false,
+        },
         _ => false,
     }
 }
