@@ -262,8 +262,8 @@ fn logical(
     parameters: &mut Vec<Option<SqlType>>,
     input: types::Input<'_>,
 ) -> Result<Expr, Diagnostic> {
-    if visit_expressions(expression, holds_query).is_break() {
-        return Err(Diagnostic::unsupported("a subquery here"));
+    if let ControlFlow::Break(what) = visit_expressions(expression, of_other_rows) {
+        return Err(Diagnostic::unsupported(what));
     }
     let mut expression = expression.clone();
     rewrite::expression(&mut expression, input)?;
@@ -295,10 +295,14 @@ fn settled(
     })
 }
 
-fn holds_query(expression: &ast::Expr) -> ControlFlow<()> {
+/// What is no function of one row.
+fn of_other_rows(expression: &ast::Expr) -> ControlFlow<&'static str> {
     match expression {
         ast::Expr::Subquery(_) | ast::Expr::Exists { .. } | ast::Expr::InSubquery { .. } => {
-            ControlFlow::Break(())
+            ControlFlow::Break("a subquery here")
+        }
+        ast::Expr::Function(call) if call.over.is_some() => {
+            ControlFlow::Break("a window function here")
         }
         _ => ControlFlow::Continue(()),
     }
