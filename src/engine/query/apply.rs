@@ -80,6 +80,7 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
             node.map_expressions(|expr| expr.transform_up(|expr| map_subquery(expr, own_outer)))
         })
     })?;
+    let named = compared::named_in(&plan.data)?;
     plan.data
         .transform_up_with_subqueries(|node| {
             let node = match node {
@@ -92,7 +93,7 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
                     });
                     let taken = match hard {
                         true => lateral(&join)?,
-                        false => renamed(&join)?,
+                        false => renamed(&join, &named)?,
                     };
                     match taken {
                         Some(plan) => return Ok(Transformed::yes(plan)),
@@ -136,7 +137,7 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
                     {
                         Ok(Transformed::yes(membership(member, &schema)?))
                     }
-                    _ => map_subquery(expr, compared::apart),
+                    _ => map_subquery(expr, |subquery| compared::apart(subquery, &named)),
                 })?;
                 Ok(rewritten.update_data(|expr| name.restore(expr)))
             })
@@ -359,11 +360,11 @@ fn lateral(join: &Join) -> Result<Option<LogicalPlan>> {
 }
 
 /// A lateral join of which the optimizer will make a join, compared columns having names of their own.
-fn renamed(join: &Join) -> Result<Option<LogicalPlan>> {
+fn renamed(join: &Join, named: &compared::Named) -> Result<Option<LogicalPlan>> {
     let Some(subquery) = lateral_subquery(join) else {
         return Ok(None);
     };
-    let Some(subquery) = compared::apart(subquery)? else {
+    let Some(subquery) = compared::apart(subquery, named)? else {
         return Ok(None);
     };
     let right = LogicalPlan::Subquery(subquery);

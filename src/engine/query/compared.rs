@@ -10,30 +10,54 @@ use datafusion::error::Result;
 use datafusion::logical_expr::logical_plan::Subquery;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, LogicalPlanBuilder};
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// What the columns are called, and a number.
 const COMPARED: &str = "\u{1}compared";
 
+/// How many columns of a plan have been named so: a subquery's may be beside those of the one around it.
+pub type Named = Cell<usize>;
+
+/// How many have been in this one, which may have been seen to before.
+///
+/// # Errors
+/// The library's.
+pub fn named_in(plan: &LogicalPlan) -> Result<Named> {
+    let mut most = 0;
+    plan.apply_with_subqueries(|node| {
+        for name in node.schema().fields().iter().map(|field| field.name()) {
+            let number = name.strip_prefix(COMPARED).and_then(|it| it.parse().ok());
+            most = most.max(number.unwrap_or(0));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(Named::new(most))
+}
+
 /// The subquery whose compared columns have names of their own; None where they have already.
 ///
 /// # Errors
 /// The library's.
-pub fn apart(subquery: &Subquery) -> Result<Option<Subquery>> {
+pub fn apart(subquery: &Subquery, named: &Named) -> Result<Option<Subquery>> {
     let (compared, mut names) = compared(&subquery.subquery)?;
     let selected = subquery.subquery.schema().fields().iter();
     names.extend(selected.map(|field| field.name().clone()));
-    if compared.into_iter().all(|column| names.insert(column.name)) {
+    let mut compared = compared.into_iter();
+    if compared.all(|column| is_named(&column) || names.insert(column.name)) {
         return Ok(None);
     }
-    let mut taken = 0;
     let plan = subquery.subquery.as_ref().clone();
     let plan = plan.transform_up(|node| match node {
-        LogicalPlan::Filter(filter) => renamed(filter, &mut taken).map(Transformed::yes),
+        LogicalPlan::Filter(filter) => renamed(filter, named).map(Transformed::yes),
         other => other.recompute_schema().map(Transformed::yes),
     })?;
     Ok(Some(subquery.with_plan(Arc::new(plan.data))))
+}
+
+fn is_named(column: &Column) -> bool {
+    column.name.starts_with(COMPARED)
 }
 
 /// The conditions with outer columns in a filter.
@@ -66,21 +90,22 @@ fn compared(plan: &LogicalPlan) -> Result<(HashSet<Column>, HashSet<String>)> {
 }
 
 /// The filter over a projection that names its compared columns once more.
-fn renamed(filter: Filter, taken: &mut usize) -> Result<LogicalPlan> {
+fn renamed(filter: Filter, named: &Named) -> Result<LogicalPlan> {
     let mut names: BTreeMap<Column, String> = BTreeMap::new();
-    for column in correlated(&filter).flat_map(Expr::column_refs) {
+    let columns = correlated(&filter).flat_map(Expr::column_refs);
+    for column in columns.filter(|column| !is_named(column)) {
         names.entry(column.clone()).or_insert_with(|| {
-            *taken += 1;
-            format!("{COMPARED}{taken}")
+            named.set(named.get() + 1);
+            format!("{COMPARED}{}", named.get())
         });
     }
     if names.is_empty() {
         return Ok(LogicalPlan::Filter(filter));
     }
     let columns = filter.input.schema().columns().into_iter();
-    let named = names.iter();
-    let named = named.map(|(column, name)| Expr::Column(column.clone()).alias(name));
-    let columns: Vec<Expr> = columns.map(Expr::Column).chain(named).collect();
+    let apart = names.iter();
+    let apart = apart.map(|(column, name)| Expr::Column(column.clone()).alias(name));
+    let columns: Vec<Expr> = columns.map(Expr::Column).chain(apart).collect();
     let conditions = split_conjunction_owned(filter.predicate).into_iter();
     let conditions = conditions.map(|condition| {
         if !condition.contains_outer() {

@@ -9,6 +9,9 @@
 //! Nor is what a hash join gives in the order of the side that it keeps, not even among rows that are alike in the order of the other
 //! side, as the planner takes it to be: those rows may be several.
 //!
+//! Nor is a column that comes with unnested elements the one that the planner takes it for, where another has its name: it finds them
+//! by name there (`SELECT a.n FROM a JOIN b ON a.n = b.id, unnest(b.tags) ORDER BY a.id, b.id` took a.id for b.id, and for a.n).
+//!
 //! An operator stands below each such aggregate and join that says nothing of these. It stays in the plan: a sort asks once more,
 //! when it runs, whether its input is in order already.
 
@@ -23,8 +26,10 @@ use datafusion::physical_plan::aggregates::{AggregateExec, AggregateInputMode};
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, PlanProperties};
 use std::any::Any;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 type Plan = Arc<dyn ExecutionPlan>;
@@ -67,6 +72,8 @@ impl PhysicalOptimizerRule for Forget {
 pub fn forget(plan: Plan) -> Result<Plan> {
     plan.transform_up(|plan| {
         let mut changed = false;
+        // Of an outer join's side columns that are the same are so where they are NULL.
+        let equalities = gets_nulls(&plan) == [false; 2];
         let below = plan.children().into_iter().zip(forgotten(&plan));
         let below = below.map(|(child, forgotten)| -> Plan {
             let known = child.equivalence_properties();
@@ -76,6 +83,7 @@ pub fn forget(plan: Plan) -> Result<Plan> {
             };
             match forgotten {
                 Some(Forgotten::All) if !known.constants().is_empty() => {}
+                Some(Forgotten::All) if equalities && !known.eq_group().is_empty() => {}
                 Some(_) if !known.oeq_class().is_empty() => {}
                 _ => return child.clone(),
             }
@@ -103,7 +111,7 @@ pub enum Forgotten {
 
 /// What is to be forgotten of each input.
 fn forgotten(plan: &Plan) -> Vec<Option<Forgotten>> {
-    if has_grouping_sets(plan) {
+    if has_grouping_sets(plan) || takes_names(plan) {
         return vec![Some(Forgotten::All)];
     }
     let any: &dyn Any = plan.as_ref();
@@ -124,6 +132,19 @@ fn has_grouping_sets(plan: &Plan) -> bool {
     let any: &dyn Any = plan.as_ref();
     any.downcast_ref::<AggregateExec>().is_some_and(|it| {
         it.group_expr().groups().len() > 1 && it.mode().input_mode() == AggregateInputMode::Raw
+    })
+}
+
+/// Whether it unnests beside columns of which two have one name.
+fn takes_names(plan: &Plan) -> bool {
+    let any: &dyn Any = plan.as_ref();
+    any.downcast_ref::<UnnestExec>().is_some_and(|unnest| {
+        let schema = unnest.input().schema();
+        let mut names = HashSet::new();
+        !schema
+            .fields()
+            .iter()
+            .all(|field| names.insert(field.name().clone()))
     })
 }
 
