@@ -90,13 +90,13 @@ impl Dialect for NodeDialect {
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
-        let precedence = match expressions::at_other_operator(parser) {
-            _ if at_contains(parser) => Precedence::PgOther,
-            true => Precedence::PgOther,
-            false if expressions::at_isnull(parser) => Precedence::Is,
-            false => return INNER.get_next_precedence(parser),
-        };
-        Some(Ok(INNER.prec_value(precedence)))
+        if at_contains(parser) || expressions::at_other_operator(parser) {
+            return Some(Ok(INNER.prec_value(Precedence::PgOther)));
+        }
+        if expressions::at_isnull(parser) {
+            return Some(Ok(INNER.prec_value(Precedence::Is)));
+        }
+        INNER.get_next_precedence(parser)
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {

@@ -67,8 +67,73 @@ pub fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
 /// Replaces the correlated subqueries that the optimizer is known not to take apart, before it
 /// tries: on some of them it fails rather than leaves them.
 pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
-    // From the outside inwards: what takes them inside may be no join any more when it has been seen to.
-    let plan = plan.transform_down_with_subqueries(|node| {
+    let plan = own_outers(plan)?;
+    let named = compared::named_in(&plan)?;
+    plan.transform_up_with_subqueries(|node| {
+        let node = match node {
+            LogicalPlan::Join(join) => {
+                let hard = lateral_subquery(&join).is_some_and(|subquery| {
+                    !becomes_join(&subquery.subquery)
+                        || aggregates_unequals(&subquery.subquery)
+                        || join.join_type == JoinType::Left
+                            && conditions(&join).any(|one| !is_true(&one))
+                });
+                let taken = match hard {
+                    true => lateral(&join)?,
+                    false => renamed(&join, &named)?,
+                };
+                match taken {
+                    Some(plan) => return Ok(Transformed::yes(plan)),
+                    None => LogicalPlan::Join(join),
+                }
+            }
+            other => other,
+        };
+        let names = NamePreserver::new(&node);
+        let schema = merge_schema(&node.inputs());
+        // Elsewhere the optimizer does not look for them.
+        let considered = matches!(
+            node,
+            LogicalPlan::Filter(_) | LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_)
+        );
+        node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let rewritten = expr.transform_up(|expr| match &expr {
+                Expr::ScalarSubquery(subquery) | Expr::Exists(Exists { subquery, .. })
+                    if !is_decorrelated(subquery, considered, &schema) =>
+                {
+                    subquery_call(expr, &schema)
+                }
+                // As a join it would have no row for one without a partner.
+                Expr::Exists(Exists { subquery, .. })
+                    if lone_groups::is_of_lone_group(&subquery.subquery) =>
+                {
+                    subquery_call(expr, &schema)
+                }
+                // The planner's anti join takes a NULL that the condition excludes for a member, and does
+                // not look for one where no column of its own is compared.
+                Expr::InSubquery(member)
+                    if !names_column(&member.expr)
+                        || member.negated && becomes_constant(&member.expr, &schema)
+                        || names_outer(&member.subquery)
+                            && (member.negated
+                                || lone_groups::is_of_lone_group(&member.subquery.subquery)
+                                || !is_decorrelated(&member.subquery, considered, &schema)) =>
+                {
+                    Ok(Transformed::yes(membership(member, &schema)?))
+                }
+                _ => map_subquery(expr, |subquery| compared::apart(subquery, &named)),
+            })?;
+            Ok(rewritten.update_data(|expr| name.restore(expr)))
+        })
+    })
+    .map(|transformed| transformed.data)
+}
+
+/// The plan whose subqueries say of no other outer columns than they have; from the outside inwards, for what takes them inside may be
+/// no join any more when it has been seen to.
+fn own_outers(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let own = plan.transform_down_with_subqueries(|node| {
         let node = match node {
             LogicalPlan::Subquery(subquery) => match own_outer(&subquery)? {
                 Some(own) => Transformed::yes(LogicalPlan::Subquery(own)),
@@ -80,69 +145,7 @@ pub fn early(plan: LogicalPlan) -> Result<LogicalPlan> {
             node.map_expressions(|expr| expr.transform_up(|expr| map_subquery(expr, own_outer)))
         })
     })?;
-    let named = compared::named_in(&plan.data)?;
-    plan.data
-        .transform_up_with_subqueries(|node| {
-            let node = match node {
-                LogicalPlan::Join(join) => {
-                    let hard = lateral_subquery(&join).is_some_and(|subquery| {
-                        !becomes_join(&subquery.subquery)
-                            || aggregates_unequals(&subquery.subquery)
-                            || join.join_type == JoinType::Left
-                                && conditions(&join).any(|one| !is_true(&one))
-                    });
-                    let taken = match hard {
-                        true => lateral(&join)?,
-                        false => renamed(&join, &named)?,
-                    };
-                    match taken {
-                        Some(plan) => return Ok(Transformed::yes(plan)),
-                        None => LogicalPlan::Join(join),
-                    }
-                }
-                other => other,
-            };
-            let names = NamePreserver::new(&node);
-            let schema = merge_schema(&node.inputs());
-            // Elsewhere the optimizer does not look for them.
-            let considered = matches!(
-                node,
-                LogicalPlan::Filter(_) | LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_)
-            );
-            node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let rewritten = expr.transform_up(|expr| match &expr {
-                    Expr::ScalarSubquery(subquery) | Expr::Exists(Exists { subquery, .. })
-                        if !is_decorrelated(subquery, considered, &schema) =>
-                    {
-                        subquery_call(expr, &schema)
-                    }
-                    // As a join it would have no row for one without a partner.
-                    Expr::Exists(Exists { subquery, .. })
-                        if lone_groups::is_of_lone_group(&subquery.subquery) =>
-                    {
-                        subquery_call(expr, &schema)
-                    }
-                    // The planner's anti join takes a NULL that the condition excludes for a member, and does
-                    // not look for one where no column of its own is compared.
-                    Expr::InSubquery(member)
-                        if !names_column(&member.expr)
-                            || member.negated && becomes_constant(&member.expr, &schema)
-                            || names_outer(&member.subquery)
-                                && (member.negated
-                                    || lone_groups::is_of_lone_group(
-                                        &member.subquery.subquery,
-                                    )
-                                    || !is_decorrelated(&member.subquery, considered, &schema)) =>
-                    {
-                        Ok(Transformed::yes(membership(member, &schema)?))
-                    }
-                    _ => map_subquery(expr, |subquery| compared::apart(subquery, &named)),
-                })?;
-                Ok(rewritten.update_data(|expr| name.restore(expr)))
-            })
-        })
-        .map(|transformed| transformed.data)
+    Ok(own.data)
 }
 
 /// Whether it names a column of this query; one of a query around is a constant here.
